@@ -1,0 +1,43 @@
+//! The object model: what `lab` keeps, and the one byte string that each value has.
+//!
+//! ```text
+//!   Name ──points at──▶ Blob | Tree | Run
+//!
+//!   Recipe  what to compute (imperative)      inputs ▶ Blob | Tree     code ▶ Tree
+//!   Run     what happened (past tense)        recipe ▶ Recipe          outputs ▶ Blob | Tree
+//!   Attestation  somebody did a run again     run ▶ Run                outputs ▶ Blob | Tree
+//!   Tree    a directory                       entries ▶ Blob | Tree
+//!   Blob    a file's bytes; its id is what `b3sum` prints
+//! ```
+//!
+//! This crate is pure: no files, no clock, no network, no threads. The bytes are specified in
+//! `docs/format.md`; each tagged sentence there has a test that carries the same tag.
+//!
+//! The modules stand in dependency order; none uses one that is declared below it.
+
+pub mod error;
+pub mod hash;
+pub mod name;
+pub mod value;
+pub mod codec;
+pub mod content;
+pub mod tree;
+pub mod recipe;
+pub mod host;
+pub mod run;
+pub mod attestation;
+pub mod object;
+pub mod reference;
+
+pub use attestation::{Attestation, Difference, Verdict};
+pub use content::ContentId;
+pub use error::SchemaError;
+pub use hash::{AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, TreeId};
+pub use host::Host;
+pub use name::{FileName, Name, Slot};
+pub use object::{Kind, Object, ObjectId};
+pub use recipe::{Command, Executor, Limits, Output, Recipe, Tensor, Tolerance};
+pub use reference::{Base, Reference};
+pub use run::{Completeness, Git, Log, Outcome, Run, Status};
+pub use tree::{Entry, Tree};
+pub use value::{Number, Value};

@@ -1,0 +1,240 @@
+//! What to compute, in the imperative. Equal recipes have equal ids: the id is the cache key.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::ContentId;
+use crate::error::SchemaError;
+use crate::hash::TreeId;
+use crate::name::Slot;
+use crate::object::Kind;
+use crate::value::{Number, Value};
+
+/// What to compute. Holds everything that the author says the result depends on, every default
+/// written out, and nothing about when, where or by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Wire", into = "Wire")]
+pub struct Recipe {
+    executor: Executor,
+    inputs: BTreeMap<Slot, ContentId>,
+    code: Option<TreeId>,
+    params: BTreeMap<String, Value>,
+    seed: Option<u64>,
+    outputs: BTreeMap<Slot, Output>,
+    limits: Limits,
+}
+
+/// The parts of a [`Recipe`], before they are checked against each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Who computes: a child process or the tensor engine.
+    pub executor: Executor,
+    /// What it reads, under the paths (command) or names (tensor program) that it uses.
+    pub inputs: BTreeMap<Slot, ContentId>,
+    /// The files of the project, laid out under the inputs. Commands only.
+    pub code: Option<TreeId>,
+    /// Parameters, every default included.
+    pub params: BTreeMap<String, Value>,
+    /// The seed of all random draws, where the executor takes one.
+    pub seed: Option<u64>,
+    /// What it must leave behind. Empty: whatever files it creates or changes.
+    pub outputs: BTreeMap<Slot, Output>,
+    /// Bounds on what it may use.
+    pub limits: Limits,
+}
+
+/// Who computes a recipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Executor {
+    /// A child process.
+    Command(Command),
+    /// The tensor engine, in process.
+    Tensor(Tensor),
+}
+
+/// A command line and its surroundings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Program and arguments; at least the program, no NUL.
+    pub argv: Vec<String>,
+    /// Where in the code tree it is started; inputs and outputs are relative to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Slot>,
+    /// The environment variables whose values it sees.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// One stage of a tensor program; what it does is in the parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tensor {
+    /// The arithmetic, by version: a change of one bit in any operation is another engine.
+    pub engine: String,
+    /// The stage, such as `train`.
+    pub stage: String,
+}
+
+/// A declared output.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// How far a re-execution may be off and still count as `equivalent`. None: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Tolerance>,
+}
+
+/// `|actual - expected| <= absolute + relative * |expected|`, for every element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// The absolute part, not negative.
+    pub absolute: Number,
+    /// The relative part, not negative.
+    pub relative: Number,
+}
+
+impl Tolerance {
+    /// Whether `actual` is close enough to `expected`. NaN is close to nothing.
+    pub fn allows(&self, expected: f64, actual: f64) -> bool {
+        (actual - expected).abs() <= self.absolute.get() + self.relative.get() * expected.abs()
+    }
+}
+
+/// Bounds on what a computation may use; a computation that exceeds one is stopped and fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Wall-clock time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u64>,
+    /// Address space in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    executor: Executor,
+    inputs: BTreeMap<Slot, ContentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<TreeId>,
+    params: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    outputs: BTreeMap<Slot, Output>,
+    limits: Limits,
+}
+
+impl Recipe {
+    /// Checks the parts against each other: a command has a program, no path is at once a file
+    /// and a folder, tolerances are not negative.
+    pub fn new(parts: Parts) -> Result<Self, SchemaError> {
+        let invalid = |why| Err(SchemaError::Invalid { kind: Kind::Recipe, why });
+        match &parts.executor {
+            Executor::Command(command) => {
+                if command.argv.first().is_none_or(String::is_empty) {
+                    return invalid("a command needs a program");
+                }
+                if command.argv.iter().any(|a| a.contains('\0')) {
+                    return invalid("an argument holds a NUL byte");
+                }
+                let bad = |(name, value): (&String, &String)| {
+                    name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+                };
+                if command.variables.iter().any(bad) {
+                    return invalid("an environment variable has an impossible name or value");
+                }
+            }
+            Executor::Tensor(tensor) => {
+                if tensor.engine.is_empty() || tensor.stage.is_empty() {
+                    return invalid("a tensor program needs an engine and a stage");
+                }
+                if parts.code.is_some() {
+                    return invalid("a tensor program has no code tree");
+                }
+            }
+        }
+        if nests(&parts.inputs) {
+            return invalid("an input lies inside another input");
+        }
+        if nests(&parts.outputs) {
+            return invalid("an output lies inside another output");
+        }
+        let negative = |t: Tolerance| t.absolute.get() < 0.0 || t.relative.get() < 0.0;
+        if parts.outputs.values().filter_map(|o| o.tolerance).any(negative) {
+            return invalid("a tolerance is negative");
+        }
+        let Parts { executor, inputs, code, params, seed, outputs, limits } = parts;
+        Ok(Recipe { executor, inputs, code, params, seed, outputs, limits })
+    }
+
+    /// The parts, to build a changed recipe from.
+    pub fn to_parts(&self) -> Parts {
+        let Recipe { executor, inputs, code, params, seed, outputs, limits } = self.clone();
+        Parts { executor, inputs, code, params, seed, outputs, limits }
+    }
+
+    /// Who computes.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// What is read, by name.
+    pub fn inputs(&self) -> &BTreeMap<Slot, ContentId> {
+        &self.inputs
+    }
+
+    /// The project's files.
+    pub fn code(&self) -> Option<TreeId> {
+        self.code
+    }
+
+    /// Parameters.
+    pub fn params(&self) -> &BTreeMap<String, Value> {
+        &self.params
+    }
+
+    /// The seed of all random draws.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// Declared outputs; empty means: whatever files it creates or changes.
+    pub fn outputs(&self) -> &BTreeMap<Slot, Output> {
+        &self.outputs
+    }
+
+    /// Bounds.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+}
+
+/// Whether one slot is a folder above another.
+fn nests<T>(slots: &BTreeMap<Slot, T>) -> bool {
+    slots.keys().any(|slot| {
+        let text = slot.as_str();
+        text.match_indices('/').any(|(at, _)| {
+            Slot::new(&text[..at]).is_ok_and(|ancestor| slots.contains_key(&ancestor))
+        })
+    })
+}
+
+impl TryFrom<Wire> for Recipe {
+    type Error = SchemaError;
+    fn try_from(wire: Wire) -> Result<Self, SchemaError> {
+        let Wire { executor, inputs, code, params, seed, outputs, limits } = wire;
+        Recipe::new(Parts { executor, inputs, code, params, seed, outputs, limits })
+    }
+}
+
+impl From<Recipe> for Wire {
+    fn from(recipe: Recipe) -> Wire {
+        let Recipe { executor, inputs, code, params, seed, outputs, limits } = recipe;
+        Wire { executor, inputs, code, params, seed, outputs, limits }
+    }
+}
