@@ -1,0 +1,129 @@
+//! One object of each kind, with every optional part present; and the smallest of each kind.
+#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
+
+use std::collections::BTreeMap;
+
+use lab_schema::recipe::Parts;
+use lab_schema::tree::Node;
+use lab_schema::*;
+
+pub fn blob() -> BlobId {
+    BlobId::of(b"handwritten digits\n")
+}
+
+pub fn slot(text: &str) -> Slot {
+    Slot::new(text).unwrap()
+}
+
+pub fn tree() -> Tree {
+    let entry = |name: &[u8], node| Entry { name: FileName::new(name).unwrap(), node };
+    Tree::new(vec![
+        entry(b"digits.csv", Node::File { id: blob(), size: 19, executable: false }),
+        entry(b"train.py", Node::File { id: BlobId::of(b"#!"), size: 2, executable: true }),
+        entry(b"latest", Node::Link { target: b"../runs/\xff".to_vec() }),
+        entry("na\u{ef}ve dir".as_bytes(), Node::Directory { id: Tree::default().id(), size: 0 }),
+    ])
+    .unwrap()
+}
+
+pub fn recipe() -> Recipe {
+    let params = [
+        ("lr".to_owned(), Value::Float(Number::new(0.1).unwrap())),
+        ("epochs".to_owned(), Value::Int(20)),
+        ("nested".to_owned(), Value::Map([("b".to_owned(), Value::Bool(true))].into())),
+        ("hidden".to_owned(), Value::List(vec![Value::Int(-1), Value::Text("x".into())])),
+    ];
+    let tolerance =
+        Tolerance { absolute: Number::new(0.0).unwrap(), relative: Number::new(1e-6).unwrap() };
+    Recipe::new(Parts {
+        executor: Executor::Command(Command {
+            argv: vec!["python".into(), "train.py".into(), "--note=two words\n".into()],
+            directory: Some(slot("experiments/one")),
+            variables: [("PATH".to_owned(), "/usr/bin".to_owned())].into(),
+        }),
+        inputs: [(slot("data"), tree().id().into()), (slot("digits.csv"), blob().into())].into(),
+        code: Some(tree().id()),
+        params: params.into(),
+        seed: Some(7),
+        outputs: [
+            (slot("metrics.json"), Output { tolerance: Some(tolerance) }),
+            (slot("out/model.safetensors"), Output::default()),
+        ]
+        .into(),
+        limits: Limits { wall_ms: Some(60_000), memory_bytes: Some(1 << 32) },
+    })
+    .unwrap()
+}
+
+pub fn smallest_recipe() -> Recipe {
+    Recipe::new(Parts {
+        executor: Executor::Tensor(Tensor { engine: "e".into(), stage: "s".into() }),
+        inputs: BTreeMap::new(),
+        code: None,
+        params: BTreeMap::new(),
+        seed: None,
+        outputs: BTreeMap::new(),
+        limits: Limits::default(),
+    })
+    .unwrap()
+}
+
+pub fn host() -> Host {
+    Host {
+        os: "linux".into(),
+        kernel: "6.1.0".into(),
+        arch: "x86_64".into(),
+        cpu: "A Processor".into(),
+        cpu_features: vec!["avx2".into(), "fma".into()],
+        cpus: 2,
+        memory_bytes: 24 << 30,
+        lab: "0.1.0".into(),
+    }
+}
+
+pub fn run() -> Run {
+    Run {
+        recipe: recipe().id(),
+        outcome: Outcome {
+            status: Status::Exited(0),
+            outputs: [(slot("metrics.json"), blob().into())].into(),
+            metrics: [("accuracy".to_owned(), Number::new(0.9722).unwrap())].into(),
+            logs: [(Log::Stdout, blob()), (Log::Stderr, BlobId::of(b""))].into(),
+            completeness: Completeness::Declared,
+            unrecorded_variables: vec!["HOME".into()],
+            started_ms: 1_795_000_000_000,
+            duration_ms: 12_400,
+            peak_memory_bytes: Some(1 << 28),
+        },
+        host: host(),
+        git: Some(Git {
+            commit: Some("4f0c2d1".into()),
+            branch: Some("main".into()),
+            dirty: vec!["train.py".into()],
+        }),
+        who: "ana".into(),
+    }
+}
+
+pub fn attestation() -> Attestation {
+    Attestation {
+        run: run().id(),
+        verdict: Verdict::Diverged,
+        outputs: [(slot("metrics.json"), BlobId::of(b"{}").into())].into(),
+        differences: vec![Difference {
+            output: slot("metrics.json"),
+            at: Some("accuracy".into()),
+            expected: "0.9722".into(),
+            actual: "0.9694".into(),
+            ulps: Some(25_220_872_166_190),
+            share: Some(Number::new(1.0).unwrap()),
+            relative_l2: None,
+            tolerated: false,
+        }],
+        sealed: false,
+        host: host(),
+        who: "ben".into(),
+        started_ms: 1_795_000_100_000,
+        duration_ms: 12_900,
+    }
+}
