@@ -1,1 +1,31 @@
-//! x
+//! Bytes on disk: chunk, compress, pack, find, verify.
+//!
+//! A [`Store`] keeps objects (`lab-schema`) in write-once pack files behind a [`Backend`], and
+//! names that point at them. What [`Writer::finish`] reported as done survives a kill, a power
+//! cut, a full disk and other processes; no read returns bytes that do not hash to their id.
+//! How the files lie on disk is specified in `docs/layout.md`.
+//!
+//! The modules stand in dependency order; none uses one that is declared below it.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod progress;
+mod backend;
+mod folder;
+mod memory;
+mod store;
+mod writer;
+mod names;
+mod worktree;
+mod check;
+
+pub use backend::{Backend, Key, PackId, Room};
+pub use check::{Finding, Report, check};
+pub use error::{ObjectsError, Result};
+pub use folder::Folder;
+pub use memory::Memory;
+pub use names::{Expected, Move, NameKind, Names};
+pub use progress::{Progress, Silent};
+pub use store::{ObjectReader, Store};
+pub use worktree::{Added, GetOptions, Got, add, find_in_tree, get};
+pub use writer::Writer;

@@ -1,0 +1,109 @@
+//! The seam under a store: files in rooms.
+//!
+//! Everything above is the same for a folder, for memory and for a bucket. Absence is
+//! `Ok(None)`. Files are write-once, except names, which move by compare-and-swap.
+
+use std::fmt;
+
+use lab_schema::{Digest, Name};
+
+use crate::error::Result;
+
+/// Where a store keeps its files.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// The whole file; none if it is absent.
+    fn read(&self, key: &Key) -> Result<Option<Vec<u8>>>;
+
+    /// `len` bytes from `offset`, or as many as there are; none if the file is absent.
+    fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>>;
+
+    /// Writes a file once, atomically; it is durable on return. Equal bytes again are fine,
+    /// others are refused.
+    fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()>;
+
+    /// Replaces a name's file if it holds `expected` (none: is absent); says whether it did.
+    fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> Result<bool>;
+
+    /// The files of a room with their sizes in bytes, sorted by key.
+    fn list(&self, room: Room) -> Result<Vec<(Key, u64)>>;
+
+    /// Removes a file; says whether it was there.
+    fn remove(&self, key: &Key) -> Result<bool>;
+}
+
+/// A group of files with one purpose.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Room {
+    /// What makes it a store: the format.
+    Root,
+    /// Objects.
+    Packs,
+    /// What is where in the packs; derived from them.
+    Indexes,
+    /// Mutable pointers.
+    Names,
+}
+
+/// A file of a store.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Key {
+    /// The statement of the format.
+    Format,
+    /// A pack.
+    Pack(PackId),
+    /// The index of a pack.
+    Index(PackId),
+    /// The journal of a name.
+    Name(Name),
+}
+
+impl Key {
+    /// The room it is in.
+    pub const fn room(&self) -> Room {
+        match self {
+            Key::Format => Room::Root,
+            Key::Pack(_) => Room::Packs,
+            Key::Index(_) => Room::Indexes,
+            Key::Name(_) => Room::Names,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Format => f.write_str("format"),
+            Key::Pack(id) => write!(f, "pack {id}"),
+            Key::Index(id) => write!(f, "index of pack {id}"),
+            Key::Name(name) => write!(f, "name {name}"),
+        }
+    }
+}
+
+/// Names a pack: the plain BLAKE3 of its file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackId(Digest);
+
+impl PackId {
+    /// The id with this digest.
+    pub const fn from_digest(digest: Digest) -> Self {
+        PackId(digest)
+    }
+
+    /// The digest without its type.
+    pub const fn digest(&self) -> Digest {
+        self.0
+    }
+}
+
+impl fmt::Display for PackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for PackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackId({})", self.0)
+    }
+}

@@ -1,0 +1,23 @@
+//! How long work tells that it moves on. What is drawn, if anything, is the caller's business.
+
+/// Hears how far a long operation has come. Called from the thread that does the work.
+pub trait Progress: Sync {
+    /// Work called `what` begins; `total_bytes` where it is known beforehand.
+    fn begin(&self, what: &str, total_bytes: Option<u64>) {
+        let _ = (what, total_bytes);
+    }
+
+    /// So many more bytes are done.
+    fn advance(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// The work that began last is over.
+    fn end(&self) {}
+}
+
+/// Draws nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
