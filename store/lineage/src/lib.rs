@@ -1,1 +1,21 @@
-//! x
+//! Who came from what: runs, what they read and what they left, as a graph that can be asked.
+//!
+//! Everything here is derived from the objects in a store. [`Lineage`] keeps it in an SQLite file
+//! only so that it need not be read again each time: delete the file, refresh, and every answer is
+//! the same. No command may fail because the file is damaged, old or cannot be written.
+//!
+//! The modules stand in dependency order; none uses one that is declared below it.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod graph;
+mod key;
+mod index;
+mod intake;
+mod query;
+
+pub use error::{LineageError, Result};
+pub use graph::{Edges, Node, ancestors, descendants};
+pub use index::Lineage;
+pub use intake::{Refreshed, Skipped, Unread};
+pub use query::{Consumption, Production, Role, RunRow};

@@ -1,0 +1,155 @@
+//! Opens `index.db`, and makes it anew when it is not what it should be.
+//!
+//! The file is a cache, so nothing about it is ever reported as a failure. A file with another
+//! format is emptied in one transaction; one that is not a database at all is reset; and where no
+//! file can be kept (a read-only store, a full disk, a lock that nobody releases) the index lives
+//! in memory, slower and equally right.
+//!
+//! Several processes may use one file, also over NFS. Hence a rollback journal and not WAL, whose
+//! shared memory does not exist between hosts; truncated and not deleted, since NFS turns the
+//! removal of an open file into a rename. It stays synchronous: a power cut that left half a
+//! transaction would give wrong answers without any error, and one refresh costs a few
+//! milliseconds. Waiting for another process ends after [`PATIENCE`].
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Result as SqlResult, TransactionBehavior};
+
+use crate::error::{Fault, Result};
+
+/// The tables.
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The format of the tables, kept in `user_version`. Not a small number, so that the file of
+/// another program is not taken for an index.
+const FORMAT: i32 = 0x1ab_0001;
+
+/// How long another process that writes to the index is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Statements kept prepared: more than there are queries.
+const STATEMENTS: usize = 64;
+
+/// Who came from what, as far as it was last [refreshed](Lineage::refresh).
+#[derive(Debug)]
+pub struct Lineage {
+    pub(crate) connection: Connection,
+    /// None: in memory.
+    path: Option<PathBuf>,
+}
+
+impl Lineage {
+    /// The index kept at `path`, which is made if it is absent and remade if it is unusable; in
+    /// memory if no file can be kept there. It answers from its last refresh until the next.
+    pub fn open(path: &Path) -> Result<Lineage> {
+        match open_file(path) {
+            Ok(connection) => Ok(Lineage { connection, path: Some(path.to_owned()) }),
+            Err(_) => Lineage::in_memory(),
+        }
+    }
+
+    /// An empty index that no file is behind.
+    pub fn in_memory() -> Result<Lineage> {
+        let at = |e| Fault::Sql(e).at("make", "in memory".to_owned());
+        let mut connection = Connection::open_in_memory().map_err(at)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        make_tables(&mut connection).map_err(at)?;
+        Ok(Lineage { connection, path: None })
+    }
+
+    /// Where the index is kept; none if it is in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Where the index is, for people.
+    pub(crate) fn place(&self) -> String {
+        self.path.as_ref().map_or_else(|| "in memory".to_owned(), |p| p.display().to_string())
+    }
+
+    /// Replaces an index file that failed: by a new file if its content was the fault, else, and
+    /// always the second time, by one in memory. False if it is in memory already.
+    pub(crate) fn replace(&mut self, fault: &Fault, again: bool) -> Result<bool> {
+        let Some(path) = self.path.clone() else { return Ok(false) };
+        let remade = !again && blames_content(fault) && reset(&mut self.connection).is_ok();
+        *self = if remade { Lineage::open(&path)? } else { Lineage::in_memory()? };
+        Ok(true)
+    }
+}
+
+/// Whether a fault is of what the file holds, and not of where it is.
+fn blames_content(fault: &Fault) -> bool {
+    match fault {
+        Fault::Sql(rusqlite::Error::SqliteFailure(error, _)) => matches!(
+            error.code,
+            ErrorCode::NotADatabase
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::Unknown
+                | ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+        ),
+        Fault::Sql(rusqlite::Error::SqlInputError { .. }) => true,
+        Fault::Sql(
+            rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..),
+        ) => true,
+        Fault::Sql(_) | Fault::Objects(_) => false,
+        Fault::Impossible(_) => true,
+    }
+}
+
+fn open_file(path: &Path) -> SqlResult<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    if prepare(&mut connection).is_err() {
+        reset(&mut connection)?;
+        prepare(&mut connection)?;
+    }
+    Ok(connection)
+}
+
+/// Settles the journal and makes the tables if they are not there in this format.
+fn prepare(connection: &mut Connection) -> SqlResult<()> {
+    connection
+        .pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| row.get::<_, String>(0))?;
+    if format(connection)? == FORMAT { Ok(()) } else { make_tables(connection) }
+}
+
+fn format(connection: &Connection) -> SqlResult<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Removes whatever tables there are and makes ours, in one transaction: another process sees
+/// the old state or the new one. Leaves tables alone that are right by the time it gets the lock.
+fn make_tables(connection: &mut Connection) -> SqlResult<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if format(&transaction)? != FORMAT {
+        let found = "SELECT type, name FROM sqlite_master \
+                     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        let old = transaction
+            .prepare(found)?
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?
+            .collect::<SqlResult<Vec<_>>>()?;
+        for (kind, name) in old {
+            let name = name.replace('"', "\"\"");
+            transaction.execute_batch(&format!("DROP {kind} IF EXISTS \"{name}\""))?;
+        }
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    transaction.commit()
+}
+
+/// Empties a file that SQLite cannot read, without unlinking it under another process's hands.
+fn reset(connection: &mut Connection) -> SqlResult<()> {
+    connection.flush_prepared_statement_cache();
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, true)?;
+    let emptied = connection.execute_batch("VACUUM");
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, false)?;
+    emptied
+}

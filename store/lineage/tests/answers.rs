@@ -1,0 +1,202 @@
+//! What the lineage says about small histories whose answers are plain.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Story, World, nowhere, slot};
+use lab_lineage::{Consumption, Node, Production, Role};
+use lab_schema::{ContentId, RunId, Status};
+
+fn exact(run: RunId, output: &str) -> Production {
+    Production { run, output: slot(output), inside: false }
+}
+
+fn inside(run: RunId, output: &str) -> Production {
+    Production { run, output: slot(output), inside: true }
+}
+
+#[test]
+fn a_pipeline_is_followed_in_both_directions() {
+    let world = World::new();
+    let (raw, clean, model) = (world.blob("raw"), world.blob("clean"), world.blob("model"));
+    let code = world.tree(&[("train.py", world.blob("code"))]);
+    let prepare = world.run(Story {
+        argv: "prepare",
+        inputs: &[("raw", raw)],
+        outputs: &[("clean", clean)],
+        started_ms: 10,
+        ..Story::default()
+    });
+    let train = world.run(Story {
+        argv: "train",
+        inputs: &[("data", clean)],
+        code: Some(code),
+        outputs: &[("model", model)],
+        started_ms: 20,
+        ..Story::default()
+    });
+    let lineage = world.lineage();
+
+    let code = ContentId::Tree(code);
+    assert_eq!(lineage.producers(model).unwrap(), [exact(train, "model")]);
+    assert_eq!(lineage.producers(raw).unwrap(), []);
+    assert_eq!(lineage.producer_for(clean).unwrap(), Some(prepare));
+    let reads = |run, role| Consumption { run, role };
+    assert_eq!(lineage.consumers(clean).unwrap(), [reads(train, Role::Input(slot("data")))]);
+    assert_eq!(lineage.consumers(code).unwrap(), [reads(train, Role::Code)]);
+    assert_eq!(
+        lineage.run_inputs(train).unwrap(),
+        [(Role::Input(slot("data")), clean), (Role::Code, code)]
+    );
+    assert_eq!(lineage.run_outputs(train).unwrap(), [(slot("model"), model)]);
+
+    let up = lineage.ancestors(model.into()).unwrap();
+    assert_eq!(
+        up,
+        [raw.into(), prepare.into(), clean.into(), code.into(), train.into()] as [Node; 5]
+    );
+    let down = lineage.descendants(raw.into()).unwrap();
+    assert_eq!(down, [prepare.into(), clean.into(), train.into(), model.into()] as [Node; 4]);
+    assert_eq!(lineage.ancestors(raw.into()).unwrap(), []);
+    assert_eq!(
+        lineage.descendants(code.into()).unwrap(),
+        [train.into(), model.into()] as [Node; 2]
+    );
+}
+
+#[test]
+fn runs_are_listed_by_start_with_their_metrics() {
+    let world = World::new();
+    let story = |started_ms, status| Story { started_ms, status, ..Story::default() };
+    let late = world.run(story(30, Status::Exited(0)));
+    let early = world.run(story(10, Status::Signalled(9)));
+    let lineage = world.lineage();
+    let runs = lineage.runs().unwrap();
+    assert_eq!(runs.iter().map(|r| r.id).collect::<Vec<_>>(), [early, late]);
+    assert_eq!(runs.iter().map(|r| r.success).collect::<Vec<_>>(), [false, true]);
+    assert_eq!((runs[1].started_ms, runs[1].complete), (30, true));
+    assert_eq!(runs[1].metrics["accuracy"].get(), 15.0);
+    assert_eq!(lineage.runs_of(runs[0].recipe).unwrap(), [early, late]);
+    let values: Vec<f64> =
+        lineage.metric("accuracy").unwrap().iter().map(|(_, v)| v.get()).collect();
+    assert_eq!(values, [5.0, 15.0]);
+    assert_eq!(lineage.metric("loss").unwrap(), []);
+}
+
+#[test]
+fn attestations_are_found_by_their_run() {
+    let world = World::new();
+    let run = world.run(Story::default());
+    let second = world.attest(run, 20);
+    let first = world.attest(run, 10);
+    let other = world.run(Story { argv: "other", ..Story::default() });
+    let lineage = world.lineage();
+    assert_eq!(lineage.attestations_of(run).unwrap(), [first, second]);
+    assert_eq!(lineage.attestations_of(other).unwrap(), []);
+}
+
+#[test]
+fn a_file_deep_inside_an_output_folder_has_its_run() {
+    let world = World::new();
+    let (file, other) = (world.blob("weights"), world.blob("other"));
+    let deep = world.tree(&[("w.bin", file)]);
+    let folder = world.tree(&[("a", deep.into()), ("b", other)]);
+    let run =
+        world.run(Story { outputs: &[("out", folder.into()), ("w", other)], ..Story::default() });
+    let user =
+        world.run(Story { argv: "use", inputs: &[("w", file)], started_ms: 9, ..Story::default() });
+    let lineage = world.lineage();
+    assert_eq!(lineage.producers(file).unwrap(), [inside(run, "out")]);
+    assert_eq!(lineage.producers(deep.into()).unwrap(), [inside(run, "out")]);
+    assert_eq!(lineage.producers(folder.into()).unwrap(), [exact(run, "out")]);
+    assert_eq!(lineage.producers(other).unwrap(), [exact(run, "w"), inside(run, "out")]);
+    // The history passes through the folder, in both directions.
+    assert!(lineage.ancestors(user.into()).unwrap().contains(&run.into()));
+    assert!(lineage.descendants(run.into()).unwrap().contains(&user.into()));
+    // What nobody reads is no effect.
+    assert!(!lineage.descendants(run.into()).unwrap().contains(&ContentId::Tree(deep).into()));
+}
+
+#[test]
+fn empty_files_and_folders_inside_folders_connect_nothing() {
+    let world = World::new();
+    let (empty, none) = (world.blob(""), world.tree(&[]));
+    let folder = world.tree(&[("__init__.py", empty), ("logs", none.into())]);
+    world.run(Story { outputs: &[("out", folder.into())], ..Story::default() });
+    let lineage = world.lineage();
+    assert_eq!(lineage.producers(empty).unwrap(), []);
+    assert_eq!(lineage.producers(none.into()).unwrap(), []);
+}
+
+#[test]
+fn code_and_input_folders_are_not_taken_apart() {
+    let world = World::new();
+    let file = world.blob("file");
+    let folder = world.tree(&[("f", file)]);
+    let inputs = [("in", folder.into())];
+    world.run(Story { inputs: &inputs, code: Some(folder), ..Story::default() });
+    assert_eq!(world.lineage().producers(file).unwrap(), []);
+}
+
+#[test]
+fn of_several_producers_the_same_one_is_always_chosen() {
+    let world = World::new();
+    let content = world.blob("content");
+    let folder = world.tree(&[("c", content)]);
+    let story = |argv, started_ms| Story { argv, started_ms, ..Story::default() };
+    let failed = world.run(Story {
+        outputs: &[("c", content)],
+        status: Status::Exited(1),
+        ..story("failed", 1)
+    });
+    assert_eq!(world.lineage().producer_for(content).unwrap(), Some(failed));
+    let within = world.run(Story { outputs: &[("c", folder.into())], ..story("within", 2) });
+    assert_eq!(world.lineage().producer_for(content).unwrap(), Some(within));
+    let late = world.run(Story { outputs: &[("c", content)], ..story("late", 9) });
+    assert_eq!(world.lineage().producer_for(content).unwrap(), Some(late));
+    let early = world.run(Story { outputs: &[("c", content)], ..story("early", 8) });
+    assert_eq!(world.lineage().producer_for(content).unwrap(), Some(early));
+    // A run that had it already did not make it, however early it was.
+    let passed = world.run(Story {
+        inputs: &[("c", content)],
+        outputs: &[("c", content)],
+        ..story("passed", 0)
+    });
+    let lineage = world.lineage();
+    assert_eq!(lineage.producer_for(content).unwrap(), Some(early));
+    assert_eq!(
+        lineage.producers(content).unwrap(),
+        [
+            exact(passed, "c"),
+            exact(failed, "c"),
+            exact(early, "c"),
+            exact(late, "c"),
+            inside(within, "c")
+        ]
+    );
+    assert_eq!(lineage.producer_for(nowhere("x")).unwrap(), None);
+}
+
+#[test]
+fn a_history_that_bites_its_tail_ends() {
+    let world = World::new();
+    let (a, b) = (world.blob("a"), world.blob("b"));
+    let there = world.run(Story { inputs: &[("a", a)], outputs: &[("b", b)], ..Story::default() });
+    let back = world.run(Story { inputs: &[("b", b)], outputs: &[("a", a)], ..Story::default() });
+    let lineage = world.lineage();
+    assert_eq!(
+        lineage.ancestors(a.into()).unwrap(),
+        [there.into(), b.into(), back.into()] as [Node; 3]
+    );
+    assert_eq!(
+        lineage.descendants(a.into()).unwrap(),
+        [there.into(), b.into(), back.into()] as [Node; 3]
+    );
+}
+
+#[test]
+fn times_that_no_calendar_reaches_are_accepted() {
+    let world = World::new();
+    let run = world.run(Story { started_ms: u64::MAX, ..Story::default() });
+    assert_eq!(world.lineage().runs().unwrap()[0].id, run);
+}

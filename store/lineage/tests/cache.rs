@@ -1,0 +1,301 @@
+//! The index is a cache: whatever happens to it, or to parts of the store, the answers stay right.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{Story, World, answers};
+use lab_lineage::{Lineage, Unread};
+use lab_objects::{Backend, Key, Memory, Room, Store};
+use lab_schema::{ContentId, Object};
+
+/// A history with folders, code, attestations and a failed run; and the contents in it.
+fn history(world: &World) -> Vec<ContentId> {
+    let (raw, clean, model) = (world.blob("raw"), world.blob("clean"), world.blob("model"));
+    let code = world.tree(&[("train.py", world.blob("code"))]);
+    let deep = world.tree(&[("clean", clean)]);
+    let folder = world.tree(&[("deep", deep.into())]);
+    world.run(Story {
+        argv: "prepare",
+        inputs: &[("raw", raw)],
+        outputs: &[("out", folder.into())],
+        ..Story::default()
+    });
+    for started_ms in 2..6 {
+        let run = world.run(Story {
+            argv: "train",
+            inputs: &[("data", clean)],
+            code: Some(code),
+            outputs: &[("model", model)],
+            started_ms,
+            ..Story::default()
+        });
+        world.attest(run, started_ms);
+    }
+    vec![raw, clean, model, code.into(), deep.into(), folder.into()]
+}
+
+fn open(path: &Path, store: &Store) -> Lineage {
+    let mut lineage = Lineage::open(path).unwrap();
+    lineage.refresh(store).unwrap();
+    lineage
+}
+
+#[test]
+fn deleting_the_index_changes_no_answer() {
+    let world = World::new();
+    let contents = history(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    let first = answers(&open(&path, &world.store), &contents);
+    assert!(first.contains("inside: true"));
+
+    let kept = Lineage::open(&path).unwrap();
+    assert_eq!(kept.path(), Some(&*path));
+    assert_eq!(answers(&kept, &contents), first, "it is kept without a refresh");
+    drop(kept);
+
+    fs::remove_file(&path).unwrap();
+    assert_ne!(answers(&Lineage::open(&path).unwrap(), &contents), first);
+    assert_eq!(answers(&open(&path, &world.store), &contents), first);
+    assert_eq!(answers(&world.lineage(), &contents), first);
+}
+
+#[test]
+fn something_else_in_its_place_is_replaced() {
+    let world = World::new();
+    let contents = history(&world);
+    let expected = answers(&world.lineage(), &contents);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+
+    let mut good = Vec::new();
+    let other_version = |path: &Path| {
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.execute_batch(
+            "CREATE TABLE run (id TEXT); CREATE VIEW reads AS SELECT id FROM run;
+             INSERT INTO run VALUES ('x'); PRAGMA user_version = 7;",
+        )
+        .unwrap();
+    };
+    for case in ["absent", "garbage", "long garbage", "empty", "cut", "other version", "torn"] {
+        let _ = fs::remove_file(&path);
+        match case {
+            "garbage" => fs::write(&path, b"this is not a database").unwrap(),
+            "long garbage" => fs::write(&path, vec![0xa5; 100_000]).unwrap(),
+            "empty" => fs::write(&path, b"").unwrap(),
+            "cut" => fs::write(&path, &good[..good.len() / 2]).unwrap(),
+            "other version" => other_version(&path),
+            "torn" => {
+                let mut torn = good.clone();
+                torn[4096..].fill(0x5a);
+                fs::write(&path, torn).unwrap();
+            }
+            _ => {}
+        }
+        let lineage = open(&path, &world.store);
+        assert_eq!(answers(&lineage, &contents), expected, "{case}");
+        assert_eq!(lineage.path(), Some(&*path), "{case}: the file is used again");
+        drop(lineage);
+        assert_eq!(answers(&Lineage::open(&path).unwrap(), &contents), expected, "{case}");
+        good = fs::read(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_no_obstacle() {
+    let world = World::new();
+    let contents = history(&world);
+    let expected = answers(&world.lineage(), &contents);
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().join("absent/index.db"), folder.path().to_owned()] {
+        let lineage = open(&path, &world.store);
+        assert_eq!(answers(&lineage, &contents), expected);
+        assert_eq!(lineage.path(), None);
+    }
+}
+
+#[test]
+fn an_index_of_another_store_is_corrected() {
+    let (one, two) = (World::new(), World::new());
+    let contents = history(&one);
+    two.run(Story { argv: "elsewhere", ..Story::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    open(&path, &two.store);
+    assert_eq!(answers(&open(&path, &one.store), &contents), answers(&one.lineage(), &contents));
+}
+
+#[test]
+fn growth_is_taken_in_once() {
+    let world = World::new();
+    let mut lineage = world.lineage();
+    let run = world.run(Story::default());
+    let refreshed = lineage.refresh(&world.store).unwrap();
+    assert_eq!((refreshed.taken_in, refreshed.forgotten), (2, 0));
+    assert_eq!(lineage.refresh(&world.store).unwrap().taken_in, 0);
+    // The same recipe in a second pack is not new.
+    world.put(&common::recipe(&Story::default()));
+    world.attest(run, 1);
+    assert_eq!(lineage.refresh(&world.store).unwrap().taken_in, 1);
+}
+
+/// Objects arrive in any order; what holds a folder may be known long before it.
+#[test]
+fn the_order_of_arrival_changes_no_answer() {
+    let whole = World::new();
+    let contents = history(&whole);
+    let expected = answers(&whole.lineage(), &contents);
+    let mut packs = whole.backend.list(Room::Packs).unwrap();
+    for round in 0..6 {
+        packs.rotate_left(packs.len() / 3 + round);
+        if round % 2 == 1 {
+            packs.reverse();
+        }
+        let backend = Arc::new(Memory::new());
+        let store = Store::create(backend.clone()).unwrap();
+        let mut lineage = Lineage::in_memory().unwrap();
+        for (pack, _) in &packs {
+            copy(&whole.backend, &backend, pack);
+            lineage.refresh(&store).unwrap();
+        }
+        assert_eq!(answers(&lineage, &contents), expected, "round {round}");
+    }
+}
+
+fn copy(from: &Memory, to: &Memory, pack: &Key) {
+    to.publish(pack, &from.read(pack).unwrap().unwrap()).unwrap();
+    if let Key::Pack(id) = pack
+        && let Some(index) = from.read(&Key::Index(*id)).unwrap()
+    {
+        to.publish(&Key::Index(*id), &index).unwrap();
+    }
+}
+
+fn remove(backend: &Memory, pack: &Key) {
+    assert!(backend.remove(pack).unwrap());
+    if let Key::Pack(id) = pack {
+        backend.remove(&Key::Index(*id)).unwrap();
+    }
+}
+
+/// Takes packs away one by one: the grown index says what a new one would; then it all comes back.
+#[test]
+fn packs_that_are_gone_are_forgotten() {
+    let mut world = World::new();
+    let contents = history(&world);
+    let mut lineage = world.lineage();
+    let (all, expected) = (Memory::new(), answers(&lineage, &contents));
+    let packs = world.backend.list(Room::Packs).unwrap();
+    for (pack, _) in &packs {
+        copy(&world.backend, &all, pack);
+        remove(&world.backend, pack);
+        world.reopen();
+        lineage.refresh(&world.store).unwrap();
+        assert_eq!(answers(&lineage, &contents), answers(&world.lineage(), &contents));
+    }
+    assert_eq!(lineage.runs().unwrap(), []);
+    for (pack, _) in packs.iter().rev() {
+        copy(&all, &world.backend, pack);
+        world.reopen();
+        lineage.refresh(&world.store).unwrap();
+    }
+    assert_eq!(answers(&lineage, &contents), expected);
+}
+
+/// A repack moves everything into one pack: the same answers, nothing forgotten.
+#[test]
+fn what_another_pack_holds_stays() {
+    let mut world = World::new();
+    let contents = history(&world);
+    let mut lineage = world.lineage();
+    let expected = answers(&lineage, &contents);
+    let old = world.backend.list(Room::Packs).unwrap();
+    let mut writer = world.store.writer();
+    for kind in lab_schema::Kind::ALL {
+        for id in world.store.list(kind).unwrap() {
+            let mut bytes = world.store.open_object(id).unwrap().unwrap();
+            writer.put_verified(id, &mut bytes).unwrap();
+        }
+    }
+    let packed = writer.finish();
+    packed.unwrap();
+    let grown = world.backend.list(Room::Packs).unwrap().len() > old.len();
+    if grown {
+        old.iter().for_each(|(pack, _)| remove(&world.backend, pack));
+        world.reopen();
+    }
+    let refreshed = lineage.refresh(&world.store).unwrap();
+    assert_eq!((refreshed.taken_in, refreshed.forgotten), (0, 0));
+    assert_eq!(answers(&lineage, &contents), expected);
+}
+
+#[test]
+fn processes_that_refresh_at_once_agree() {
+    let world = World::new();
+    let contents = history(&world);
+    let expected = answers(&world.lineage(), &contents);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    fs::write(&path, vec![0xa5; 5_000]).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let lineage = open(&path, &world.store);
+                    assert_eq!(lineage.runs().unwrap().len(), 5);
+                }
+            });
+        }
+    });
+    assert_eq!(answers(&Lineage::open(&path).unwrap(), &contents), expected);
+}
+
+/// One object is damaged: it is named, the rest is known; once repaired, all is.
+#[test]
+fn a_damaged_object_does_not_hide_the_others() {
+    let mut world = World::new();
+    let contents = history(&world);
+    let expected = answers(&world.lineage(), &contents);
+    let victim = world.run(Story { argv: "victim", ..Story::default() });
+    let recipe = common::recipe(&Story { argv: "victim", ..Story::default() });
+    let packs: Vec<_> = world.backend.list(Room::Packs).unwrap();
+    let holds = |key: &Key| match key {
+        Key::Pack(id) => world.store.pack_objects(*id).unwrap().contains(&victim.into()),
+        _ => false,
+    };
+    let pack = packs.iter().map(|(key, _)| key).find(|key| holds(key)).unwrap().clone();
+    let good = world.backend.read(&pack).unwrap().unwrap();
+    let mut bad = good.clone();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    let index = match &pack {
+        Key::Pack(id) => world.backend.read(&Key::Index(*id)).unwrap(),
+        _ => None,
+    };
+    let replace = |world: &mut World, bytes: &[u8]| {
+        remove(&world.backend, &pack);
+        world.backend.publish(&pack, bytes).unwrap();
+        if let (Key::Pack(id), Some(index)) = (&pack, &index) {
+            world.backend.publish(&Key::Index(*id), index).unwrap();
+        }
+        world.reopen();
+    };
+    replace(&mut world, &bad);
+
+    let mut lineage = Lineage::in_memory().unwrap();
+    for _ in 0..2 {
+        let refreshed = lineage.refresh(&world.store).unwrap();
+        let what: Vec<Unread> = refreshed.skipped.iter().map(|s| s.what).collect();
+        assert_eq!(what, [Unread::Object(victim.into())]);
+        assert!(!refreshed.skipped[0].why.is_empty());
+        assert_eq!(answers(&lineage, &contents), expected);
+    }
+    replace(&mut world, &good);
+    let refreshed = lineage.refresh(&world.store).unwrap();
+    assert_eq!((refreshed.taken_in, refreshed.skipped.len()), (1, 0));
+    assert_eq!(lineage.runs_of(recipe.id()).unwrap(), [victim]);
+}

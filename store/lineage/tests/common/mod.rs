@@ -1,0 +1,192 @@
+//! A small world to index: a store in memory and short ways to put real objects into it.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lab_lineage::{Lineage, Node};
+use lab_objects::{Memory, Store};
+use lab_schema::recipe::Parts;
+use lab_schema::tree::Node as TreeNode;
+use lab_schema::{
+    Attestation, AttestationId, BlobId, Command, Completeness, ContentId, Entry, Executor,
+    FileName, Host, Limits, Number, Object, Outcome, Recipe, RecipeId, Run, RunId, Slot, Status,
+    Tree, TreeId, Verdict,
+};
+
+/// A store whose backend the tests can reach into.
+pub struct World {
+    pub backend: Arc<Memory>,
+    pub store: Store,
+}
+
+/// What a run is made of; the rest is filled in.
+pub struct Story<'a> {
+    pub argv: &'a str,
+    pub inputs: &'a [(&'a str, ContentId)],
+    pub code: Option<TreeId>,
+    pub outputs: &'a [(&'a str, ContentId)],
+    pub started_ms: u64,
+    pub status: Status,
+}
+
+impl Default for Story<'_> {
+    fn default() -> Self {
+        let (inputs, outputs): (&[_], &[_]) = (&[], &[]);
+        let status = Status::Exited(0);
+        Story { argv: "make", inputs, code: None, outputs, started_ms: 1, status }
+    }
+}
+
+impl World {
+    pub fn new() -> World {
+        let backend = Arc::new(Memory::new());
+        World { store: Store::create(backend.clone()).unwrap(), backend }
+    }
+
+    /// The same files through a store that has cached nothing.
+    pub fn reopen(&mut self) {
+        self.store = Store::open(self.backend.clone()).unwrap();
+    }
+
+    pub fn blob(&self, text: &str) -> ContentId {
+        let mut writer = self.store.writer();
+        let id = writer.put_bytes(text.as_bytes()).unwrap();
+        writer.finish().unwrap();
+        id.into()
+    }
+
+    pub fn put<O: Object>(&self, object: &O) -> O::Id {
+        let mut writer = self.store.writer();
+        let id = writer.put(object).unwrap();
+        writer.finish().unwrap();
+        id
+    }
+
+    pub fn tree(&self, entries: &[(&str, ContentId)]) -> TreeId {
+        self.put(&tree(entries))
+    }
+
+    pub fn run(&self, story: Story<'_>) -> RunId {
+        let recipe = recipe(&story);
+        self.put(&recipe);
+        self.put(&run(&story, recipe.id()))
+    }
+
+    pub fn attest(&self, run: RunId, started_ms: u64) -> AttestationId {
+        self.put(&Attestation {
+            run,
+            verdict: Verdict::Identical,
+            outputs: BTreeMap::new(),
+            differences: Vec::new(),
+            sealed: true,
+            host: host(),
+            who: "grace".into(),
+            started_ms,
+            duration_ms: 1,
+        })
+    }
+
+    pub fn lineage(&self) -> Lineage {
+        let mut lineage = Lineage::in_memory().unwrap();
+        lineage.refresh(&self.store).unwrap();
+        lineage
+    }
+}
+
+pub fn slot(text: &str) -> Slot {
+    Slot::new(text).unwrap()
+}
+
+pub fn host() -> Host {
+    Host {
+        os: "linux".into(),
+        kernel: String::new(),
+        arch: "x86_64".into(),
+        cpu: String::new(),
+        cpu_features: Vec::new(),
+        cpus: 1,
+        memory_bytes: 0,
+        lab: "0.1.0".into(),
+    }
+}
+
+pub fn tree(entries: &[(&str, ContentId)]) -> Tree {
+    let entry = |(name, content): &(&str, ContentId)| Entry {
+        name: FileName::new(*name).unwrap(),
+        node: match content {
+            ContentId::Blob(id) => TreeNode::File { id: *id, size: 1, executable: false },
+            ContentId::Tree(id) => TreeNode::Directory { id: *id, size: 1 },
+        },
+    };
+    Tree::new(entries.iter().map(entry).collect()).unwrap()
+}
+
+pub fn recipe(story: &Story<'_>) -> Recipe {
+    let command =
+        Command { argv: vec![story.argv.into()], directory: None, variables: BTreeMap::new() };
+    Recipe::new(Parts {
+        executor: Executor::Command(command),
+        inputs: story.inputs.iter().map(|(s, c)| (slot(s), *c)).collect(),
+        code: story.code,
+        params: BTreeMap::new(),
+        seed: None,
+        outputs: BTreeMap::new(),
+        limits: Limits::default(),
+    })
+    .unwrap()
+}
+
+pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
+    let accuracy = Number::new(story.started_ms as f64 / 2.0).unwrap();
+    Run {
+        recipe,
+        outcome: Outcome {
+            status: story.status.clone(),
+            outputs: story.outputs.iter().map(|(s, c)| (slot(s), *c)).collect(),
+            metrics: BTreeMap::from([("accuracy".into(), accuracy)]),
+            logs: BTreeMap::new(),
+            completeness: Completeness::Complete,
+            unrecorded_variables: Vec::new(),
+            started_ms: story.started_ms,
+            duration_ms: 1,
+            peak_memory_bytes: None,
+        },
+        host: host(),
+        git: None,
+        who: "ada".into(),
+    }
+}
+
+/// Every answer that an index can give about these nodes, as text to compare.
+pub fn answers(lineage: &Lineage, contents: &[ContentId]) -> String {
+    let runs = lineage.runs().unwrap();
+    let mut all = format!("{runs:#?}\n{:?}\n", lineage.metric("accuracy").unwrap());
+    for run in &runs {
+        all += &format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?}\n",
+            lineage.run_inputs(run.id).unwrap(),
+            lineage.run_outputs(run.id).unwrap(),
+            lineage.runs_of(run.recipe).unwrap(),
+            lineage.attestations_of(run.id).unwrap(),
+            lineage.ancestors(run.id.into()).unwrap(),
+            lineage.descendants(run.id.into()).unwrap(),
+        );
+    }
+    for content in contents {
+        all += &format!(
+            "{:?} {:?} {:?} {:?} {:?}\n",
+            lineage.producers(*content).unwrap(),
+            lineage.producer_for(*content).unwrap(),
+            lineage.consumers(*content).unwrap(),
+            lineage.ancestors(Node::Content(*content)).unwrap(),
+            lineage.descendants(Node::Content(*content)).unwrap(),
+        );
+    }
+    all
+}
+
+/// A blob id that no store has.
+pub fn nowhere(text: &str) -> ContentId {
+    BlobId::of(text.as_bytes()).into()
+}
