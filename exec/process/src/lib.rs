@@ -1,1 +1,32 @@
-//! x
+//! Runs a command, and captures what it runs on: code, variables, machine.
+//!
+//! The command of a recipe is run in a folder of its own that holds the recipe's code and
+//! inputs, with the recipe's variables and few others. What it leaves there becomes the outcome.
+//! [`Watcher`] is the seam behind which tracing and sealing stand.
+//!
+//! The modules stand in dependency order; none uses one that is declared below it.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod host;
+mod variables;
+mod byproducts;
+mod note;
+mod git;
+mod code;
+mod launch;
+mod program;
+mod sys;
+mod interrupt;
+mod stragglers;
+mod tee;
+mod child;
+mod plain;
+
+pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
+pub use error::{ProcessError, Result};
+pub use host::host;
+pub use launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
+pub use note::{NoGit, Note};
+pub use plain::Plain;
+pub use variables::{PASSED_THROUGH, is_secret, recorded_variables, unrecordable_variables};

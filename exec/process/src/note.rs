@@ -1,0 +1,160 @@
+//! What a person should know about a capture or a run, although it did not fail.
+//!
+//! Whatever is left out of a record is named here: silence would read as "there was nothing".
+//! The command line prints notes as warnings.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Something that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// The project is not in a git work tree, so that only these files, which the command line
+    /// names, were captured as code.
+    NotInGit {
+        /// Why git does not help here.
+        why: NoGit,
+        /// What was captured, relative to the folder of the command.
+        captured: Vec<PathBuf>,
+    },
+    /// A file that git does not track is too large to be taken for code, and was left out.
+    LargeFile {
+        /// The file, relative to the top of the code tree.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A submodule is not checked out: the code tree lacks its files.
+    SubmoduleAbsent(PathBuf),
+    /// A socket, pipe or device among the code was left out.
+    SpecialFile(PathBuf),
+    /// Processes were still running when the command had ended, and were stopped.
+    LeftBehind(Vec<String>),
+    /// A process that could not be stopped holds an output stream: what it still prints is lost.
+    StreamHeld,
+    /// A log was cut.
+    LogCut {
+        /// `stdout` or `stderr`.
+        stream: &'static str,
+        /// How much was printed.
+        bytes: u64,
+        /// How much was kept.
+        kept: u64,
+    },
+    /// A file that the command left cannot be an output.
+    NotAnOutput {
+        /// The file, relative to the folder of the command or, if outside it, to the code tree.
+        path: PathBuf,
+        /// What stands in the way.
+        why: &'static str,
+    },
+    /// More files were left than a record can name; none beyond the first `kept` is an output.
+    TooManyOutputs {
+        /// Files left.
+        found: usize,
+        /// Files kept.
+        kept: usize,
+    },
+    /// The folder in which the command ran could not be removed.
+    ScratchLeft {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// A `metrics.json` gave no metrics, or not all.
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Why the files of a project could not be listed by git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoGit {
+    /// No repository here or above.
+    NoRepository,
+    /// The repository has no work tree.
+    Bare,
+    /// The folder belongs to a work tree that ignores it.
+    Ignored,
+    /// The folder is the inside of a `.git` or `.lab`.
+    Inside,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::NotInGit { why, captured } => {
+                f.write_str(match why {
+                    NoGit::NoRepository => "not in a git repository",
+                    NoGit::Bare => "the git repository here has no work tree",
+                    NoGit::Ignored => "the git repository here ignores this folder",
+                    NoGit::Inside => "this folder is part of a repository's own files",
+                })?;
+                if captured.is_empty() {
+                    return f.write_str(": no code was recorded");
+                }
+                f.write_str(": of the code, only files on the command line were recorded (")?;
+                list(f, captured)?;
+                f.write_str(")")
+            }
+            Note::LargeFile { path, bytes } => write!(
+                f,
+                "'{}' ({} MiB, not tracked by git) was left out of the code: \
+                 give it as an input with -i",
+                shown(path),
+                bytes >> 20
+            ),
+            Note::SubmoduleAbsent(path) => {
+                write!(
+                    f,
+                    "the submodule '{}' is not checked out: its files are missing",
+                    shown(path)
+                )
+            }
+            Note::SpecialFile(path) => {
+                write!(f, "'{}' is no regular file and was left out of the code", shown(path))
+            }
+            Note::LeftBehind(names) => {
+                f.write_str("still running when the command had ended, and stopped: ")?;
+                list(f, names)
+            }
+            Note::StreamHeld => f.write_str(
+                "a background process holds the output streams: what it still prints is lost",
+            ),
+            Note::LogCut { stream, bytes, kept } => {
+                write!(f, "{stream} was cut: {bytes} bytes printed, {kept} kept")
+            }
+            Note::NotAnOutput { path, why } => {
+                write!(f, "'{}' was left by the command but not kept: {why}", shown(path))
+            }
+            Note::TooManyOutputs { found, kept } => write!(
+                f,
+                "the command left {found} files; only {kept} were kept: declare folders as outputs"
+            ),
+            Note::ScratchLeft { path, why } => {
+                write!(f, "could not remove '{}': {why}", shown(path))
+            }
+            Note::Metrics { path, why } => write!(f, "metrics in '{}': {why}", shown(path)),
+        }
+    }
+}
+
+/// The path without control characters, which could steer a terminal.
+fn shown(path: &Path) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    path.to_string_lossy().chars().map(escape).collect()
+}
+
+/// The first few, and how many more.
+fn list<T: AsRef<Path>>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
+    const FEW: usize = 5;
+    for (i, item) in items.iter().take(FEW).enumerate() {
+        write!(f, "{}{}", if i > 0 { ", " } else { "" }, shown(item.as_ref()))?;
+    }
+    if items.len() > FEW { write!(f, " and {} more", items.len() - FEW) } else { Ok(()) }
+}

@@ -1,0 +1,123 @@
+//! Finds processes that a command left running.
+//!
+//! Two marks: the process group that the command was started in, and the run's own scratch
+//! folder in the environment that descendants inherit. The second finds daemons that left the
+//! group (`setsid`). One that left the group and cleared its environment is not found; only a
+//! sealed box, with a process namespace, holds that one too.
+
+use std::path::Path;
+
+/// A running process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Straggler {
+    pub(crate) pid: i32,
+    pub(crate) name: String,
+    /// Whether it is still in the group that the command was started in.
+    pub(crate) in_group: bool,
+}
+
+/// The processes, other than our own, that belong to `group` or have `scratch` in their
+/// environment; those that have ended and only wait to be reaped do not count.
+#[cfg(target_os = "linux")]
+pub(crate) fn running(group: i32, scratch: &Path) -> Vec<Straggler> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    // A process that vanishes while it is looked at is no straggler, hence no errors here.
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != own)
+        .filter_map(|pid| {
+            let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+            let stat = Stat::parse(&stat)?;
+            let in_group = stat.group == group;
+            let ours = in_group || mentions(pid, scratch);
+            (stat.alive && ours).then_some(Straggler { pid, name: stat.name, in_group })
+        })
+        .collect()
+}
+
+/// Elsewhere only the group is known, and only as a whole.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn running(group: i32, _scratch: &Path) -> Vec<Straggler> {
+    match crate::sys::signal_group(group, 0) {
+        Ok(true) => {
+            let name = "a background process".to_owned();
+            vec![Straggler { pid: -group, name, in_group: true }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the environment with which the process was started names the folder.
+#[cfg(target_os = "linux")]
+fn mentions(pid: i32, folder: &Path) -> bool {
+    use std::io::Read;
+    use std::os::unix::ffi::OsStrExt;
+    const MAX_BYTES: u64 = 4 << 20;
+    let mut environment = Vec::new();
+    let read = std::fs::File::open(format!("/proc/{pid}/environ"))
+        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut environment));
+    let folder = folder.as_os_str().as_bytes();
+    read.is_ok()
+        && environment.split(|b| *b == 0).any(|variable| {
+            let value = variable.splitn(2, |b| *b == b'=').nth(1).unwrap_or_default();
+            let inside = value.strip_prefix(folder);
+            inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        })
+}
+
+/// The fields of `/proc/PID/stat` that matter here.
+#[cfg(target_os = "linux")]
+struct Stat {
+    name: String,
+    alive: bool,
+    group: i32,
+}
+
+#[cfg(target_os = "linux")]
+impl Stat {
+    /// `PID (NAME) STATE PPID PGRP ..`, where the name may hold spaces and brackets.
+    fn parse(bytes: &[u8]) -> Option<Stat> {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, tail) = text.rsplit_once(')')?;
+        let name = head.split_once('(')?.1.to_owned();
+        let mut fields = tail.split_whitespace();
+        let state = fields.next()?;
+        let group = fields.nth(1)?.parse().ok()?;
+        Some(Stat { name, alive: !matches!(state, "Z" | "X" | "x"), group })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_brackets_are_read() {
+        let stat = Stat::parse(b"12 (a) (b) S 1 77 77 0").unwrap();
+        assert_eq!((stat.name.as_str(), stat.alive, stat.group), ("a) (b", true, 77));
+        assert!(!Stat::parse(b"12 (x) Z 1 77 77").unwrap().alive);
+        for bad in [&b""[..], b"12", b"12 (x", b"12 (x) S", b"12 (x) S 1 y", b")(", b"\xff\xff"] {
+            assert!(Stat::parse(bad).is_none());
+        }
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .env("TMPDIR", dir.path().join("tmp"))
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert!(running(i32::MAX, dir.path()).iter().any(|s| s.pid == pid && s.name == "sleep"));
+        let sibling = format!("{}x", dir.path().display());
+        assert!(!running(i32::MAX, Path::new(&sibling)).iter().any(|s| s.pid == pid));
+        child.kill().unwrap();
+        // Not reaped yet: a zombie does not count.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(running(i32::MAX, dir.path()).is_empty());
+        child.wait().unwrap();
+    }
+}
