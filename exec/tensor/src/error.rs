@@ -1,0 +1,207 @@
+//! The ways in which a tensor program, its data or its execution can be wrong.
+
+use lab_objects::ObjectsError;
+use lab_schema::{SchemaError, Slot};
+
+/// What `lab-tensor` returns.
+pub type Result<T> = std::result::Result<T, TensorError>;
+
+/// A program that cannot be read, or a stage that cannot be executed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// The text is not TOML.
+    #[error("the program is not valid TOML{}: {message}", at_line(*.line))]
+    Syntax {
+        /// Where, from 1.
+        line: Option<usize>,
+        /// What the parser says.
+        message: String,
+    },
+    /// A key that means nothing.
+    #[error("unknown key '{}'{}{}", .key.escape_debug(), at_line(*.line), meant(.nearest))]
+    UnknownKey {
+        /// The key, with its section.
+        key: String,
+        /// Where, from 1; none if it was set from outside.
+        line: Option<usize>,
+        /// The known key that is closest to it.
+        nearest: Option<String>,
+    },
+    /// A value that the key does not take.
+    #[error("{key} = {value}{}: {expected} is needed", at_line(*.line))]
+    BadValue {
+        /// The key, with its section.
+        key: String,
+        /// The refused value.
+        value: String,
+        /// Where, from 1; none if it was set from outside.
+        line: Option<usize>,
+        /// What is accepted.
+        expected: String,
+    },
+    /// A key or section without which the program means nothing.
+    #[error("the program lacks {0}")]
+    MissingKey(String),
+    /// A setting that does nothing beside another one.
+    #[error("{key} has no meaning with {other}")]
+    Idle {
+        /// The setting.
+        key: String,
+        /// The one that makes it idle.
+        other: String,
+    },
+    /// `prepare.table` is none of the inputs.
+    #[error("prepare.table is '{name}', but [inputs] has no such entry")]
+    NoSuchInput {
+        /// What it says.
+        name: Slot,
+    },
+    /// The recipe is not for the tensor engine.
+    #[error("the recipe is a command, not a tensor program")]
+    NotATensorProgram,
+    /// The recipe asks for other arithmetic.
+    #[error("made by another lab: its tensor engine is '{theirs}', this one has '{ours}'")]
+    Engine {
+        /// What the recipe asks for.
+        theirs: String,
+        /// What this library computes.
+        ours: &'static str,
+    },
+    /// The recipe asks for a stage that does not exist.
+    #[error("a tensor program has no stage '{}'", .0.escape_debug())]
+    UnknownStage(String),
+    /// The inputs of a stage are not those that it takes.
+    #[error("stage {stage} takes the inputs {expected}, not {found}")]
+    Inputs {
+        /// The stage.
+        stage: &'static str,
+        /// Their names.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// An input is a directory.
+    #[error("input '{slot}' is a directory: name a file inside it")]
+    Directory {
+        /// The input.
+        slot: Slot,
+    },
+    /// The bytes of an input could not be read to their end.
+    #[error("cannot read input '{slot}'")]
+    Read {
+        /// The input.
+        slot: Slot,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line of a table is not a row of it.
+    #[error("line {line} of the table has {found} fields, the lines before it {expected}")]
+    Ragged {
+        /// Line of the file, from 1.
+        line: u64,
+        /// Fields of the first row.
+        expected: u64,
+        /// Fields of this one.
+        found: u64,
+    },
+    /// A cell cannot be used.
+    #[error("line {line} of the table, column {column}: '{}' is {why}", .text.escape_debug())]
+    Cell {
+        /// Line of the file, from 1.
+        line: u64,
+        /// The column's name, or its index from 0.
+        column: String,
+        /// The cell, at most its first 40 characters.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A column that the table does not have.
+    #[error("{key} is {column}, but the table has {}", columns(.names))]
+    NoColumn {
+        /// The setting that names it.
+        key: &'static str,
+        /// The column.
+        column: String,
+        /// Those that there are.
+        names: Vec<String>,
+    },
+    /// Something is larger than is accepted.
+    #[error("{what}: the limit is {limit}")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// The most that is accepted.
+        limit: u64,
+    },
+    /// There is too little data for what was asked.
+    #[error("too few rows: {0}")]
+    TooFewRows(String),
+    /// Nothing to learn.
+    #[error("all {rows} rows have the label '{}'", .class.escape_debug())]
+    OneClass {
+        /// The only label.
+        class: String,
+        /// How many rows.
+        rows: usize,
+    },
+    /// A file of an earlier stage does not hold what that stage leaves.
+    #[error("'{slot}' is not what an earlier stage leaves: {why}")]
+    BadInput {
+        /// The input.
+        slot: Slot,
+        /// What is wrong.
+        why: String,
+    },
+    /// Training ran away.
+    #[error("the loss is no longer finite at step {step} (epoch {epoch}): a lower train.lr may help")]
+    NotFinite {
+        /// Epoch, from 1.
+        epoch: u64,
+        /// Step since the start of training, from 1.
+        step: u64,
+    },
+    /// The processor is in a mode with other arithmetic.
+    #[error("this process flushes subnormal numbers to zero, so results would differ from other machines'")]
+    FlushesToZero,
+    /// An operation refused its arguments.
+    #[error("cannot compute {what}")]
+    Operation {
+        /// What was being computed.
+        what: &'static str,
+        /// Why.
+        source: Box<candle_core::Error>,
+    },
+    /// The object model refused a value.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The store failed, or lacks an object.
+    #[error(transparent)]
+    Objects(Box<ObjectsError>),
+}
+
+impl From<ObjectsError> for TensorError {
+    fn from(error: ObjectsError) -> Self {
+        TensorError::Objects(Box::new(error))
+    }
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!(" in line {line}")).unwrap_or_default()
+}
+
+fn meant(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|key| format!("; did you mean '{key}'?")).unwrap_or_default()
+}
+
+fn columns(names: &[String]) -> String {
+    match names {
+        [] => "no columns".into(),
+        names if names.len() > 12 => {
+            let (first, last) = (&names[0], &names[names.len() - 1]);
+            format!("{} columns, from {first} to {last}", names.len())
+        }
+        names => format!("the columns {}", names.join(", ")),
+    }
+}
