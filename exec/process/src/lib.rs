@@ -22,9 +22,16 @@ mod stragglers;
 mod tee;
 mod child;
 mod plain;
+mod scratch;
+mod layout;
+mod snapshot;
+mod metrics;
+mod outputs;
+mod execute;
 
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
 pub use error::{ProcessError, Result};
+pub use execute::{Execution, Job, execute};
 pub use host::host;
 pub use launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 pub use note::{NoGit, Note};
