@@ -11,6 +11,9 @@ use crate::error::Result;
 
 /// Where a store keeps its files.
 pub trait Backend: Send + Sync + fmt::Debug {
+    /// Where it is, for people.
+    fn location(&self) -> String;
+
     /// The whole file; none if it is absent.
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>>;
 
@@ -18,7 +21,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
     fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>>;
 
     /// Writes a file once, atomically; it is durable on return. Equal bytes again are fine,
-    /// others are refused.
+    /// others are refused, and so are names.
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()>;
 
     /// Replaces a name's file if it holds `expected` (none: is absent); says whether it did.
@@ -27,7 +30,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The files of a room with their sizes in bytes, sorted by key.
     fn list(&self, room: Room) -> Result<Vec<(Key, u64)>>;
 
-    /// Removes a file; says whether it was there.
+    /// Removes a file other than the format; says whether it was there.
     fn remove(&self, key: &Key) -> Result<bool>;
 }
 

@@ -37,12 +37,6 @@ pub enum ObjectsError {
         /// The folder.
         path: PathBuf,
     },
-    /// There is something in the way of a new store.
-    #[error("{} exists and is not an empty folder", .path.display())]
-    NotEmpty {
-        /// The folder.
-        path: PathBuf,
-    },
     /// The store, or a file in it, has a format that this program does not know.
     #[error("{what} has format {version}: it was made by a newer lab")]
     Newer {

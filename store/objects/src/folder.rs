@@ -1,140 +1,155 @@
-//! A store in a folder.
+//! A store in a folder: on a disk, or one that several hosts share.
 
-use std::fs;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
 
-use lab_schema::Name;
-
-use crate::backend::{Backend, Key, PackId, Room};
+use crate::atomic::{self, Lock};
+use crate::backend::{Backend, Key, Room};
 use crate::error::{At, ObjectsError, Result};
+use crate::layout::Layout;
+
+/// How long to wait for somebody who moves the same name.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Keeps files in a folder.
 #[derive(Debug)]
 pub struct Folder {
-    root: PathBuf,
+    layout: Layout,
+    swept: Once,
 }
 
 impl Folder {
-    /// A new store's folder; makes it if it is absent.
+    /// The folder of a new store. Makes it if it is absent; leaves other files in it alone.
     pub fn create(path: &Path) -> Result<Folder> {
-        for part in ["packs", "names", "locks", "tmp"] {
-            let part = path.join(part);
-            fs::create_dir_all(&part).at("create", &part)?;
+        let folder = Folder { layout: Layout::new(path), swept: Once::new() };
+        for part in folder.layout.folders() {
+            atomic::create_folder(&part)?;
         }
-        Ok(Folder { root: path.to_owned() })
+        Ok(folder)
     }
 
-    /// The folder of a store.
+    /// The folder of a store that exists.
     pub fn open(path: &Path) -> Result<Folder> {
-        if !path.join("format").is_file() {
-            return Err(ObjectsError::NotAStore { path: path.to_owned() });
+        let layout = Layout::new(path);
+        let format = layout.file(&Key::Format);
+        match fs::metadata(&format) {
+            Ok(meta) if meta.is_file() => Ok(Folder { layout, swept: Once::new() }),
+            Err(e) if !is_absent(&e) => Err(e).at("open", &format),
+            _ => Err(ObjectsError::NotAStore { path: path.to_owned() }),
         }
-        Ok(Folder { root: path.to_owned() })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.root
+        self.layout.root()
     }
 
-    fn place(&self, key: &Key) -> PathBuf {
-        let pack = |id: &PackId, end: &str| {
-            let hex = id.to_string();
-            self.root.join("packs").join(&hex[..2]).join(format!("{hex}.{end}"))
-        };
-        match key {
-            Key::Format => self.root.join("format"),
-            Key::Pack(id) => pack(id, "pack"),
-            Key::Index(id) => pack(id, "idx"),
-            Key::Name(name) => self.root.join("names").join(name.as_str()),
+    fn write(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        let (temporary, target) = (self.layout.temporary(), self.layout.file(key));
+        if let Some(parent) = target.parent() {
+            atomic::create_folder(parent)?;
+        }
+        atomic::create_folder(&temporary)?;
+        // Sweeping is a courtesy: a failure there must not fail this write.
+        self.swept.call_once(|| drop(atomic::sweep(&temporary)));
+        atomic::write(&temporary, &target, bytes)
+    }
+
+    /// Whether the file has exactly these bytes; none if it is absent.
+    fn equals(&self, key: &Key, bytes: &[u8]) -> Result<Option<bool>> {
+        let path = self.layout.file(key);
+        match fs::metadata(&path) {
+            Ok(meta) if meta.len() != bytes.len() as u64 => Ok(Some(false)),
+            Ok(_) => Ok(self.read(key)?.map(|there| there == bytes)),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(e).at("inspect", &path),
         }
     }
+}
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let parent = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).at("create", parent)?;
-        let temp = self.root.join("tmp").join(format!("{}", std::process::id()));
-        let mut file = fs::File::create(&temp).at("create", &temp)?;
-        file.write_all(bytes).at("write", &temp)?;
-        file.sync_all().at("sync", &temp)?;
-        fs::rename(&temp, path).at("rename", path)
-    }
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
-        Ok(value) => Ok(Some(value)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+        Err(e) if is_absent(&e) => Ok(None),
+        result => result.map(Some),
     }
 }
 
 impl Backend for Folder {
+    fn location(&self) -> String {
+        self.path().display().to_string()
+    }
+
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>> {
-        let path = self.place(key);
+        let path = self.layout.file(key);
         optional(fs::read(&path)).at("read", &path)
     }
 
     fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>> {
-        let path = self.place(key);
-        let Some(mut file) = optional(fs::File::open(&path)).at("open", &path)? else {
+        let path = self.layout.file(key);
+        let Some(mut file) = optional(File::open(&path)).at("open", &path)? else {
             return Ok(None);
         };
-        file.seek(SeekFrom::Start(offset)).at("seek in", &path)?;
-        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(offset)).at("read", &path)?;
+        let mut bytes = Vec::with_capacity(len.min(1 << 21) as usize);
         file.take(len).read_to_end(&mut bytes).at("read", &path)?;
         Ok(Some(bytes))
     }
 
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        match self.read(key)? {
-            Some(there) if there == bytes => Ok(()),
-            Some(_) => Err(ObjectsError::RefusedKey {
-                verb: "publish",
-                key: key.to_string(),
-                why: "it exists with other bytes",
-            }),
-            None => self.write(&self.place(key), bytes),
+        let refused = |why| ObjectsError::RefusedKey { verb: "publish", key: key.to_string(), why };
+        if key.room() == Room::Names {
+            return Err(refused("a name moves by compare-and-swap"));
+        }
+        match self.equals(key, bytes)? {
+            Some(true) => Ok(()),
+            Some(false) => Err(refused("it exists with other bytes")),
+            None => self.write(key, bytes),
         }
     }
 
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> Result<bool> {
+        let Key::Name(name) = key else {
+            let (key, why) = (key.to_string(), "it is written once");
+            return Err(ObjectsError::RefusedKey { verb: "swap", key, why });
+        };
+        let lock = self.layout.lock(name);
+        if let Some(parent) = lock.parent() {
+            atomic::create_folder(parent)?;
+        }
+        let _held = Lock::take(&lock, LOCK_TIMEOUT)?;
         if self.read(key)?.as_deref() != expected {
             return Ok(false);
         }
-        self.write(&self.place(key), new)?;
+        self.write(key, new)?;
         Ok(true)
     }
 
     fn list(&self, room: Room) -> Result<Vec<(Key, u64)>> {
         let mut found = Vec::new();
-        let mut folders = vec![match room {
-            Room::Root => return Ok(Vec::new()),
-            Room::Packs | Room::Indexes => self.root.join("packs"),
-            Room::Names => self.root.join("names"),
-        }];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).at("list", &folder)? {
+        let mut folders = vec![(self.layout.room(room), Layout::is_fanned_out(room))];
+        while let Some((folder, fanned_out)) = folders.pop() {
+            let Some(entries) = optional(fs::read_dir(&folder)).at("list", &folder)? else {
+                continue;
+            };
+            for entry in entries {
                 let entry = entry.at("list", &folder)?;
-                let meta = entry.metadata().at("inspect", &entry.path())?;
-                if meta.is_dir() {
-                    folders.push(entry.path());
-                    continue;
+                let Ok(file_name) = entry.file_name().into_string() else { continue };
+                if fanned_out {
+                    if file_name.len() == 2 {
+                        folders.push((entry.path(), false));
+                    }
+                } else if let Some(key) = Layout::key(room, &file_name) {
+                    let path = entry.path();
+                    let meta = optional(fs::metadata(&path)).at("inspect", &path)?;
+                    found.extend(meta.filter(|m| m.is_file()).map(|m| (key, m.len())));
                 }
-                let file = entry.file_name().to_string_lossy().into_owned();
-                let key = match room {
-                    Room::Names => Name::new(file).ok().map(Key::Name),
-                    _ => file.split_once('.').and_then(|(hex, end)| {
-                        let id = PackId::from_digest(hex.parse().ok()?);
-                        match (end, room) {
-                            ("pack", Room::Packs) => Some(Key::Pack(id)),
-                            ("idx", Room::Indexes) => Some(Key::Index(id)),
-                            _ => None,
-                        }
-                    }),
-                };
-                found.extend(key.map(|key| (key, meta.len())));
             }
         }
         found.sort();
@@ -142,7 +157,10 @@ impl Backend for Folder {
     }
 
     fn remove(&self, key: &Key) -> Result<bool> {
-        let path = self.place(key);
-        Ok(optional(fs::remove_file(&path)).at("remove", &path)?.is_some())
+        if *key == Key::Format {
+            let (key, why) = (key.to_string(), "a store cannot lose its format");
+            return Err(ObjectsError::RefusedKey { verb: "remove", key, why });
+        }
+        atomic::remove(&self.layout.file(key))
     }
 }

@@ -1,10 +1,17 @@
-//! A store in memory, for tests and dry runs.
+//! A store in memory, for tests: stricter than a disk.
+//!
+//! It refuses what a folder would let pass and a well-behaved store never does: a file before the
+//! format, a pack under a wrong id, an index before its pack or unlike it, a name that is
+//! published instead of swapped.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lab_schema::BlobId;
 
 use crate::backend::{Backend, Key, Room};
 use crate::error::{ObjectsError, Result};
+use crate::pack::parse_tail;
 
 /// Keeps files in memory.
 #[derive(Debug, Default)]
@@ -18,12 +25,51 @@ impl Memory {
         Memory::default()
     }
 
-    fn files(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Vec<u8>>> {
-        self.files.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn files(&self) -> MutexGuard<'_, BTreeMap<Key, Vec<u8>>> {
+        // No operation leaves the map half changed.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refused(verb: &'static str, key: &Key, why: &'static str) -> ObjectsError {
+    ObjectsError::RefusedKey { verb, key: key.to_string(), why }
+}
+
+/// The rule that publishing would break.
+fn objection(
+    files: &BTreeMap<Key, Vec<u8>>,
+    key: &Key,
+    bytes: &[u8],
+) -> std::result::Result<(), &'static str> {
+    if *key != Key::Format && !files.contains_key(&Key::Format) {
+        return Err("the format comes first");
+    }
+    match key {
+        Key::Format => {}
+        Key::Name(_) => return Err("a name moves by compare-and-swap"),
+        Key::Pack(id) if BlobId::of(bytes).digest() != id.digest() => {
+            return Err("a pack is named by its own hash");
+        }
+        Key::Pack(_) => {}
+        Key::Index(id) => {
+            let pack = files.get(&Key::Pack(*id)).ok_or("a pack comes before its index")?;
+            parse_tail(bytes, pack.len() as u64)?;
+            if !pack.ends_with(bytes) {
+                return Err("an index is the end of its pack");
+            }
+        }
+    }
+    match files.get(key) {
+        Some(there) if there != bytes => Err("it exists with other bytes"),
+        _ => Ok(()),
     }
 }
 
 impl Backend for Memory {
+    fn location(&self) -> String {
+        "memory".into()
+    }
+
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         Ok(self.files().get(key).cloned())
     }
@@ -38,22 +84,16 @@ impl Backend for Memory {
 
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let mut files = self.files();
-        match files.get(key) {
-            Some(there) if there == bytes => Ok(()),
-            Some(_) => Err(ObjectsError::RefusedKey {
-                verb: "publish",
-                key: key.to_string(),
-                why: "it exists with other bytes",
-            }),
-            None => {
-                files.insert(key.clone(), bytes.to_vec());
-                Ok(())
-            }
-        }
+        objection(&files, key, bytes).map_err(|why| refused("publish", key, why))?;
+        files.insert(key.clone(), bytes.to_vec());
+        Ok(())
     }
 
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> Result<bool> {
         let mut files = self.files();
+        if key.room() != Room::Names {
+            return Err(refused("swap", key, "it is written once"));
+        }
         if files.get(key).map(Vec::as_slice) != expected {
             return Ok(false);
         }
@@ -68,6 +108,9 @@ impl Backend for Memory {
     }
 
     fn remove(&self, key: &Key) -> Result<bool> {
+        if *key == Key::Format {
+            return Err(refused("remove", key, "a store cannot lose its format"));
+        }
         Ok(self.files().remove(key).is_some())
     }
 }

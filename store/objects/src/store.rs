@@ -1,195 +1,281 @@
-//! Objects by id.
+//! The store: frames found, read and verified.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use lab_schema::{BlobId, Digest, IdPrefix, Kind, Object, ObjectId};
+use lab_schema::{Digest, IdPrefix, Kind, ObjectId};
 
 use crate::backend::{Backend, Key, PackId, Room};
+use crate::catalog::{Catalog, PackState, Place};
 use crate::error::{ObjectsError, Result};
+use crate::frame::{self, FrameKey};
+use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
+use crate::pack::{self, FOOTER_BYTES, Record};
 
-const FORMAT: &[u8] = b"lab store 1\n";
-
-/// Objects and names behind a backend. Cheap to clone.
+/// Objects and names behind a backend. Cheap to clone; usable from several threads.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) backend: Arc<dyn Backend>,
-    index: Mutex<Index>,
+struct Inner {
+    backend: Arc<dyn Backend>,
+    catalog: RwLock<Catalog>,
 }
 
-#[derive(Debug, Default)]
-struct Index {
-    packs: BTreeMap<PackId, Vec<ObjectId>>,
-    objects: BTreeMap<ObjectId, Arc<Vec<u8>>>,
+/// What became of an attempt to read a frame in one place.
+enum Attempt {
+    Read(Vec<u8>),
+    Damaged(&'static str),
+    Gone,
 }
 
 impl Store {
-    /// A new, empty store.
+    /// A new, empty store; the same as [`Store::open`] if it exists.
     pub fn create(backend: Arc<dyn Backend>) -> Result<Store> {
-        backend.publish(&Key::Format, FORMAT)?;
+        if backend.read(&Key::Format)?.is_none() {
+            let format = format!("{FORMAT_WORDS}{FORMAT_VERSION}\n");
+            backend.publish(&Key::Format, format.as_bytes())?;
+        }
         Store::open(backend)
     }
 
     /// The store behind `backend`.
     pub fn open(backend: Arc<dyn Backend>) -> Result<Store> {
-        match backend.read(&Key::Format)? {
-            Some(bytes) if bytes == FORMAT => {
-                Ok(Store { inner: Arc::new(Inner { backend, index: Mutex::default() }) })
+        let not_a_store = || ObjectsError::NotAStore { path: backend.location().into() };
+        let format = backend.read(&Key::Format)?.ok_or_else(not_a_store)?;
+        let version = std::str::from_utf8(&format)
+            .ok()
+            .and_then(|text| {
+                text.strip_prefix(FORMAT_WORDS)?.strip_suffix('\n')?.parse::<u64>().ok()
+            })
+            .ok_or_else(not_a_store)?;
+        match version {
+            FORMAT_VERSION => {
+                Ok(Store { inner: Arc::new(Inner { backend, catalog: RwLock::default() }) })
             }
-            _ => Err(ObjectsError::NotAStore { path: "".into() }),
+            0 => Err(not_a_store()),
+            newer => Err(ObjectsError::Newer { what: backend.location(), version: newer }),
         }
     }
 
-    fn lookup<T>(&self, look: impl Fn(&Index) -> Option<T>) -> Result<Option<T>> {
-        let mut index = self.inner.index.lock().unwrap_or_else(|p| p.into_inner());
-        if let Some(found) = look(&index) {
-            return Ok(Some(found));
-        }
-        self.refresh(&mut index)?;
-        Ok(look(&index))
+    /// What is under it.
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.inner.backend
     }
 
-    fn refresh(&self, index: &mut Index) -> Result<()> {
-        for (key, _) in self.inner.backend.list(Room::Packs)? {
+    /// What has been seen of it.
+    pub(crate) fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        // No operation panics halfway through a change.
+        self.inner.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To note what was found.
+    pub(crate) fn catalog_mut(&self) -> RwLockWriteGuard<'_, Catalog> {
+        self.inner.catalog.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in packs that have appeared, and forgets those that are gone.
+    pub(crate) fn refresh(&self) -> Result<()> {
+        let listed = self.backend().list(Room::Packs)?;
+        let here: HashSet<PackId> = listed
+            .iter()
+            .filter_map(|(key, _)| if let Key::Pack(id) = key { Some(*id) } else { None })
+            .collect();
+        let gone: Vec<PackId> =
+            self.catalog().packs().keys().filter(|id| !here.contains(id)).copied().collect();
+        for pack in gone {
+            self.catalog_mut().forget(pack);
+        }
+        for (key, bytes) in listed {
             let Key::Pack(id) = key else { continue };
-            if index.packs.contains_key(&id) {
-                continue;
+            // A broken one is looked at again: somebody may have put it right.
+            let seen = matches!(self.catalog().packs().get(&id), Some(PackState::Readable { .. }));
+            if !seen {
+                match self.read_records(id, bytes)? {
+                    None => {}
+                    Some(Ok((records, unindexed))) => {
+                        self.catalog_mut().insert(id, &records, unindexed);
+                    }
+                    Some(Err(why)) => self.catalog_mut().insert_broken(id, why),
+                }
             }
-            let bytes = self.inner.backend.read(&key)?.unwrap_or_default();
-            let mut rest = bytes.as_slice();
-            let mut objects = Vec::new();
-            while let Some((head, tail)) = rest.split_first_chunk::<41>() {
-                let kind = Kind::ALL[usize::from(head[0]) % 5];
-                let mut digest = [0; 32];
-                digest.copy_from_slice(&head[1..33]);
-                let mut len = [0; 8];
-                len.copy_from_slice(&head[33..]);
-                let len = usize::try_from(u64::from_le_bytes(len)).unwrap_or(usize::MAX);
-                let Some((data, tail)) = tail.split_at_checked(len) else { break };
-                let object = ObjectId::new(kind, Digest::from_bytes(digest));
-                index.objects.insert(object, Arc::new(data.to_vec()));
-                objects.push(object);
-                rest = tail;
-            }
-            index.packs.insert(id, objects);
         }
         Ok(())
     }
 
-    fn bytes(&self, id: ObjectId) -> Result<Option<Arc<Vec<u8>>>> {
-        let found = self.lookup(|index| index.objects.get(&id).cloned())?;
-        match found {
-            Some(bytes) if id.kind().digest(&bytes) != id.digest() => {
-                Err(ObjectsError::Damaged { what: id.to_string(), why: "wrong hash" })
+    /// The records of a pack, and whether they could not come from its index. None: it is gone.
+    #[allow(clippy::type_complexity)]
+    fn read_records(
+        &self,
+        id: PackId,
+        pack_bytes: u64,
+    ) -> Result<Option<std::result::Result<(Vec<Record>, bool), &'static str>>> {
+        if let Some(index) = self.backend().read(&Key::Index(id))?
+            && let Ok(records) = pack::parse_tail(&index, pack_bytes)
+        {
+            return Ok(Some(Ok((records, false))));
+        }
+        let tail = self.read_tail(id, pack_bytes)?;
+        Ok(tail.map(|tail| pack::parse_tail(&tail?, pack_bytes).map(|records| (records, true))))
+    }
+
+    /// The tail of a pack, from the pack itself. None: it is gone.
+    pub(crate) fn read_tail(
+        &self,
+        id: PackId,
+        pack_bytes: u64,
+    ) -> Result<Option<std::result::Result<Vec<u8>, &'static str>>> {
+        let range = |len: u64| {
+            self.backend().read_range(&Key::Pack(id), pack_bytes.saturating_sub(len), len)
+        };
+        let Some(footer) = range(FOOTER_BYTES as u64)? else { return Ok(None) };
+        match pack::tail_len(&footer, pack_bytes) {
+            Ok(len) => Ok(range(len)?.map(Ok)),
+            Err(why) => Ok(Some(Err(why))),
+        }
+    }
+
+    fn attempt(&self, place: &Place) -> Result<Attempt> {
+        let Record { key, encoding, offset, stored_bytes, bytes } = place.record;
+        let stored = u64::from(stored_bytes);
+        let read = self.backend().read_range(&Key::Pack(place.pack), offset, stored)?;
+        let Some(found) = read else { return Ok(Attempt::Gone) };
+        if found.len() as u64 != stored {
+            return Ok(Attempt::Damaged("its pack is cut off"));
+        }
+        Ok(match frame::decode(encoding, found, u64::from(bytes)) {
+            Ok(raw) if key.fits(&raw) => Attempt::Read(raw),
+            Ok(_) => Attempt::Damaged("its bytes have another hash"),
+            Err(why) => Attempt::Damaged(why),
+        })
+    }
+
+    /// The places of any of these frames; looks for new packs if there is none.
+    pub(crate) fn places(&self, keys: &[FrameKey]) -> Result<Vec<Place>> {
+        let find = || keys.iter().flat_map(|key| self.catalog().places(key)).collect::<Vec<_>>();
+        let found = find();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        self.refresh()?;
+        Ok(find())
+    }
+
+    /// The bytes of whichever of these frames is here, verified; none if none is.
+    pub(crate) fn fetch(&self, keys: &[FrameKey]) -> Result<Option<(FrameKey, Vec<u8>)>> {
+        let mut damage = None;
+        // A second time only if a pack was gone: its frames may have moved to another one.
+        for _ in 0..2 {
+            let mut gone = false;
+            for place in self.places(keys)? {
+                match self.attempt(&place)? {
+                    Attempt::Read(bytes) => return Ok(Some((place.record.key, bytes))),
+                    Attempt::Gone => gone = true,
+                    Attempt::Damaged(why) => {
+                        self.catalog_mut().condemn(&place);
+                        damage = Some((place.record.key, why));
+                    }
+                }
             }
-            found => Ok(found),
+            if !gone {
+                break;
+            }
+            self.refresh()?;
+        }
+        match damage {
+            None => Ok(None),
+            Some((key, why)) => Err(ObjectsError::Damaged { what: describe(&key), why }),
         }
     }
 
-    /// Whether the object is here.
+    /// A chunk's bytes, verified.
+    pub(crate) fn fetch_chunk(&self, digest: Digest) -> Result<Vec<u8>> {
+        match self.fetch(&FrameKey::of_chunk(digest))? {
+            Some((_, bytes)) => Ok(bytes),
+            None => Err(ObjectsError::Damaged {
+                what: format!("chunk {}", digest.short()),
+                why: "it is not in any pack",
+            }),
+        }
+    }
+
+    /// Whether the object is here. Its bytes are not looked at.
     pub fn has(&self, id: impl Into<ObjectId>) -> Result<bool> {
-        Ok(self.bytes(id.into())?.is_some())
+        let keys: Vec<FrameKey> = FrameKey::of_object(id.into()).collect();
+        Ok(!self.places(&keys)?.is_empty())
     }
 
-    /// Bytes of the object.
-    pub fn size(&self, id: impl Into<ObjectId>) -> Result<Option<u64>> {
-        Ok(self.bytes(id.into())?.map(|b| b.len() as u64))
-    }
-
-    /// The object, verified.
-    pub fn get<O: Object>(&self, id: O::Id) -> Result<Option<O>> {
-        Ok(self.bytes(id.into())?.map(|b| O::decode(&b)).transpose()?)
-    }
-
-    /// The object; an error if it is absent.
-    pub fn load<O: Object>(&self, id: O::Id) -> Result<O> {
-        self.get(id)?.ok_or(ObjectsError::Missing { id: id.into() })
-    }
-
-    /// The object's bytes as a stream.
-    pub fn open_object(&self, id: impl Into<ObjectId>) -> Result<Option<ObjectReader>> {
-        Ok(self.bytes(id.into())?.map(|bytes| ObjectReader { bytes, at: 0 }))
-    }
-
-    /// Copies the object's bytes; returns their number.
-    pub fn copy(&self, id: impl Into<ObjectId>, to: &mut dyn Write) -> Result<u64> {
-        let id = id.into();
-        let bytes = self.bytes(id)?.ok_or(ObjectsError::Missing { id })?;
-        to.write_all(&bytes)
-            .map_err(|source| ObjectsError::Stream { verb: "pass on an object", source })?;
-        Ok(bytes.len() as u64)
-    }
-
-    /// A whole blob in memory.
-    pub fn read_blob(&self, id: BlobId, limit_bytes: u64) -> Result<Vec<u8>> {
-        let bytes = self.bytes(id.into())?.ok_or(ObjectsError::Missing { id: id.into() })?;
-        if bytes.len() as u64 > limit_bytes {
-            let (bytes, limit) = (bytes.len() as u64, limit_bytes);
-            return Err(ObjectsError::TooLarge { id: id.into(), bytes, limit });
+    /// Those of `ids` that are not here, in their order; looks for new packs at most once, so
+    /// that many at a time are quicker than one by one.
+    pub fn lacking(&self, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        let lacks = |ids: &[ObjectId]| -> Vec<ObjectId> {
+            let catalog = self.catalog();
+            let lacks = |id: &&ObjectId| !FrameKey::of_object(**id).any(|key| catalog.knows(&key));
+            ids.iter().filter(lacks).copied().collect()
+        };
+        let lacking = lacks(ids);
+        if lacking.is_empty() {
+            return Ok(lacking);
         }
-        Ok(bytes.to_vec())
-    }
-
-    /// Part of a blob.
-    pub fn read_range(&self, id: BlobId, range: Range<u64>) -> Result<Vec<u8>> {
-        let bytes = self.bytes(id.into())?.ok_or(ObjectsError::Missing { id: id.into() })?;
-        let (start, end, size) = (range.start, range.end, bytes.len() as u64);
-        let found = usize::try_from(start)
-            .ok()
-            .zip(usize::try_from(end).ok())
-            .and_then(|(start, end)| bytes.get(start..end))
-            .map(<[u8]>::to_vec);
-        found.ok_or(ObjectsError::OutOfRange { id: id.into(), start, end, bytes: size })
-    }
-
-    fn with_index<T>(&self, read: impl Fn(&Index) -> T) -> Result<T> {
-        let mut index = self.inner.index.lock().unwrap_or_else(|p| p.into_inner());
-        self.refresh(&mut index)?;
-        Ok(read(&index))
+        self.refresh()?;
+        Ok(lacks(&lacking))
     }
 
     /// All objects of a kind, sorted.
     pub fn list(&self, kind: Kind) -> Result<Vec<ObjectId>> {
-        self.with_index(|i| i.objects.keys().filter(|id| id.kind() == kind).copied().collect())
+        self.refresh()?;
+        Ok(self.catalog().objects(|id| id.kind() == kind).into_iter().collect())
     }
 
-    /// All objects whose id starts like this, sorted.
+    /// All objects whose id starts like this, sorted by kind and id.
     pub fn find(&self, prefix: &IdPrefix) -> Result<Vec<ObjectId>> {
-        let matches = |id: &&ObjectId| prefix.matches(&id.digest());
-        self.with_index(|i| i.objects.keys().filter(matches).copied().collect())
+        self.refresh()?;
+        Ok(self.catalog().objects(|id| prefix.matches(&id.digest())).into_iter().collect())
     }
 
-    /// All packs, sorted.
+    /// All packs that can be read, sorted.
     pub fn packs(&self) -> Result<Vec<PackId>> {
-        self.with_index(|i| i.packs.keys().copied().collect())
+        self.refresh()?;
+        let catalog = self.catalog();
+        let readable = |(id, state): (&PackId, &PackState)| {
+            matches!(state, PackState::Readable { .. }).then_some(*id)
+        };
+        let mut packs: Vec<PackId> = catalog.packs().iter().filter_map(readable).collect();
+        packs.sort();
+        Ok(packs)
     }
 
-    /// The objects recorded in a pack.
+    /// The objects (not their chunks) that are recorded in a pack, sorted; none if it is gone.
     pub fn pack_objects(&self, pack: PackId) -> Result<Vec<ObjectId>> {
-        let objects = self.with_index(|i| i.packs.get(&pack).cloned())?.unwrap_or_default();
-        Ok(objects.into_iter().collect::<BTreeSet<_>>().into_iter().collect())
+        let listed = self.backend().read(&Key::Index(pack))?;
+        let records = match listed.and_then(|tail| pack::parse_any_tail(&tail).ok()) {
+            Some(records) => records,
+            None => {
+                let all = self.backend().list(Room::Packs)?;
+                let found = all.into_iter().find(|(key, _)| *key == Key::Pack(pack));
+                let Some((_, bytes)) = found else { return Ok(Vec::new()) };
+                match self.read_records(pack, bytes)? {
+                    None => return Ok(Vec::new()),
+                    Some(Ok((records, _))) => records,
+                    Some(Err(why)) => {
+                        return Err(ObjectsError::Damaged { what: format!("pack {pack}"), why });
+                    }
+                }
+            }
+        };
+        let mut objects: Vec<ObjectId> = records.iter().filter_map(|r| r.key.object()).collect();
+        objects.sort();
+        objects.dedup();
+        Ok(objects)
     }
 }
 
-/// Reads an object's bytes.
-#[derive(Debug)]
-pub struct ObjectReader {
-    bytes: Arc<Vec<u8>>,
-    at: usize,
-}
-
-impl Read for ObjectReader {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = buffer.len().min(self.bytes.len() - self.at);
-        buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
-        self.at += n;
-        Ok(n)
+/// What a frame is, for people.
+pub(crate) fn describe(key: &FrameKey) -> String {
+    match key.object() {
+        Some(id) => id.to_string(),
+        None => format!("{} {}", format!("{:?}", key.kind).to_lowercase(), key.digest.short()),
     }
 }

@@ -1,0 +1,288 @@
+//! The only file that creates, syncs, renames, removes or locks anything on disk.
+//!
+//! What is assumed of the disk: once `fsync` of a file returns, its bytes survive a power cut;
+//! `rename` within one file system happens entirely or not at all, and survives once `fsync` of
+//! the folder returns; `flock` is seen by every process that shares the folder. What is not
+//! assumed: any order among writes that were not synced, that a temporary file survives or is
+//! whole, that clocks agree between hosts (to better than a day), that folders can be listed
+//! while they change without missing what is being added.
+//!
+//! A file that a crash leaves in a folder for temporary files is harmless, and is removed by a
+//! later writer once it is a day old. The work tree is written without `fsync`: the store still
+//! has it.
+//!
+//! Test hooks, for crash tests: with `LAB_CRASH_AT=n` in the environment the process aborts right
+//! after its n-th step here, and with `LAB_FAIL_AT=n` the n-th step is not done and reports a
+//! full disk. A step is one of: folder created, temporary file created, written, synced, renamed,
+//! folder synced, file removed, lock taken.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::error::{At, ObjectsError, Result};
+
+/// Age at which a temporary file has certainly been abandoned.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The steps at which to crash and to fail; 0 is never.
+struct Hook {
+    crash_at: u64,
+    fail_at: u64,
+}
+
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+/// Does one step, under the test hooks.
+fn step<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    static HOOK: OnceLock<Hook> = OnceLock::new();
+    let hook = HOOK.get_or_init(|| {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        Hook {
+            crash_at: number("LAB_CRASH_AT").unwrap_or(0),
+            fail_at: number("LAB_FAIL_AT").unwrap_or(0),
+        }
+    });
+    if hook.crash_at == 0 && hook.fail_at == 0 {
+        return action();
+    }
+    let now = STEPS.fetch_add(1, Ordering::Relaxed) + 1;
+    if now == hook.fail_at {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let done = action();
+    if now == hook.crash_at {
+        std::process::abort();
+    }
+    done
+}
+
+/// A word that no other process uses at the same time.
+fn unique() -> String {
+    format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish())
+}
+
+/// Makes a folder durable, and its parents where they are absent.
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_folder(parent)?;
+    match step(|| fs::create_dir(path)) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        done => done.at("create folder", path)?,
+    }
+    sync_folder(parent)
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(path: &Path) -> Result<()> {
+    step(|| if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }).at("sync folder", path)
+}
+
+/// Writes `bytes` to `target` entirely or not at all, replacing what is there; durable on return.
+/// `temporary` is a folder on the same file system.
+pub(crate) fn write(temporary: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    let temp = temporary.join(unique());
+    let written = write_temp(&temp, bytes)
+        .and_then(|()| step(|| fs::rename(&temp, target)).at("write", target));
+    if let Err(error) = written {
+        // What remains is harmless; the first error is the one to tell.
+        let _ = fs::remove_file(&temp);
+        return Err(error);
+    }
+    target.parent().map_or(Ok(()), sync_folder)
+}
+
+fn write_temp(temp: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file =
+        step(|| OpenOptions::new().write(true).create_new(true).open(temp)).at("create", temp)?;
+    step(|| file.write_all(bytes)).at("write", temp)?;
+    step(|| file.sync_all()).at("sync", temp)
+}
+
+/// Removes a file durably; says whether it was there.
+pub(crate) fn remove(path: &Path) -> Result<bool> {
+    match step(|| fs::remove_file(path)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        done => {
+            done.at("remove", path)?;
+            path.parent().map_or(Ok(()), sync_folder)?;
+            Ok(true)
+        }
+    }
+}
+
+/// Removes abandoned temporary files. Whatever cannot be removed stays for a later writer.
+pub(crate) fn sweep(temporary: &Path) -> Result<()> {
+    let now = SystemTime::now();
+    for entry in fs::read_dir(temporary).at("list", temporary)? {
+        let entry = entry.at("list", temporary)?;
+        let age = entry.metadata().and_then(|m| m.modified()).map(|t| now.duration_since(t));
+        if let Ok(Ok(age)) = age
+            && age > ABANDONED
+        {
+            // Another writer may sweep at the same time; either one will do.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// A lock that is held until it is dropped.
+#[must_use = "the lock is released when this is dropped"]
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, waiting at most `timeout`; then names the holder. The file
+    /// stays: removing it would let two processes lock two files of one name.
+    pub(crate) fn take(path: &Path, timeout: Duration) -> Result<Lock> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(path).at("open lock", path)?;
+        let give_up = Instant::now() + timeout;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(source)) => return Err(source).at("lock", path),
+                Err(TryLockError::WouldBlock) if Instant::now() < give_up => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(100));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    let read = (&file).take(200).read_to_string(&mut holder);
+                    if read.is_err() || holder.trim().is_empty() {
+                        holder = "another process".into();
+                    }
+                    let holder = holder.trim().escape_debug().to_string();
+                    return Err(ObjectsError::Locked { path: path.to_owned(), holder });
+                }
+            }
+        }
+        step(|| {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "process {} on {}", std::process::id(), host())
+        })
+        .at("lock", path)?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn host() -> String {
+    let read = fs::read_to_string("/proc/sys/kernel/hostname");
+    read.map_or_else(|_| "this host".into(), |name| name.trim().to_owned())
+}
+
+/// A folder or file beside `target` that becomes it, or vanishes when dropped before.
+#[derive(Debug)]
+pub(crate) struct Sibling {
+    path: PathBuf,
+    placed: bool,
+}
+
+impl Sibling {
+    /// Reserves a hidden name beside `target`; nothing exists there yet.
+    pub(crate) fn of(target: &Path) -> Sibling {
+        Sibling { path: target.with_file_name(format!(".lab-{}", unique())), placed: false }
+    }
+
+    /// Where to put what will be renamed.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames it to `target`; replaces a file or link that is there, never a folder.
+    pub(crate) fn place(mut self, target: &Path) -> Result<()> {
+        step(|| fs::rename(&self.path, target)).at("write", target)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Sibling {
+    fn drop(&mut self) {
+        if !self.placed
+            && let Ok(meta) = fs::symlink_metadata(&self.path)
+        {
+            // Dropped because of an error, which is the one to tell. Links are not followed.
+            let _ = match meta.is_dir() {
+                true => fs::remove_dir_all(&self.path),
+                false => fs::remove_file(&self.path),
+            };
+        }
+    }
+}
+
+/// Makes one folder of a work tree; refuses if anything is there.
+pub(crate) fn new_folder(path: &Path) -> Result<()> {
+    step(|| fs::create_dir(path)).at("create folder", path)
+}
+
+/// Makes a file of a work tree; refuses if anything is there.
+pub(crate) fn new_file(path: &Path, executable: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if executable { 0o777 } else { 0o666 });
+    step(|| options.open(path)).at("create", path)
+}
+
+/// Makes a symbolic link of a work tree; refuses if anything is there.
+pub(crate) fn new_link(target: &Path, path: &Path) -> Result<()> {
+    step(|| std::os::unix::fs::symlink(target, path)).at("create link", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves L-21
+    #[test]
+    fn a_lock_waits_times_out_and_names_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = Lock::take(&path, Duration::ZERO).unwrap();
+        let refused = Lock::take(&path, Duration::from_millis(20)).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(refused.contains(&format!("is locked by process {pid} on ")), "{refused}");
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || Lock::take(&path, Duration::from_secs(60)).map(drop)
+        });
+        std::thread::sleep(Duration::from_millis(30));
+        drop(held);
+        waiting.join().unwrap().unwrap();
+    }
+
+    // proves L-05
+    #[test]
+    fn abandoned_files_are_swept_and_recent_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs::write(&new, "x").unwrap();
+        let file = File::create(&old).unwrap();
+        file.set_modified(SystemTime::now() - ABANDONED - Duration::from_secs(60)).unwrap();
+        sweep(folder.path()).unwrap();
+        assert!(!old.exists() && new.exists());
+    }
+
+    #[test]
+    fn what_was_not_placed_vanishes() {
+        let folder = tempfile::tempdir().unwrap();
+        let sibling = Sibling::of(&folder.path().join("target"));
+        fs::create_dir_all(sibling.path().join("inside")).unwrap();
+        drop(sibling);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,128 @@
+//! Every path inside a store's folder; the only file that knows them.
+//!
+//! ```text
+//! format                        what this folder is, and in which format
+//! packs/<2 hex>/<pack>.pack     objects, in write-once files named by their own BLAKE3
+//! packs/<2 hex>/<pack>.idx      a copy of the end of that pack
+//! names/<name>                  a journal per name
+//! locks/name-<name>             held while a name moves
+//! tmp/                          files on their way to one of the places above
+//! ```
+//!
+//! Files that are not of this shape belong to somebody else, and are ignored.
+
+use std::path::{Path, PathBuf};
+
+use lab_schema::Name;
+
+use crate::backend::{Key, PackId, Room};
+
+/// The first version of everything here; the only one so far.
+pub(crate) const FORMAT_VERSION: u64 = 1;
+
+/// What the format file says before the version.
+pub(crate) const FORMAT_WORDS: &str = "lab store ";
+
+/// The paths of one store.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The paths of the store in `root`.
+    pub(crate) fn new(root: &Path) -> Layout {
+        Layout { root: root.to_owned() }
+    }
+
+    /// The store's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folders that exist in every store.
+    pub(crate) fn folders(&self) -> [PathBuf; 4] {
+        ["packs", "names", "locks", "tmp"].map(|name| self.root.join(name))
+    }
+
+    /// The folder for files that are not in their place yet.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// The folder that holds a room's files, directly or one level down.
+    pub(crate) fn room(&self, room: Room) -> PathBuf {
+        match room {
+            Room::Root => self.root.clone(),
+            Room::Packs | Room::Indexes => self.root.join("packs"),
+            Room::Names => self.root.join("names"),
+        }
+    }
+
+    /// Whether a room's files lie in folders by the first two digits of their names.
+    pub(crate) const fn is_fanned_out(room: Room) -> bool {
+        matches!(room, Room::Packs | Room::Indexes)
+    }
+
+    /// Where a file is.
+    pub(crate) fn file(&self, key: &Key) -> PathBuf {
+        let fanned_out = |id: &PackId, extension: &str| {
+            let digits = id.to_string();
+            self.room(key.room()).join(&digits[..2]).join(format!("{digits}.{extension}"))
+        };
+        match key {
+            Key::Format => self.root.join("format"),
+            Key::Pack(id) => fanned_out(id, "pack"),
+            Key::Index(id) => fanned_out(id, "idx"),
+            Key::Name(name) => self.room(Room::Names).join(name.as_str()),
+        }
+    }
+
+    /// The lock under which a name moves.
+    pub(crate) fn lock(&self, name: &Name) -> PathBuf {
+        self.root.join("locks").join(format!("name-{name}"))
+    }
+
+    /// The file of `room` that has this file name, if it is one.
+    pub(crate) fn key(room: Room, file_name: &str) -> Option<Key> {
+        let pack = |extension| {
+            let digits = file_name.strip_suffix(extension)?;
+            let id = PackId::from_digest(digits.parse().ok()?);
+            (id.to_string() == digits).then_some(id)
+        };
+        match room {
+            Room::Root => (file_name == "format").then_some(Key::Format),
+            Room::Packs => pack(".pack").map(Key::Pack),
+            Room::Indexes => pack(".idx").map(Key::Index),
+            Room::Names => Name::new(file_name).ok().map(Key::Name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // proves L-01
+    #[test]
+    fn paths_and_keys_are_inverse() {
+        let layout = Layout::new(Path::new("s"));
+        let id = PackId::from_digest(lab_schema::BlobId::of(b"").digest());
+        let hex = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        let keys = [
+            (Key::Format, "s/format".to_owned()),
+            (Key::Pack(id), format!("s/packs/af/{hex}.pack")),
+            (Key::Index(id), format!("s/packs/af/{hex}.idx")),
+            (Key::Name(Name::new("mnist.v1").unwrap()), "s/names/mnist.v1".to_owned()),
+        ];
+        for (key, path) in keys {
+            assert_eq!(layout.file(&key), Path::new(&path));
+            let file_name = Path::new(&path).file_name().unwrap().to_str().unwrap();
+            assert_eq!(Layout::key(key.room(), file_name), Some(key));
+        }
+        for other in ["config.toml", "index.db", "x.pack", &format!("{}.pack", hex.to_uppercase())]
+        {
+            assert_eq!(Layout::key(Room::Packs, other), None);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Objects read back; nothing is given out that does not hash to its id.
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+
+use lab_schema::{BlobHasher, BlobId, Kind, Object, ObjectId};
+
+use crate::error::{ObjectsError, Result};
+use crate::frame::{FrameKey, FrameKind};
+use crate::list::{Part, Parts};
+use crate::store::Store;
+
+/// Reads an object's bytes, chunk by chunk. Each chunk is checked before it is given out, and
+/// the whole before its last chunk is; what is wrong comes as an [`io::Error`] of the kind
+/// [`io::ErrorKind::InvalidData`] that wraps an [`ObjectsError`].
+#[derive(Debug)]
+pub struct ObjectReader {
+    id: ObjectId,
+    size: u64,
+    /// The chunk that is being given out.
+    current: Vec<u8>,
+    at: usize,
+    /// None for an object of one frame, which has been checked already.
+    rest: Option<Rest>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    walk: Walk,
+    hasher: BlobHasher,
+    hashed: u64,
+}
+
+/// The chunks of a large blob, in order.
+#[derive(Debug)]
+struct Walk {
+    store: Store,
+    stack: Vec<(u8, std::vec::IntoIter<Part>)>,
+}
+
+impl Walk {
+    fn new(store: &Store, parts: Parts) -> Walk {
+        Walk { store: store.clone(), stack: vec![(parts.level, parts.parts.into_iter())] }
+    }
+
+    /// The next chunk after `skip` bytes, without reading what is skipped. `skip` falls by what
+    /// was passed over; what remains of it lies inside the chunk.
+    fn next(&mut self, skip: &mut u64) -> Result<Option<Part>> {
+        while let Some((level, parts)) = self.stack.last_mut() {
+            let level = *level;
+            match parts.next() {
+                None => {
+                    self.stack.pop();
+                }
+                Some(part) if part.bytes <= *skip => *skip -= part.bytes,
+                Some(part) if level == 0 => return Ok(Some(part)),
+                Some(part) => {
+                    let parts = node(&self.store, part, level)?;
+                    self.stack.push((parts.level, parts.parts.into_iter()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&self, part: Part) -> Result<Vec<u8>> {
+        let bytes = self.store.fetch_chunk(part.digest)?;
+        if bytes.len() as u64 == part.bytes {
+            return Ok(bytes);
+        }
+        let what = format!("chunk {}", part.digest.short());
+        Err(ObjectsError::Damaged { what, why: "it has another length than its list says" })
+    }
+}
+
+/// The parts of a part of a list or node of `level`.
+pub(crate) fn node(store: &Store, part: Part, level: u8) -> Result<Parts> {
+    let damaged = |why| ObjectsError::Damaged {
+        what: format!("chunk list node {}", part.digest.short()),
+        why,
+    };
+    let key = FrameKey::new(FrameKind::Node, part.digest);
+    let (_, frame) = store.fetch(&[key])?.ok_or_else(|| damaged("it is not in any pack"))?;
+    Parts::parse_node(&frame, part, level).map_err(damaged)
+}
+
+/// The parts and the size of the blob that has this list frame.
+pub(crate) fn list(id: ObjectId, frame: &[u8]) -> Result<(u64, Parts)> {
+    let damaged = |why| ObjectsError::Damaged { what: id.to_string(), why };
+    Parts::parse_list(frame).map_err(damaged)
+}
+
+impl ObjectReader {
+    /// Bytes of the whole object.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes the next chunk current; false at the end.
+    fn advance(&mut self) -> Result<bool> {
+        let Some(rest) = &mut self.rest else { return Ok(false) };
+        let Some(part) = rest.walk.next(&mut 0)? else { return Ok(false) };
+        self.current = rest.walk.read(part)?;
+        self.at = 0;
+        rest.hasher.update(&self.current);
+        rest.hashed += part.bytes;
+        if rest.hashed >= self.size && rest.hasher.digest() != self.id.digest() {
+            self.current = Vec::new();
+            let why = "its chunks do not make up the whole";
+            return Err(ObjectsError::Damaged { what: self.id.to_string(), why });
+        }
+        Ok(true)
+    }
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.at == self.current.len()
+            && !self.advance().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?
+        {
+            return Ok(0);
+        }
+        let n = buffer.len().min(self.current.len() - self.at);
+        buffer[..n].copy_from_slice(&self.current[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+impl Store {
+    /// The object's bytes as a stream; none if it is absent.
+    pub fn open_object(&self, id: impl Into<ObjectId>) -> Result<Option<ObjectReader>> {
+        let id = id.into();
+        let keys: Vec<FrameKey> = FrameKey::of_object(id).collect();
+        let Some((key, bytes)) = self.fetch(&keys)? else { return Ok(None) };
+        if key.kind != FrameKind::List {
+            let size = bytes.len() as u64;
+            return Ok(Some(ObjectReader { id, size, current: bytes, at: 0, rest: None }));
+        }
+        let (size, parts) = list(id, &bytes)?;
+        let walk = Walk::new(self, parts);
+        let rest = Some(Rest { walk, hasher: Kind::Blob.hasher(), hashed: 0 });
+        Ok(Some(ObjectReader { id, size, current: Vec::new(), at: 0, rest }))
+    }
+
+    fn must_open(&self, id: ObjectId) -> Result<ObjectReader> {
+        self.open_object(id)?.ok_or(ObjectsError::Missing { id })
+    }
+
+    /// Bytes of the object; none if it is absent.
+    pub fn size(&self, id: impl Into<ObjectId>) -> Result<Option<u64>> {
+        let id = id.into();
+        let keys: Vec<FrameKey> = FrameKey::of_object(id).collect();
+        match self.places(&keys)?.first() {
+            None => Ok(None),
+            Some(place) if place.record.key.kind != FrameKind::List => {
+                Ok(Some(u64::from(place.record.bytes)))
+            }
+            Some(_) => Ok(self.open_object(id)?.map(|reader| reader.size)),
+        }
+    }
+
+    /// The object, verified; none if it is absent.
+    pub fn get<O: Object>(&self, id: O::Id) -> Result<Option<O>> {
+        let keys: Vec<FrameKey> = FrameKey::of_object(id.into()).collect();
+        Ok(self.fetch(&keys)?.map(|(_, bytes)| O::decode(&bytes)).transpose()?)
+    }
+
+    /// The object, verified; an error if it is absent.
+    pub fn load<O: Object>(&self, id: O::Id) -> Result<O> {
+        self.get(id)?.ok_or(ObjectsError::Missing { id: id.into() })
+    }
+
+    /// Copies the object's bytes; returns their number. What arrived before an error is part of
+    /// the right bytes, but not all of them.
+    pub fn copy(&self, id: impl Into<ObjectId>, to: &mut dyn Write) -> Result<u64> {
+        let mut reader = self.must_open(id.into())?;
+        loop {
+            to.write_all(&reader.current[reader.at..])
+                .map_err(|source| ObjectsError::Stream { verb: "pass on an object", source })?;
+            reader.at = reader.current.len();
+            if !reader.advance()? {
+                return Ok(reader.size);
+            }
+        }
+    }
+
+    /// A whole blob in memory; refuses one of more than `limit_bytes` before reading it.
+    pub fn read_blob(&self, id: BlobId, limit_bytes: u64) -> Result<Vec<u8>> {
+        let mut reader = self.must_open(id.into())?;
+        if reader.size > limit_bytes {
+            let (id, bytes, limit) = (id.into(), reader.size, limit_bytes);
+            return Err(ObjectsError::TooLarge { id, bytes, limit });
+        }
+        let mut bytes = std::mem::take(&mut reader.current);
+        while reader.advance()? {
+            bytes.append(&mut reader.current);
+        }
+        Ok(bytes)
+    }
+
+    /// Bytes `range` of a blob, from the chunks that hold them; refuses a range that is not
+    /// inside it. Each chunk is verified, the whole is not.
+    pub fn read_range(&self, id: BlobId, range: Range<u64>) -> Result<Vec<u8>> {
+        let mut reader = self.must_open(id.into())?;
+        let (start, end, size) = (range.start, range.end, reader.size);
+        if start > end || end > size {
+            return Err(ObjectsError::OutOfRange { id: id.into(), start, end, bytes: size });
+        }
+        let Some(rest) = &mut reader.rest else {
+            return Ok(reader.current[start as usize..end as usize].to_vec());
+        };
+        let mut bytes = Vec::new();
+        let mut skip = start;
+        while (bytes.len() as u64) < end - start {
+            let Some(part) = rest.walk.next(&mut skip)? else { break };
+            let chunk = rest.walk.read(part)?;
+            let wanted = (end - start - bytes.len() as u64).min(part.bytes - skip);
+            bytes.extend_from_slice(&chunk[skip as usize..(skip + wanted) as usize]);
+            skip = 0;
+        }
+        Ok(bytes)
+    }
+}
