@@ -17,7 +17,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result as SqlResult, TransactionBehavior};
 
-use crate::error::{Fault, Result};
+use crate::error::{Fault, LineageError, Result};
 
 /// The tables.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -76,6 +76,16 @@ impl Lineage {
         let remade = !again && blames_content(fault) && reset(&mut self.connection).is_ok();
         *self = if remade { Lineage::open(&path)? } else { Lineage::in_memory()? };
         Ok(true)
+    }
+
+    /// The public error of a query that failed. What it found wrong in the file is gone the next
+    /// time: a file without a format is made anew by whoever opens it.
+    pub(crate) fn failed(&self, fault: Fault) -> LineageError {
+        if blames_content(&fault) {
+            // If not even this can be written, the next query fails with the same words.
+            let _ = self.connection.pragma_update(None, "user_version", 0);
+        }
+        fault.at("read", self.place())
     }
 }
 

@@ -223,7 +223,7 @@ impl Lineage {
             }
             Ok(found)
         };
-        all().map_err(|fault: Fault| fault.at("read", self.place()))
+        all().map_err(|fault| self.failed(fault))
     }
 }
 

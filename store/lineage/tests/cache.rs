@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Story, World, answers};
+use common::{Story, World, answers, try_answers};
 use lab_lineage::{Lineage, Unread};
 use lab_objects::{Backend, Key, Memory, Room, Store};
 use lab_schema::{ContentId, Object};
@@ -105,6 +105,28 @@ fn something_else_in_its_place_is_replaced() {
     }
 }
 
+/// Each page in turn is overwritten. Whoever stumbles over it may fail once; the next one does not.
+#[test]
+fn a_damaged_page_is_an_obstacle_once() {
+    let world = World::new();
+    let contents = history(&world);
+    let expected = answers(&world.lineage(), &contents);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    drop(open(&path, &world.store));
+    let good = fs::read(&path).unwrap();
+    let (mut stumbled, mut page) = (0, 4096);
+    while page < good.len() {
+        let mut bad = good.clone();
+        bad[page..page + 4096].fill(0x5a);
+        fs::write(&path, &bad).unwrap();
+        stumbled += usize::from(try_answers(&open(&path, &world.store), &contents).is_err());
+        assert_eq!(answers(&open(&path, &world.store), &contents), expected, "page at {page}");
+        page += 4096;
+    }
+    assert!(stumbled > 0, "no page was needed");
+}
+
 #[test]
 fn a_place_that_cannot_be_written_is_no_obstacle() {
     let world = World::new();
@@ -151,7 +173,8 @@ fn the_order_of_arrival_changes_no_answer() {
     let expected = answers(&whole.lineage(), &contents);
     let mut packs = whole.backend.list(Room::Packs).unwrap();
     for round in 0..6 {
-        packs.rotate_left(packs.len() / 3 + round);
+        let third = packs.len() / 3 + round;
+        packs.rotate_left(third);
         if round % 2 == 1 {
             packs.reverse();
         }

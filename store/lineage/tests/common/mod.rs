@@ -1,10 +1,10 @@
 //! A small world to index: a store in memory and short ways to put real objects into it.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lab_lineage::{Lineage, Node};
+use lab_lineage::{Lineage, Node, Result};
 use lab_objects::{Memory, Store};
 use lab_schema::recipe::Parts;
 use lab_schema::tree::Node as TreeNode;
@@ -159,31 +159,36 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
 }
 
 /// Every answer that an index can give about these nodes, as text to compare.
-pub fn answers(lineage: &Lineage, contents: &[ContentId]) -> String {
-    let runs = lineage.runs().unwrap();
-    let mut all = format!("{runs:#?}\n{:?}\n", lineage.metric("accuracy").unwrap());
+pub fn try_answers(lineage: &Lineage, contents: &[ContentId]) -> Result<String> {
+    let runs = lineage.runs()?;
+    let mut all = format!("{runs:#?}\n{:?}\n", lineage.metric("accuracy")?);
     for run in &runs {
         all += &format!(
             "{:?} {:?} {:?} {:?} {:?} {:?}\n",
-            lineage.run_inputs(run.id).unwrap(),
-            lineage.run_outputs(run.id).unwrap(),
-            lineage.runs_of(run.recipe).unwrap(),
-            lineage.attestations_of(run.id).unwrap(),
-            lineage.ancestors(run.id.into()).unwrap(),
-            lineage.descendants(run.id.into()).unwrap(),
+            lineage.run_inputs(run.id)?,
+            lineage.run_outputs(run.id)?,
+            lineage.runs_of(run.recipe)?,
+            lineage.attestations_of(run.id)?,
+            lineage.ancestors(run.id.into())?,
+            lineage.descendants(run.id.into())?,
         );
     }
     for content in contents {
         all += &format!(
             "{:?} {:?} {:?} {:?} {:?}\n",
-            lineage.producers(*content).unwrap(),
-            lineage.producer_for(*content).unwrap(),
-            lineage.consumers(*content).unwrap(),
-            lineage.ancestors(Node::Content(*content)).unwrap(),
-            lineage.descendants(Node::Content(*content)).unwrap(),
+            lineage.producers(*content)?,
+            lineage.producer_for(*content)?,
+            lineage.consumers(*content)?,
+            lineage.ancestors(Node::Content(*content))?,
+            lineage.descendants(Node::Content(*content))?,
         );
     }
-    all
+    Ok(all)
+}
+
+/// [`try_answers`] of an index that has nothing wrong with it.
+pub fn answers(lineage: &Lineage, contents: &[ContentId]) -> String {
+    try_answers(lineage, contents).unwrap()
 }
 
 /// A blob id that no store has.

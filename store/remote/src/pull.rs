@@ -1,0 +1,77 @@
+//! From a remote to this store.
+//!
+//! What belongs together is worked out from the remote's own objects, with a lineage in memory:
+//! a remote keeps no index, and would not be believed if it did.
+
+use lab_lineage::{Lineage, Skipped};
+use lab_objects::{Progress, Store};
+use lab_schema::Base;
+
+use crate::error::{On, Result, Side};
+use crate::exchange::{Agreed, Deal, Exchange, Options};
+use crate::resolve::Found;
+
+/// Fetches everything that `what` needs, and then moves the names among it here. A name that
+/// points at something here that it never pointed at on the remote is refused with
+/// [`RemoteError::NameDiffers`](crate::RemoteError::NameDiffers), before anything is copied.
+///
+/// A hash, or an earlier version of a name, fetches objects and moves no name.
+pub fn pull(
+    local: &Store,
+    remote: &Store,
+    what: &[Base],
+    options: Options<'_>,
+    progress: &dyn Progress,
+) -> Result<Exchange> {
+    let deal = deal(local, remote, options);
+    let (agreed, skipped) = agree(&deal, what, progress)?;
+    Ok(Exchange { skipped, ..deal.carry_out(agreed, progress)? })
+}
+
+/// What [`pull`] would do, and how many bytes that is. Refuses what it would refuse.
+pub fn plan_pull(
+    local: &Store,
+    remote: &Store,
+    what: &[Base],
+    options: Options<'_>,
+    progress: &dyn Progress,
+) -> Result<Exchange> {
+    let deal = deal(local, remote, options);
+    let (agreed, skipped) = agree(&deal, what, progress)?;
+    Ok(Exchange { skipped, ..deal.plan(agreed)? })
+}
+
+/// Fetches everything that any name of the remote points at, and the names.
+pub fn clone(
+    local: &Store,
+    remote: &Store,
+    options: Options<'_>,
+    progress: &dyn Progress,
+) -> Result<Exchange> {
+    let names = remote.names().list().on(Side::Remote)?;
+    let all: Vec<Base> = names.into_iter().map(|(name, _)| Base::Name(name)).collect();
+    pull(local, remote, &all, options, progress)
+}
+
+/// What has to move, and what the remote could not read of itself.
+fn agree(
+    deal: &Deal<'_>,
+    what: &[Base],
+    progress: &dyn Progress,
+) -> Result<(Agreed, Vec<Skipped>)> {
+    let found = deal.find(what)?;
+    let mut lineage = Lineage::in_memory().on(Side::Remote)?;
+    let mut skipped = Vec::new();
+    // Data alone has no history, and need not wait for that of everything else.
+    if found.iter().any(Found::has_history) {
+        progress.begin("reading the remote's history", None);
+        let refreshed = lineage.refresh(deal.giver.0).on(Side::Remote);
+        progress.end();
+        skipped = refreshed?.skipped;
+    }
+    Ok((deal.agree(found, &lineage)?, skipped))
+}
+
+fn deal<'a>(local: &'a Store, remote: &'a Store, options: Options<'a>) -> Deal<'a> {
+    Deal { giver: (remote, Side::Remote), taker: (local, Side::Local), options }
+}

@@ -1,0 +1,133 @@
+//! What belongs to an object: all of it, nothing besides, in an order that can break off.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{attest, blob, everything, lineage, memory, pipeline, run, tree};
+use lab_objects::{Silent, Store};
+use lab_remote::{Closure, RemoteError, closure, transfer};
+use lab_schema::{Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Tree};
+
+fn links(store: &Store, id: ObjectId) -> Vec<ObjectId> {
+    match id {
+        ObjectId::Blob(_) => Vec::new(),
+        ObjectId::Tree(id) => store.load::<Tree>(id).unwrap().links(),
+        ObjectId::Recipe(id) => store.load::<Recipe>(id).unwrap().links(),
+        ObjectId::Run(id) => store.load::<Run>(id).unwrap().links(),
+        ObjectId::Attestation(id) => store.load::<Attestation>(id).unwrap().links(),
+    }
+}
+
+/// Each object once, after all that it points at; the sizes add up.
+fn assert_well_formed(store: &Store, closure: &Closure) {
+    let mut seen = BTreeSet::new();
+    for id in &closure.objects {
+        for link in links(store, *id) {
+            assert!(seen.contains(&link), "{link} should stand before {id}");
+        }
+        assert!(seen.insert(*id), "{id} stands there twice");
+    }
+    let sizes = closure.objects.iter().map(|id| store.size(*id).unwrap().unwrap());
+    assert_eq!(closure.bytes, sizes.sum::<u64>());
+}
+
+#[test]
+fn a_run_brings_its_whole_history_and_nothing_else() {
+    let store = memory();
+    let p = pipeline(&store);
+    let found = closure(&store, &lineage(&store), p.train.into()).unwrap();
+    assert_well_formed(&store, &found);
+
+    // Everything but the bystander's own: run, recipe, output, log, code tree and code.
+    let bystander = store.load::<Run>(p.bystander).unwrap();
+    let code = store.load::<Recipe>(bystander.recipe).unwrap().code().unwrap();
+    let mut alien: BTreeSet<ObjectId> = BTreeSet::from([p.bystander.into()]);
+    alien.extend(bystander.links());
+    alien.extend(links(&store, code.into()));
+    alien.insert(code.into());
+    let expected: BTreeSet<ObjectId> =
+        everything(&store).into_iter().filter(|id| !alien.contains(id)).collect();
+    assert_eq!(found.objects.iter().copied().collect::<BTreeSet<_>>(), expected);
+    assert!(expected.contains(&p.attested.into()) && expected.contains(&p.prepare.into()));
+}
+
+#[test]
+fn content_by_itself_brings_no_history() {
+    let store = memory();
+    let p = pipeline(&store);
+    let known = lineage(&store);
+    let of = |id: ObjectId| closure(&store, &known, id).unwrap();
+    assert_eq!(of(p.model.into()).objects, [p.model.into()]);
+    let raw = of(p.raw.into());
+    assert_well_formed(&store, &raw);
+    assert_eq!(raw.objects.len(), 4);
+    assert_eq!(raw.objects.last(), Some(&p.raw.into()));
+}
+
+#[test]
+fn recipes_and_attestations_have_a_history_too() {
+    let store = memory();
+    let p = pipeline(&store);
+    let known = lineage(&store);
+    let set = |id: ObjectId| {
+        let found = closure(&store, &known, id).unwrap();
+        assert_well_formed(&store, &found);
+        found.objects.into_iter().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(set(p.attested.into()), set(p.prepare.into()));
+    let recipe = store.load::<Run>(p.train).unwrap().recipe;
+    let of_recipe = set(recipe.into());
+    assert!(of_recipe.contains(&p.prepare.into()) && of_recipe.contains(&p.attested.into()));
+    assert!(!of_recipe.contains(&p.train.into()) && !of_recipe.contains(&p.model.into()));
+}
+
+#[test]
+fn a_history_that_bites_its_tail_is_taken_once() {
+    let store = memory();
+    let (a, b) = (blob(&store, "a"), blob(&store, "b"));
+    let inside = tree(&store, &[("a", a.into())]);
+    let there = run(&store, "there", a.into(), b.into());
+    let back = run(&store, "back", b.into(), inside.into());
+    attest(&store, back);
+    let found = closure(&store, &lineage(&store), there.into()).unwrap();
+    assert_well_formed(&store, &found);
+    assert_eq!(found.objects.len(), everything(&store).len());
+}
+
+#[test]
+fn what_is_missing_is_named_with_who_needs_it() {
+    let whole = memory();
+    let p = pipeline(&whole);
+    let all = closure(&whole, &lineage(&whole), p.train.into()).unwrap().objects;
+    let mut told = 0;
+    for lost in &all {
+        let part = memory();
+        let rest: Vec<ObjectId> = all.iter().copied().filter(|id| id != lost).collect();
+        transfer(&whole, &part, &rest, &Silent).unwrap();
+        match closure(&part, &lineage(&part), p.train.into()) {
+            Err(RemoteError::Missing { id, by, .. }) => {
+                assert_eq!(id, *lost);
+                assert_eq!(by.is_none(), id == p.train.into());
+                told += 1;
+            }
+            // What only the history needs is not known to have existed.
+            Ok(_) => assert!(
+                [p.prepare.into(), p.attested.into()].contains(lost)
+                    || *lost == store_tree(&whole, p.clean)
+            ),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(told > 8);
+    let nowhere = BlobId::of(b"nowhere");
+    let error = closure(&whole, &lineage(&whole), nowhere.into()).unwrap_err();
+    assert_eq!(error.to_string(), format!("this store lacks blob {nowhere}"));
+}
+
+/// The folder that holds `file`.
+fn store_tree(store: &Store, file: BlobId) -> ObjectId {
+    let holds = |id: &ObjectId| links(store, *id).contains(&ContentId::Blob(file).into());
+    store.list(Kind::Tree).unwrap().into_iter().find(holds).unwrap()
+}
