@@ -1,13 +1,27 @@
 //! Is everything still here, and still right?
+//!
+//! A quick check looks at the structure: that each pack ends as it should and its index agrees,
+//! that every structured object is whole, that what it points at is here, that every chunk of
+//! every large blob is recorded, that every name is legible and points at something. A full check
+//! reads every byte besides. A missing index is no finding: the next writer makes it.
+//!
+//! Nothing is changed, nothing printed; what cannot be read at all (a permission, a disk that
+//! reports errors) ends the check with that error.
 
+use std::collections::HashSet;
 use std::fmt;
 
-use lab_schema::{Kind, Name, ObjectId};
+use lab_schema::{Digest, Kind, Name, ObjectId};
 
-use crate::backend::PackId;
+use crate::backend::{Key, PackId, Room};
+use crate::catalog::{PackState, Place};
 use crate::error::{ObjectsError, Result};
+use crate::frame::{self, FrameKey, FrameKind};
+use crate::list::Parts;
+use crate::pack;
 use crate::progress::Progress;
-use crate::store::Store;
+use crate::read;
+use crate::store::{Store, describe};
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,20 +30,36 @@ pub struct Report {
     pub packs: u64,
     /// Objects looked at.
     pub objects: u64,
-    /// Bytes looked at.
+    /// Bytes of the packs.
     pub bytes: u64,
-    /// What is wrong; empty if the store is sound.
+    /// What is wrong, each thing once; empty if the store is sound.
     pub findings: Vec<Finding>,
 }
 
 /// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Finding {
-    /// A pack cannot be read.
+    /// A pack does not hold what was written to it.
     Pack {
         /// The pack.
         pack: PackId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The index of a pack is wrong; it is derived, and the next writer replaces it.
+    Index {
+        /// The pack.
+        pack: PackId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One copy of something in a pack is damaged.
+    Frame {
+        /// The pack.
+        pack: PackId,
+        /// What is damaged.
+        what: String,
         /// What is wrong with it.
         why: String,
     },
@@ -60,9 +90,11 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Pack { pack, why } => write!(f, "pack {pack}: {why}"),
+            Finding::Index { pack, why } => write!(f, "index of pack {pack}: {why}"),
+            Finding::Frame { pack, what, why } => write!(f, "{what} in pack {pack}: {why}"),
             Finding::Object { id, why } => write!(f, "{id}: {why}"),
             Finding::Lacking { id, needed_by } => {
-                write!(f, "{id} is missing, and {needed_by} needs it")
+                write!(f, "{id}: missing, and needed by {needed_by}")
             }
             Finding::Name { name, why } => write!(f, "name {name}: {why}"),
         }
@@ -71,36 +103,177 @@ impl fmt::Display for Finding {
 
 /// Checks a store: quick looks at structure, links and names, full at every byte.
 pub fn check(store: &Store, full: bool, progress: &dyn Progress) -> Result<Report> {
-    let _ = full;
-    let mut report = Report { packs: store.packs()?.len() as u64, ..Report::default() };
-    for kind in Kind::ALL {
-        for id in store.list(kind)? {
-            report.objects += 1;
-            let mut bytes = Vec::new();
-            match store.copy(id, &mut bytes) {
-                Ok(n) => {
-                    report.bytes += n;
-                    progress.advance(n);
-                }
-                Err(e @ ObjectsError::Damaged { .. }) => {
-                    report.findings.push(Finding::Object { id, why: e.to_string() });
-                    continue;
-                }
-                Err(e) => return Err(e),
+    store.refresh()?;
+    let packs = store.backend().list(Room::Packs)?;
+    let bytes = packs.iter().map(|(_, bytes)| bytes).sum();
+    let report = Report { packs: packs.len() as u64, bytes, ..Report::default() };
+    let mut checker = Checker { store, full, progress, report, seen: HashSet::new() };
+    progress.begin("check", Some(bytes));
+    let done = checker.all(&packs);
+    progress.end();
+    done?;
+    Ok(checker.report)
+}
+
+struct Checker<'a> {
+    store: &'a Store,
+    full: bool,
+    progress: &'a dyn Progress,
+    report: Report,
+    seen: HashSet<Finding>,
+}
+
+impl Checker<'_> {
+    fn all(&mut self, packs: &[(Key, u64)]) -> Result<()> {
+        for (key, bytes) in packs {
+            if let Key::Pack(id) = key {
+                self.pack(*id, *bytes)?;
             }
-            for link in lab_schema::object::links(kind, &bytes)? {
-                if !store.has(link)? {
-                    report.findings.push(Finding::Lacking { id: link, needed_by: id });
-                }
+            self.progress.advance(*bytes);
+        }
+        for kind in Kind::ALL {
+            for id in self.store.list(kind)? {
+                self.report.objects += 1;
+                self.object(id)?;
             }
         }
+        for (key, _) in self.store.backend().list(Room::Names)? {
+            if let Key::Name(name) = key {
+                self.name(name)?;
+            }
+        }
+        Ok(())
     }
-    for (name, last) in store.names().list()? {
-        if let Some(id) = last.target
-            && !store.has(id)?
+
+    fn found(&mut self, finding: Finding) {
+        if self.seen.insert(finding.clone()) {
+            self.report.findings.push(finding);
+        }
+    }
+
+    fn pack(&mut self, pack: PackId, bytes: u64) -> Result<()> {
+        let state = self.store.catalog().packs().get(&pack).cloned();
+        if let Some(PackState::Broken(why)) = state {
+            self.found(Finding::Pack { pack, why: why.into() });
+            return Ok(());
+        }
+        let Some(tail) = self.store.read_tail(pack, bytes)? else { return Ok(()) };
+        let records = match tail.and_then(|tail| Ok((pack::parse_tail(&tail, bytes)?, tail))) {
+            Err(why) => {
+                self.found(Finding::Pack { pack, why: why.into() });
+                return Ok(());
+            }
+            Ok((records, tail)) => {
+                let index = self.store.backend().read(&Key::Index(pack))?;
+                if index.is_some_and(|index| index != tail) {
+                    self.found(Finding::Index {
+                        pack,
+                        why: "it is not the end of its pack".into(),
+                    });
+                }
+                records
+            }
+        };
+        if !self.full {
+            return Ok(());
+        }
+        let Some(whole) = self.store.backend().read(&Key::Pack(pack))? else { return Ok(()) };
+        if Kind::Blob.digest(&whole) != pack.digest() || !pack::has_header(&whole) {
+            self.found(Finding::Pack { pack, why: "its bytes have another hash".into() });
+        }
+        for record in records {
+            let range =
+                record.offset as usize..(record.offset + u64::from(record.stored_bytes)) as usize;
+            let stored = whole.get(range).unwrap_or_default().to_vec();
+            let why = match frame::decode(record.encoding, stored, u64::from(record.bytes)) {
+                Ok(raw) if record.key.fits(&raw) => continue,
+                Ok(_) => "its bytes have another hash",
+                Err(why) => why,
+            };
+            self.store.catalog_mut().condemn(&Place { pack, record });
+            let (what, why) = (describe(&record.key), why.into());
+            self.found(Finding::Frame { pack, what, why });
+        }
+        Ok(())
+    }
+
+    /// Turns damage into a finding; other errors end the check.
+    fn sound<T>(&mut self, id: ObjectId, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(e @ (ObjectsError::Damaged { .. } | ObjectsError::Schema(_))) => {
+                self.found(Finding::Object { id, why: e.to_string() });
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn object(&mut self, id: ObjectId) -> Result<()> {
+        let keys: Vec<FrameKey> = FrameKey::of_object(id).collect();
+        let is_single = |place: &Place| place.record.key.kind == FrameKind::Blob;
+        if id.kind() == Kind::Blob && self.store.places(&keys)?.iter().any(is_single) && !self.full
         {
-            report.findings.push(Finding::Name { name, why: format!("{id} is not in the store") });
+            return Ok(());
         }
+        let fetched = self.store.fetch(&keys);
+        let Some(Some((key, bytes))) = self.sound(id, fetched)? else { return Ok(()) };
+        if key.kind == FrameKind::List {
+            return self.large_blob(id, &bytes);
+        }
+        let links = lab_schema::object::links(id.kind(), &bytes).map_err(ObjectsError::from);
+        for link in self.sound(id, links)?.unwrap_or_default() {
+            if !FrameKey::of_object(link).any(|key| self.store.catalog().knows(&key)) {
+                self.found(Finding::Lacking { id: link, needed_by: id });
+            }
+        }
+        Ok(())
     }
-    Ok(report)
+
+    fn large_blob(&mut self, id: ObjectId, list: &[u8]) -> Result<()> {
+        if self.full {
+            let copied = self.store.copy(id, &mut std::io::sink());
+            return self.sound(id, copied).map(drop);
+        }
+        let listed = read::list(id, list).and_then(|(_, parts)| self.chunks(&parts));
+        match self.sound(id, listed)? {
+            Some(Some(chunk)) => {
+                let why = format!("its chunk {} is in no pack", chunk.short());
+                self.found(Finding::Object { id, why });
+            }
+            Some(None) | None => {}
+        }
+        Ok(())
+    }
+
+    /// The first chunk that is not recorded anywhere.
+    fn chunks(&self, parts: &Parts) -> Result<Option<Digest>> {
+        for part in &parts.parts {
+            let lacking = if parts.level == 0 {
+                let catalog = self.store.catalog();
+                let known = FrameKey::of_chunk(part.digest).iter().any(|key| catalog.knows(key));
+                (!known).then_some(part.digest)
+            } else {
+                self.chunks(&read::node(self.store, *part, parts.level)?)?
+            };
+            if lacking.is_some() {
+                return Ok(lacking);
+            }
+        }
+        Ok(None)
+    }
+
+    fn name(&mut self, name: Name) -> Result<()> {
+        let why = match self.store.names().get(&name) {
+            Ok(None) => return Ok(()),
+            Ok(Some(last)) => match last.target {
+                Some(id) if !self.store.has(id)? => format!("it points at {id}, which is missing"),
+                _ => return Ok(()),
+            },
+            Err(ObjectsError::Damaged { why, .. }) => why.into(),
+            Err(e) => return Err(e),
+        };
+        self.found(Finding::Name { name, why });
+        Ok(())
+    }
 }

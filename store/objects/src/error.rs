@@ -145,6 +145,14 @@ pub enum ObjectsError {
         /// The most that is supported.
         limit: usize,
     },
+    /// A tree has more entries than can be written out.
+    #[error("{} would get more than {limit} entries", .path.display())]
+    TooMany {
+        /// Where.
+        path: PathBuf,
+        /// The most that is supported.
+        limit: usize,
+    },
     /// Not a value of the object model.
     #[error(transparent)]
     Schema(#[from] SchemaError),

@@ -1,0 +1,302 @@
+//! Trees and blobs out of a store, into the work tree.
+//!
+//! First everything that has to be done is listed, and refused where something different is in
+//! the way; then it is done. A new target is made under a temporary name beside it and renamed.
+//! In a folder that exists, each file is made beside its place and renamed over it.
+//!
+//! Nothing is written through a symbolic link: links in the way are refused or, with `force`,
+//! replaced, and the links of a tree are made after all its files, so that even on a file system
+//! that ignores case none of its entries can lead out. (Somebody who changes the target while it
+//! is being written is not defended against.) Folders are never replaced by files.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use lab_schema::tree::Node;
+use lab_schema::{BlobHasher, BlobId, ContentId, FileName, Tree, TreeId};
+
+use crate::add::MAX_DEPTH;
+use crate::atomic::{self, Sibling};
+use crate::error::{At, ObjectsError, Result};
+use crate::progress::Progress;
+use crate::store::Store;
+
+/// Most entries in one target, so that a tree that names itself many times over ends.
+const MAX_ENTRIES: usize = 10_000_000;
+
+/// How to get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GetOptions {
+    /// Replace files and links that exist and differ.
+    pub force: bool,
+}
+
+/// What was got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Got {
+    /// Files and links written.
+    pub files: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Files and links that were there already, just like this.
+    pub unchanged: u64,
+}
+
+/// Something to be written.
+enum Step {
+    Folder(PathBuf),
+    File { path: PathBuf, id: BlobId, executable: bool },
+    Link { path: PathBuf, target: Vec<u8> },
+}
+
+struct Plan<'a> {
+    store: &'a Store,
+    force: bool,
+    unchanged: u64,
+    /// Folders and files, parents first.
+    steps: Vec<Step>,
+    links: Vec<Step>,
+    bytes: u64,
+}
+
+/// Writes content to `to`, and nowhere else; without `force`, refuses where something different
+/// is there. Makes the folders above `to` where they are absent.
+pub fn get(
+    store: &Store,
+    content: ContentId,
+    to: &Path,
+    options: &GetOptions,
+    progress: &dyn Progress,
+) -> Result<Got> {
+    let (steps, links) = (Vec::new(), Vec::new());
+    let mut plan = Plan { store, force: options.force, unchanged: 0, steps, links, bytes: 0 };
+    let there = inspect(to)?;
+    let fresh = there.is_none();
+    let sibling = Sibling::of(&target_path(to)?);
+    // A new target is planned under its temporary name.
+    let root = if fresh { sibling.path() } else { to };
+    match content {
+        ContentId::Blob(id) => {
+            let size = store.size(id)?.ok_or(ObjectsError::Missing { id: id.into() })?;
+            plan.file(root, !fresh, id, size, None)?;
+        }
+        ContentId::Tree(id) => plan.folder(root, !fresh, id, 1)?,
+    }
+    if fresh && let Some(parent) = to.parent().filter(|p| !p.as_os_str().is_empty()) {
+        atomic::create_folder(parent)?;
+    }
+    progress.begin("get", Some(plan.bytes));
+    let done = plan.execute(fresh, progress);
+    progress.end();
+    let got = done?;
+    if fresh {
+        sibling.place(to)?;
+    }
+    Ok(got)
+}
+
+/// The target with a file name, so that something can be made beside it.
+fn target_path(to: &Path) -> Result<PathBuf> {
+    if to.file_name().is_some() {
+        return Ok(to.to_owned());
+    }
+    fs::canonicalize(to).at("resolve", to)
+}
+
+/// What is at `path` itself, without following a link; none if nothing is.
+fn inspect(path: &Path) -> Result<Option<fs::Metadata>> {
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.at("inspect", path).map(Some),
+    }
+}
+
+impl Plan<'_> {
+    fn refuse<T>(path: &Path) -> Result<T> {
+        Err(ObjectsError::Refused { path: path.to_owned() })
+    }
+
+    fn push(&mut self, path: &Path, step: Step) -> Result<()> {
+        if self.steps.len() + self.links.len() >= MAX_ENTRIES {
+            return Err(ObjectsError::TooMany { path: path.to_owned(), limit: MAX_ENTRIES });
+        }
+        if let Step::Link { .. } = step {
+            self.links.push(step)
+        } else {
+            self.steps.push(step)
+        }
+        Ok(())
+    }
+
+    /// `may_exist` is false where the folder above is new.
+    fn folder(&mut self, path: &Path, may_exist: bool, id: TreeId, depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(ObjectsError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
+        }
+        let there = if may_exist { inspect(path)? } else { None };
+        let merge = match there {
+            Some(meta) if meta.is_dir() => true,
+            Some(_) if !self.force => return Self::refuse(path),
+            _ => false,
+        };
+        self.push(path, Step::Folder(path.to_owned()))?;
+        for entry in self.store.load::<Tree>(id)?.entries() {
+            let path = path.join(OsStr::from_bytes(entry.name.as_bytes()));
+            match &entry.node {
+                Node::Directory { id, .. } => self.folder(&path, merge, *id, depth + 1)?,
+                Node::File { id, size, executable } => {
+                    self.file(&path, merge, *id, *size, Some(*executable))?;
+                }
+                Node::Link { target } => self.link(&path, merge, target)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        path: &Path,
+        may_exist: bool,
+        id: BlobId,
+        size: u64,
+        executable: Option<bool>,
+    ) -> Result<()> {
+        if may_exist && let Some(meta) = inspect(path)? {
+            let is_executable = meta.permissions().mode() & 0o100 != 0;
+            let alike = meta.is_file()
+                && meta.len() == size
+                && executable.is_none_or(|wanted| wanted == is_executable);
+            if alike && hash(path)? == id {
+                self.unchanged += 1;
+                return Ok(());
+            }
+            if !self.force || meta.is_dir() {
+                return Self::refuse(path);
+            }
+        }
+        self.bytes = self.bytes.saturating_add(size);
+        let executable = executable.unwrap_or(false);
+        self.push(path, Step::File { path: path.to_owned(), id, executable })
+    }
+
+    fn link(&mut self, path: &Path, may_exist: bool, target: &[u8]) -> Result<()> {
+        if may_exist && let Some(meta) = inspect(path)? {
+            if meta.is_symlink() {
+                let there = fs::read_link(path).at("read link", path)?;
+                if there.into_os_string().into_vec() == target {
+                    self.unchanged += 1;
+                    return Ok(());
+                }
+            }
+            if !self.force || meta.is_dir() {
+                return Self::refuse(path);
+            }
+        }
+        self.push(path, Step::Link { path: path.to_owned(), target: target.to_vec() })
+    }
+
+    /// Does what was planned; `fresh` if nothing is there yet.
+    fn execute(self, fresh: bool, progress: &dyn Progress) -> Result<Got> {
+        let mut got = Got { unchanged: self.unchanged, ..Got::default() };
+        for step in self.steps.iter().chain(&self.links) {
+            match step {
+                Step::Folder(path) => make_folder(path, fresh)?,
+                Step::File { path, id, executable } => {
+                    got.bytes += in_place(path, fresh, |path| {
+                        let file = atomic::new_file(path, *executable)?;
+                        let mut out = Watched { file, path, progress, failed: None };
+                        let copied = self.store.copy(*id, &mut out);
+                        out.failed.take().map_or(copied, Err)
+                    })?;
+                    got.files += 1;
+                }
+                Step::Link { path, target } => {
+                    let target = Path::new(OsStr::from_bytes(target));
+                    in_place(path, fresh, |path| atomic::new_link(target, path))?;
+                    got.files += 1;
+                }
+            }
+        }
+        Ok(got)
+    }
+}
+
+fn make_folder(path: &Path, fresh: bool) -> Result<()> {
+    if !fresh && let Some(meta) = inspect(path)? {
+        if meta.is_dir() {
+            return Ok(());
+        }
+        // Planned only with `force`: a file or link in the way.
+        atomic::remove(path)?;
+    }
+    atomic::new_folder(path)
+}
+
+/// Makes something directly at `path` if all around it is new, else beside it and renames.
+fn in_place<T>(path: &Path, fresh: bool, make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    if fresh {
+        return make(path);
+    }
+    let sibling = Sibling::of(path);
+    let made = make(sibling.path())?;
+    sibling.place(path)?;
+    Ok(made)
+}
+
+fn hash(path: &Path) -> Result<BlobId> {
+    let mut file = File::open(path).at("open", path)?;
+    let mut hasher = BlobHasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).at("read", path)? {
+            0 => return Ok(hasher.finish()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Writes to a file, tells how far it is, and keeps an error together with the path.
+struct Watched<'a> {
+    file: File,
+    path: &'a Path,
+    progress: &'a dyn Progress,
+    failed: Option<ObjectsError>,
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes);
+        match &written {
+            Ok(n) => self.progress.advance(*n as u64),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                let (verb, path, source) = ("write", self.path.to_owned(), e.kind().into());
+                self.failed = Some(ObjectsError::Io { verb, path, source });
+            }
+        }
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The node at `path` inside a tree; none if there is nothing. Follows no links.
+pub fn find_in_tree(store: &Store, tree: TreeId, path: &[FileName]) -> Result<Option<Node>> {
+    let mut tree = store.load::<Tree>(tree).map(|t| (tree, t))?;
+    let Some((last, parents)) = path.split_last() else {
+        return Ok(Some(Node::Directory { id: tree.0, size: tree.1.total_bytes() }));
+    };
+    for name in parents {
+        match tree.1.get(name.as_bytes()).map(|e| &e.node) {
+            Some(Node::Directory { id, .. }) => tree = (*id, store.load(*id)?),
+            _ => return Ok(None),
+        }
+    }
+    Ok(tree.1.get(last.as_bytes()).map(|e| e.node.clone()))
+}
