@@ -1,1 +1,29 @@
-fn main() {}
+//! The `lab` binary: words for people, over the rooms below. One file per command.
+
+mod failure;
+mod ui;
+mod config;
+mod context;
+mod bars;
+mod wiring;
+mod resolve;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = commands::Cli::parse();
+    let ui = ui::Ui { json: cli.json, quiet: cli.quiet };
+    match std::panic::catch_unwind(|| commands::run(ui, &cli)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => ExitCode::from(failure.report(ui)),
+        Err(_) => {
+            ui::say(
+                "this is a bug in lab; what was stored before is safe. Please report the lines above",
+            );
+            ExitCode::from(70)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `lab add`
+
+use std::path::{Path, PathBuf};
+
+use lab_objects::{NameKind, add};
+use lab_schema::{Name, ObjectId};
+use serde_json::json;
+
+use super::{describe, name};
+use crate::bars::Bars;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome, io_failure};
+use crate::ui::{self, HASH, NAME, paint};
+
+/// Keep exact bytes of files and folders, and print their hash
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Files or folders; `b3sum` of a file prints the same hash
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Give it a name; an existing name moves, and keeps its history
+    #[arg(short, long)]
+    name: Option<String>,
+    /// What the name is for [default: guessed from the file's ending]
+    #[arg(short, long, value_name = "KIND", requires = "name")]
+    kind: Option<NameKind>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    if args.name.is_some() && args.paths.len() > 1 {
+        return Err(Failure::usage("one name cannot point at several things")
+            .hint("add them one by one, or add the folder that holds them"));
+    }
+    let name = args.name.as_deref().map(Name::new).transpose()?;
+    let registry = context.registry()?;
+    let bars = Bars::new(context.ui);
+    let mut writer = registry.store.writer();
+    let mut added = Vec::new();
+    for path in &args.paths {
+        let at = context.path(path);
+        if !at.exists() {
+            return Err(no_such_path(path, &at));
+        }
+        added.push((path, add(&mut writer, &at, &bars)?));
+    }
+    writer.finish()?;
+    drop(bars);
+    let mut answers = Vec::new();
+    for (path, added) in &added {
+        let id: ObjectId = added.content.into();
+        let mut parts = vec![paint(HASH, id.short())];
+        let mut kind = None;
+        if let Some(name) = &name {
+            let chosen = args.kind.unwrap_or_else(|| describe::guess_kind(&path.to_string_lossy()));
+            let why = format!("lab add {}", path.display());
+            name::point(context, &registry, name, id, chosen, &why)?;
+            parts.push(paint(NAME, name));
+            parts.push(chosen.to_string());
+            kind = Some(chosen.to_string());
+        } else {
+            parts.push(path.display().to_string());
+        }
+        if id.content().is_some_and(|c| matches!(c, lab_schema::ContentId::Tree(_))) {
+            parts.push(ui::count(added.files, "file"));
+        }
+        parts.push(ui::bytes(added.bytes));
+        context.ui.line(parts.join("  "));
+        answers.push(json!({
+            "path": path, "id": id.digest().to_string(), "object": id.kind().as_str(),
+            "files": added.files, "bytes": added.bytes, "name": name, "kind": kind,
+        }));
+    }
+    if name.is_none() {
+        let id = added.first().map(|(_, a)| a.content.short()).unwrap_or_default();
+        context.ui.hint(format!("nothing points at it yet: `lab name NAME {id}` does"));
+    }
+    context.ui.answer(&json!(answers));
+    Ok(())
+}
+
+fn no_such_path(typed: &Path, at: &Path) -> Failure {
+    match at.symlink_metadata() {
+        Ok(_) => Failure::not_found(format!("{} is a symbolic link to nothing", typed.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let failure = Failure::not_found(format!("no file or folder {}", typed.display()));
+            let (Some(parent), Some(leaf)) = (at.parent(), at.file_name()) else { return failure };
+            let siblings: Vec<String> = parent
+                .read_dir()
+                .map(|entries| {
+                    entries
+                        .filter_map(Result::ok)
+                        .map(|e| e.file_name().to_string_lossy().into_owned())
+                        .collect()
+                })
+                .unwrap_or_default();
+            match crate::resolve::closest(
+                &leaf.to_string_lossy(),
+                siblings.iter().map(String::as_str),
+            ) {
+                Some(near) => failure
+                    .hint(format!("did you mean `{}`?", typed.with_file_name(near).display())),
+                None => failure,
+            }
+        }
+        Err(error) => io_failure("read", at, &error),
+    }
+}

@@ -1,0 +1,237 @@
+//! `lab graph`
+
+use std::collections::{BTreeMap, HashSet};
+
+use lab_lineage::{Lineage, Node, Role};
+use lab_schema::{Name, ObjectId, Recipe, Run, RunId};
+use serde_json::json;
+
+use super::describe;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::resolve::resolve;
+use crate::ui::{DIM, HASH, NAME, paint};
+use crate::wiring::Registry;
+
+/// Draw the lineage: what something came from, down to the data
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Where to start [default: every name that points at a run]
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+    /// What came of it, instead of what it came from
+    #[arg(short, long, requires = "reference")]
+    down: bool,
+    /// Print it for Graphviz
+    #[arg(long)]
+    dot: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let lineage = registry.lineage()?;
+    let mut names: BTreeMap<ObjectId, Vec<Name>> = BTreeMap::new();
+    for (name, moved) in registry.store.names().list()? {
+        if let Some(target) = moved.target {
+            names.entry(target).or_default().push(name);
+        }
+    }
+    let roots = match &args.reference {
+        Some(typed) => vec![node_of(resolve(&registry.store, typed)?.id, typed)?],
+        None => names
+            .keys()
+            .filter_map(|id| if let ObjectId::Run(run) = id { Some(Node::Run(*run)) } else { None })
+            .collect(),
+    };
+    let drawing =
+        Drawing { context, registry: &registry, lineage: &lineage, names: &names, down: args.down };
+    if context.ui.json || args.dot {
+        return drawing.edges(&roots, args.dot);
+    }
+    let mut seen = HashSet::new();
+    for root in &roots {
+        drawing.draw(*root, "", "", "", &mut seen)?;
+    }
+    if roots.is_empty() {
+        context.ui.hint("no name points at a run yet; `lab run --name NAME -- COMMAND` makes one");
+    }
+    Ok(())
+}
+
+fn node_of(id: ObjectId, typed: &str) -> Outcome<Node> {
+    match (id, id.content()) {
+        (ObjectId::Run(run), _) => Ok(Node::Run(run)),
+        (_, Some(content)) => Ok(Node::Content(content)),
+        (other, None) => Err(Failure::usage(format!(
+            "'{typed}' is a {}, which is not part of the graph",
+            other.kind()
+        ))
+        .hint("name a run, a file or a directory")),
+    }
+}
+
+struct Drawing<'a> {
+    context: &'a Context,
+    registry: &'a Registry,
+    lineage: &'a Lineage,
+    names: &'a BTreeMap<ObjectId, Vec<Name>>,
+    down: bool,
+}
+
+impl Drawing<'_> {
+    /// Draws `node` and all behind it as a tree; what was drawn before is only named again.
+    /// Not recursive: a lineage can be deeper than a stack.
+    fn draw(
+        &self,
+        root: Node,
+        label: &str,
+        first: &str,
+        rest: &str,
+        seen: &mut HashSet<Node>,
+    ) -> Outcome {
+        let mut todo = vec![(root, label.to_owned(), first.to_owned(), rest.to_owned())];
+        while let Some((node, label, first, rest)) = todo.pop() {
+            let label = if label.is_empty() { label } else { format!("{}  ", paint(DIM, label)) };
+            if !seen.insert(node) {
+                self.context.ui.line(format!(
+                    "{first}{label}{}  {}",
+                    paint(HASH, short(node)),
+                    paint(DIM, "as above")
+                ));
+                continue;
+            }
+            self.context.ui.line(format!(
+                "{first}{label}{}  {}",
+                paint(HASH, short(node)),
+                self.describe(node)
+            ));
+            let next = self.next(node)?;
+            let last = next.len();
+            for (i, (label, node)) in next.into_iter().enumerate().rev() {
+                let (branch, below) =
+                    if i + 1 == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+                todo.push((node, label, format!("{rest}{branch}"), format!("{rest}{below}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The neighbours of a node, each with the slot that joins them.
+    fn next(&self, node: Node) -> Outcome<Vec<(String, Node)>> {
+        let role = |role: &Role| match role {
+            Role::Input(slot) => slot.to_string(),
+            Role::Code => "code".to_owned(),
+        };
+        Ok(match (node, self.down) {
+            (Node::Run(run), false) => self
+                .lineage
+                .run_inputs(run)?
+                .iter()
+                .map(|(r, content)| (role(r), Node::Content(*content)))
+                .collect(),
+            (Node::Run(run), true) => self
+                .lineage
+                .run_outputs(run)?
+                .into_iter()
+                .map(|(slot, content)| (slot.to_string(), Node::Content(content)))
+                .collect(),
+            (Node::Content(content), false) => self
+                .lineage
+                .producer_for(content)?
+                .into_iter()
+                .map(|run| (String::new(), Node::Run(run)))
+                .collect(),
+            (Node::Content(content), true) => self
+                .lineage
+                .consumers(content)?
+                .iter()
+                .map(|c| (role(&c.role), Node::Run(c.run)))
+                .collect(),
+        })
+    }
+
+    fn describe(&self, node: Node) -> String {
+        let id: ObjectId = match node {
+            Node::Run(run) => run.into(),
+            Node::Content(content) => content.into(),
+        };
+        let names: Vec<String> =
+            self.names.get(&id).into_iter().flatten().map(ToString::to_string).collect();
+        let what = match node {
+            Node::Run(run) => self.describe_run(run),
+            Node::Content(_) => id.kind().to_string(),
+        };
+        if names.is_empty() { what } else { format!("{}  {what}", paint(NAME, names.join(", "))) }
+    }
+
+    fn describe_run(&self, id: RunId) -> String {
+        let loaded = self.registry.store.load::<Run>(id).and_then(|run| {
+            let recipe: Recipe = self.registry.store.load(run.recipe)?;
+            Ok((run, recipe))
+        });
+        match loaded {
+            Ok((run, recipe)) => {
+                let metrics = describe::metrics(&run);
+                let gap = if metrics.is_empty() { "" } else { "  " };
+                format!("run  {}{gap}{metrics}", describe::action(&recipe))
+            }
+            Err(error) => format!("run  ({error})"),
+        }
+    }
+
+    /// The edges, for programs or for Graphviz.
+    fn edges(&self, roots: &[Node], dot: bool) -> Outcome {
+        let mut seen = HashSet::new();
+        let mut todo: Vec<Node> = roots.to_vec();
+        let (mut nodes, mut edges) = (Vec::new(), Vec::new());
+        while let Some(node) = todo.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            nodes.push(node);
+            for (label, other) in self.next(node)? {
+                edges.push(if self.down { (node, label, other) } else { (other, label, node) });
+                todo.push(other);
+            }
+        }
+        if dot {
+            let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            self.context.ui.line("digraph lab {\n  rankdir=LR;");
+            for node in &nodes {
+                let shape = if matches!(node, Node::Run(_)) { "box" } else { "ellipse" };
+                let text = anstream::adapter::strip_str(&self.describe(*node)).to_string();
+                self.context.ui.line(format!(
+                    "  \"{}\" [shape={shape}, label=\"{}\\n{}\"];",
+                    short(*node),
+                    short(*node),
+                    quote(&text)
+                ));
+            }
+            for (from, label, to) in &edges {
+                self.context.ui.line(format!(
+                    "  \"{}\" -> \"{}\" [label=\"{}\"];",
+                    short(*from),
+                    short(*to),
+                    quote(label)
+                ));
+            }
+            self.context.ui.line("}");
+        }
+        let id = |node: &Node| match node {
+            Node::Run(run) => json!({ "run": run.to_string() }),
+            Node::Content(content) => json!({ "content": content.to_string() }),
+        };
+        self.context.ui.answer(&json!({
+            "nodes": nodes.iter().map(id).collect::<Vec<_>>(),
+            "edges": edges.iter().map(|(from, label, to)| json!({ "from": id(from), "to": id(to), "as": label })).collect::<Vec<_>>(),
+        }));
+        Ok(())
+    }
+}
+
+fn short(node: Node) -> String {
+    match node {
+        Node::Run(run) => run.short(),
+        Node::Content(content) => content.short(),
+    }
+}

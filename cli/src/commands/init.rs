@@ -1,0 +1,42 @@
+//! `lab init`
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::wiring::Registry;
+
+/// Make a registry in a folder
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The folder; made if it does not exist [default: this one]
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let root = match &args.directory {
+        Some(directory) => context.path(directory),
+        None => context.directory.clone(),
+    };
+    let shown = match &args.directory {
+        Some(directory) => directory.join(".lab"),
+        None => PathBuf::from(".lab"),
+    };
+    let existed = root.join(".lab").join("format").exists();
+    if existed {
+        let registry = Registry::open(root.clone(), root.join(".lab"))?;
+        let names = registry.store.names().list()?.len();
+        context.ui.line(format!(
+            "Registry in {} was here already ({names} names). Nothing changed.",
+            shown.display()
+        ));
+    } else {
+        Registry::create(root.clone())?;
+        context.ui.line(format!("Registry in {} (empty). Store format 1.", shown.display()));
+    }
+    context.ui.answer(&json!({ "registry": root.join(".lab"), "created": !existed, "format": 1 }));
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! `lab log`
+
+use lab_lineage::Lineage;
+use lab_schema::{Attestation, Name, ObjectId, Recipe, Run, RunId, Verdict};
+use serde_json::{Value, json};
+
+use super::describe;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::resolve;
+use crate::ui::{self, BAD, DIM, GOOD, HASH, NAME, pad, paint};
+use crate::wiring::Registry;
+
+/// Show who ran and verified what, or the history of a name
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// A name, to see where it pointed [default: all runs, the newest first]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// How many
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    match &args.name {
+        Some(name) => moves(context, &registry, &Name::new(name.as_str())?, args.limit),
+        None => runs(context, &registry, args.limit),
+    }
+}
+
+fn runs(context: &Context, registry: &Registry, limit: usize) -> Outcome {
+    let lineage = registry.lineage()?;
+    let all = lineage.runs()?;
+    let names = registry.store.names().list()?;
+    let mut answers = Vec::new();
+    for row in all.iter().rev().take(limit) {
+        let run: Run = registry.store.load(row.id)?;
+        let recipe: Recipe = registry.store.load(row.recipe)?;
+        let name = names.iter().find(|(_, m)| m.target == Some(ObjectId::Run(row.id)));
+        let name = name.map(|(n, _)| n.to_string()).unwrap_or_default();
+        let ended = if row.success {
+            describe::metrics(&run)
+        } else {
+            paint(BAD, describe::status(&run.outcome.status))
+        };
+        let verified = verification(registry, &lineage, row.id)?;
+        context.ui.line(format!(
+            "{}  {}  {:<14}  {:<8}  {:>8}  {}{}{}",
+            paint(HASH, row.id.short()),
+            pad(NAME, &name, 14),
+            ui::ago(context.now_ms(), row.started_ms),
+            run.who,
+            ui::duration(run.outcome.duration_ms),
+            describe::action(&recipe),
+            if ended.is_empty() { String::new() } else { format!("  {ended}") },
+            if verified.text.is_empty() { String::new() } else { format!("  {}", verified.text) },
+        ));
+        let mut answer = describe::run_json(row.id, &run);
+        answer["name"] = json!(name);
+        answer["action"] = json!(describe::action(&recipe));
+        answer["attestations"] = Value::Array(verified.all);
+        answers.push(answer);
+    }
+    if all.is_empty() {
+        context.ui.hint("no runs yet; `lab run -- COMMAND` makes one");
+    } else if all.len() > limit {
+        context.ui.hint(format!(
+            "{} earlier runs; `lab log -n {}` shows all",
+            all.len() - limit,
+            all.len()
+        ));
+    }
+    context.ui.answer(&json!(answers));
+    Ok(())
+}
+
+fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> Outcome {
+    let journal = registry.store.names().journal(name)?;
+    if journal.is_empty() {
+        // Resolving says what is wrong, and what may have been meant.
+        let resolved = resolve::resolve(&registry.store, name.as_str())?;
+        return Err(Failure::usage(format!(
+            "'{}' is a {}, not a name: only names have a history",
+            resolved.typed,
+            resolved.id.kind()
+        ))
+        .hint(format!("`lab show {name}` describes it")));
+    }
+    let mut answers = Vec::new();
+    for (index, moved) in journal.iter().enumerate().rev().take(limit) {
+        let version = format!("v{}", index + 1);
+        let target = match moved.target {
+            Some(target) => paint(HASH, target.short()),
+            None => pad(BAD, "deleted", 12),
+        };
+        context.ui.line(format!(
+            "{version:<4} {target}  {:<11}  {:<14}  {:<8}  {}",
+            moved.kind.to_string(),
+            ui::ago(context.now_ms(), moved.when_ms),
+            moved.who,
+            paint(DIM, &moved.why)
+        ));
+        answers.push(json!({
+            "version": index + 1, "id": moved.target.map(|t| t.digest().to_string()),
+            "object": moved.target.map(|t| t.kind().as_str()), "kind": moved.kind.to_string(),
+            "when": ui::iso(moved.when_ms), "who": moved.who, "why": moved.why,
+        }));
+    }
+    context.ui.answer(&json!(answers));
+    Ok(())
+}
+
+/// What was attested of a run.
+pub(super) struct Verification {
+    /// For people: `verified twice`, `verified once, diverged once`; empty if nobody tried.
+    pub(super) text: String,
+    /// For programs.
+    pub(super) all: Vec<Value>,
+}
+
+/// Sums up what was attested of a run.
+pub(super) fn verification(
+    registry: &Registry,
+    lineage: &Lineage,
+    run: RunId,
+) -> Outcome<Verification> {
+    let (mut held, mut other) = (0u64, Vec::new());
+    let mut all = Vec::new();
+    for id in lineage.attestations_of(run)? {
+        let attestation: Attestation = registry.store.load(id)?;
+        match &attestation.verdict {
+            verdict if verdict.holds() => held += 1,
+            verdict => other.push(verdict.clone()),
+        }
+        all.push(json!({
+            "id": id.to_string(), "verdict": attestation.verdict.word(), "who": attestation.who,
+            "when": ui::iso(attestation.started_ms), "sealed": attestation.sealed,
+        }));
+    }
+    let times = |n: u64| match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => format!("{n} times"),
+    };
+    let mut parts = Vec::new();
+    if held > 0 {
+        parts.push(paint(GOOD, format!("verified {}", times(held))));
+    }
+    for (verdict, word) in
+        [(Verdict::Diverged, "diverged"), (Verdict::Failed(String::new()), "failed")]
+    {
+        let n = other.iter().filter(|v| v.word() == verdict.word()).count() as u64;
+        if n > 0 {
+            parts.push(paint(BAD, format!("{word} {}", times(n))));
+        }
+    }
+    Ok(Verification { text: parts.join(", "), all })
+}

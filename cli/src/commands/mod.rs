@@ -1,0 +1,103 @@
+//! The command line: what can be typed, and which file answers it.
+
+mod add;
+mod cat;
+mod check;
+mod clone;
+mod completions;
+mod describe;
+mod exchange;
+mod get;
+mod graph;
+mod init;
+mod log;
+mod ls;
+mod name;
+mod pull;
+mod push;
+mod remote;
+mod run;
+mod show;
+mod status;
+mod why;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::ui::Ui;
+
+/// Content-addressed data, code, weights and results, with their lineage; and the proof that a
+/// result can be done again.
+#[derive(Parser, Debug)]
+#[command(
+    name = "lab",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "REF is a name, NAME@vN or the first digits of a hash; then :OUTPUT of a run, or /PATH in a directory.\n\
+        Exit codes: 0 yes, 1 the answer is no, 2 bad usage or input, 3 not found, 4 refused, 5 I/O, 70 a bug.\n\
+        Start with `lab demo`."
+)]
+pub(crate) struct Cli {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress bars, notes or hints
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Work in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Init(init::Args),
+    Add(add::Args),
+    Get(get::Args),
+    Ls(ls::Args),
+    Cat(cat::Args),
+    Show(show::Args),
+    Log(log::Args),
+    Why(why::Args),
+    Graph(graph::Args),
+    Status(status::Args),
+    Run(run::Args),
+    Name(name::Args),
+    Remote(remote::Args),
+    Push(push::Args),
+    Pull(pull::Args),
+    Clone(clone::Args),
+    Check(check::Args),
+    Completions(completions::Args),
+}
+
+/// Does what was typed.
+pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
+    let context = Context::new(ui, cli.directory.as_deref())?;
+    match &cli.command {
+        Command::Init(args) => init::run(&context, args),
+        Command::Add(args) => add::run(&context, args),
+        Command::Get(args) => get::run(&context, args),
+        Command::Ls(args) => ls::run(&context, args),
+        Command::Cat(args) => cat::run(&context, args),
+        Command::Show(args) => show::run(&context, args),
+        Command::Log(args) => log::run(&context, args),
+        Command::Why(args) => why::run(&context, args),
+        Command::Graph(args) => graph::run(&context, args),
+        Command::Status(args) => status::run(&context, args),
+        Command::Run(args) => run::run(&context, args),
+        Command::Name(args) => name::run(&context, args),
+        Command::Remote(args) => remote::run(&context, args),
+        Command::Push(args) => push::run(&context, args),
+        Command::Pull(args) => pull::run(&context, args),
+        Command::Clone(args) => clone::run(&context, args),
+        Command::Check(args) => check::run(&context, args),
+        Command::Completions(args) => completions::run(args),
+    }
+}

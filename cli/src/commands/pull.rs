@@ -1,0 +1,52 @@
+//! `lab pull`
+
+use lab_remote::{open, plan_pull, pull};
+
+use super::exchange;
+use crate::bars::Bars;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+
+/// Fetch a result and all that it came from; every byte is verified before it is kept
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// A remote's name, or a path
+    #[arg(value_name = "REMOTE", default_value = exchange::DEFAULT)]
+    remote: String,
+    /// Names or hashes [default: all names there]
+    #[arg(value_name = "REF")]
+    what: Vec<String>,
+    /// Only say what would move
+    #[arg(long)]
+    dry_run: bool,
+    /// Move a name here even if it points at something that the remote never had
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let location = registry.remote(&args.remote)?;
+    let remote = open(&location)?;
+    let mut typed = args.what.clone();
+    if typed.is_empty() {
+        typed = remote.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
+    }
+    if typed.is_empty() {
+        return Err(Failure::not_found(format!("{location} has no names"))
+            .hint("fetch by hash: `lab pull REMOTE HASH`"));
+    }
+    let what = exchange::bases(&typed)?;
+    let who = registry.who();
+    let options = exchange::options(context, &who, args.force);
+    let bars = Bars::new(context.ui);
+    let start = context.now_ms();
+    let done = if args.dry_run {
+        plan_pull(&registry.store, &remote, &what, options, &bars)?
+    } else {
+        pull(&registry.store, &remote, &what, options, &bars)?
+    };
+    drop(bars);
+    exchange::tell(context, "from", &location, &done, args.dry_run, context.now_ms() - start);
+    Ok(())
+}

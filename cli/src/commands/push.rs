@@ -1,0 +1,58 @@
+//! `lab push`
+
+use lab_remote::{open, open_or_create, plan_push, push};
+
+use super::exchange;
+use crate::bars::Bars;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+
+/// Give a remote a result and all that it came from; only what it lacks travels
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// A remote's name, or a path
+    #[arg(value_name = "REMOTE", default_value = exchange::DEFAULT)]
+    remote: String,
+    /// Names or hashes [default: all names]
+    #[arg(value_name = "REF")]
+    what: Vec<String>,
+    /// Only say what would move
+    #[arg(long)]
+    dry_run: bool,
+    /// Move a name there even if somebody else has moved it meanwhile
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let location = registry.remote(&args.remote)?;
+    let mut typed = args.what.clone();
+    if typed.is_empty() {
+        typed =
+            registry.store.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
+    }
+    if typed.is_empty() {
+        return Err(Failure::not_found("there is no name to push")
+            .hint("`lab add PATH --name NAME` makes one"));
+    }
+    let what = exchange::bases(&typed)?;
+    let lineage = registry.lineage()?;
+    let who = registry.who();
+    let options = exchange::options(context, &who, args.force);
+    let bars = Bars::new(context.ui);
+    let start = context.now_ms();
+    let done = if args.dry_run {
+        let remote = open(&location)?;
+        plan_push(&registry.store, &lineage, &remote, &what, options)?
+    } else {
+        let (remote, created) = open_or_create(&location)?;
+        if created {
+            context.ui.note(format!("made a store in {location}"));
+        }
+        push(&registry.store, &lineage, &remote, &what, options, &bars)?
+    };
+    drop(bars);
+    exchange::tell(context, "to", &location, &done, args.dry_run, context.now_ms() - start);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! `lab remote`
+
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::resolve::closest;
+use crate::ui::{NAME, paint};
+use crate::wiring::Registry;
+
+/// List, add and remove other stores
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Add a store under a name
+    Add {
+        /// What to call it; `lab push` and `lab pull` use `origin` when none is given
+        name: String,
+        /// A folder, such as a mounted share; made by the first push if it does not exist
+        #[arg(value_name = "PATH")]
+        location: String,
+    },
+    /// Forget a store; nothing in it is touched
+    Remove {
+        /// What it is called
+        name: String,
+    },
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let mut registry = context.registry()?;
+    match &args.action {
+        None => {
+            for (name, location) in &registry.config.remotes {
+                context.ui.line(format!("{}  {location}", paint(NAME, name)));
+            }
+            if registry.config.remotes.is_empty() {
+                context.ui.hint("no remotes; `lab remote add origin PATH` adds one");
+            }
+        }
+        Some(Action::Add { name, location }) => add(context, &mut registry, name, location)?,
+        Some(Action::Remove { name }) => {
+            if registry.config.remotes.remove(name).is_none() {
+                let failure = Failure::not_found(format!("no remote '{name}'"));
+                let known = registry.config.remotes.keys().map(String::as_str);
+                return Err(match closest(name, known) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure.hint("`lab remote` lists them"),
+                });
+            }
+            registry.config.write(&registry.folder)?;
+            context
+                .ui
+                .line(format!("{}  removed; the store itself is untouched", paint(NAME, name)));
+        }
+    }
+    context.ui.answer(&json!(registry.config.remotes));
+    Ok(())
+}
+
+fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -> Outcome {
+    // The same rules as for registry names: it is typed in the same places.
+    lab_schema::Name::new(name)?;
+    if let Some(before) = registry.config.remotes.get(name) {
+        return Err(Failure::new(Exit::Refused, format!("remote '{name}' exists: {before}"))
+            .hint(format!("`lab remote remove {name}` first, or choose another name")));
+    }
+    // What the shell's folder makes of a relative path must hold from every other folder too.
+    let absolute = if location.contains("://") {
+        location.to_owned()
+    } else {
+        context.path(location.as_ref()).to_string_lossy().into_owned()
+    };
+    let what = match lab_remote::open(&absolute) {
+        Ok(_) => "a store is there",
+        Err(lab_remote::RemoteError::NotAStore { .. }) => {
+            "nothing is there yet; the first push makes a store"
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if std::path::Path::new(&absolute).is_file() {
+        return Err(Failure::usage(format!("{location} is a file; a remote is a folder")));
+    }
+    registry.config.remotes.insert(name.to_owned(), absolute.clone());
+    registry.config.write(&registry.folder)?;
+    context.ui.line(format!("{}  {absolute}  ({what})", paint(NAME, name)));
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Running a command.
+
+use std::collections::BTreeMap;
+
+use lab_objects::NameKind;
+use lab_process::{
+    Echo, Execution, Job, Plain, capture_code, execute, is_secret, recorded_variables,
+    unrecordable_variables,
+};
+use lab_schema::recipe::Parts;
+use lab_schema::{Command, Executor, Name, Output, Recipe, Run, RunId, Slot};
+use serde_json::{Value, json};
+
+use super::super::{describe, name};
+use super::{Args, inputs};
+use crate::bars::Bars;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::ui::{self, BAD, HASH, NAME, paint};
+use crate::wiring::Registry;
+
+pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
+    let registry = context.registry()?;
+    let bars = Bars::new(context.ui);
+    let mut found = BTreeMap::new();
+    for typed in &args.inputs {
+        let input = inputs::find(&registry, &context.directory, typed, &bars)?;
+        if let Some(path) = &input.added_from {
+            context.ui.note(format!(
+                "added {path} ({}) as the input '{}'",
+                input.content.short(),
+                input.slot
+            ));
+        }
+        if found.insert(input.slot.clone(), input.content).is_some() {
+            return Err(Failure::usage(format!("two inputs would lie at '{}'", input.slot))
+                .hint("say where each shall lie, as in `-i a=REF -i b=REF`"));
+        }
+    }
+    let mut writer = registry.store.writer();
+    let captured = capture_code(&mut writer, &context.directory, &args.command)?;
+    for note in &captured.notes {
+        context.ui.note(note);
+    }
+    let recipe = Recipe::new(Parts {
+        executor: Executor::Command(Command {
+            argv: args.command.clone(),
+            directory: captured.directory.clone(),
+            variables: variables(context, args)?,
+        }),
+        inputs: found,
+        code: captured.tree,
+        params: BTreeMap::new(),
+        seed: None,
+        outputs: outputs(args)?,
+        limits: args.limits(),
+    })?;
+    let recipe_id = writer.put(&recipe)?;
+    writer.finish()?;
+    drop(bars);
+
+    let scratch = registry.scratch()?;
+    // With --json standard output belongs to the answer.
+    let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
+    let job =
+        Job { store: &registry.store, recipe: &recipe, scratch: &scratch, echo, watcher: &Plain };
+    let Execution { outcome, undeclared, notes } = execute(&job)?;
+    let run = Run {
+        recipe: recipe_id,
+        outcome,
+        host: lab_process::host(),
+        git: captured.git,
+        who: registry.who(),
+    };
+    let mut writer = registry.store.writer();
+    let id = writer.put(&run)?;
+    writer.finish()?;
+    for note in &notes {
+        context.ui.note(note);
+    }
+    tell(context, &registry, &recipe, id, &run, &undeclared, name)
+}
+
+/// Names the run and says what came of it.
+fn tell(
+    context: &Context,
+    registry: &Registry,
+    recipe: &Recipe,
+    id: RunId,
+    run: &Run,
+    undeclared: &[Slot],
+    name: Option<Name>,
+) -> Outcome {
+    let success = run.outcome.status.is_success();
+    let argv = describe::action(recipe);
+    // A failed run keeps its record, and the name keeps pointing at what worked.
+    let name = name.filter(|_| success);
+    if let Some(name) = &name {
+        name::point(
+            context,
+            registry,
+            name,
+            id.into(),
+            NameKind::Result,
+            &format!("lab run -- {argv}"),
+        )?;
+    }
+    let mut parts = vec![paint(HASH, id.short())];
+    parts.extend(name.as_ref().map(|n| paint(NAME, n)));
+    parts.push(ui::duration(run.outcome.duration_ms));
+    parts.push(if success {
+        describe::metrics(run)
+    } else {
+        paint(BAD, describe::status(&run.outcome.status))
+    });
+    parts.retain(|part| !part.is_empty());
+    context.ui.line(parts.join("   "));
+    let code = match (&run.git, recipe.code()) {
+        (_, None) => "no code recorded".to_owned(),
+        (None, Some(_)) => "code without git".to_owned(),
+        (Some(git), Some(_)) if git.dirty.is_empty() => "code at a clean commit".to_owned(),
+        (Some(git), Some(_)) => {
+            format!("code with {} not committed", ui::count(git.dirty.len() as u64, "file"))
+        }
+    };
+    context.ui.line(format!(
+        "  read     {}, {code}",
+        ui::count(recipe.inputs().len() as u64, "named input")
+    ));
+    let wrote: Vec<&str> = run.outcome.outputs.keys().map(Slot::as_str).collect();
+    context.ui.line(format!(
+        "  wrote    {}",
+        if wrote.is_empty() { "nothing".to_owned() } else { shortened(&wrote) }
+    ));
+    if !undeclared.is_empty() {
+        let names: Vec<&str> = undeclared.iter().map(Slot::as_str).collect();
+        context.ui.note(format!(
+            "also left, and not kept, since -o does not name it: {}",
+            shortened(&names)
+        ));
+    }
+    let mut answer = describe::run_json(id, run);
+    answer["name"] = json!(name);
+    answer["undeclared"] = json!(undeclared);
+    answer["reused"] = Value::Bool(false);
+    context.ui.answer(&answer);
+    if success {
+        let reference = name.map_or_else(|| id.short(), |n| n.to_string());
+        context.ui.hint(format!(
+            "`lab get {reference}` writes the outputs here, `lab verify {reference}` does it again"
+        ));
+        return Ok(());
+    }
+    let failure =
+        Failure::new(Exit::No, format!("the command {}", describe::status(&run.outcome.status)));
+    Err(failure.hint(format!("the run is kept: `lab show {}`", id.short())))
+}
+
+fn shortened(names: &[&str]) -> String {
+    let mut shown = names.iter().take(6).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > 6 {
+        shown.push_str(&format!(", and {} more", names.len() - 6));
+    }
+    shown
+}
+
+/// The declared outputs with their tolerances.
+fn outputs(args: &Args) -> Outcome<BTreeMap<Slot, Output>> {
+    let mut outputs = BTreeMap::new();
+    for typed in &args.outputs {
+        let slot = Slot::new(typed.trim_end_matches('/')).map_err(|error| {
+            Failure::from(error).hint(
+                "outputs are relative to the folder that the command runs in, and stay inside it",
+            )
+        })?;
+        outputs.insert(slot, Output::default());
+    }
+    for (slot, tolerance) in &args.tolerances {
+        match outputs.get_mut(slot) {
+            Some(output) => output.tolerance = Some(*tolerance),
+            None => {
+                return Err(Failure::usage(format!(
+                    "--tolerance for '{slot}', which is not an output"
+                ))
+                .hint(format!("declare it: `-o {slot}`")));
+            }
+        }
+    }
+    Ok(outputs)
+}
+
+/// The environment variables whose values the recipe records.
+fn variables(context: &Context, args: &Args) -> Outcome<BTreeMap<String, String>> {
+    let mut variables = recorded_variables(std::env::vars_os());
+    for typed in &args.variables {
+        let (name, value) = match typed.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (typed.as_str(), None),
+        };
+        if is_secret(name) {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("'{name}' looks like a secret, and records are made to be shared"),
+            )
+            .hint("let the command read it from a file that is not an input"));
+        }
+        let value = match value {
+            Some(value) => value,
+            None => std::env::var(name).map_err(|_| {
+                Failure::usage(format!("the environment variable '{name}' is not set"))
+                    .hint(format!("`--env {name}=VALUE` sets it"))
+            })?,
+        };
+        variables.insert(name.to_owned(), value);
+    }
+    let dropped = unrecordable_variables(std::env::vars_os());
+    if !dropped.is_empty() {
+        context.ui.note(format!(
+            "not passed on, since their values cannot be recorded: {}",
+            dropped.join(", ")
+        ));
+    }
+    Ok(variables)
+}

@@ -1,0 +1,142 @@
+//! `lab run`
+
+mod command;
+mod inputs;
+mod program;
+
+use std::path::PathBuf;
+
+use lab_schema::{Limits, Name, Number, Slot, Tolerance};
+
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+
+/// Run a command or a tensor program, and write down all that it used and made
+///
+/// A command (`lab run -i digits -o model.bin -- python train.py`) runs in a fresh folder that holds the project's
+/// code and the named inputs. A tensor program (`lab run digits.toml`) runs inside lab, with the same bits everywhere.
+#[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["program", "command"]))]
+pub(super) struct Args {
+    /// A tensor program
+    #[arg(value_name = "PROGRAM.toml")]
+    program: Option<PathBuf>,
+    /// A command and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+    /// Name the result; the stages of a program become NAME.prepare, NAME.train and NAME
+    #[arg(short, long)]
+    name: Option<String>,
+    /// An input: a name, a hash or a path; PATH= says where the command finds it
+    #[arg(short, long = "input", value_name = "[PATH=]REF", conflicts_with = "program")]
+    inputs: Vec<String>,
+    /// A file or folder that the command leaves [default: all that it creates or changes]
+    #[arg(short, long = "output", value_name = "PATH", conflicts_with = "program")]
+    outputs: Vec<String>,
+    /// How far a number in an output may be off, relatively, for a re-run to count as equivalent
+    #[arg(long = "tolerance", value_name = "PATH=R", value_parser = tolerance, conflicts_with = "program")]
+    tolerances: Vec<(Slot, Tolerance)>,
+    /// Pass on, and record, one more environment variable
+    #[arg(long = "env", value_name = "NAME[=VALUE]", conflicts_with = "program")]
+    variables: Vec<String>,
+    /// Stop the command after this time, such as 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", value_parser = milliseconds, conflicts_with = "program")]
+    time_limit: Option<u64>,
+    /// Let no process of the command use more than this, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "program")]
+    memory_limit: Option<u64>,
+    /// Change a setting of the program, as in train.lr=0.01
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
+    settings: Vec<String>,
+    /// The program's seed, the same as --set seed=N
+    #[arg(long, value_name = "N", conflicts_with = "command")]
+    seed: Option<u64>,
+    /// Run every stage, even where an earlier run of the same recipe could be reused
+    #[arg(long, conflicts_with = "command")]
+    again: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let name = args.name.as_deref().map(Name::new).transpose()?;
+    match &args.program {
+        Some(program) => program::run(context, args, program, name),
+        None => command::run(context, args, name),
+    }
+}
+
+impl Args {
+    fn limits(&self) -> Limits {
+        Limits { wall_ms: self.time_limit, memory_bytes: self.memory_limit }
+    }
+}
+
+/// `PATH=R` to a relative tolerance.
+fn tolerance(text: &str) -> Result<(Slot, Tolerance), String> {
+    let (slot, number) = text
+        .rsplit_once('=')
+        .ok_or("a path, '=' and a number are needed, as in metrics.json=1e-6")?;
+    let slot = Slot::new(slot).map_err(|e| e.to_string())?;
+    let relative = number.parse::<f64>().map_err(|_| format!("'{number}' is not a number"))?;
+    if relative.is_nan() || relative < 0.0 {
+        return Err("a tolerance is not negative".to_owned());
+    }
+    let relative = Number::new(relative).map_err(|e| e.to_string())?;
+    let absolute = Number::new(0.0).map_err(|e| e.to_string())?;
+    Ok((slot, Tolerance { absolute, relative }))
+}
+
+/// `90s`, `10m`, `2h` or plain seconds to milliseconds.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    scaled(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)], 1000)
+        .ok_or_else(|| "a number with s, m or h is needed, as in 90s".to_owned())
+}
+
+/// `512M`, `4G` or plain bytes to bytes, in powers of 1,024.
+fn size(text: &str) -> Result<u64, String> {
+    scaled(text, &[("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)], 1)
+        .ok_or_else(|| "a number with K, M or G is needed, as in 512M".to_owned())
+}
+
+fn scaled(text: &str, units: &[(&str, u64)], plain: u64) -> Option<u64> {
+    let (digits, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, plain));
+    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|n| *n > 0)
+}
+
+/// `KEY=VALUE` in two.
+fn key_value(text: &str) -> Outcome<(&str, &str)> {
+    text.split_once('=').ok_or_else(|| {
+        Failure::usage(format!("'{text}' is not KEY=VALUE")).hint("as in --set train.lr=0.01")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_with_their_units() {
+        assert_eq!(milliseconds("90s"), Ok(90_000));
+        assert_eq!(milliseconds("250ms"), Ok(250));
+        assert_eq!(milliseconds("10m"), Ok(600_000));
+        assert_eq!(milliseconds("3"), Ok(3_000));
+        assert_eq!(size("4G"), Ok(4 << 30));
+        assert_eq!(size("17"), Ok(17));
+        for bad in ["", "0", "-1s", "1.5h", "9999999999999999999s", "s"] {
+            assert!(milliseconds(bad).is_err(), "{bad}");
+        }
+        assert!(size("18446744073709551615K").is_err());
+    }
+
+    #[test]
+    fn tolerances_are_relative_and_not_negative() {
+        let (slot, t) = tolerance("out/metrics.json=1e-6").unwrap();
+        assert_eq!(slot.as_str(), "out/metrics.json");
+        assert!(t.allows(1.0, 1.000_000_5) && !t.allows(1.0, 1.000_002));
+        for bad in ["metrics.json", "m=-1", "m=NaN", "m=inf", "../m=1", "m="] {
+            assert!(tolerance(bad).is_err(), "{bad}");
+        }
+    }
+}

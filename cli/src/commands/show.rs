@@ -1,0 +1,223 @@
+//! `lab show`
+
+use lab_schema::{
+    Attestation, Completeness, Executor, Kind, Object, ObjectId, Recipe, RecipeId, Run, RunId, Tree,
+};
+use serde_json::{Value, json};
+
+use super::{describe, log, why};
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::resolve::{names_of, resolve};
+use crate::ui::{self, BAD, HASH, NAME, paint};
+use crate::wiring::Registry;
+
+/// Describe an object: a run with all that its record says, a recipe, a file, a directory
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// What to describe
+    #[arg(value_name = "REF")]
+    reference: String,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let resolved = resolve(&registry.store, &args.reference)?;
+    let names: Vec<String> =
+        names_of(&registry.store, resolved.id)?.iter().map(ToString::to_string).collect();
+    let head = format!("{} {}", resolved.id.kind(), paint(HASH, resolved.id.digest()));
+    context.ui.line(if names.is_empty() {
+        head
+    } else {
+        format!("{head}  {}", paint(NAME, names.join(", ")))
+    });
+    let mut answer = match resolved.id {
+        ObjectId::Blob(id) => {
+            let size = registry.store.size(id)?.unwrap_or(0);
+            context.ui.line(format!("  size      {} ({size} bytes)", ui::bytes(size)));
+            json!({ "size": size })
+        }
+        ObjectId::Tree(id) => {
+            let tree: Tree = registry.store.load(id)?;
+            let (entries, size) = (tree.entries().len() as u64, tree.total_bytes());
+            context.ui.line(format!(
+                "  holds     {}, {} in all",
+                ui::count(entries, "direct entry").replace("entrys", "entries"),
+                ui::bytes(size)
+            ));
+            json!({ "entries": entries, "size": size })
+        }
+        ObjectId::Recipe(id) => show_recipe(context, &registry, id)?,
+        ObjectId::Run(id) => show_run(context, &registry, id)?,
+        ObjectId::Attestation(id) => show_attestation(context, &registry.store.load(id)?),
+    };
+    if resolved.id.content().is_some() {
+        context.ui.hint(format!("`lab why {}` tells where it comes from", args.reference));
+    }
+    answer["id"] = json!(resolved.id.digest().to_string());
+    answer["object"] = json!(resolved.id.kind().as_str());
+    answer["names"] = json!(names);
+    context.ui.answer(&answer);
+    Ok(())
+}
+
+fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value> {
+    let run: Run = registry.store.load(id)?;
+    let outcome = &run.outcome;
+    let verified = log::verification(registry, &registry.lineage()?, id)?;
+    let ended = describe::status(&outcome.status);
+    let ended = if outcome.status.is_success() { ended } else { paint(BAD, ended) };
+    context.ui.line(format!(
+        "  ran       {} by {}: {ended} after {}",
+        ui::iso(outcome.started_ms),
+        run.who,
+        ui::duration(outcome.duration_ms)
+    ));
+    context.ui.line(format!(
+        "  verified  {}",
+        if verified.text.is_empty() { "not yet" } else { &verified.text }
+    ));
+    context.ui.line(format!(
+        "  record    {}",
+        match &outcome.completeness {
+            Completeness::Complete => "complete: names everything that was read".to_owned(),
+            Completeness::Declared =>
+                "what was declared; nobody watched what else was read".to_owned(),
+            Completeness::Incomplete(why) => paint(BAD, format!("incomplete: {why}")),
+        }
+    ));
+    for (slot, content) in &outcome.outputs {
+        let size = describe::size(&registry.store, *content)?;
+        context.ui.line(format!(
+            "  output    {}  {slot}  {}",
+            paint(HASH, content.short()),
+            ui::bytes(size)
+        ));
+    }
+    for (key, value) in &outcome.metrics {
+        context.ui.line(format!("  metric    {key} = {}", value.get()));
+    }
+    for (log, blob) in &outcome.logs {
+        let size = registry.store.size(*blob)?.unwrap_or(0);
+        if size > 0 {
+            let name = format!("{log:?}").to_lowercase();
+            context.ui.line(format!(
+                "  log       {}  {name}  {}",
+                paint(HASH, blob.short()),
+                ui::bytes(size)
+            ));
+        }
+    }
+    if let Some(peak) = outcome.peak_memory_bytes {
+        context.ui.line(format!("  memory    {} at most", ui::bytes(peak)));
+    }
+    if !outcome.unrecorded_variables.is_empty() {
+        context.ui.line(format!(
+            "  saw       {} (values not recorded)",
+            outcome.unrecorded_variables.join(", ")
+        ));
+    }
+    context.ui.line(format!(
+        "  machine   {}{}",
+        why::machine(&run),
+        if run.host.cpu.is_empty() { String::new() } else { format!(" ({})", run.host.cpu) }
+    ));
+    if let Some(git) = &run.git {
+        let commit = git.commit.as_deref().unwrap_or("none yet");
+        let dirty = if git.dirty.is_empty() {
+            "clean".to_owned()
+        } else {
+            format!("{} not committed", ui::count(git.dirty.len() as u64, "file"))
+        };
+        context.ui.line(format!(
+            "  git       {commit} {}, {dirty}",
+            git.branch.as_deref().unwrap_or("(no branch)")
+        ));
+    }
+    context.ui.line(format!("recipe {}", paint(HASH, run.recipe)));
+    let recipe = show_recipe(context, registry, run.recipe)?;
+    let mut answer = describe::run_json(id, &run);
+    answer["recipe_body"] = recipe;
+    answer["attestations"] = Value::Array(verified.all);
+    Ok(answer)
+}
+
+fn show_recipe(context: &Context, registry: &Registry, id: RecipeId) -> Outcome<Value> {
+    let recipe: Recipe = registry.store.load(id)?;
+    let mut answer = json!({});
+    match recipe.executor() {
+        Executor::Command(command) => {
+            context.ui.line(format!("  command   {}", describe::command_line(&command.argv)));
+            if let Some(directory) = &command.directory {
+                context.ui.line(format!("  in        {directory}/"));
+            }
+            for (name, value) in &command.variables {
+                context.ui.line(format!("  variable  {name}={}", value.escape_debug()));
+            }
+            answer["argv"] = json!(command.argv);
+            answer["directory"] = json!(command.directory);
+            answer["variables"] = json!(command.variables);
+        }
+        Executor::Tensor(tensor) => {
+            context.ui.line(format!("  stage     {} on engine {}", tensor.stage, tensor.engine));
+            answer["stage"] = json!(tensor.stage);
+            answer["engine"] = json!(tensor.engine);
+        }
+    }
+    if let Some(code) = recipe.code() {
+        context.ui.line(format!("  code      {}", paint(HASH, code.short())));
+        answer["code"] = json!(code.to_string());
+    }
+    for (slot, content) in recipe.inputs() {
+        context.ui.line(format!("  input     {}  {slot}", paint(HASH, content.short())));
+    }
+    for (key, value) in recipe.params() {
+        context.ui.line(format!("  param     {key} = {value}"));
+    }
+    if let Some(seed) = recipe.seed() {
+        context.ui.line(format!("  seed      {seed}"));
+    }
+    let limits = recipe.limits();
+    if let Some(ms) = limits.wall_ms {
+        context.ui.line(format!("  limit     {} of time", ui::duration(ms)));
+    }
+    if let Some(bytes) = limits.memory_bytes {
+        context.ui.line(format!("  limit     {} of memory", ui::bytes(bytes)));
+    }
+    let inputs: serde_json::Map<String, Value> = recipe
+        .inputs()
+        .iter()
+        .map(|(slot, content)| (slot.to_string(), describe::content_json(*content)))
+        .collect();
+    answer["inputs"] = Value::Object(inputs);
+    answer["params"] = json!(recipe.params());
+    answer["seed"] = json!(recipe.seed());
+    answer["outputs"] = json!(recipe.outputs().keys().collect::<Vec<_>>());
+    answer["limits"] = json!({ "wall_ms": limits.wall_ms, "memory_bytes": limits.memory_bytes });
+    Ok(answer)
+}
+
+fn show_attestation(context: &Context, attestation: &Attestation) -> Value {
+    debug_assert_eq!(Attestation::KIND, Kind::Attestation);
+    context.ui.line(format!("  of run    {}", paint(HASH, attestation.run)));
+    context.ui.line(format!("  verdict   {}", attestation.verdict));
+    context.ui.line(format!(
+        "  by        {} at {}, {}, {}",
+        attestation.who,
+        ui::iso(attestation.started_ms),
+        ui::duration(attestation.duration_ms),
+        if attestation.sealed { "sealed" } else { "not sealed" }
+    ));
+    for d in &attestation.differences {
+        let at = d.at.as_deref().unwrap_or("");
+        context.ui.line(format!("  differs   {}  {at}  {} → {}", d.output, d.expected, d.actual));
+    }
+    json!({
+        "run": attestation.run.to_string(), "verdict": attestation.verdict.word(), "who": attestation.who,
+        "started": ui::iso(attestation.started_ms), "duration_ms": attestation.duration_ms, "sealed": attestation.sealed,
+        "differences": attestation.differences.iter().map(|d| json!({
+            "output": d.output, "at": d.at, "expected": d.expected, "actual": d.actual, "ulps": d.ulps,
+            "share": d.share.map(|n| n.get()), "relative_l2": d.relative_l2.map(|n| n.get()), "tolerated": d.tolerated,
+        })).collect::<Vec<_>>(),
+    })
+}

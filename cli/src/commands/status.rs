@@ -1,0 +1,116 @@
+//! `lab status`
+
+use std::collections::BTreeMap;
+
+use lab_schema::{ContentId, Kind, Name, ObjectId, Run};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::ui::{self, NAME, paint};
+use crate::wiring::Registry;
+
+/// Sum up the registry: names, runs, what was verified, and what has gone stale
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {}
+
+pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let lineage = registry.lineage()?;
+    let names = registry.store.names().list()?;
+    let runs = lineage.runs()?;
+    let mut verified = 0u64;
+    for row in &runs {
+        for id in lineage.attestations_of(row.id)? {
+            let attestation: lab_schema::Attestation = registry.store.load(id)?;
+            if attestation.verdict.holds() {
+                verified += 1;
+                break;
+            }
+        }
+    }
+    let failed = runs.iter().filter(|r| !r.success).count() as u64;
+    let objects: BTreeMap<Kind, usize> = Kind::ALL
+        .into_iter()
+        .map(|kind| Ok((kind, registry.store.list(kind)?.len())))
+        .collect::<Outcome<_>>()?;
+    let stale = stale(&registry)?;
+    let ui = context.ui;
+    ui.line(format!("registry  {}", registry.folder.display()));
+    ui.line(format!("names     {}", names.len()));
+    ui.line(format!("runs      {}, {verified} verified, {failed} failed", runs.len()));
+    ui.line(format!(
+        "objects   {}, {}, {}",
+        ui::count(objects[&Kind::Blob] as u64, "blob"),
+        ui::count(objects[&Kind::Tree] as u64, "tree"),
+        ui::count(objects[&Kind::Recipe] as u64, "recipe")
+    ));
+    let remotes: Vec<String> =
+        registry.config.remotes.iter().map(|(name, at)| format!("{name} ({at})")).collect();
+    ui.line(format!(
+        "remotes   {}",
+        if remotes.is_empty() { "none".to_owned() } else { remotes.join(", ") }
+    ));
+    for item in &stale {
+        ui.line(format!(
+            "stale     {} read {}@v{}, which is at v{} now",
+            paint(NAME, &item.name),
+            item.input,
+            item.read,
+            item.latest
+        ));
+    }
+    ui.answer(&json!({
+        "registry": registry.folder, "names": names.len(), "remotes": registry.config.remotes,
+        "runs": { "all": runs.len(), "verified": verified, "failed": failed },
+        "objects": objects.iter().map(|(kind, n)| (kind.as_str(), *n)).collect::<BTreeMap<_, _>>(),
+        "stale": stale.iter().map(|s| json!({ "name": s.name, "input": s.input, "read": s.read, "latest": s.latest })).collect::<Vec<_>>(),
+    }));
+    Ok(())
+}
+
+/// A named run that read something whose name has moved on.
+struct Stale {
+    name: Name,
+    input: Name,
+    read: usize,
+    latest: usize,
+}
+
+fn stale(registry: &Registry) -> Outcome<Vec<Stale>> {
+    let names = registry.store.names();
+    let mut versions: BTreeMap<ContentId, Vec<(Name, usize)>> = BTreeMap::new();
+    let mut latest: BTreeMap<Name, (usize, Option<ObjectId>)> = BTreeMap::new();
+    let all = names.list()?;
+    for (name, _) in &all {
+        let journal = names.journal(name)?;
+        for (index, moved) in journal.iter().enumerate() {
+            if let Some(content) = moved.target.and_then(|t| t.content()) {
+                versions.entry(content).or_default().push((name.clone(), index + 1));
+            }
+        }
+        latest.insert(name.clone(), (journal.len(), journal.last().and_then(|m| m.target)));
+    }
+    let mut found = Vec::new();
+    for (name, moved) in &all {
+        let Some(ObjectId::Run(id)) = moved.target else { continue };
+        let Some(run) = registry.store.get::<Run>(id)? else { continue };
+        let Some(recipe) = registry.store.get::<lab_schema::Recipe>(run.recipe)? else { continue };
+        for content in recipe.inputs().values() {
+            let known = versions.get(content).map(Vec::as_slice).unwrap_or_default();
+            // A name that is (still, or again) at what was read makes the run fresh.
+            if known.iter().any(|(input, _)| latest[input].1 == Some((*content).into())) {
+                continue;
+            }
+            if let Some((input, read)) = known.last() {
+                found.push(Stale {
+                    name: name.clone(),
+                    input: input.clone(),
+                    read: *read,
+                    latest: latest[input].0,
+                });
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,71 @@
+//! `config.toml` in the registry's folder: who you are here, and the remotes.
+//!
+//! Holds no secret: a location with a password in it is refused.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Outcome, io_failure};
+
+/// What the file says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Who works here.
+    #[serde(default, skip_serializing_if = "User::is_empty")]
+    pub user: User,
+    /// Other stores, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub remotes: BTreeMap<String, String>,
+}
+
+/// Who works here.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    /// The name that runs and moves are signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl User {
+    fn is_empty(&self) -> bool {
+        self.name.is_none()
+    }
+}
+
+impl Config {
+    /// Where the file lies in a registry's folder.
+    pub(crate) fn path(folder: &Path) -> PathBuf {
+        folder.join("config.toml")
+    }
+
+    /// Reads the file; an absent one is an empty one.
+    pub(crate) fn read(folder: &Path) -> Outcome<Config> {
+        let path = Config::path(folder);
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", path.display()))
+                    .hint("known keys: [user] name, [remotes] NAME = \"PATH\"")
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Config::default()),
+            Err(error) => Err(io_failure("read", &path, &error)),
+        }
+    }
+
+    /// Replaces the file in one step.
+    pub(crate) fn write(&self, folder: &Path) -> Outcome {
+        let path = Config::path(folder);
+        let new = folder.join(format!("config.toml.{}.new", std::process::id()));
+        let text = toml::to_string(self).expect("two maps of text are TOML");
+        let written = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+        written.map_err(|error| {
+            let _ = fs::remove_file(&new); // best effort: the write that failed is what matters
+            io_failure("write", &path, &error)
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Where the program is and who uses it: the only module that asks for the clock, the working
+//! directory and `lab`'s own environment variables.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `LAB_USER` | the name that runs and moves are signed with; else `[user] name` in the registry's `config.toml`, else `USER` |
+//! | `NO_COLOR` | no colour, as everywhere |
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::failure::{Failure, Outcome, io_failure};
+use crate::ui::Ui;
+use crate::wiring::Registry;
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// How to talk.
+    pub ui: Ui,
+    /// The folder that the command works in.
+    pub directory: PathBuf,
+}
+
+impl Context {
+    /// In the working directory, or in `directory` below it.
+    pub(crate) fn new(ui: Ui, directory: Option<&Path>) -> Outcome<Self> {
+        let here = std::env::current_dir().map_err(|e| io_failure("find", Path::new("."), &e))?;
+        let directory = match directory {
+            Some(path) => {
+                let path = here.join(path);
+                path.canonicalize().map_err(|e| io_failure("work in", &path, &e))?
+            }
+            None => here,
+        };
+        Ok(Context { ui, directory })
+    }
+
+    /// The registry that the directory lies in.
+    pub(crate) fn registry(&self) -> Outcome<Registry> {
+        for folder in self.directory.ancestors() {
+            let inside = folder.join(".lab");
+            if inside.join("format").is_file() {
+                return Registry::open(folder.to_owned(), inside);
+            }
+        }
+        // A bare store, such as a folder remote, can be looked at from inside.
+        let here = &self.directory;
+        if here.join("format").is_file() && here.join("packs").is_dir() {
+            return Registry::open(here.clone(), here.clone());
+        }
+        let message =
+            format!("{} is not in a registry: no .lab here or in any folder above", here.display());
+        Err(Failure::not_found(message).hint("`lab init` makes one here; `lab clone` fetches one"))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub(crate) fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A path as the user typed it, seen from the directory that the command works in.
+    pub(crate) fn path(&self, typed: &Path) -> PathBuf {
+        self.directory.join(typed)
+    }
+}
+
+/// Who is at the keyboard, as far as the environment says.
+pub(crate) fn user_of_environment() -> (Option<String>, Option<String>) {
+    let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    (get("LAB_USER"), get("USER"))
+}

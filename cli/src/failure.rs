@@ -1,0 +1,257 @@
+//! Every way to fail: message, hints, exit code. The one place where errors of the rooms below
+//! become words and numbers that scripts can rely on.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | yes |
+//! | 1 | the answer is no: diverged, damaged, differs, the command failed |
+//! | 2 | wrong usage or bad input |
+//! | 3 | not found |
+//! | 4 | refused: a lock, a permission, a policy |
+//! | 5 | input, output or a remote failed |
+//! | 70 | a bug in lab |
+
+use std::io;
+
+use lab_lineage::LineageError;
+use lab_objects::ObjectsError;
+use lab_process::ProcessError;
+use lab_remote::{RemoteError, Side};
+use lab_schema::SchemaError;
+use serde_json::json;
+
+use crate::ui::{self, BAD, DIM, Ui};
+
+/// The result of a command.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+/// The exit codes; see the table above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The answer is no.
+    No = 1,
+    /// Wrong usage or bad input.
+    Usage = 2,
+    /// Not found.
+    NotFound = 3,
+    /// Refused.
+    Refused = 4,
+    /// Input, output or a remote failed.
+    Io = 5,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    /// None: the command has already said everything.
+    message: Option<String>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with a message.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Failure { exit, message: Some(message.into()), hints: Vec::new() }
+    }
+
+    /// Wrong usage or bad input.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Failure::new(Exit::Usage, message)
+    }
+
+    /// Something that was named does not exist.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Failure::new(Exit::NotFound, message)
+    }
+
+    /// The answer is no, and has been printed.
+    pub(crate) fn no() -> Self {
+        Failure { exit: Exit::No, message: None, hints: Vec::new() }
+    }
+
+    /// Adds what the user can do about it.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says it on standard error and gives the exit code.
+    pub(crate) fn report(&self, ui: Ui) -> u8 {
+        let code = self.exit as u8;
+        let Some(message) = &self.message else { return code };
+        if ui.json {
+            let error = json!({ "error": message, "hints": self.hints, "exit": code });
+            ui::say(&error.to_string());
+        } else {
+            ui::say(&format!("{} {message}", ui::paint(BAD, "error:")));
+            for hint in &self.hints {
+                ui::say(&format!("{} {hint}", ui::paint(DIM, "hint:")));
+            }
+        }
+        code
+    }
+}
+
+/// The exit code for what the operating system said.
+fn exit_of(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Exit::Refused,
+        _ => Exit::Io,
+    }
+}
+
+/// What can be done about what the operating system said.
+fn hint_of(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+            "the disk is full; nothing that was stored before is lost. Free some space and run the same command again",
+        ),
+        io::ErrorKind::PermissionDenied => Some("check who owns it and what its permissions are"),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the file system is mounted read-only; commands that only read still work")
+        }
+        _ => None,
+    }
+}
+
+/// A failure to do something with a file of the user's.
+pub(crate) fn io_failure(verb: &str, path: &std::path::Path, error: &io::Error) -> Failure {
+    let failure =
+        Failure::new(exit_of(error), format!("cannot {verb} {}: {error}", path.display()));
+    match hint_of(error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+impl From<SchemaError> for Failure {
+    fn from(error: SchemaError) -> Self {
+        let failure = Failure::usage(error.to_string());
+        match error {
+            SchemaError::BadName { .. } => {
+                failure.hint("names are letters, digits, '.', '_' and '-', as in mnist or base.v2")
+            }
+            SchemaError::BadReference { .. } | SchemaError::BadPrefix(_) => failure.hint(
+                "a reference is a name, NAME@vN or the start of a hash; then :OUTPUT or /PATH",
+            ),
+            SchemaError::Newer { .. } => failure.hint("upgrade lab to read it"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<ObjectsError> for Failure {
+    fn from(error: ObjectsError) -> Self {
+        let message = error.to_string();
+        match error {
+            ObjectsError::Io { source, .. } | ObjectsError::Stream { source, .. } => {
+                let failure = Failure::new(exit_of(&source), message);
+                match hint_of(&source) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            ObjectsError::NotAStore { .. } => {
+                Failure::not_found(message).hint("`lab init` makes a registry")
+            }
+            ObjectsError::Newer { .. } => Failure::new(Exit::Refused, message).hint("upgrade lab to read it"),
+            ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } => Failure::new(Exit::No, message)
+                .hint("`lab check` lists all damage; `lab pull` brings back what a remote still has"),
+            ObjectsError::Missing { .. } => Failure::not_found(message)
+                .hint("`lab pull` brings it from a remote that has it; `lab check` lists all that is missing"),
+            ObjectsError::TooLarge { .. } => Failure::usage(message),
+            ObjectsError::OutOfRange { .. } => Failure::usage(message),
+            ObjectsError::NameMoved { .. } => {
+                Failure::new(Exit::Refused, message).hint("look at it with `lab log NAME`, then try again")
+            }
+            ObjectsError::Locked { .. } => {
+                Failure::new(Exit::Refused, message).hint("wait for it to finish; a lock of a dead process frees itself")
+            }
+            ObjectsError::Schema(inner) => inner.into(),
+            _ => Failure::new(Exit::Refused, message),
+        }
+    }
+}
+
+impl From<LineageError> for Failure {
+    fn from(error: LineageError) -> Self {
+        match error {
+            LineageError::Objects(inner) => inner.into(),
+            _ => Failure::new(Exit::Io, error.to_string())
+                .hint("the lineage index is only a cache: delete index.db in the registry's folder and try again"),
+        }
+    }
+}
+
+impl From<ProcessError> for Failure {
+    fn from(error: ProcessError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProcessError::Objects(inner) => inner.into(),
+            ProcessError::NoProgram { .. } => Failure::not_found(message)
+                .hint("the command runs in a fresh folder: give scripts as inputs (-i), or commit them to git"),
+            ProcessError::NoInterpreter { .. } => Failure::not_found(message)
+                .hint("install the interpreter, or name another in the script's first line"),
+            ProcessError::NotExecutable { program, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("`chmod +x {}`, or name the interpreter: `-- python {0}`", program.display())),
+            ProcessError::Io { source, .. } | ProcessError::Start { source, .. } | ProcessError::Watch { source, .. } => {
+                let failure = Failure::new(exit_of(&source), message);
+                match hint_of(&source) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            ProcessError::RepositoryOwner { path, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("if you trust it: `git config --global --add safe.directory {}`", path.display())),
+            ProcessError::Repository { .. } => Failure::new(Exit::Io, message).hint("`git fsck` says more"),
+            ProcessError::Interrupted { .. } | ProcessError::Changing(_) => Failure::new(Exit::No, message),
+            _ => Failure::usage(message),
+        }
+    }
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        let message = error.to_string();
+        match error {
+            RemoteError::NotAStore { .. } => Failure::new(Exit::Io, message)
+                .hint("is it mounted? `lab push` makes a store in a folder that is empty or absent"),
+            RemoteError::InTheWay { .. } => Failure::new(Exit::Refused, message).hint("name an empty folder, or one that does not exist yet"),
+            RemoteError::Unsupported { .. } => Failure::usage(message).hint("a folder works, also on a mounted share"),
+            RemoteError::BadLocation { .. } => Failure::usage(message),
+            RemoteError::NotFound { side: Side::Remote, .. } => Failure::not_found(message).hint("`lab -C REMOTE ls` lists what a folder remote has"),
+            RemoteError::NotFound { .. } => Failure::not_found(message).hint("`lab ls` lists the names"),
+            RemoteError::Ambiguous { ref candidates, .. } => {
+                let mut failure = Failure::usage(message);
+                for id in candidates.iter().take(10) {
+                    failure = failure.hint(format!("{} {}", &id.digest().to_string()[..20], id.kind()));
+                }
+                failure.hint("type more digits")
+            }
+            RemoteError::Missing { .. } => Failure::not_found(message).hint("`lab check` there lists all that is missing"),
+            RemoteError::Damaged { .. } => Failure::new(Exit::No, message).hint("`lab check` there lists all damage; nothing damaged was kept"),
+            RemoteError::NameMoved { ref name, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("look at theirs first: `lab pull REMOTE {name}`; `--force` moves the name over it"))
+                .hint("no object is lost either way"),
+            RemoteError::NameDiffers { ref name, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("keep yours under another name: `lab name OTHER {name}`, or use `--force`; no object is lost either way")),
+            RemoteError::Io { source, .. } => {
+                let failure = Failure::new(exit_of(&source), message);
+                match hint_of(&source) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            RemoteError::Store { side: Side::Local, source } => source.into(),
+            RemoteError::Store { side: Side::Remote, source } => {
+                let mut failure = Failure::from(source);
+                failure.message = Some(message);
+                failure
+            }
+            _ => Failure::new(Exit::Io, message),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The only module that names implementations: which backend a registry lies on, where its
+//! lineage index and scratch folders are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lab_lineage::Lineage;
+use lab_objects::{Folder, Store};
+
+use crate::config::Config;
+use crate::context::user_of_environment;
+use crate::failure::{Failure, Outcome, io_failure};
+
+/// A registry: a folder with a `.lab` in it.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    /// The folder that people work in.
+    pub root: PathBuf,
+    /// The folder that the store lies in: `root/.lab`, or `root` itself for a bare store.
+    pub folder: PathBuf,
+    /// The bytes.
+    pub store: Store,
+    /// Remotes and user.
+    pub config: Config,
+}
+
+impl Registry {
+    /// Makes a registry in `root`.
+    pub(crate) fn create(root: PathBuf) -> Outcome<Registry> {
+        let folder = root.join(".lab");
+        std::fs::create_dir_all(&root).map_err(|e| io_failure("create", &root, &e))?;
+        let store = Store::create(Arc::new(Folder::create(&folder)?))?;
+        // Git leaves the registry alone without anybody having to tell it.
+        let ignore = folder.join(".gitignore");
+        std::fs::write(&ignore, "*\n").map_err(|e| io_failure("write", &ignore, &e))?;
+        Ok(Registry { root, folder, store, config: Config::default() })
+    }
+
+    /// Opens the registry whose store lies in `folder`.
+    pub(crate) fn open(root: PathBuf, folder: PathBuf) -> Outcome<Registry> {
+        let store = Store::open(Arc::new(Folder::open(&folder)?))?;
+        let config = Config::read(&folder)?;
+        Ok(Registry { root, folder, store, config })
+    }
+
+    /// The lineage, brought up to date with the store.
+    pub(crate) fn lineage(&self) -> Outcome<Lineage> {
+        let mut lineage = Lineage::open(&self.folder.join("index.db"))?;
+        lineage.refresh(&self.store)?;
+        Ok(lineage)
+    }
+
+    /// Where runs are executed.
+    pub(crate) fn scratch(&self) -> Outcome<PathBuf> {
+        let scratch = self.folder.join("scratch");
+        std::fs::create_dir_all(&scratch).map_err(|e| io_failure("create", &scratch, &e))?;
+        Ok(scratch)
+    }
+
+    /// The name that runs and moves are signed with.
+    pub(crate) fn who(&self) -> String {
+        let (chosen, login) = user_of_environment();
+        let who = chosen.or_else(|| self.config.user.name.clone()).or(login);
+        who.unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// The location of a remote: one of the configured names, or a path or URL itself.
+    pub(crate) fn remote(&self, name: &str) -> Outcome<String> {
+        if let Some(location) = self.config.remotes.get(name) {
+            return Ok(location.clone());
+        }
+        if name.contains('/') || name.starts_with('.') || Path::new(name).is_absolute() {
+            return Ok(name.to_owned());
+        }
+        let failure = Failure::not_found(format!("no remote '{name}'"));
+        let known: Vec<&str> = self.config.remotes.keys().map(String::as_str).collect();
+        Err(match crate::resolve::closest(name, known.iter().copied()) {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None if known.is_empty() => {
+                failure.hint(format!("`lab remote add {name} PATH` adds it"))
+            }
+            None => failure.hint(format!("known remotes: {}", known.join(", "))),
+        })
+    }
+}
