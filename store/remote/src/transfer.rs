@@ -46,16 +46,19 @@ impl Route<'_> {
     /// What [`Route::copy`] would copy, with the sizes in bytes, and the summary.
     pub(crate) fn lacking(&self, ids: &[ObjectId]) -> Result<(Vec<(ObjectId, u64)>, Transfer)> {
         let mut asked = HashSet::new();
-        let mut lacking = Vec::new();
-        let mut sum = Transfer::default();
-        for id in ids.iter().copied().filter(|id| asked.insert(*id)) {
-            if self.to.0.has(id).on(self.to.1)? {
-                sum.already_there += 1;
-                continue;
-            }
+        let ids: Vec<ObjectId> = ids.iter().copied().filter(|id| asked.insert(*id)).collect();
+        // Listing the packs makes the store look again at what is there, and what no more is.
+        self.to.0.packs().on(self.to.1)?;
+        let missing = self.to.0.lacking(&ids).on(self.to.1)?;
+        let mut sum = Transfer {
+            objects: missing.len() as u64,
+            bytes: 0,
+            already_there: (ids.len() - missing.len()) as u64,
+        };
+        let mut lacking = Vec::with_capacity(missing.len());
+        for id in missing {
             let size = self.from.0.size(id).map_err(|e| blame(self.from.1, id, e))?;
             let size = size.ok_or(RemoteError::Missing { side: self.from.1, id, by: None })?;
-            sum.objects += 1;
             sum.bytes = sum.bytes.saturating_add(size);
             lacking.push((id, size));
         }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{
-    FORCED, Faulty, Mood, POLITE, base, blob, damage, everything, lineage, memory, name, pipeline,
-    set, store, target,
+    FORCED, Faulty, Mood, POLITE, base, blob, everything, lineage, memory, name, pipeline, set,
+    store, target,
 };
-use lab_objects::{Expected, Folder, Memory, Move, NameKind, Progress, Silent, Store, check};
+use lab_objects::{Expected, Folder, Move, NameKind, Progress, Silent, Store, check};
 use lab_remote::{
     Exchange, RemoteError, Result, Side, clone, closure, plan_pull, plan_push, pull, push,
 };
@@ -330,12 +330,11 @@ fn a_damaged_remote_is_named_and_nothing_wrong_is_kept() {
     let whole = memory();
     let p = pipeline(&whole);
     for victim in closure(&whole, &lineage(&whole), p.train.into()).unwrap().objects {
-        let (backend, local) = (Arc::new(Memory::new()), memory());
+        let (backend, local) = (Faulty::new(), memory());
         let remote = store(backend.clone());
         assert_eq!(pipeline(&remote).train, p.train);
         set(&remote, "base", p.train);
-        damage(&backend, &remote, victim);
-        let remote = Store::open(backend).unwrap();
+        backend.damages(victim, &remote);
         match fetch(&local, &remote, &["base"]) {
             Err(RemoteError::Damaged { side: Side::Remote, id, .. }) => assert_eq!(id, victim),
             // What only the history needs cannot be followed, and that is said.

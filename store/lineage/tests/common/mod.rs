@@ -2,10 +2,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use lab_lineage::{Lineage, Node, Result};
-use lab_objects::{Memory, Store};
+use lab_objects::{Backend, Key, Memory, PackId, Room, Store};
 use lab_schema::recipe::Parts;
 use lab_schema::tree::Node as TreeNode;
 use lab_schema::{
@@ -16,8 +16,45 @@ use lab_schema::{
 
 /// A store whose backend the tests can reach into.
 pub struct World {
-    pub backend: Arc<Memory>,
+    pub backend: Arc<Rotten>,
     pub store: Store,
+}
+
+/// A backend in memory, of which one pack's frames can come back with a flipped bit.
+#[derive(Debug, Default)]
+pub struct Rotten {
+    memory: Memory,
+    pub pack: Mutex<Option<PackId>>,
+}
+
+impl Backend for Rotten {
+    fn location(&self) -> String {
+        "rotten".into()
+    }
+    fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.memory.read(key)
+    }
+    fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
+        let mut bytes = self.memory.read_range(key, at, len)?;
+        if self.pack.lock().unwrap().is_some_and(|pack| *key == Key::Pack(pack))
+            && let Some(first) = bytes.as_mut().and_then(|bytes| bytes.first_mut())
+        {
+            *first ^= 1;
+        }
+        Ok(bytes)
+    }
+    fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.memory.publish(key, bytes)
+    }
+    fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
+        self.memory.swap(key, old, new)
+    }
+    fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
+        self.memory.list(room)
+    }
+    fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
+        self.memory.remove(key)
+    }
 }
 
 /// What a run is made of; the rest is filled in.
@@ -40,7 +77,7 @@ impl Default for Story<'_> {
 
 impl World {
     pub fn new() -> World {
-        let backend = Arc::new(Memory::new());
+        let backend = Arc::new(Rotten::default());
         World { store: Store::create(backend.clone()).unwrap(), backend }
     }
 

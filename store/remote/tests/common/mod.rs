@@ -201,17 +201,27 @@ pub enum Mood {
 /// A backend in memory that fails when told to.
 #[derive(Debug)]
 pub struct Faulty {
-    pub memory: Memory,
+    memory: Memory,
     mood: Mutex<Mood>,
+    /// The pack whose frames come back with a flipped bit.
+    rotten: Mutex<Option<PackId>>,
 }
 
 impl Faulty {
     pub fn new() -> Arc<Faulty> {
-        Arc::new(Faulty { memory: Memory::new(), mood: Mutex::new(Mood::Well) })
+        let (mood, rotten) = (Mutex::new(Mood::Well), Mutex::new(None));
+        Arc::new(Faulty { memory: Memory::new(), mood, rotten })
     }
 
     pub fn becomes(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Damages an object, which must be alone in its pack.
+    pub fn damages(&self, id: ObjectId, store: &Store) {
+        let holds = |pack: &PackId| store.pack_objects(*pack).unwrap() == [id];
+        let pack = store.packs().unwrap().into_iter().find(holds).unwrap();
+        *self.rotten.lock().unwrap() = Some(pack);
     }
 
     fn answer(&self, verb: &'static str, key: &str, writes: bool) -> lab_objects::Result<()> {
@@ -243,7 +253,13 @@ impl Backend for Faulty {
     }
     fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
         self.answer("read", &key.to_string(), false)?;
-        self.memory.read_range(key, at, len)
+        let mut bytes = self.memory.read_range(key, at, len)?;
+        if self.rotten.lock().unwrap().is_some_and(|pack| *key == Key::Pack(pack))
+            && let Some(first) = bytes.as_mut().and_then(|bytes| bytes.first_mut())
+        {
+            *first ^= 1;
+        }
+        Ok(bytes)
     }
     fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
         self.answer("publish", &key.to_string(), true)?;
@@ -260,21 +276,5 @@ impl Backend for Faulty {
     fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
         self.answer("remove", &key.to_string(), true)?;
         self.memory.remove(key)
-    }
-}
-
-/// Flips a bit in the middle of the pack that holds `id`, which must be alone in it.
-pub fn damage(backend: &Memory, store: &Store, id: ObjectId) {
-    let holds = |pack: &PackId| store.pack_objects(*pack).unwrap().contains(&id);
-    let pack = store.packs().unwrap().into_iter().find(holds).unwrap();
-    let mut bytes = backend.read(&Key::Pack(pack)).unwrap().unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    let index = backend.read(&Key::Index(pack)).unwrap();
-    backend.remove(&Key::Index(pack)).unwrap();
-    backend.remove(&Key::Pack(pack)).unwrap();
-    backend.publish(&Key::Pack(pack), &bytes).unwrap();
-    if let Some(index) = index {
-        backend.publish(&Key::Index(pack), &index).unwrap();
     }
 }
