@@ -133,6 +133,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_that_names_the_log() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"abc").unwrap();
+        let path = PathBuf::from("/dev/full");
+        let log = File::options().write(true).open(&path).unwrap();
+        let source = Some(File::from(OwnedFd::from(reader)));
+        let (echo, max_bytes, seen_bytes) = (None, 9, 0);
+        let mut tee = Tee { name: "stdout", source, log, path, echo, max_bytes, seen_bytes };
+        let error = tee.pump().unwrap_err().to_string();
+        assert!(error.starts_with("cannot write '/dev/full': "), "{error}");
+    }
+
+    #[test]
     fn a_log_that_exists_is_refused_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let (reader, _writer) = io::pipe().unwrap();

@@ -59,9 +59,16 @@ fn the_temporary_folder_is_private_and_gone_afterwards() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn standard_input_is_empty_and_no_other_file_is_open() {
+    use std::os::fd::AsRawFd;
     let bench = Bench::new();
-    // A descriptor that we would leak to children: dup does not set close-on-exec.
+    let file = tempfile::tempfile().unwrap();
+    // As if `lab` had been started with `3<file`: a copy that survives exec.
+    #[expect(unsafe_code, reason = "std opens nothing that survives exec")]
+    // SAFETY: dup takes and returns numbers.
+    let leaked = unsafe { libc::dup(file.as_raw_fd()) };
+    assert!(leaked > 2);
     let execution = bench.sh("cat; ls /proc/self/fd | wc -l");
     // 0, 1, 2 and the listing itself.
     assert_eq!(bench.stdout(&execution).trim(), "4");
@@ -247,7 +254,7 @@ fn a_tensor_recipe_is_refused() {
 
 #[test]
 fn a_scratch_that_cannot_be_made_is_named() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     let file = bench.scratch.path().join("file");
     std::fs::write(&file, "").unwrap();
     let recipe = argv(&["true"]).recipe();

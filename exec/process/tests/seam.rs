@@ -3,13 +3,15 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use common::{Bench, argv, status};
-use lab_process::{Ended, Exit, Launch, Note, ProcessError, Watcher};
-use lab_schema::{Completeness, Status};
+use lab_process::{Echo, Ended, Exit, Launch, Note, Plain, ProcessError, Watcher};
+use lab_schema::{Completeness, Limits, Status};
 
 /// Writes down what it is asked, starts nothing, and claims what it is told to.
 struct Fake {
@@ -67,4 +69,55 @@ fn a_watcher_decides_how_it_went_and_how_much_that_is_worth() {
     let bad = run(Exit::Signal(6));
     assert_eq!(*status(&bad), Status::Signalled(6));
     assert!(matches!(bad.outcome.completeness, Completeness::Incomplete(_)));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_cannot_be_written_stops_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().to_str().unwrap();
+    let launch = Launch {
+        program: Path::new("/bin/sleep"),
+        argv: &["sleep".to_owned(), "100".to_owned()],
+        directory: dir.path(),
+        variables: &BTreeMap::from([("TMPDIR".into(), dir.path().into())]),
+        limits: Limits::default(),
+        grace: Duration::from_secs(5),
+        echo: Echo::Quiet,
+        stdout: &dir.path().join("no/such/folder"),
+        stderr: &dir.path().join("stderr"),
+        max_log_bytes: 1,
+        scratch: dir.path(),
+    };
+    let error = Plain.launch(&launch).unwrap_err().to_string();
+    assert!(error.contains("no/such/folder"), "{error}");
+    let alive = |entry: fs::DirEntry| {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(mark)
+    };
+    assert!(!fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(alive));
+}
+
+#[test]
+fn limits_of_logs_and_of_time_are_the_launchers_to_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "trap '' TERM; echo 1234; while :; do sleep 0.1; done";
+    let launch = Launch {
+        program: Path::new("/bin/sh"),
+        argv: &["sh".to_owned(), "-c".to_owned(), script.to_owned()],
+        directory: dir.path(),
+        variables: &BTreeMap::from([("PATH".into(), "/bin:/usr/bin".into())]),
+        limits: Limits { wall_ms: Some(150), memory_bytes: None },
+        grace: Duration::from_millis(150),
+        echo: Echo::Quiet,
+        stdout: &dir.path().join("stdout"),
+        stderr: &dir.path().join("stderr"),
+        max_log_bytes: 2,
+        scratch: dir.path(),
+    };
+    let ended = Plain.launch(&launch).unwrap();
+    assert_eq!(ended.exit, Exit::TimedOut);
+    assert!(ended.duration >= Duration::from_millis(300));
+    assert!(ended.notes.contains(&Note::LogCut { stream: "stdout", bytes: 5, kept: 2 }));
+    assert_eq!(Plain.completeness(&ended), Completeness::Declared);
 }

@@ -13,19 +13,19 @@ use lab_schema::{
 };
 use tempfile::TempDir;
 
-pub struct Bench {
-    pub store: Store,
-    pub scratch: TempDir,
+pub(crate) struct Bench {
+    pub(crate) store: Store,
+    pub(crate) scratch: TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         let store = Store::create(Arc::new(Memory::new())).unwrap();
         Bench { store, scratch: tempfile::tempdir().unwrap() }
     }
 
     /// Stores a file.
-    pub fn file(&self, text: &str) -> ContentId {
+    pub(crate) fn file(&self, text: &str) -> ContentId {
         let mut writer = self.store.writer();
         let id = writer.put_bytes(text.as_bytes()).unwrap();
         writer.finish().unwrap();
@@ -33,7 +33,7 @@ impl Bench {
     }
 
     /// Stores a folder that `make` fills.
-    pub fn folder(&self, make: impl Fn(&Path)) -> ContentId {
+    pub(crate) fn folder(&self, make: impl Fn(&Path)) -> ContentId {
         let dir = tempfile::tempdir().unwrap();
         make(dir.path());
         let mut writer = self.store.writer();
@@ -42,20 +42,20 @@ impl Bench {
         added.content
     }
 
-    pub fn text(&self, content: ContentId) -> String {
+    pub(crate) fn text(&self, content: ContentId) -> String {
         let ContentId::Blob(id) = content else { panic!("a folder: {content}") };
         String::from_utf8(self.store.read_blob(id, 1 << 30).unwrap()).unwrap()
     }
 
     /// Lays an output out and gives the folder that holds it, at `it`.
-    pub fn fetch(&self, content: ContentId) -> TempDir {
+    pub(crate) fn fetch(&self, content: ContentId) -> TempDir {
         let dir = tempfile::tempdir().unwrap();
         let to = dir.path().join("it");
         get(&self.store, content, &to, &Default::default(), &Silent).unwrap();
         dir
     }
 
-    pub fn run_with(
+    pub(crate) fn run_with(
         &self,
         recipe: &Recipe,
         watcher: &dyn Watcher,
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// Runs, and holds that nothing is left in the scratch folder.
-    pub fn run(&self, recipe: &Recipe) -> Result<Execution, ProcessError> {
+    pub(crate) fn run(&self, recipe: &Recipe) -> Result<Execution, ProcessError> {
         let result = self.run_with(recipe, &Plain);
         let left: Vec<_> = self.scratch.path().read_dir().unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -73,27 +73,27 @@ impl Bench {
     }
 
     /// Runs a shell script.
-    pub fn sh(&self, script: &str) -> Execution {
+    pub(crate) fn sh(&self, script: &str) -> Execution {
         self.run(&sh(script).recipe()).unwrap()
     }
 
-    pub fn stdout(&self, execution: &Execution) -> String {
+    pub(crate) fn stdout(&self, execution: &Execution) -> String {
         self.text(execution.outcome.logs[&Log::Stdout].into())
     }
 
-    pub fn stderr(&self, execution: &Execution) -> String {
+    pub(crate) fn stderr(&self, execution: &Execution) -> String {
         self.text(execution.outcome.logs[&Log::Stderr].into())
     }
 
-    pub fn output(&self, execution: &Execution, name: &str) -> String {
+    pub(crate) fn output(&self, execution: &Execution, name: &str) -> String {
         self.text(execution.outcome.outputs[&slot(name)])
     }
 }
 
 /// A recipe in the making.
-pub struct Draft(pub Parts);
+pub(crate) struct Draft(pub(crate) Parts);
 
-pub fn argv(words: &[&str]) -> Draft {
+pub(crate) fn argv(words: &[&str]) -> Draft {
     Draft(Parts {
         executor: Executor::Command(Command {
             argv: words.iter().map(ToString::to_string).collect(),
@@ -109,57 +109,57 @@ pub fn argv(words: &[&str]) -> Draft {
     })
 }
 
-pub fn sh(script: &str) -> Draft {
+pub(crate) fn sh(script: &str) -> Draft {
     argv(&["sh", "-c", script])
 }
 
 impl Draft {
-    pub fn command(mut self, change: impl FnOnce(&mut Command)) -> Draft {
+    pub(crate) fn command(mut self, change: impl FnOnce(&mut Command)) -> Draft {
         let Executor::Command(command) = &mut self.0.executor else { panic!("no command") };
         change(command);
         self
     }
 
-    pub fn input(mut self, name: &str, content: ContentId) -> Draft {
+    pub(crate) fn input(mut self, name: &str, content: ContentId) -> Draft {
         self.0.inputs.insert(slot(name), content);
         self
     }
 
-    pub fn output(mut self, name: &str) -> Draft {
+    pub(crate) fn output(mut self, name: &str) -> Draft {
         self.0.outputs.insert(slot(name), Output::default());
         self
     }
 
-    pub fn code(mut self, content: ContentId) -> Draft {
+    pub(crate) fn code(mut self, content: ContentId) -> Draft {
         let ContentId::Tree(id) = content else { panic!("not a folder") };
         self.0.code = Some(id);
         self
     }
 
-    pub fn limits(mut self, wall_ms: Option<u64>, memory_bytes: Option<u64>) -> Draft {
+    pub(crate) fn limits(mut self, wall_ms: Option<u64>, memory_bytes: Option<u64>) -> Draft {
         self.0.limits = Limits { wall_ms, memory_bytes };
         self
     }
 
-    pub fn recipe(self) -> Recipe {
+    pub(crate) fn recipe(self) -> Recipe {
         Recipe::new(self.0).unwrap()
     }
 }
 
-pub fn slot(text: &str) -> Slot {
+pub(crate) fn slot(text: &str) -> Slot {
     Slot::new(text).unwrap()
 }
 
-pub fn outputs(execution: &Execution) -> Vec<&str> {
+pub(crate) fn outputs(execution: &Execution) -> Vec<&str> {
     execution.outcome.outputs.keys().map(Slot::as_str).collect()
 }
 
-pub fn status(execution: &Execution) -> &Status {
+pub(crate) fn status(execution: &Execution) -> &Status {
     &execution.outcome.status
 }
 
 /// The paths of all files in a stored tree, with `*` for executables and `@` for links.
-pub fn tree_paths(store: &Store, tree: lab_schema::TreeId) -> Vec<String> {
+pub(crate) fn tree_paths(store: &Store, tree: lab_schema::TreeId) -> Vec<String> {
     use lab_schema::tree::Node;
     let mut paths = Vec::new();
     let tree: Tree = store.load(tree).unwrap();
