@@ -108,7 +108,7 @@ pub enum RemoteError {
         /// The object.
         id: ObjectId,
         /// What is wrong.
-        source: ObjectsError,
+        source: Box<ObjectsError>,
     },
     /// The name on the far side was moved by somebody, to something that was never here.
     #[error("name '{name}' was moved on the remote by {who}")]
@@ -131,10 +131,6 @@ pub enum RemoteError {
         local_target: Option<ObjectId>,
         /// Where it points on the remote.
         remote_target: ObjectId,
-        /// Who moved it here last.
-        who: String,
-        /// When, in milliseconds since 1970-01-01T00:00:00Z.
-        when_ms: u64,
     },
     /// One of the stores failed.
     #[error("{side}: {source}")]
@@ -142,7 +138,7 @@ pub enum RemoteError {
         /// Which.
         side: Side,
         /// How.
-        source: ObjectsError,
+        source: Box<ObjectsError>,
     },
     /// The lineage of one of the stores failed.
     #[error("{side}: {source}")]
@@ -166,14 +162,14 @@ pub(crate) trait On<T> {
 
 impl<T> On<T> for std::result::Result<T, ObjectsError> {
     fn on(self, side: Side) -> Result<T> {
-        self.map_err(|source| RemoteError::Store { side, source })
+        self.map_err(|source| RemoteError::Store { side, source: Box::new(source) })
     }
 }
 
 impl<T> On<T> for std::result::Result<T, LineageError> {
     fn on(self, side: Side) -> Result<T> {
         self.map_err(|source| match source {
-            LineageError::Objects(source) => RemoteError::Store { side, source },
+            LineageError::Objects(source) => RemoteError::Store { side, source: Box::new(source) },
             source => RemoteError::Lineage { side, source },
         })
     }
@@ -189,8 +185,11 @@ pub(crate) fn is_damage(error: &ObjectsError) -> bool {
 
 /// The error of a store that was asked for one object.
 pub(crate) fn blame(side: Side, id: ObjectId, source: ObjectsError) -> RemoteError {
-    match source {
-        source if is_damage(&source) => RemoteError::Damaged { side, id, source },
-        source => RemoteError::Store { side, source },
+    let damaged = is_damage(&source);
+    let source = Box::new(source);
+    if damaged {
+        RemoteError::Damaged { side, id, source }
+    } else {
+        RemoteError::Store { side, source }
     }
 }

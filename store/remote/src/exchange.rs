@@ -166,13 +166,9 @@ impl Deal<'_> {
     ) -> RemoteError {
         match self.taker.1 {
             Side::Remote => RemoteError::NameMoved { name, remote_target: now, who, when_ms },
-            Side::Local => RemoteError::NameDiffers {
-                name,
-                local_target: now,
-                remote_target: after,
-                who,
-                when_ms,
-            },
+            Side::Local => {
+                RemoteError::NameDiffers { name, local_target: now, remote_target: after }
+            }
         }
     }
 }

@@ -85,7 +85,7 @@ impl Route<'_> {
                 None => put.map(drop).map_err(|error| match error {
                     // The far side found that it was handed the wrong bytes.
                     error if is_damage(&error) => blame(self.from.1, *id, error),
-                    source => RemoteError::Store { side: self.to.1, source },
+                    error => RemoteError::Store { side: self.to.1, source: Box::new(error) },
                 }),
             }
         });
