@@ -40,8 +40,13 @@ pub struct Captured {
 /// Captures the code that a command started in `directory` would run.
 pub fn capture_code(writer: &mut Writer, directory: &Path, argv: &[String]) -> Result<Captured> {
     let directory = directory.canonicalize().at("find", directory)?;
-    let mut capture =
-        Capture { writer, top: directory.clone(), root: Folder::default(), notes: vec![] };
+    let mut capture = Capture {
+        writer,
+        top: directory.clone(),
+        root: Folder::default(),
+        notes: Vec::new(),
+        last_parent: (PathBuf::new(), true),
+    };
     match git::find(&directory)? {
         Ok(project) => {
             let slot = slot_below(&project.below, &directory)?;
@@ -116,6 +121,9 @@ struct Capture<'a> {
     top: PathBuf,
     root: Folder,
     notes: Vec<Note>,
+    /// The folder that was last looked at, and whether it is one that no link leads to. Files
+    /// come sorted, so most are in the folder of the one before.
+    last_parent: (PathBuf, bool),
 }
 
 impl Capture<'_> {
@@ -161,7 +169,15 @@ impl Capture<'_> {
         Ok(Node::File { id, size, executable })
     }
 
-    fn parents_are_folders(&self, path: &Path) -> Result<bool> {
+    fn parents_are_folders(&mut self, path: &Path) -> Result<bool> {
+        let Some(parent) = path.parent() else { return Ok(true) };
+        if self.last_parent.0 != parent {
+            self.last_parent = (parent.to_owned(), self.all_are_folders(path)?);
+        }
+        Ok(self.last_parent.1)
+    }
+
+    fn all_are_folders(&self, path: &Path) -> Result<bool> {
         for parent in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
             let full = self.top.join(parent);
             let meta = if_exists(full.symlink_metadata()).at("inspect", &full)?;

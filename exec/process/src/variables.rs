@@ -99,8 +99,8 @@ pub const PASSED_THROUGH: [&str; 19] = [
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// Words that make a name smell of a secret wherever a part of the name starts or ends with one.
-const SMELLS: [&str; 12] = [
+/// Words that make a name smell of a secret if a part of it starts or ends with one.
+const SMELLS: [&str; 11] = [
     "SECRET",
     "PASSWORD",
     "PASSWD",
@@ -108,33 +108,38 @@ const SMELLS: [&str; 12] = [
     "CREDENTIAL",
     "CREDENTIALS",
     "TOKEN",
-    "TOKENS",
     "KEY",
-    "KEYS",
     "COOKIE",
     "PRIVATE",
+    "AUTH",
 ];
+
+/// The same if a part ends with one.
+const ENDINGS: [&str; 3] = ["TOKENS", "KEYS", "SECRETS"];
+
+/// The same if it is the last of several parts.
+const LAST_PARTS: [&str; 3] = ["PAT", "PASS", "PWD"];
+
+/// How parts start that only look like those: `TOKENIZERS_PARALLELISM`, `GIT_AUTHOR_NAME`.
+const HARMLESS: [&str; 6] = ["TOKENIZE", "TOKENIZA", "KEYBOARD", "AUTHOR_", "KEYPOINT", "KEYFRAME"];
 
 /// Whether a variable's name says that its value is a secret, so that it must never be kept.
 ///
 /// Errs on the side of saying yes. The parts of the name between `_` and other separators are
-/// looked at one by one and without regard to case, so that `TOKENIZERS_PARALLELISM` and
-/// `GIT_AUTHOR_NAME` are not secrets, while `HF_TOKEN`, `apikey` and `OAUTH` are.
+/// looked at one by one and without regard to case, so that `HF_TOKEN`, `apikey` and `OAUTH` are
+/// secrets, while `TOKENIZERS_PARALLELISM` and `PATTERN` are not.
 pub fn is_secret(name: &str) -> bool {
     let upper = name.to_uppercase();
-    upper.split(|c: char| !c.is_alphanumeric()).any(|part| {
-        let auth = part.ends_with("AUTH")
-            || (part.starts_with("AUTH") && !part.starts_with("AUTHOR"))
-            || part.starts_with("AUTHORIZ");
-        let start = |word: &str| {
-            part.strip_prefix(word).is_some_and(|rest| {
-                // "TOKENIZER" and "KEYBOARD" only start like secrets.
-                !matches!(word, "TOKEN" | "KEY") || rest.is_empty() || !rest.starts_with(['I', 'B'])
-            })
-        };
-        auth || matches!(part, "PAT" | "PASS" | "PWD" if part != upper)
-            || SMELLS.iter().any(|word| part.ends_with(word) || start(word))
-    })
+    let parts: Vec<&str> = upper.split(|c: char| !c.is_alphanumeric()).collect();
+    let smells = |part: &&str| {
+        // The mark behind the part lets `AUTHOR` be told from `AUTHORIZATION`.
+        let marked = format!("{part}_");
+        !HARMLESS.iter().any(|start| marked.starts_with(start))
+            && (SMELLS.iter().any(|word| part.starts_with(word) || part.ends_with(word))
+                || ENDINGS.iter().any(|word| part.ends_with(word)))
+    };
+    let last = parts.last().filter(|_| parts.len() > 1);
+    parts.iter().any(smells) || last.is_some_and(|part| LAST_PARTS.contains(part))
 }
 
 /// Those of `vars` that a recipe records, with their values.
