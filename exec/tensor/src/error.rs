@@ -155,7 +155,9 @@ pub enum TensorError {
         why: String,
     },
     /// Training ran away.
-    #[error("the loss is no longer finite at step {step} (epoch {epoch}): a lower train.lr may help")]
+    #[error(
+        "the loss is no longer finite at step {step} (epoch {epoch}): a lower train.lr may help"
+    )]
     NotFinite {
         /// Epoch, from 1.
         epoch: u64,
@@ -163,7 +165,9 @@ pub enum TensorError {
         step: u64,
     },
     /// The processor is in a mode with other arithmetic.
-    #[error("this process flushes subnormal numbers to zero, so results would differ from other machines'")]
+    #[error(
+        "this process flushes subnormal numbers to zero, so results would differ from other machines'"
+    )]
     FlushesToZero,
     /// An operation refused its arguments.
     #[error("cannot compute {what}")]

@@ -143,9 +143,8 @@ mod tests {
     /// The same network in f64, straight from the definition.
     fn loss(x: &[f64], parameters: &[Vec<f64>], function: Activation) -> f64 {
         let linear = |x: &[f64], w: &[f64], b: &[f64]| -> Vec<f64> {
-            let output = |(w, b): (&[f64], &f64)| {
-                b + w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>()
-            };
+            let output =
+                |(w, b): (&[f64], &f64)| b + w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
             w.chunks(x.len()).zip(b).map(output).collect()
         };
         let mut total = 0.0;
@@ -172,10 +171,8 @@ mod tests {
         let ops = Ops(Kernels::detect());
         for function in [Activation::Relu, Activation::Tanh] {
             let x = draws("x", 30);
-            let values: Vec<Vec<f32>> = shapes
-                .iter()
-                .map(|s| draws(&format!("{s:?}"), s.iter().product()))
-                .collect();
+            let values: Vec<Vec<f32>> =
+                shapes.iter().map(|s| draws(&format!("{s:?}"), s.iter().product())).collect();
             let var = |(v, s): (&Vec<f32>, &&[usize])| {
                 Var::from_tensor(&Tensor::from_vec(v.clone(), *s, &Device::Cpu).unwrap()).unwrap()
             };
@@ -194,7 +191,7 @@ mod tests {
             for (n, var) in [&input].into_iter().chain(&vars).enumerate() {
                 let gradient = gradients.get(var).unwrap().flatten_all().unwrap();
                 for (i, got) in gradient.to_vec1::<f32>().unwrap().into_iter().enumerate() {
-                    let mut at = |shift: f64| {
+                    let at = |shift: f64| {
                         let mut moved = all.clone();
                         moved[n][i] += shift;
                         let x = moved.remove(0);

@@ -28,42 +28,39 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 
 /// The draws of one seed for one purpose.
 #[derive(Clone, Copy, Debug)]
-pub struct Draws {
+pub(crate) struct Draws {
     key: [u32; 2],
     stream: u32,
 }
 
 impl Draws {
     /// The stream's number is the start of a digest of the purpose's name.
-    pub fn new(seed: u64, purpose: &str) -> Self {
+    pub(crate) fn new(seed: u64, purpose: &str) -> Self {
         let digest = Digest::derive("lab 2026-11-24 random stream", purpose.as_bytes());
         let [a, b, c, d, ..] = *digest.as_bytes();
-        Draws {
-            key: [seed as u32, (seed >> 32) as u32],
-            stream: u32::from_le_bytes([a, b, c, d]),
-        }
+        Draws { key: [seed as u32, (seed >> 32) as u32], stream: u32::from_le_bytes([a, b, c, d]) }
     }
 
     /// 128 random bits.
-    pub fn bits(&self, lane: u32, index: u64) -> [u32; 4] {
+    pub(crate) fn bits(&self, lane: u32, index: u64) -> [u32; 4] {
         philox([index as u32, (index >> 32) as u32, lane, self.stream], self.key)
     }
 
     /// A float in [0, 1), a multiple of 2^-24.
-    pub fn uniform(&self, lane: u32, index: u64) -> f32 {
+    pub(crate) fn uniform(&self, lane: u32, index: u64) -> f32 {
         (self.bits(lane, index)[0] >> 8) as f32 / (1 << 24) as f32
     }
 
     /// An integer below `bound`, which is not 0. No value is preferred by more than
     /// `bound` / 2^64.
-    pub fn below(&self, lane: u32, index: u64, bound: u64) -> u64 {
+    pub(crate) fn below(&self, lane: u32, index: u64, bound: u64) -> u64 {
         let [low, high, ..] = self.bits(lane, index);
         let draw = u64::from(high) << 32 | u64::from(low);
         ((u128::from(draw) * u128::from(bound)) >> 64) as u64
     }
 
     /// Shuffles by Fisher and Yates, from the last element down.
-    pub fn shuffle<T>(&self, lane: u32, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&self, lane: u32, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(lane, last as u64, last as u64 + 1) as usize;
             items.swap(last, other);

@@ -126,6 +126,8 @@ fn convert(key: &str, value: DeValue<'_>, line: Option<usize>) -> Result<Value> 
             };
             Value::Map(table.into_iter().map(entry).collect::<Result<_>>()?)
         }
-        DeValue::Datetime(date) => return Err(bad(&date.to_string(), "a value that is not a date")),
+        DeValue::Datetime(date) => {
+            return Err(bad(&date.to_string(), "a value that is not a date"));
+        }
     })
 }

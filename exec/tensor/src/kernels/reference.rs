@@ -194,12 +194,9 @@ fn functions_have_these_bits_for_ever() {
     // A change here is a change of engine: exp, log and tanh come from another crate.
     let mut hash = Vec::new();
     for i in 0..100_000u32 {
-        let x = f32::from_bits(i.wrapping_mul(42_949)) ;
+        let x = f32::from_bits(i.wrapping_mul(42_949));
         let values = [libm::expf(x), libm::expf(-x), libm::logf(x.abs()), libm::tanhf(x)];
         hash.extend(values.iter().filter(|v| !v.is_nan()).flat_map(|v| v.to_le_bytes()));
     }
-    assert_eq!(
-        lab_schema::Digest::derive("lab test functions", &hash).short(),
-        "000000000000"
-    );
+    assert_eq!(lab_schema::Digest::derive("lab test functions", &hash).short(), "d56cada8a2a6");
 }

@@ -1,0 +1,74 @@
+//! Executes a stage: recipe in, outcome out.
+//!
+//! A stage reads its inputs from the store and nothing else: no file, variable, clock or entropy
+//! can enter, so its record is complete by construction. The clock is asked only for when it ran.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use lab_objects::{Progress, Store};
+use lab_schema::{Completeness, Executor, Outcome, Recipe, Status};
+
+use crate::error::{Result, TensorError};
+use crate::evaluate::evaluate;
+use crate::files::Inputs;
+use crate::kernels::Kernels;
+use crate::prepare::prepare;
+use crate::settings::Settings;
+use crate::task::{ENGINE, Task, slot};
+use crate::train::train;
+
+/// Executes a stage's recipe; its outputs are in the store, durably, when this returns.
+///
+/// Whatever goes wrong is an error, and nothing has been written then.
+pub fn execute(store: &Store, recipe: &Recipe, progress: &dyn Progress) -> Result<Outcome> {
+    execute_on(Kernels::detect(), store, recipe, progress)
+}
+
+/// Like [`execute`], on given kernels. The outputs do not depend on them.
+pub fn execute_on(
+    kernels: Kernels,
+    store: &Store,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+) -> Result<Outcome> {
+    let Executor::Tensor(tensor) = recipe.executor() else {
+        return Err(TensorError::NotATensorProgram);
+    };
+    if tensor.engine != ENGINE {
+        return Err(TensorError::Engine { theirs: tensor.engine.clone(), ours: ENGINE });
+    }
+    let task = Task::from_name(&tensor.stage)
+        .ok_or_else(|| TensorError::UnknownStage(tensor.stage.clone()))?;
+    task.check_inputs(recipe.inputs())?;
+    let settings = Settings::check(task.name(), task.settings(), recipe.params())?;
+    if !kernels.keeps_subnormals() {
+        return Err(TensorError::FlushesToZero);
+    }
+    let started_ms =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let clock = Instant::now();
+    let inputs = Inputs { store, contents: recipe.inputs() };
+    let product = match task {
+        Task::Prepare => prepare(inputs, &settings)?,
+        Task::Train => train(inputs, &settings, kernels, progress)?,
+        Task::Evaluate => evaluate(inputs, &settings, kernels)?,
+    };
+    let mut writer = store.writer();
+    let mut outputs = BTreeMap::new();
+    for (name, bytes) in &product.files {
+        outputs.insert(slot(name), writer.put_bytes(bytes)?.into());
+    }
+    writer.finish()?;
+    Ok(Outcome {
+        status: Status::Exited(0),
+        outputs,
+        metrics: product.metrics,
+        logs: BTreeMap::new(),
+        completeness: Completeness::Complete,
+        unrecorded_variables: Vec::new(),
+        started_ms,
+        duration_ms: clock.elapsed().as_millis() as u64,
+        peak_memory_bytes: None,
+    })
+}
