@@ -1,1 +1,27 @@
-//! x
+//! Do it again and compare.
+//!
+//! [`verify()`] re-executes a recorded run from its recorded inputs and answers with a verdict and
+//! its evidence, down to the first tensor and element that differ; [`suspects()`] says what may be
+//! behind a difference, and [`variables()`] what differs between two runs that were meant to be
+//! comparable. A run that could not be repeated is a verdict, not an error.
+//!
+//! The modules stand in dependency order; none uses one that is declared below it.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod compare;
+mod bench;
+mod presence;
+mod plan;
+mod suspects;
+mod verify;
+mod variables;
+
+pub use bench::{Bench, execute, record};
+pub use compare::compare;
+pub use error::{ReplayError, Result};
+pub use plan::plan;
+pub use presence::cached;
+pub use suspects::{Sort, Suspect, suspects};
+pub use variables::{Layer, Variable, variables};
+pub use verify::{Repeat, Verification, verify, verify_deep};

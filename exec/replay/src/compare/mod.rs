@@ -1,0 +1,85 @@
+//! Two contents: the same, or the first place where they differ.
+//!
+//! Equal ids are equal bytes. Otherwise the bytes, not the file's name, say what is inside:
+//! tensors (safetensors, NumPy) by element, JSON by key, text by line, directories by path, all
+//! else by byte. A file that only pretends to be one of these is compared as bytes; nothing that
+//! a file holds can make this fail, and no more than a few blocks of it are in memory, except JSON
+//! up to a limit. There is never "no difference" between contents whose ids differ.
+
+mod found;
+mod source;
+mod bytes;
+mod element;
+mod tensors;
+mod json;
+mod safetensors;
+mod npy;
+mod text;
+mod directory;
+#[cfg(test)]
+mod tests;
+
+use lab_objects::Store;
+use lab_schema::{ContentId, Difference, Slot, Tolerance};
+
+use crate::error::Result;
+use found::Found;
+pub(crate) use found::shown;
+use source::{Blob, Source};
+
+/// How the content `actual` of an output differs from `expected`; none if they are identical.
+///
+/// Reports the first place that `tolerance` does not cover, or, if it covers all of them, the
+/// first place, marked as tolerated. Both contents must be in the store.
+pub fn compare(
+    store: &Store,
+    slot: &Slot,
+    expected: ContentId,
+    actual: ContentId,
+    tolerance: Option<Tolerance>,
+) -> Result<Option<Difference>> {
+    if expected == actual {
+        return Ok(None);
+    }
+    let found = contents(store, expected, actual, tolerance)?;
+    Ok(found.map(|found| found.into_difference(slot.clone())))
+}
+
+fn contents(
+    store: &Store,
+    expected: ContentId,
+    actual: ContentId,
+    tolerance: Option<Tolerance>,
+) -> Result<Option<Found>> {
+    let blank =
+        |expected: &str, actual: &str| Found { at: None, ..Found::new("", expected, actual) };
+    match (expected, actual) {
+        (ContentId::Blob(a), ContentId::Blob(b)) => {
+            files(&Blob::open(store, a)?, &Blob::open(store, b)?, tolerance)
+        }
+        (ContentId::Tree(a), ContentId::Tree(b)) => {
+            directory::compare(store, a, b, &|a, b| contents(store, a, b, tolerance))
+        }
+        (ContentId::Blob(_), ContentId::Tree(_)) => Ok(Some(blank("a file", "a directory"))),
+        (ContentId::Tree(_), ContentId::Blob(_)) => Ok(Some(blank("a directory", "a file"))),
+    }
+}
+
+/// The difference to report between two files; none only if all bytes are equal.
+fn files(a: &dyn Source, b: &dyn Source, tolerance: Option<Tolerance>) -> Result<Option<Found>> {
+    if let (Some(x), Some(y)) = (npy::parse(a)?, npy::parse(b)?) {
+        return npy::compare((a, &x), (b, &y), tolerance);
+    }
+    if let (Some(x), Some(y)) = (safetensors::parse(a)?, safetensors::parse(b)?) {
+        return safetensors::compare((a, &x), (b, &y), tolerance);
+    }
+    if let Some((x, y)) = json::parse_both(a, b)? {
+        return json::compare((a, &x), (b, &y), tolerance);
+    }
+    if text::is_text(a)? && text::is_text(b)? {
+        if let text::Lines::Compared(Some(found)) = text::compare(a, b, tolerance)? {
+            return Ok(Some(found));
+        }
+    }
+    bytes::compare(a, b)
+}

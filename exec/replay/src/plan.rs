@@ -1,0 +1,45 @@
+//! Which runs to do again, and in which order.
+
+use std::collections::BTreeSet;
+
+use lab_lineage::{Lineage, Role};
+use lab_schema::RunId;
+
+use crate::error::Result;
+
+/// The runs to redo so that `run` is checked: itself, or, if `deep`, also every run that its
+/// inputs came from, causes before effects. An input's run is the one that the lineage follows;
+/// code has none. Where copies make the lineage circular, the circle is cut.
+pub fn plan(lineage: &Lineage, run: RunId, deep: bool) -> Result<Vec<RunId>> {
+    if !deep {
+        return Ok(vec![run]);
+    }
+    let (mut order, mut seen) = (Vec::new(), BTreeSet::from([run]));
+    // Depth first, with a stack of its own: a chain of runs may be longer than a thread's stack.
+    let mut open = vec![(run, causes(lineage, run)?)];
+    while let Some((at, pending)) = open.last_mut() {
+        match pending.pop() {
+            Some(cause) if seen.insert(cause) => {
+                let further = causes(lineage, cause)?;
+                open.push((cause, further));
+            }
+            Some(_) => {}
+            None => {
+                order.push(*at);
+                open.pop();
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// The runs that made the inputs of a run, those of the last slot first.
+fn causes(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
+    let mut causes = Vec::new();
+    for (role, content) in lineage.run_inputs(run)?.into_iter().rev() {
+        if matches!(role, Role::Input(_)) {
+            causes.extend(lineage.producer_for(content)?.filter(|cause| *cause != run));
+        }
+    }
+    Ok(causes)
+}

@@ -1,0 +1,180 @@
+//! What may be behind a difference, likeliest first, one sentence each.
+//!
+//! A suspect is a fact of the two machines or of the record that is known to change results; it is
+//! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock, a
+//! recorded thread count is not a guess.
+
+use lab_schema::{Command, Completeness, Executor, Host, Recipe, Run};
+
+/// Variables that fix the number of threads of numerical libraries.
+pub(crate) const THREADS: [&str; 5] = [
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
+
+/// Something that may be behind a difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Of which sort it is.
+    pub sort: Sort,
+    /// The suspicion in one sentence.
+    pub sentence: String,
+}
+
+/// The sorts of suspects, in the order in which they are named if nothing else is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sort {
+    /// It gives another result each time.
+    EachTime,
+    /// The machine or the engine is another.
+    Machine,
+    /// Chance may enter: clock, entropy, the order of hashes.
+    Chance,
+    /// The record leaves something open.
+    Record,
+}
+
+/// What differs between where a run was recorded and where it is repeated, and what in its record
+/// leaves room for a difference.
+pub fn suspects(recording: &Run, replaying: &Host, recipe: &Recipe) -> Vec<Suspect> {
+    let mut found = Vec::new();
+    match recipe.executor() {
+        Executor::Command(command) => {
+            machine(&mut found, &recording.host, replaying, command);
+            chance(&mut found, command, recipe);
+            open(&mut found, recording);
+        }
+        Executor::Tensor(tensor) => {
+            if tensor.engine != lab_tensor::ENGINE {
+                let (then, now) = (&tensor.engine, lab_tensor::ENGINE);
+                found.push(suspect(
+                    Sort::Machine,
+                    format!("the recipe asks for the engine {then}, and this lab has {now}"),
+                ));
+            }
+            hardware(&mut found, &recording.host, replaying);
+        }
+    }
+    let (then, now) = (&recording.host.lab, &replaying.lab);
+    if then != now {
+        let sentence = format!("it was recorded by lab {then} and repeated by lab {now}");
+        found.push(suspect(Sort::Record, sentence));
+    }
+    found.sort_by_key(|s| s.sort);
+    found
+}
+
+fn suspect(sort: Sort, sentence: impl Into<String>) -> Suspect {
+    Suspect { sort, sentence: sentence.into() }
+}
+
+fn machine(found: &mut Vec<Suspect>, then: &Host, now: &Host, command: &Command) {
+    hardware(found, then, now);
+    let pinned = THREADS.iter().any(|name| command.variables.contains_key(*name));
+    if then.cpus != now.cpus && !pinned {
+        found.push(suspect(
+            Sort::Machine,
+            format!(
+                "it was recorded on {} and repeated on {}, and no variable fixes the number of \
+                 threads: sums that are split over threads are added in another order",
+                processors(then.cpus),
+                processors(now.cpus)
+            ),
+        ));
+    }
+    if (&then.os, &then.kernel) != (&now.os, &now.kernel) {
+        found.push(suspect(
+            Sort::Machine,
+            format!(
+                "the system was {} {} and is {} {}; its libraries may be others too",
+                then.os, then.kernel, now.os, now.kernel
+            ),
+        ));
+    }
+}
+
+fn hardware(found: &mut Vec<Suspect>, then: &Host, now: &Host) {
+    if then.arch != now.arch {
+        found.push(suspect(
+            Sort::Machine,
+            format!("the architecture was {} and is {}", then.arch, now.arch),
+        ));
+        return;
+    }
+    let only = |a: &Host, b: &Host| -> Vec<String> {
+        a.cpu_features.iter().filter(|f| !b.cpu_features.contains(f)).cloned().collect()
+    };
+    let (lost, gained) = (only(then, now), only(now, then));
+    if !lost.is_empty() || !gained.is_empty() {
+        let part = |verb: &str, features: &[String]| match features {
+            [] => String::new(),
+            some => format!(" {verb} {}", some.join(", ")),
+        };
+        found.push(suspect(
+            Sort::Machine,
+            format!(
+                "the processor{}{}: numerical libraries choose their kernels by that",
+                part("lacks", &lost),
+                part(if lost.is_empty() { "also has" } else { "and also has" }, &gained)
+            ),
+        ));
+    } else if then.cpu != now.cpu {
+        found.push(suspect(
+            Sort::Machine,
+            format!("the processor was {} and is {}", known(&then.cpu), known(&now.cpu)),
+        ));
+    }
+}
+
+fn chance(found: &mut Vec<Suspect>, command: &Command, recipe: &Recipe) {
+    let seeded = recipe.seed().is_some() || command.argv.iter().any(|a| a.contains("seed"));
+    let entropy = if seeded {
+        "nobody watched whether it reads the clock or the system's entropy"
+    } else {
+        "no seed is recorded, and nobody watched whether it reads the clock or the system's entropy"
+    };
+    found.push(suspect(Sort::Chance, entropy));
+    let program = command.argv.first().map_or("", |p| p.rsplit('/').next().unwrap_or(p));
+    let fixed = command.variables.get("PYTHONHASHSEED").is_some_and(|v| v != "random");
+    if program.starts_with("python") && !fixed {
+        found.push(suspect(
+            Sort::Chance,
+            "PYTHONHASHSEED is not set, so Python's sets of text have another order each time",
+        ));
+    }
+}
+
+fn open(found: &mut Vec<Suspect>, recording: &Run) {
+    match &recording.outcome.completeness {
+        Completeness::Complete => {}
+        Completeness::Declared => found.push(suspect(
+            Sort::Record,
+            "the record names what was declared; programs, libraries and other files that it \
+             read may have changed since",
+        )),
+        Completeness::Incomplete(why) => {
+            found.push(suspect(Sort::Record, format!("the record is incomplete: {why}")));
+        }
+    }
+    let names = &recording.outcome.unrecorded_variables;
+    if !names.is_empty() {
+        let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+        let more = names.len() - shown.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        found.push(suspect(
+            Sort::Record,
+            format!("it could see variables without recorded values: {}{more}", shown.join(", ")),
+        ));
+    }
+}
+
+fn processors(n: u32) -> String {
+    if n == 1 { "1 processor".to_owned() } else { format!("{n} processors") }
+}
+
+fn known(cpu: &str) -> &str {
+    if cpu.is_empty() { "unknown" } else { cpu }
+}

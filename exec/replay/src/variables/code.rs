@@ -1,0 +1,68 @@
+//! Which paths differ between two trees of code.
+
+use std::collections::BTreeSet;
+
+use lab_objects::Store;
+use lab_schema::{Entry, FileName, Tree, TreeId, tree::Node};
+
+use crate::compare::shown;
+use crate::error::{ReplayError, Result};
+
+/// Directories inside each other; paths of real file systems cannot hold more.
+const MAX_DEPTH: usize = 512;
+
+/// A path that was added, removed or changed.
+pub(crate) struct Changed {
+    /// The path, with `/` between its parts.
+    pub(crate) path: String,
+    /// What was there.
+    pub(crate) before: Option<String>,
+    /// What is there.
+    pub(crate) after: Option<String>,
+}
+
+/// Every path below which two trees differ, sorted; a directory that only one side has is one
+/// path. Equal subtrees are never opened. None: the store lacks a tree that is needed.
+pub(crate) fn differences(store: &Store, a: TreeId, b: TreeId) -> Result<Option<Vec<Changed>>> {
+    let (mut found, mut todo) = (Vec::new(), vec![(Vec::<FileName>::new(), a, b)]);
+    while let Some((path, a, b)) = todo.pop() {
+        if path.len() >= MAX_DEPTH {
+            return Err(ReplayError::TooDeep { id: a.into(), limit: MAX_DEPTH });
+        }
+        let (Some(x), Some(y)) = (store.get::<Tree>(a)?, store.get::<Tree>(b)?) else {
+            return Ok(None);
+        };
+        let names: BTreeSet<&FileName> =
+            x.entries().iter().chain(y.entries()).map(|e| &e.name).collect();
+        for name in names {
+            let (p, q) = (x.get(name.as_bytes()), y.get(name.as_bytes()));
+            if p == q {
+                continue;
+            }
+            let mut path = path.clone();
+            path.push(name.clone());
+            match (p.map(|e| &e.node), q.map(|e| &e.node)) {
+                (Some(Node::Directory { id: a, .. }), Some(Node::Directory { id: b, .. })) => {
+                    todo.push((path, *a, *b));
+                }
+                _ => {
+                    let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+                    let path = path.join("/");
+                    found.push(Changed { path, before: p.map(describe), after: q.map(describe) });
+                }
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Some(found))
+}
+
+fn describe(entry: &Entry) -> String {
+    match &entry.node {
+        Node::File { id, executable, .. } => {
+            format!("{}{}", id.short(), if *executable { " (executable)" } else { "" })
+        }
+        Node::Directory { id, .. } => format!("{}/", id.short()),
+        Node::Link { target } => format!("link to '{}'", shown(&String::from_utf8_lossy(target))),
+    }
+}

@@ -1,0 +1,233 @@
+//! What differs between two runs, over all layers, likeliest cause first.
+//!
+//! Equal things are not mentioned. Where two runs read different inputs that runs made, the
+//! difference is followed back to these, and shown where it *enters*: two evaluations of two
+//! models differ in the learning rate of the training, not in a hash. Only where there is nothing
+//! further back is an input itself the difference.
+
+mod variable;
+mod recipe;
+mod code;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab_lineage::Lineage;
+use lab_objects::Store;
+use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId, Slot};
+
+use crate::error::{ReplayError, Result};
+pub use variable::{Layer, Variable};
+
+/// Everything that differs between the runs `a` and `b`, the likeliest cause first, consequences
+/// last. Both runs and their recipes must be in the store, and the lineage be refreshed.
+pub fn variables(store: &Store, lineage: &Lineage, a: RunId, b: RunId) -> Result<Vec<Variable>> {
+    let mut walk = Walk { store, lineage, found: Vec::new(), seen: BTreeSet::new(), todo: vec![] };
+    if a != b {
+        walk.todo.push((a, b, None));
+    }
+    while let Some((a, b, at)) = walk.todo.pop() {
+        if walk.seen.insert((a, b)) {
+            walk.runs(a, b, at)?;
+        }
+    }
+    let mut found = walk.found;
+    found.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.what.cmp(&b.what)));
+    found.dedup();
+    Ok(found)
+}
+
+struct Walk<'a> {
+    store: &'a Store,
+    lineage: &'a Lineage,
+    found: Vec<Variable>,
+    seen: BTreeSet<(RunId, RunId)>,
+    /// Pairs of runs still to be compared, and where that is if it is further back.
+    todo: Vec<(RunId, RunId, Option<RunId>)>,
+}
+
+impl Walk<'_> {
+    fn runs(&mut self, a: RunId, b: RunId, at: Option<RunId>) -> Result<()> {
+        let (x, y) = (self.load::<Run>(a)?, self.load::<Run>(b)?);
+        let (p, q) = (self.load::<Recipe>(x.recipe)?, self.load::<Recipe>(y.recipe)?);
+        let stage = match q.executor() {
+            Executor::Tensor(tensor) if at.is_some() => format!("{}.", tensor.stage),
+            _ => String::new(),
+        };
+        recipe::differences(&p, &q, &mut |layer, what, before, after| {
+            let named = what.starts_with(&stage) || !is_named(layer);
+            let what = if named { what.to_owned() } else { format!("{stage}{what}") };
+            self.found.push(Variable { layer, what, before, after, delta: None, at });
+        });
+        self.inputs(p.inputs(), q.inputs(), at)?;
+        self.code(&p, &q, at)?;
+        self.surroundings(&x, &y, at);
+        if x.recipe == y.recipe && x.outcome.outputs != y.outcome.outputs {
+            let what = format!("{stage}one recipe gave two results");
+            let (before, after) = (Some(a.digest().short()), Some(b.digest().short()));
+            self.add(Layer::Chance, &what, before, after, at);
+        }
+        if at.is_none() {
+            self.record(&x, &y);
+            self.consequences(&x, &y);
+        }
+        Ok(())
+    }
+
+    fn load<O: Object>(&self, id: O::Id) -> Result<O> {
+        self.store.get(id)?.ok_or_else(|| ReplayError::Missing { id: id.into() })
+    }
+
+    fn add(
+        &mut self,
+        layer: Layer,
+        what: &str,
+        before: Option<String>,
+        after: Option<String>,
+        at: Option<RunId>,
+    ) {
+        let what = what.to_owned();
+        self.found.push(Variable { layer, what, before, after, delta: None, at });
+    }
+
+    /// Inputs that differ: those that runs made are followed back.
+    fn inputs(
+        &mut self,
+        a: &BTreeMap<Slot, ContentId>,
+        b: &BTreeMap<Slot, ContentId>,
+        at: Option<RunId>,
+    ) -> Result<()> {
+        let slots: BTreeSet<&Slot> = a.keys().chain(b.keys()).collect();
+        for slot in slots.into_iter().filter(|slot| a.get(*slot) != b.get(*slot)) {
+            let (x, y) = (a.get(slot), b.get(slot));
+            let mut layer = Layer::of_name(slot.as_str(), Layer::Data);
+            if let (Some(x), Some(y)) = (x, y) {
+                let made = (self.lineage.producer_for(*x)?, self.lineage.producer_for(*y)?);
+                if let (Some(p), Some(q)) = made
+                    && p != q
+                {
+                    layer = Layer::Carried;
+                    self.todo.push((p, q, Some(q)));
+                }
+            }
+            let short = |id: Option<&ContentId>| id.map(ContentId::short);
+            self.add(layer, &format!("input {slot}"), short(x), short(y), at);
+        }
+        Ok(())
+    }
+
+    fn code(&mut self, p: &Recipe, q: &Recipe, at: Option<RunId>) -> Result<()> {
+        if p.code() == q.code() {
+            return Ok(());
+        }
+        if let (Some(a), Some(b)) = (p.code(), q.code())
+            && let Some(changed) = code::differences(self.store, a, b)?
+        {
+            for c in changed {
+                self.add(Layer::Code, &c.path, c.before, c.after, at);
+            }
+            return Ok(());
+        }
+        let short = |r: &Recipe| r.code().map(|id| id.short());
+        self.add(Layer::Code, "code", short(p), short(q), at);
+        Ok(())
+    }
+
+    /// The machine, and variables whose values nobody wrote down.
+    fn surroundings(&mut self, x: &Run, y: &Run, at: Option<RunId>) {
+        recipe::maps(&machine(&x.host), &machine(&y.host), &mut |what, before, after| {
+            let layer = if what == "processors" { Layer::Threads } else { Layer::Hardware };
+            let what = what.to_owned();
+            self.found.push(Variable { layer, what, before, after, delta: None, at });
+        });
+        let (a, b) = (features(&x.host, &y.host), features(&y.host, &x.host));
+        if a != b {
+            self.add(Layer::Hardware, "processor features", a, b, at);
+        }
+        let names = |run: &Run| -> BTreeMap<String, String> {
+            let names = run.outcome.unrecorded_variables.iter();
+            names.map(|n| (n.clone(), "set, value not recorded".to_owned())).collect()
+        };
+        recipe::maps(&names(x), &names(y), &mut |what, before, after| {
+            let layer = Layer::of_environment(what);
+            let what = what.to_owned();
+            self.found.push(Variable { layer, what, before, after, delta: None, at });
+        });
+    }
+
+    fn record(&mut self, x: &Run, y: &Run) {
+        let record = |run: &Run| -> BTreeMap<String, String> {
+            let mut out = BTreeMap::from([("lab".to_owned(), run.host.lab.clone())]);
+            out.extend(run.git.as_ref().map(git).into_iter().flatten());
+            out
+        };
+        recipe::maps(&record(x), &record(y), &mut |what, before, after| {
+            let (layer, what) = (Layer::Record, what.to_owned());
+            self.found.push(Variable { layer, what, before, after, delta: None, at: None });
+        });
+    }
+
+    fn consequences(&mut self, x: &Run, y: &Run) {
+        let (a, b) = (&x.outcome, &y.outcome);
+        if a.status != b.status {
+            let (before, after) = (format!("{:?}", a.status), format!("{:?}", b.status));
+            self.add(Layer::Status, "status", Some(before), Some(after), None);
+        }
+        let metrics: BTreeSet<&String> = a.metrics.keys().chain(b.metrics.keys()).collect();
+        for name in metrics.into_iter().filter(|n| a.metrics.get(*n) != b.metrics.get(*n)) {
+            let (p, q) = (a.metrics.get(name), b.metrics.get(name));
+            self.found.push(Variable {
+                layer: Layer::Metric,
+                what: name.clone(),
+                before: p.map(ToString::to_string),
+                after: q.map(ToString::to_string),
+                delta: p.zip(q).map(|(p, q)| q.get() - p.get()),
+                at: None,
+            });
+        }
+        let outputs = |o: &lab_schema::Outcome| -> BTreeMap<String, String> {
+            o.outputs.iter().map(|(slot, id)| (slot.to_string(), id.short())).collect()
+        };
+        recipe::maps(&outputs(a), &outputs(b), &mut |what, before, after| {
+            let (layer, what) = (Layer::Output, what.to_owned());
+            self.found.push(Variable { layer, what, before, after, delta: None, at: None });
+        });
+    }
+}
+
+/// Whether things of this layer are named within a stage, and not by the world.
+fn is_named(layer: Layer) -> bool {
+    matches!(layer, Layer::Parameter | Layer::Split | Layer::Seed | Layer::Engine)
+}
+
+fn machine(host: &Host) -> BTreeMap<String, String> {
+    let known = |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
+    BTreeMap::from([
+        ("architecture".to_owned(), host.arch.clone()),
+        ("kernel".to_owned(), known(&host.kernel)),
+        ("memory bytes".to_owned(), host.memory_bytes.to_string()),
+        ("processor".to_owned(), known(&host.cpu)),
+        ("processors".to_owned(), host.cpus.to_string()),
+        ("system".to_owned(), host.os.clone()),
+    ])
+}
+
+/// The extensions that `a` has and `b` lacks.
+fn features(a: &Host, b: &Host) -> Option<String> {
+    let only: Vec<&str> =
+        a.cpu_features.iter().filter(|f| !b.cpu_features.contains(f)).map(String::as_str).collect();
+    (!only.is_empty()).then(|| only.join(" "))
+}
+
+fn git(git: &Git) -> Vec<(String, String)> {
+    let named = |key: &str, value: &Option<String>| {
+        value.as_ref().map(|value| (format!("git {key}"), value.clone()))
+    };
+    let dirty = match git.dirty.len() {
+        0 => None,
+        n => Some(("git uncommitted".to_owned(), format!("{n} paths"))),
+    };
+    [named("commit", &git.commit), named("branch", &git.branch), dirty]
+        .into_iter()
+        .flatten()
+        .collect()
+}

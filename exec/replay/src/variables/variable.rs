@@ -1,0 +1,140 @@
+//! One thing that differs between two runs, and how likely it is to change a result.
+
+use lab_schema::RunId;
+
+use crate::suspects::THREADS;
+
+/// One thing that differs between two runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// Of which sort it is.
+    pub layer: Layer,
+    /// What differs, as its owner calls it: `shuffle_seed`, `input train.csv`, `--lr`.
+    pub what: String,
+    /// Its value in the first run; none if it is not there.
+    pub before: Option<String>,
+    /// Its value in the second run; none if it is not there.
+    pub after: Option<String>,
+    /// For a metric that both have: by how much it grew.
+    pub delta: Option<f64>,
+    /// If it entered further back: the ancestor of the second run in which it did.
+    pub at: Option<RunId>,
+}
+
+/// The sorts of variables, the likeliest to change a result first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// What was read.
+    Data,
+    /// How data is divided.
+    Split,
+    /// A parameter.
+    Parameter,
+    /// A seed.
+    Seed,
+    /// A word of the command line.
+    Argument,
+    /// A file of the project.
+    Code,
+    /// Which arithmetic computes.
+    Engine,
+    /// An environment variable, a limit.
+    Environment,
+    /// The machine.
+    Hardware,
+    /// How many threads share the work.
+    Threads,
+    /// Nothing recorded: one recipe gave two results.
+    Chance,
+    /// What describes a run and does not enter it: git state, version of lab.
+    Record,
+    /// A consequence: an input that differs because of what differs in the run that made it.
+    Carried,
+    /// A consequence: how it ended.
+    Status,
+    /// A consequence: a number in the outputs.
+    Metric,
+    /// A consequence: an output.
+    Output,
+}
+
+impl Layer {
+    /// Whether it follows from other variables and explains nothing.
+    pub fn is_consequence(self) -> bool {
+        self >= Layer::Carried
+    }
+
+    /// The layer in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Layer::Data => "data",
+            Layer::Split => "split",
+            Layer::Parameter => "parameter",
+            Layer::Seed => "seed",
+            Layer::Argument => "argument",
+            Layer::Code => "code",
+            Layer::Engine => "engine",
+            Layer::Environment => "environment",
+            Layer::Hardware => "hardware",
+            Layer::Threads => "threads",
+            Layer::Chance => "chance",
+            Layer::Record => "record",
+            Layer::Carried => "carried",
+            Layer::Status => "status",
+            Layer::Metric => "metric",
+            Layer::Output => "output",
+        }
+    }
+
+    /// The layer of a parameter or option with this name.
+    pub(crate) fn of_name(name: &str, otherwise: Layer) -> Layer {
+        let name = name.to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        if has(&["seed", "random_state"]) {
+            Layer::Seed
+        } else if has(&["split", "fold", "stratif", "holdout", "test_size", "val_size"]) {
+            Layer::Split
+        } else if has(&["threads", "workers", "n_jobs"]) && otherwise != Layer::Parameter {
+            Layer::Threads
+        } else {
+            otherwise
+        }
+    }
+
+    /// The layer of an environment variable.
+    pub(crate) fn of_environment(name: &str) -> Layer {
+        if THREADS.contains(&name) { Layer::Threads } else { Layer::Environment }
+    }
+}
+
+/// Beginnings of the names of environment variables that numerical libraries read.
+const NUMERIC: [&str; 20] = [
+    "PYTHONHASHSEED",
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "NUMEXPR_",
+    "RAYON_",
+    "CUDA",
+    "CUBLAS_",
+    "CUDNN_",
+    "NVIDIA_",
+    "NCCL_",
+    "XLA_",
+    "JAX_",
+    "TF_",
+    "TORCH_",
+    "PYTORCH_",
+    "ATEN_",
+    "ONEDNN_",
+    "DNNL_",
+    "NPY_",
+];
+
+impl Variable {
+    /// Sorts the likeliest cause first and consequences last.
+    pub(crate) fn rank(&self) -> (Layer, bool, bool) {
+        let numeric = NUMERIC.iter().any(|start| self.what.starts_with(start));
+        (self.layer, !numeric, self.at.is_some())
+    }
+}

@@ -1,0 +1,312 @@
+//! Do a run again and say how it compares.
+//!
+//! Every run is judged by itself: it is given the *recorded* inputs, even where an earlier run,
+//! done again, would give others. What a re-execution leaves goes into the store, because only
+//! there can the first differing element be shown; nothing links to it (an attestation holds its
+//! hashes as evidence), so a later collection takes what differs, and what is equal was there.
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lab_process::ProcessError;
+use lab_schema::{
+    Attestation, AttestationId, BlobId, Completeness, ContentId, Difference, Executor, Host, Log,
+    Outcome, Recipe, Run, RunId, Slot, Status, Verdict,
+};
+
+use crate::bench::{Bench, execute};
+use crate::compare::{compare, shown};
+use crate::error::{ReplayError, Result};
+use crate::plan::plan;
+use crate::presence::absent;
+use crate::suspects::{Sort, Suspect, suspects};
+
+/// What came of doing a run again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// The run.
+    pub run: RunId,
+    /// The attestation's id; it is in the store.
+    pub id: AttestationId,
+    /// The verdict and its evidence.
+    pub attestation: Attestation,
+    /// Where the run was recorded.
+    pub recorded: Host,
+    /// If it diverged: what may be behind it, likeliest first.
+    pub suspects: Vec<Suspect>,
+    /// If it diverged and was executed a second time: how the two re-executions compare.
+    pub repeat: Option<Repeat>,
+}
+
+/// How two re-executions of a run compare with each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// They left the same.
+    Same,
+    /// They differ too: the recipe gives another result each time. The first place where they do.
+    Different(Difference),
+    /// The second could not be executed: why.
+    Failed(String),
+}
+
+/// Does `run` again from its recorded inputs, puts an attestation into the store, and returns it.
+///
+/// That it could not be repeated is a verdict. Errors are a store that fails, a run that is not
+/// there, and an interruption by the person.
+pub fn verify(bench: &Bench<'_>, id: RunId) -> Result<Verification> {
+    let run: Run = bench.store.get(id)?.ok_or(ReplayError::Missing { id: id.into() })?;
+    let judged = match obstacle(bench, &run)? {
+        Err(verdict) => Judged::without(verdict),
+        Ok(recipe) => judge(bench, &run, &recipe)?,
+    };
+    let attestation = Attestation {
+        run: id,
+        verdict: judged.verdict,
+        outputs: judged.outcome.as_ref().map(|o| o.outputs.clone()).unwrap_or_default(),
+        differences: judged.differences,
+        sealed: judged.sealed,
+        host: lab_process::host(),
+        who: bench.who.to_owned(),
+        started_ms: judged.outcome.as_ref().map_or_else(now_ms, |o| o.started_ms),
+        duration_ms: judged.outcome.as_ref().map_or(0, |o| o.duration_ms),
+    };
+    let mut writer = bench.store.writer();
+    let attestation_id = writer.put(&attestation)?;
+    writer.finish()?;
+    Ok(Verification {
+        run: id,
+        id: attestation_id,
+        attestation,
+        recorded: run.host,
+        suspects: judged.suspects,
+        repeat: judged.repeat,
+    })
+}
+
+/// Does `run` and every run that its inputs came from again, causes first, and stops at the first
+/// that does not hold: that is the last one returned.
+pub fn verify_deep(bench: &Bench<'_>, run: RunId) -> Result<Vec<Verification>> {
+    let mut done = Vec::new();
+    for id in plan(bench.lineage, run, true)? {
+        let verification = verify(bench, id)?;
+        let holds = verification.attestation.verdict.holds();
+        done.push(verification);
+        if !holds {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// A verdict and what led to it.
+struct Judged {
+    verdict: Verdict,
+    outcome: Option<Outcome>,
+    differences: Vec<Difference>,
+    sealed: bool,
+    suspects: Vec<Suspect>,
+    repeat: Option<Repeat>,
+}
+
+impl Judged {
+    /// A verdict without an execution.
+    fn without(verdict: Verdict) -> Judged {
+        Judged {
+            verdict,
+            outcome: None,
+            differences: Vec::new(),
+            sealed: false,
+            suspects: Vec::new(),
+            repeat: None,
+        }
+    }
+}
+
+/// The recipe, or the verdict if something stands in the way of executing it.
+fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Verdict>> {
+    if let Completeness::Incomplete(why) = &run.outcome.completeness {
+        return Ok(Err(Verdict::Unverifiable(why.clone())));
+    }
+    let Some(recipe) = bench.store.get::<Recipe>(run.recipe)? else {
+        let why = format!("its recipe {} is not in the store", run.recipe.short());
+        return Ok(Err(Verdict::Failed(why)));
+    };
+    let inputs = recipe.inputs().iter().map(|(slot, id)| (format!("input '{slot}'"), *id));
+    let code = recipe.code().map(|id| ("code".to_owned(), ContentId::Tree(id)));
+    let mut lacking = Vec::new();
+    for (what, content) in inputs.chain(code) {
+        if let Some(part) = absent(bench.store, content, 1)?.first() {
+            let inside = match part.content() == Some(content) {
+                true => String::new(),
+                false => format!(" (of {})", content.short()),
+            };
+            lacking.push(format!("{what}: {} {}{inside}", part.kind(), part.short()));
+        }
+    }
+    Ok(match lacking.is_empty() {
+        true => Ok(recipe),
+        false => Err(Verdict::Failed(format!("not in the store: {}", lacking.join(", ")))),
+    })
+}
+
+fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
+    let sealed = matches!(recipe.executor(), Executor::Tensor(_));
+    let outcome = match execute(bench, recipe) {
+        Ok(execution) => execution.outcome,
+        Err(error) => {
+            let verdict = Verdict::Failed(cannot_start(error)?);
+            return Ok(Judged { sealed, ..Judged::without(verdict) });
+        }
+    };
+    let differences = differences(bench, recipe, &run.outcome, &outcome)?;
+    let same_end = run.outcome.status == outcome.status;
+    let verdict = if same_end && differences.is_empty() {
+        Verdict::Identical
+    } else if same_end && differences.iter().all(|d| d.tolerated) {
+        Verdict::Equivalent
+    } else if run.outcome.status.is_success() && !outcome.status.is_success() {
+        Verdict::Failed(failure(bench, &outcome)?)
+    } else {
+        Verdict::Diverged
+    };
+    let mut judged =
+        Judged { differences, sealed, outcome: Some(outcome.clone()), ..Judged::without(verdict) };
+    if judged.verdict == Verdict::Diverged {
+        judged.suspects = suspects(run, &lab_process::host(), recipe);
+        if bench.twice && !sealed {
+            let repeat = repeat(bench, recipe, &outcome)?;
+            weigh(&mut judged.suspects, &repeat);
+            judged.repeat = Some(repeat);
+        }
+    }
+    Ok(judged)
+}
+
+/// Why an execution did not come to an outcome; the error itself if that says nothing about the
+/// run: the store failed, a disk is full, or the person interrupted it.
+fn cannot_start(error: ReplayError) -> Result<String> {
+    match &error {
+        ReplayError::Process(
+            ProcessError::NoProgram { .. }
+            | ProcessError::NotExecutable { .. }
+            | ProcessError::NoInterpreter { .. }
+            | ProcessError::Start { .. }
+            | ProcessError::DirectoryOutside { .. },
+        ) => Ok(error.to_string()),
+        ReplayError::Tensor(lab_tensor::TensorError::Objects(_)) => Err(error),
+        ReplayError::Tensor(_) => Ok(error.to_string()),
+        _ => Err(error),
+    }
+}
+
+/// For every output in which two outcomes differ, the first place; and their status.
+fn differences(
+    bench: &Bench<'_>,
+    recipe: &Recipe,
+    expected: &Outcome,
+    actual: &Outcome,
+) -> Result<Vec<Difference>> {
+    let mut found = Vec::new();
+    if expected.status != actual.status {
+        let slot = Slot::new("exit status").expect("it is a plain name");
+        found.push(plain(slot, ended(&expected.status), ended(&actual.status)));
+    }
+    let slots: BTreeSet<&Slot> = expected.outputs.keys().chain(actual.outputs.keys()).collect();
+    for slot in slots {
+        let tolerance = recipe.outputs().get(slot).and_then(|output| output.tolerance);
+        match (expected.outputs.get(slot), actual.outputs.get(slot)) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) if absent(bench.store, *a, 1)?.is_empty() => {
+                found.extend(compare(bench.store, slot, *a, *b, tolerance)?);
+            }
+            (a, b) => {
+                let show = |id: Option<&ContentId>| {
+                    id.map_or_else(|| "no such output".to_owned(), |id| id.short())
+                };
+                found.push(plain(slot.clone(), show(a), show(b)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A difference without an inside.
+fn plain(output: Slot, expected: String, actual: String) -> Difference {
+    Difference {
+        output,
+        at: None,
+        expected,
+        actual,
+        ulps: None,
+        share: None,
+        relative_l2: None,
+        tolerated: false,
+    }
+}
+
+fn ended(status: &Status) -> String {
+    match status {
+        Status::Exited(code) => format!("exited with {code}"),
+        Status::Signalled(signal) => format!("ended by signal {signal}"),
+        Status::TimedOut(ms) => format!("stopped after {ms} ms"),
+        Status::Missing(slots) => {
+            let slots: Vec<&str> = slots.iter().map(Slot::as_str).collect();
+            format!("did not leave {}", slots.join(", "))
+        }
+    }
+}
+
+/// How a re-execution failed, with the last line that it complained in.
+fn failure(bench: &Bench<'_>, outcome: &Outcome) -> Result<String> {
+    let ended = ended(&outcome.status);
+    let said = match outcome.logs.get(&Log::Stderr) {
+        Some(log) => last_line(bench, *log)?,
+        None => None,
+    };
+    Ok(said.map_or(ended.clone(), |said| format!("{ended}: {said}")))
+}
+
+fn last_line(bench: &Bench<'_>, log: BlobId) -> Result<Option<String>> {
+    let len = bench.store.size(log)?.unwrap_or(0);
+    let end = bench.store.read_range(log, len.saturating_sub(4096)..len)?;
+    let text = String::from_utf8_lossy(&end);
+    Ok(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(shown))
+}
+
+/// Executes once more and compares with the first re-execution.
+fn repeat(bench: &Bench<'_>, recipe: &Recipe, first: &Outcome) -> Result<Repeat> {
+    let second = match execute(bench, recipe) {
+        Ok(execution) => execution.outcome,
+        Err(error) => return Ok(Repeat::Failed(cannot_start(error)?)),
+    };
+    let differences = differences(bench, recipe, first, &second)?;
+    Ok(match differences.into_iter().next() {
+        None => Repeat::Same,
+        Some(difference) => Repeat::Different(difference),
+    })
+}
+
+/// Puts the suspects in the order that a second re-execution suggests.
+fn weigh(suspects: &mut Vec<Suspect>, repeat: &Repeat) {
+    match repeat {
+        Repeat::Different(_) => {
+            let sentence = "it gives another result each time, on this machine too".to_owned();
+            suspects.push(Suspect { sort: Sort::EachTime, sentence });
+            let rank = |s: &Suspect| match s.sort {
+                Sort::EachTime => 0,
+                Sort::Chance => 1,
+                Sort::Record => 2,
+                Sort::Machine => 3,
+            };
+            suspects.sort_by_key(rank);
+        }
+        // What is the same twice does not hang on chance, except a clock that moves slowly.
+        Repeat::Same => suspects.sort_by_key(|s| (s.sort == Sort::Chance, s.sort)),
+        Repeat::Failed(_) => {}
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
