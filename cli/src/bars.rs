@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lab_objects::Progress;
 
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 /// How long work goes on before a bar appears.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -37,6 +37,14 @@ impl Bars {
             // A thread that panicked while it held a bar has not hurt it.
             act(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         }
+    }
+}
+
+impl Bars {
+    /// Writes lines without tearing a bar.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.end();
+        write()
     }
 }
 
@@ -82,9 +90,4 @@ impl Drop for Bars {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Counts bytes for the last line of a transfer; kept here so that formats agree with the bars.
-pub(crate) fn rate(bytes: u64, ms: u64) -> String {
-    format!("{}/s", ui::bytes(bytes * 1000 / ms.max(1)))
 }

@@ -17,7 +17,9 @@ use lab_lineage::LineageError;
 use lab_objects::ObjectsError;
 use lab_process::ProcessError;
 use lab_remote::{RemoteError, Side};
+use lab_replay::ReplayError;
 use lab_schema::SchemaError;
+use lab_tensor::TensorError;
 use serde_json::json;
 
 use crate::ui::{self, BAD, DIM, Ui};
@@ -245,13 +247,49 @@ impl From<RemoteError> for Failure {
                     None => failure,
                 }
             }
-            RemoteError::Store { side: Side::Local, source } => source.into(),
+            RemoteError::Store { side: Side::Local, source } => (*source).into(),
             RemoteError::Store { side: Side::Remote, source } => {
-                let mut failure = Failure::from(source);
+                let mut failure = Failure::from(*source);
                 failure.message = Some(message);
                 failure
             }
             _ => Failure::new(Exit::Io, message),
+        }
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Objects(inner) => inner.into(),
+            ReplayError::Lineage(inner) => inner.into(),
+            ReplayError::Process(inner) => inner.into(),
+            ReplayError::Tensor(inner) => inner.into(),
+            ReplayError::Schema(inner) => inner.into(),
+            ReplayError::Missing { .. } => Failure::not_found(error.to_string())
+                .hint("`lab pull` brings it from a remote that has it; `lab check` lists all that is missing"),
+            _ => Failure::new(Exit::Io, error.to_string()),
+        }
+    }
+}
+
+impl From<TensorError> for Failure {
+    fn from(error: TensorError) -> Self {
+        let source =
+            std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
+        let message = format!("{error}{source}");
+        match error {
+            TensorError::Objects(inner) => (*inner).into(),
+            TensorError::Schema(inner) => inner.into(),
+            TensorError::UnknownKey { .. }
+            | TensorError::BadValue { .. }
+            | TensorError::MissingKey(_) => Failure::usage(message)
+                .hint("the guide lists the settings of a program: docs/programs.md"),
+            TensorError::Read { .. } => Failure::new(Exit::Io, message),
+            TensorError::Engine { .. } => {
+                Failure::new(Exit::Refused, message).hint("use the version of lab that made it")
+            }
+            _ => Failure::usage(message),
         }
     }
 }

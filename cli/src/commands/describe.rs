@@ -1,7 +1,7 @@
 //! One line about an object, for several commands.
 
 use lab_objects::{NameKind, Store};
-use lab_schema::{ContentId, Executor, ObjectId, Recipe, Run, RunId, Status, Tree};
+use lab_schema::{ContentId, Difference, Executor, ObjectId, Recipe, Run, RunId, Status, Tree};
 use serde_json::{Value, json};
 
 use crate::failure::Outcome;
@@ -126,6 +126,14 @@ pub(super) fn run_json(id: RunId, run: &Run) -> Value {
 pub(super) fn content_json(content: ContentId) -> Value {
     let id: ObjectId = content.into();
     json!({ "id": content.to_string(), "kind": id.kind().as_str() })
+}
+
+/// A difference for programs.
+pub(super) fn difference_json(d: &Difference) -> Value {
+    json!({
+        "output": d.output, "at": d.at, "expected": d.expected, "actual": d.actual, "ulps": d.ulps,
+        "share": d.share.map(|n| n.get()), "relative_l2": d.relative_l2.map(|n| n.get()), "tolerated": d.tolerated,
+    })
 }
 
 #[cfg(test)]

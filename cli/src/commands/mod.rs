@@ -5,7 +5,9 @@ mod cat;
 mod check;
 mod clone;
 mod completions;
+mod demo;
 mod describe;
+mod diff;
 mod exchange;
 mod get;
 mod graph;
@@ -19,6 +21,7 @@ mod remote;
 mod run;
 mod show;
 mod status;
+mod verify;
 mod why;
 
 use std::path::PathBuf;
@@ -68,12 +71,15 @@ enum Command {
     Graph(graph::Args),
     Status(status::Args),
     Run(run::Args),
+    Verify(verify::Args),
+    Diff(diff::Args),
     Name(name::Args),
     Remote(remote::Args),
     Push(push::Args),
     Pull(pull::Args),
     Clone(clone::Args),
     Check(check::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -92,12 +98,15 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Graph(args) => graph::run(&context, args),
         Command::Status(args) => status::run(&context, args),
         Command::Run(args) => run::run(&context, args),
+        Command::Verify(args) => verify::run(&context, args),
+        Command::Diff(args) => diff::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),
         Command::Push(args) => push::run(&context, args),
         Command::Pull(args) => pull::run(&context, args),
         Command::Clone(args) => clone::run(&context, args),
         Command::Check(args) => check::run(&context, args),
+        Command::Demo(args) => demo::run(&context, args),
         Command::Completions(args) => completions::run(args),
     }
 }

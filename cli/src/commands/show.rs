@@ -1,7 +1,7 @@
 //! `lab show`
 
 use lab_schema::{
-    Attestation, Completeness, Executor, Kind, Object, ObjectId, Recipe, RecipeId, Run, RunId, Tree,
+    Attestation, Completeness, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Tree,
 };
 use serde_json::{Value, json};
 
@@ -198,7 +198,6 @@ fn show_recipe(context: &Context, registry: &Registry, id: RecipeId) -> Outcome<
 }
 
 fn show_attestation(context: &Context, attestation: &Attestation) -> Value {
-    debug_assert_eq!(Attestation::KIND, Kind::Attestation);
     context.ui.line(format!("  of run    {}", paint(HASH, attestation.run)));
     context.ui.line(format!("  verdict   {}", attestation.verdict));
     context.ui.line(format!(
@@ -215,9 +214,6 @@ fn show_attestation(context: &Context, attestation: &Attestation) -> Value {
     json!({
         "run": attestation.run.to_string(), "verdict": attestation.verdict.word(), "who": attestation.who,
         "started": ui::iso(attestation.started_ms), "duration_ms": attestation.duration_ms, "sealed": attestation.sealed,
-        "differences": attestation.differences.iter().map(|d| json!({
-            "output": d.output, "at": d.at, "expected": d.expected, "actual": d.actual, "ulps": d.ulps,
-            "share": d.share.map(|n| n.get()), "relative_l2": d.relative_l2.map(|n| n.get()), "tolerated": d.tolerated,
-        })).collect::<Vec<_>>(),
+        "differences": attestation.differences.iter().map(describe::difference_json).collect::<Vec<_>>(),
     })
 }

@@ -1,0 +1,210 @@
+//! `lab verify`
+
+use lab_process::Echo;
+use lab_replay::{Bench, Repeat, Verification, verify, verify_deep};
+use lab_schema::{Difference, Host, Recipe, Run, RunId, Slot, Verdict};
+use serde_json::{Value, json};
+
+use super::describe;
+use crate::bars::Bars;
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::resolve::{names_of, resolve};
+use crate::ui::{self, BAD, DIM, GOOD, HASH, NAME, paint};
+use crate::wiring::Registry;
+
+/// Do a run again from its record, and compare every output hash
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Runs, or things that runs made
+    #[arg(value_name = "REF", required = true)]
+    references: Vec<String>,
+    /// Its whole ancestry too, data first; stops at the first run that does not hold
+    #[arg(short, long)]
+    deep: bool,
+    /// Show what the command prints
+    #[arg(long)]
+    show_output: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let lineage = registry.lineage()?;
+    let scratch = registry.scratch()?;
+    let who = registry.who();
+    let runs: Vec<RunId> = args
+        .references
+        .iter()
+        .map(|typed| resolve(&registry.store, typed)?.run(&lineage))
+        .collect::<Outcome<_>>()?;
+    let bars = Bars::new(context.ui);
+    let echo = if args.show_output && !context.ui.json { Echo::Through } else { Echo::Quiet };
+    let bench = Bench {
+        store: &registry.store,
+        lineage: &lineage,
+        scratch: &scratch,
+        who: &who,
+        progress: &bars,
+        echo,
+        twice: true,
+    };
+    let (mut holds, mut answers) = (true, Vec::new());
+    for run in runs {
+        let done = if args.deep { verify_deep(&bench, run)? } else { vec![verify(&bench, run)?] };
+        for verification in &done {
+            holds &= verification.attestation.verdict.holds();
+            bars.suspend(|| tell(context, &registry, verification))?;
+            answers.push(answer(verification));
+        }
+    }
+    context.ui.answer(&json!(answers));
+    if holds { Ok(()) } else { Err(Failure::no()) }
+}
+
+fn tell(context: &Context, registry: &Registry, done: &Verification) -> Outcome {
+    let attestation = &done.attestation;
+    let run: Run = registry.store.load(done.run)?;
+    let recipe: Option<Recipe> = registry.store.get(run.recipe)?;
+    let names: Vec<String> =
+        names_of(&registry.store, done.run.into())?.iter().map(ToString::to_string).collect();
+    let label = match (names.is_empty(), &recipe) {
+        (false, _) => paint(NAME, names.join(", ")),
+        (true, Some(recipe)) => describe::action(recipe),
+        (true, None) => String::new(),
+    };
+    let verdict = match attestation.verdict.holds() {
+        true => paint(GOOD, &attestation.verdict),
+        false => paint(BAD, &attestation.verdict),
+    };
+    let same = run
+        .outcome
+        .outputs
+        .iter()
+        .filter(|(slot, id)| attestation.outputs.get(*slot) == Some(*id))
+        .count();
+    let facts = match &attestation.verdict {
+        Verdict::Failed(why) | Verdict::Unverifiable(why) => why.clone(),
+        _ => format!(
+            "{same} of {}, re-ran in {}, {}",
+            ui::count(run.outcome.outputs.len() as u64, "output"),
+            ui::duration(attestation.duration_ms),
+            if attestation.sealed { "sealed" } else { "not sealed" }
+        ),
+    };
+    context.ui.line(format!("{}  {label}   {verdict}   {facts}", paint(HASH, done.run.short())));
+    let width = attestation.differences.iter().map(|d| d.output.as_str().len()).max().unwrap_or(0);
+    for difference in &attestation.differences {
+        context.ui.line(format!("  {}", evidence(difference, width)));
+    }
+    for suspect in done.suspects.iter().take(4) {
+        context.ui.line(format!("  {}    {}", paint(DIM, "likely"), suspect.sentence));
+    }
+    match &done.repeat {
+        Some(Repeat::Same) => context.ui.line(format!(
+            "  {}     done twice here, with equal results: the recipe is steady on this machine",
+            paint(DIM, "twice")
+        )),
+        Some(Repeat::Failed(why)) => context
+            .ui
+            .line(format!("  {}     the second time it failed: {why}", paint(DIM, "twice"))),
+        Some(Repeat::Different(_)) | None => {}
+    }
+    if !attestation.verdict.holds() && attestation.host != done.recorded {
+        context.ui.line(format!(
+            "  {}   {}",
+            paint(DIM, "machine"),
+            machines(&done.recorded, &attestation.host)
+        ));
+    }
+    match &attestation.verdict {
+        Verdict::Failed(_) => context.ui.hint(remedy(recipe.as_ref())),
+        Verdict::Diverged => {
+            context.ui.hint(format!("`lab show {}` shows the record", done.run.short()))
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What can be done about a run that could not be executed.
+fn remedy(recipe: Option<&Recipe>) -> String {
+    match recipe.map(Recipe::executor) {
+        Some(lab_schema::Executor::Command(command)) => {
+            let program = &command.argv[0];
+            format!(
+                "the command needs `{program}` and what it uses on this machine; what is recorded is in `lab show`"
+            )
+        }
+        _ => "`lab pull` brings what is missing from a remote that has it".to_owned(),
+    }
+}
+
+/// One difference: where, both values, and how far apart.
+fn evidence(d: &Difference, width: usize) -> String {
+    let output = ui::pad(ui::NAME, d.output.as_str(), width);
+    let at = d.at.as_deref().unwrap_or("");
+    let mut distance = Vec::new();
+    if let Some(ulps) = d.ulps {
+        distance.push(ui::count(ulps, "ulp"));
+    }
+    if let Some(share) = d.share {
+        distance.push(share_of(share.get()));
+    }
+    if let Some(l2) = d.relative_l2 {
+        distance.push(format!("relative L2 {:.1e}", l2.get()));
+    }
+    if d.tolerated {
+        distance.push("within the declared tolerance".to_owned());
+    }
+    let distance =
+        if distance.is_empty() { String::new() } else { format!("   ({})", distance.join("; ")) };
+    format!("{output}   {at}   {} → {}{distance}", d.expected, d.actual)
+}
+
+fn share_of(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent >= 10.0 {
+        format!("{percent:.0} % differs")
+    } else {
+        format!("{percent:.2} % differs")
+    }
+}
+
+fn machines(recorded: &Host, here: &Host) -> String {
+    let one = |host: &Host| {
+        let isa = ["avx512f", "avx2", "asimd", "neon"]
+            .into_iter()
+            .find(|f| host.cpu_features.iter().any(|g| g == f));
+        format!(
+            "{}, {}{}",
+            ui::count(host.cpus.into(), "core"),
+            host.arch,
+            isa.map(|f| format!(" {f}")).unwrap_or_default()
+        )
+    };
+    format!("recorded on {}; here {}", one(recorded), one(here))
+}
+
+fn answer(done: &Verification) -> Value {
+    let attestation = &done.attestation;
+    let outputs: serde_json::Map<String, Value> = attestation
+        .outputs
+        .iter()
+        .map(|(slot, content): (&Slot, _)| (slot.to_string(), describe::content_json(*content)))
+        .collect();
+    json!({
+        "run": done.run.to_string(),
+        "attestation": done.id.to_string(),
+        "verdict": attestation.verdict.word(),
+        "why": match &attestation.verdict {
+            Verdict::Failed(why) | Verdict::Unverifiable(why) => Some(why),
+            _ => None,
+        },
+        "sealed": attestation.sealed,
+        "duration_ms": attestation.duration_ms,
+        "outputs": outputs,
+        "differences": attestation.differences.iter().map(describe::difference_json).collect::<Vec<_>>(),
+        "suspects": done.suspects.iter().map(|s| s.sentence.as_str()).collect::<Vec<_>>(),
+        "steady": done.repeat.as_ref().map(|repeat| *repeat == Repeat::Same),
+    })
+}

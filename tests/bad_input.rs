@@ -1,0 +1,293 @@
+//! Every input can be wrong: a clear error on standard error, the documented exit code, a hint,
+//! and nothing lost or half done.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use kit::{Place, files, said};
+
+#[test]
+fn references_that_mean_nothing_or_too_much() {
+    let place = Place::registry();
+    place.write("a", "abc");
+    place.lab(["add", "a", "--name", "base"]).succeeds();
+    place
+        .lab(["show", "bsae"])
+        .exits(3)
+        .complains("no name or hash 'bsae'")
+        .complains("did you mean `base`?");
+    place.lab(["show", "0123456789abcdef"]).exits(3).complains("no name or hash");
+    place.lab(["cat", &"0".repeat(64)]).exits(3).complains("no object has an id that starts with");
+    place.lab(["show", "base@v9"]).exits(3).complains("no version 9").complains("v1 to v1");
+    place.lab(["show", "base@3"]).exits(2).complains("base@v3");
+    place.lab(["cat", "base/inside"]).exits(2).complains("not a directory");
+    place.lab(["cat", "base:output"]).exits(2).complains("only a run has outputs");
+    place.lab(["ls", "base"]).exits(2).complains("nothing in it to list");
+    place.lab(["verify", "base"]).exits(3).complains("no recorded run made");
+    place.lab(["cat", "a b"]).exits(2);
+    place.lab(["cat", "base", "--bytes", "2..99"]).exits(2).complains("not inside");
+    place.lab(["cat", "base", "--bytes", "9..2"]).exits(2);
+}
+
+/// With 3,000 blobs some share four digits; the candidates are listed.
+#[test]
+fn an_ambiguous_prefix_lists_its_candidates() {
+    let place = Place::registry();
+    for i in 0..3000u32 {
+        place.write(format!("many/{i}"), i.to_string());
+    }
+    place.lab(["add", "many", "--name", "many"]).succeeds();
+    let listing = place.lab(["ls", "many", "--json"]).succeeds().json();
+    let mut prefixes: Vec<String> = listing
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["id"].as_str().unwrap()[..4].to_owned())
+        .collect();
+    prefixes.sort();
+    let shared = prefixes.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone());
+    let shared = shared.expect("3,000 digests among 65,536 prefixes collide");
+    let said = place
+        .lab(["show", &shared])
+        .exits(2)
+        .complains("is the start of")
+        .complains("type more digits");
+    assert!(said.err.matches("blob").count() >= 2, "{}", said.err);
+}
+
+#[test]
+fn names_that_cannot_be() {
+    let place = Place::registry();
+    place.write("a", "abc");
+    for bad in ["a\nb", "", "../x", "a/b", "-x", "é", &"0".repeat(64), &"n".repeat(101)] {
+        let said = place
+            .lab(["add", "a", &format!("--name={bad}")])
+            .exits(2)
+            .complains("cannot be a name");
+        assert!(!said.err.contains("a\nb"), "the control character was printed raw");
+    }
+    place.lab(["name", "a\tb", "abcd"]).exits(2);
+    place.lab(["name", "--delete", "nothing"]).exits(3);
+    assert_eq!(place.lab(["ls", "--json"]).succeeds().json(), serde_json::json!([]));
+}
+
+#[test]
+fn outside_of_a_registry() {
+    let place = Place::empty();
+    for command in [
+        &["ls"][..],
+        &["add", "x"],
+        &["status"],
+        &["check"],
+        &["verify", "x"],
+        &["run", "--", "true"],
+    ] {
+        place.lab(command).exits(3).complains("not in a registry").complains("lab init");
+    }
+    place.lab(["-C", "nowhere", "ls"]).exits(3).complains("nowhere");
+}
+
+#[test]
+fn paths_that_are_not_there_or_lead_outside() {
+    let place = Place::registry();
+    place.write("digits.csv", "1,2\n");
+    place
+        .lab(["add", "digit.csv"])
+        .exits(3)
+        .complains("no file or folder")
+        .complains("did you mean `digits.csv`?");
+    symlink("nowhere", place.at("dangling")).unwrap();
+    place.lab(["add", "dangling"]).exits(3).complains("symbolic link to nothing");
+    place.lab(["add", "digits.csv", "dangling", "--name", "two"]).exits(2);
+    place
+        .lab(["run", "-o", "../escape", "--", "true"])
+        .exits(2)
+        .complains("cannot name an input or output");
+    place.lab(["run", "-o", "/tmp/x", "--", "true"]).exits(2).complains("relative");
+    place.lab(["run", "-i", "../../x=digits.csv", "--", "true"]).exits(2);
+    place
+        .lab(["run", "-i", "nothing.csv", "--", "true"])
+        .exits(3)
+        .complains("no file or folder 'nothing.csv' either");
+    let fifo = place.at("fifo");
+    assert!(said(std::process::Command::new("mkfifo").arg(&fifo)).code == 0);
+    place.lab(["add", "fifo"]).exits(4).complains("cannot be stored");
+    fs::create_dir(place.at("folder")).unwrap();
+    fs::rename(&fifo, place.at("folder/fifo")).unwrap();
+    place.lab(["add", "folder", "--name", "folder"]).exits(4).complains("folder/fifo");
+    place.lab(["show", "folder"]).exits(3);
+}
+
+#[test]
+fn misspelt_commands_and_options() {
+    let place = Place::registry();
+    place.lab(["vrify"]).exits(2).complains("verify");
+    place.lab(["add"]).exits(2).complains("PATH");
+    place.lab(["run"]).exits(2);
+    place.lab(["run", "x.toml", "--", "true"]).exits(2);
+    place.lab(["run", "--time-limit", "soon", "--", "true"]).exits(2).complains("90s");
+    place.lab(["run", "absent.toml"]).exits(3).complains("absent.toml");
+    place.lab(["run", "python"]).exits(3).complains("lab run -- python");
+    place.lab::<&str>([]).exits(2);
+    place.lab(["--version"]).succeeds().says("lab ");
+}
+
+#[test]
+fn remotes_that_are_none() {
+    let place = Place::digits();
+    place.lab(["push"]).exits(3).complains("no remote 'origin'").complains("lab remote add");
+    place.lab(["pull", "./nothing"]).exits(5).complains("there is no store at");
+    place.lab(["clone", "nothing"]).exits(5).complains("there is no store at");
+    place.write("other/file", "x");
+    place.lab(["push", "./other"]).exits(4).complains("not a store");
+    place.lab(["pull", "./other"]).exits(5);
+    place.lab(["remote", "add", "origin", "ssh://host/x"]).exits(2).complains("not supported yet");
+    place.lab(["remote", "add", "bad name", "x"]).exits(2);
+    place.lab(["remote", "remove", "orign"]).exits(3);
+    place.lab(["clone", ".", "."]).exits(4).complains("not an empty folder");
+    assert_eq!(fs::read_dir(place.at("other")).unwrap().count(), 1);
+}
+
+#[test]
+fn errors_are_one_line_of_json_when_asked() {
+    let place = Place::registry();
+    let said = place.lab(["show", "nothing", "--json"]).exits(3);
+    assert_eq!(said.out, "");
+    let error: serde_json::Value = serde_json::from_str(said.err.trim_end()).unwrap();
+    assert_eq!(error["exit"], 3);
+    assert_eq!(error["error"], "no name or hash 'nothing'");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::registry();
+    for i in 0..2000 {
+        place.write(format!("many/{i}"), "x");
+    }
+    place.lab(["add", "many", "--name", "many"]).succeeds();
+    let script = format!("'{}' ls many | head -1; exit ${{PIPESTATUS[0]}}", kit::lab());
+    let mut command = std::process::Command::new("bash");
+    said(command.current_dir(place.path()).args(["-c", &script])).succeeds();
+}
+
+#[test]
+fn damaged_packs_are_named_and_give_no_wrong_bytes() {
+    for damage in ["truncated", "flipped", "deleted"] {
+        let place = Place::registry();
+        let text = "the quick brown fox ".repeat(20_000);
+        place.write("big", &text);
+        place.lab(["add", "big", "--name", "big"]).succeeds();
+        for pack in files(&place.at(".lab/packs"), &[".pack"]) {
+            let mut permissions = pack.metadata().unwrap().permissions();
+            permissions.set_mode(0o644);
+            fs::set_permissions(&pack, permissions).unwrap();
+            let mut bytes = fs::read(&pack).unwrap();
+            match damage {
+                "truncated" => bytes.truncate(bytes.len() / 2),
+                "flipped" => {
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                }
+                _ => {
+                    fs::remove_file(&pack).unwrap();
+                    continue;
+                }
+            }
+            fs::write(&pack, bytes).unwrap();
+        }
+        let check = place.lab(["check"]).exits(1).says("not sound");
+        assert!(check.out.contains("damaged"), "{damage}: {}", check.out);
+        let read = place.lab(["cat", "big"]);
+        assert!(read.code == 1 || read.code == 3, "{damage}: {read:?}");
+        assert!(text.starts_with(&read.out), "{damage}: wrong bytes came out");
+        let got = place.lab(["get", "big", "copy"]);
+        assert!(got.code == 1 || got.code == 3, "{damage}: {got:?}");
+        assert!(!place.at("copy").exists(), "{damage}: half a file was left");
+        // The work tree still has the bytes: adding them again repairs the store.
+        place.lab(["add", "big", "--name", "big"]).succeeds();
+        place.lab(["get", "big", "copy"]).succeeds();
+        assert_eq!(place.read("copy"), text.as_bytes());
+    }
+}
+
+/// Root may write anywhere, so the store is made read-only by its file system where that can be
+/// done, and by permissions where not.
+#[test]
+fn a_read_only_store_can_be_read_and_refuses_writes() {
+    let place = Place::registry();
+    place.write("a", "abc");
+    place.lab(["add", "a", "--name", "a"]).succeeds();
+    let lab = place.at(".lab");
+    let quoted = lab.display().to_string();
+    let script = format!(
+        "mount --bind '{quoted}' '{quoted}' && mount -o remount,ro,bind '{quoted}' && exec \"$@\""
+    );
+    let read_only = |args: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["--mount", "--map-root-user", "sh", "-c", &script, "sh", kit::lab()])
+            .args(args);
+        said(command.current_dir(place.path()))
+    };
+    let probe = read_only(&["cat", "a"]);
+    if probe.err.contains("unshare") || probe.err.contains("mount") {
+        // No namespaces here: permissions bind everybody but root.
+        return read_only_by_permissions(&place);
+    }
+    assert_eq!(probe.succeeds().out, "abc");
+    read_only(&["ls"]).succeeds();
+    read_only(&["check"]).succeeds();
+    read_only(&["log"]).succeeds();
+    place.write("b", "something new");
+    read_only(&["add", "b"]).exits(4).complains("read-only");
+    read_only(&["name", "c", "a"]).exits(4);
+    place.lab(["check"]).succeeds();
+    place.lab(["show", "c"]).exits(3);
+}
+
+fn read_only_by_permissions(place: &Place) {
+    let all: Vec<_> = walk(&place.at(".lab"));
+    for folder in &all {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let is_root = fs::write(place.at(".lab/probe"), "").is_ok();
+    if !is_root {
+        assert_eq!(place.lab(["cat", "a"]).succeeds().out, "abc");
+        place.write("b", "something new");
+        place.lab(["add", "b"]).exits(4).complains("ermission");
+    }
+    for folder in &all {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert!(!is_root, "as root and without mount namespaces a read-only store cannot be tried");
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(walk(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_program_with_a_mistake_is_told_where() {
+    let place = Place::digits();
+    let good = String::from_utf8(place.read("digits.toml")).unwrap();
+    place.write("bad.toml", good.replace("hidden     =", "hiden      ="));
+    place.lab(["run", "bad.toml"]).exits(2).complains("hiden").complains("did you mean");
+    place.write("bad.toml", good.replace("[train]", "[train"));
+    place.lab(["run", "bad.toml"]).exits(2).complains("TOML");
+    place.lab(["run", "digits.toml", "--set", "train.lr=fast"]).exits(2).complains("train.lr");
+    place.lab(["run", "digits.toml", "--set", "train.lr"]).exits(2).complains("KEY=VALUE");
+    place.write("bad.csv", "1,2,3\n4,x,6\n7,8,9\n");
+    place.lab(["add", "bad.csv", "--name", "bad"]).succeeds();
+    place.write("bad.toml", good.replace("digits = \"digits\"", "digits = \"bad\""));
+    place.lab(["run", "bad.toml"]).exits(2).complains("line 2").complains("x");
+}

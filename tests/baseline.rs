@@ -1,0 +1,133 @@
+//! Tensor programs end to end: the digits, their golden weights, reuse, verify, and a forged run.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use kit::Place;
+use lab_objects::{Folder, Store};
+use lab_schema::{Object, ObjectId, Run, Slot};
+use std::sync::Arc;
+
+/// The weights of the program in `cli/data/digits.toml`, on every machine.
+const GOLDEN_WEIGHTS: &str = "GOLDEN";
+
+#[test]
+fn digits_reach_97_percent_with_the_golden_weights() {
+    let place = Place::digits();
+    place.lab(["run", "digits.toml", "--name", "base"]).succeeds().says("accuracy");
+    let shown = place.lab(["show", "base", "--json"]).succeeds().json();
+    assert!(shown["metrics"]["accuracy"].as_f64().unwrap() >= 0.97, "{}", shown["metrics"]);
+    assert_eq!(place.id("base.train:model.safetensors"), GOLDEN_WEIGHTS);
+    place.lab(["verify", "base", "--deep"]).succeeds().says("identical").says("sealed");
+    place.lab(["why", "base.train:model.safetensors"]).succeeds().says("was made by").says("train");
+    place.lab(["graph", "base"]).succeeds().says("digits").says("└─");
+}
+
+/// Two experiments share what they agree on, by hash.
+#[test]
+fn stages_with_the_same_recipe_are_reused() {
+    let place = Place::digits();
+    place.lab(["run", "digits.toml", "--name", "a", "--set", "train.epochs=1"]).succeeds();
+    let again =
+        place.lab(["run", "digits.toml", "--name", "b", "--set", "train.epochs=1"]).succeeds();
+    assert_eq!(again.out.matches("as before").count(), 3, "{}", again.out);
+    let changed = place
+        .lab([
+            "run",
+            "digits.toml",
+            "--name",
+            "c",
+            "--set",
+            "train.epochs=1",
+            "--set",
+            "train.shuffle_seed=2",
+        ])
+        .succeeds();
+    assert_eq!(changed.out.matches("as before").count(), 1, "{}", changed.out);
+    assert_eq!(place.id("a.prepare"), place.id("c.prepare"));
+    assert_ne!(place.id("a.train"), place.id("c.train"));
+    let diff = place.lab(["diff", "a", "c"]).exits(1);
+    let first = diff.out.lines().next().unwrap();
+    assert!(first.contains("shuffle_seed") && first.contains("1 → 2"), "{}", diff.out);
+    place.lab(["diff", "a", "b"]).succeeds().says("equal");
+    let forced = place
+        .lab(["run", "digits.toml", "--again", "--name", "d", "--set", "train.epochs=1"])
+        .succeeds();
+    assert_eq!(forced.out.matches("as before").count(), 0, "{}", forced.out);
+    // The recipe holds every default, so that what was not said can be compared too.
+    let shown = place.lab(["show", "c.train"]).succeeds();
+    for key in ["shuffle_seed", "init_seed", "lr", "batch", "weight_decay"] {
+        assert!(shown.out.contains(key), "{key} is not in the recipe: {}", shown.out);
+    }
+}
+
+/// A run whose output has one weight changed by one ulp: the claim is found out, to the element.
+#[test]
+fn a_forged_weight_is_found_to_the_element() {
+    let place = Place::digits();
+    place.lab(["run", "digits.toml", "--name", "base", "--set", "train.epochs=1"]).succeeds();
+    let store = Store::open(Arc::new(Folder::open(&place.at(".lab")).unwrap())).unwrap();
+    let target = store.names().get(&"base.train".parse().unwrap()).unwrap().unwrap().target;
+    let Some(ObjectId::Run(id)) = target else { panic!("base.train is not a run") };
+    let mut run: Run = store.load(id).unwrap();
+    let slot = Slot::new("model.safetensors").unwrap();
+    let lab_schema::ContentId::Blob(model) = run.outcome.outputs[&slot] else {
+        panic!("not a file")
+    };
+    let mut bytes = store.read_blob(model, 1 << 24).unwrap();
+    // The last four bytes are the last element of the last tensor.
+    let last = bytes.len() - 4;
+    let weight = f32::from_le_bytes(bytes[last..].try_into().unwrap());
+    let forged = f32::from_bits(weight.to_bits() + 1);
+    bytes[last..].copy_from_slice(&forged.to_le_bytes());
+    let mut writer = store.writer();
+    run.outcome.outputs.insert(slot, writer.put_bytes(&bytes).unwrap().into());
+    run.who = "mallory".into();
+    let forged_run = writer.put(&run).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(forged_run, run.id());
+    let said = place
+        .lab(["verify", &forged_run.to_string()])
+        .exits(1)
+        .says("diverged")
+        .says("model.safetensors")
+        .says("1 ulp");
+    assert!(said.out.contains('['), "no element is named: {}", said.out);
+    assert!(
+        said.out.contains(&format!("{forged}")) && said.out.contains(&format!("{weight}")),
+        "{}",
+        said.out
+    );
+    place.lab(["verify", "base.train"]).succeeds();
+}
+
+/// `--deep` redoes the ancestry in order and stops at the first run that does not hold.
+#[test]
+fn deep_stops_at_the_first_that_diverges() {
+    let place = Place::registry();
+    place.lab(["run", "--name", "one", "-o", "a", "--", "sh", "-c", "date +%N > a"]).succeeds();
+    place
+        .lab(["run", "--name", "two", "-i", "in=one:a", "-o", "b", "--", "sh", "-c", "cat in > b"])
+        .succeeds();
+    place.lab(["verify", "two"]).succeeds().says("identical");
+    let said = place.lab(["verify", "two", "--deep", "--json"]).exits(1).json();
+    let verdicts: Vec<&str> =
+        said.as_array().unwrap().iter().map(|v| v["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["diverged"]);
+}
+
+/// Start-up stays short: nothing heavy is touched before a command needs it.
+#[test]
+fn start_up_is_quick() {
+    let place = Place::registry();
+    let mut times: Vec<_> = (0..15)
+        .map(|_| {
+            let start = std::time::Instant::now();
+            place.lab(["ls"]).succeeds();
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    // The promise is 10 ms for a release build on a quiet machine; this one is neither.
+    assert!(times[7].as_millis() < 60, "{times:?}");
+}

@@ -1,0 +1,84 @@
+//! Sharing: the exact closure, only what is lacking, verified before it is kept.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use kit::{Place, files};
+
+#[test]
+fn a_colleague_gets_the_whole_baseline_and_nothing_else() {
+    let place = Place::digits();
+    place.write("unrelated", "not part of it");
+    place.lab(["add", "unrelated", "--name", "unrelated"]).succeeds();
+    place.lab(["run", "digits.toml", "--name", "base", "--set", "train.epochs=2"]).succeeds();
+    place.lab(["remote", "add", "origin", "share"]).succeeds();
+    let dry = place.lab(["push", "origin", "base", "--dry-run", "--json"]);
+    assert_eq!(dry.code, 5, "there is no store yet: {dry:?}");
+    place.lab(["push", "origin", "base"]).succeeds().says("new");
+    place.lab(["push", "origin", "base"]).succeeds().says("0 objects");
+    place.lab(["clone", "share", "colleague"]).succeeds();
+    let names = place.lab_in("colleague", ["ls", "--json"]).succeeds().json();
+    assert_eq!(names.as_array().unwrap().len(), 1);
+    // What was trained on came along, although only the result was asked for.
+    place.lab_in("colleague", ["verify", "base", "--deep"]).succeeds().says("identical");
+    place.lab_in("colleague", ["check"]).succeeds();
+    place.lab_in("colleague", ["show", &place.id("digits")]).succeeds();
+    place.lab_in("colleague", ["show", &place.id("unrelated")]).exits(3);
+    // A fix of hers goes back as a fast step; only what is new travels.
+    place
+        .lab_in("colleague", ["run", "--name", "mine", "-o", "x", "--", "sh", "-c", "echo 1 > x"])
+        .succeeds();
+    place.lab_in("colleague", ["push", "origin", "mine"]).succeeds();
+    place.lab(["pull", "origin", "mine"]).succeeds().says("mine");
+    place.lab(["verify", "mine"]).succeeds();
+}
+
+#[test]
+fn a_name_that_somebody_moved_is_not_run_over() {
+    let place = Place::registry();
+    let add = |folder: &str, text: &str| {
+        place.write(format!("{folder}/file"), text);
+        place.lab_in(folder, ["add", "file", "--name", "data"]).succeeds();
+    };
+    fs::create_dir(place.at("a")).unwrap();
+    place.lab_in("a", ["init"]).succeeds();
+    add("a", "one");
+    place.lab_in("a", ["push", "../share", "data"]).succeeds();
+    place.lab(["clone", "share", "b"]).succeeds();
+    add("b", "two, by ben");
+    place.lab_in("b", ["push"]).succeeds();
+    add("a", "three, by ana");
+    place
+        .lab_in("a", ["push", "../share", "data"])
+        .exits(4)
+        .complains("was moved")
+        .complains("--force");
+    assert_eq!(place.lab_in("share", ["cat", "data"]).succeeds().out, "two, by ben");
+    place.lab_in("a", ["pull", "../share", "data"]).exits(4);
+    assert_eq!(place.lab_in("a", ["cat", "data"]).succeeds().out, "three, by ana");
+    place.lab_in("a", ["push", "../share", "data", "--force"]).succeeds();
+    assert_eq!(place.lab_in("share", ["cat", "data"]).succeeds().out, "three, by ana");
+    assert_eq!(place.lab_in("share", ["cat", "data@v2"]).succeeds().out, "two, by ben");
+}
+
+#[test]
+fn damage_on_the_remote_is_named_and_not_fetched() {
+    let place = Place::registry();
+    place.write("big", "some text that is kept ".repeat(50_000));
+    place.lab(["add", "big", "--name", "big"]).succeeds();
+    place.lab(["push", "./share"]).succeeds();
+    for pack in files(&place.at("share/packs"), &[".pack"]) {
+        fs::set_permissions(&pack, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = fs::read(&pack).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 0x40;
+        fs::write(&pack, bytes).unwrap();
+    }
+    let failed = place.lab(["clone", "share", "copy"]);
+    assert!([1, 3].contains(&failed.code), "{failed:?}");
+    assert!(failed.err.contains("damaged") || failed.err.contains("lacks"), "{}", failed.err);
+    assert!(!place.at("copy").exists(), "half a clone was left");
+}

@@ -1,0 +1,239 @@
+//! The house: that the floors hold, that modules stand in order, that every tagged sentence of
+//! the specifications has a test, and that nothing was forgotten.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kit::{files, top};
+
+/// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
+const FLOORS: [(&str, &str, u32); 8] = [
+    ("schema", "lab-schema", 0),
+    ("store/objects", "lab-objects", 1),
+    ("store/lineage", "lab-lineage", 2),
+    ("store/remote", "lab-remote", 2),
+    ("exec/process", "lab-process", 3),
+    ("exec/tensor", "lab-tensor", 3),
+    ("exec/replay", "lab-replay", 4),
+    ("cli", "lab", 5),
+];
+
+/// Exceptions to the floors, each with its reason.
+const BESIDE: [(&str, &str); 1] = [
+    // What belongs to a transfer is decided by the lineage, so remote stands upon it.
+    ("store/remote", "lab-lineage"),
+];
+
+fn manifest(room: &str) -> toml::Table {
+    fs::read_to_string(top().join(room).join("Cargo.toml")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn rooms_use_only_lower_floors() {
+    for (room, _, floor) in FLOORS {
+        let manifest = manifest(room);
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(table) = manifest.get(section).and_then(|t| t.as_table()) else { continue };
+            for used in table.keys().filter(|k| k.starts_with("lab")) {
+                let below = FLOORS.iter().find(|(_, name, _)| name == used).unwrap().2;
+                let allowed = below < floor || BESIDE.contains(&(room, used.as_str()));
+                assert!(allowed, "{room} (floor {floor}) uses {used} (floor {below})");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_room_has_a_floor_and_the_shared_lints() {
+    let workspace = manifest(".");
+    let members: Vec<&str> = workspace["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m.as_str().unwrap())
+        .collect();
+    assert_eq!(members, FLOORS.map(|(room, _, _)| room));
+    for room in members {
+        let manifest = manifest(room);
+        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{room}");
+        assert_eq!(manifest["package"]["license"]["workspace"].as_bool(), Some(true), "{room}");
+    }
+}
+
+/// The heavy dependencies have one home each; `deny.toml` says the same of transitive use.
+#[test]
+fn heavy_dependencies_have_one_home() {
+    let homes = [
+        ("blake3", "schema"),
+        ("serde_cbor", "schema"),
+        ("zstd", "store/objects"),
+        ("rusqlite", "store/lineage"),
+        ("git2", "exec/process"),
+        ("candle-core", "exec/tensor"),
+        ("clap", "cli"),
+        ("indicatif", "cli"),
+    ];
+    for (room, _, _) in FLOORS {
+        let manifest = manifest(room);
+        for (dependency, home) in homes {
+            if manifest["dependencies"].get(dependency).is_some() {
+                assert_eq!(room, home, "{dependency} lives in {home}");
+            }
+        }
+    }
+    let codec = top().join("schema/src/codec.rs");
+    for file in files(&top().join("schema/src"), &[".rs"]) {
+        if file != codec {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(
+                !text.contains("serde_cbor"),
+                "only codec.rs names the CBOR crate, not {}",
+                file.display()
+            );
+        }
+    }
+}
+
+/// The modules that a file declares, in order.
+fn declared(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| {
+            let line =
+                line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line);
+            line.strip_prefix("mod ")?.strip_suffix(';')
+        })
+        .collect()
+}
+
+/// Inside a crate, `mod` lines stand in dependency order: no module uses one below it.
+#[test]
+fn modules_use_only_those_declared_above_them() {
+    for (room, _, _) in FLOORS {
+        let source = top().join(room).join("src");
+        let root =
+            ["lib.rs", "main.rs"].map(|f| source.join(f)).into_iter().find(|f| f.exists()).unwrap();
+        let text = fs::read_to_string(root).unwrap();
+        let order = declared(&text);
+        for (place, module) in order.iter().enumerate() {
+            let mut parts = vec![source.join(format!("{module}.rs"))];
+            if source.join(module).is_dir() {
+                parts.extend(files(&source.join(module), &[".rs"]));
+            }
+            for file in parts.into_iter().filter(|f| f.exists()) {
+                let text = fs::read_to_string(&file).unwrap();
+                // What tests use does not count: they may look at anything.
+                let text = text.split("#[cfg(test)]").next().unwrap();
+                for below in &order[place + 1..] {
+                    let names = [format!("crate::{below}::"), format!("crate::{below};")];
+                    let used =
+                        code(text).any(|line| names.iter().any(|n| line.contains(n.as_str())));
+                    assert!(!used, "{} uses {below}, which is declared below it", file.display());
+                }
+            }
+        }
+    }
+}
+
+/// The lines of a file that are not comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// A file does one thing. Longer ones are named here with the reason.
+#[test]
+fn source_files_are_short() {
+    let long: BTreeMap<&str, &str> = BTreeMap::new();
+    for (room, _, _) in FLOORS {
+        for file in files(&top().join(room).join("src"), &[".rs"]) {
+            let text = fs::read_to_string(&file).unwrap();
+            let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
+            let name = file.strip_prefix(top()).unwrap().to_string_lossy().into_owned();
+            assert!(
+                lines <= 400 || long.contains_key(name.as_str()),
+                "{name} has {lines} lines without its tests"
+            );
+        }
+    }
+}
+
+/// Tags such as `F-01` in a specification, and those that tests claim to prove.
+#[test]
+fn every_tagged_sentence_is_proved() {
+    let mut proofs: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for file in files(&top(), &[".rs"]) {
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            let Some((_, list)) = line.split_once("// proves ") else { continue };
+            let list = list.split(':').next().unwrap();
+            for tag in list.split(',').map(|tag| tag.split_whitespace().next().unwrap_or_default())
+            {
+                proofs.entry(tag.to_owned()).or_default().push(file.clone());
+            }
+        }
+    }
+    let mut known = BTreeSet::new();
+    for page in ["format.md", "layout.md"] {
+        let text = fs::read_to_string(top().join("docs").join(page)).unwrap();
+        let tags: Vec<&str> = text
+            .match_indices("**[")
+            .filter_map(|(at, _)| text[at + 3..].split_once(']').map(|(tag, _)| tag))
+            .collect();
+        assert!(tags.len() > 5, "{page} has no tags");
+        for tag in tags {
+            assert!(known.insert(tag.to_owned()), "{page}: {tag} stands twice");
+            assert!(proofs.contains_key(tag), "{page}: no test says that it proves {tag}");
+        }
+    }
+    for (tag, files) in proofs {
+        assert!(known.contains(&tag), "{} proves {tag}, which no page has", files[0].display());
+    }
+}
+
+/// A test file that no manifest names would never run.
+#[test]
+fn no_test_file_is_forgotten() {
+    let manifest = manifest("cli");
+    let named: BTreeSet<String> = manifest["test"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["path"].as_str().unwrap().trim_start_matches("../tests/").to_owned())
+        .collect();
+    let there: BTreeSet<String> = fs::read_dir(top().join("tests"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".rs"))
+        .collect();
+    assert_eq!(named, there);
+}
+
+/// A module that no `mod` line names would never be compiled.
+#[test]
+fn no_module_is_forgotten() {
+    for (room, _, _) in FLOORS {
+        let source = top().join(room).join("src");
+        let all = files(&source, &[".rs"]);
+        let declarations: Vec<(PathBuf, String)> =
+            all.iter().map(|f| (f.clone(), fs::read_to_string(f).unwrap())).collect();
+        for file in &all {
+            let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+            if ["lib", "main"].contains(&name.as_str()) {
+                continue;
+            }
+            let module = if name == "mod" { parent_name(file) } else { name };
+            let needle = format!("mod {module};");
+            assert!(
+                declarations.iter().any(|(_, text)| text.contains(&needle)),
+                "{} is not compiled",
+                file.display()
+            );
+        }
+    }
+}
+
+fn parent_name(file: &Path) -> String {
+    file.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned()
+}
