@@ -96,7 +96,8 @@ impl Backend for Folder {
         let Some(mut file) = optional(File::open(&path)).at("open", &path)? else {
             return Ok(None);
         };
-        file.seek(SeekFrom::Start(offset)).at("read", &path)?;
+        let size = file.metadata().at("inspect", &path)?.len();
+        file.seek(SeekFrom::Start(offset.min(size))).at("read", &path)?;
         let mut bytes = Vec::with_capacity(len.min(1 << 21) as usize);
         file.take(len).read_to_end(&mut bytes).at("read", &path)?;
         Ok(Some(bytes))

@@ -1,0 +1,157 @@
+//! One suite for every backend; a new one is a line at the end.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use lab_objects::{
+    Backend, Expected, Folder, Key, Memory, Move, NameKind, ObjectsError, PackId, Room, Silent,
+    Store, check,
+};
+use lab_schema::{BlobId, Kind, Name};
+
+fn name(text: &str) -> Key {
+    Key::Name(Name::new(text).unwrap())
+}
+
+fn refused<T: std::fmt::Debug>(result: lab_objects::Result<T>) {
+    assert!(matches!(result, Err(ObjectsError::RefusedKey { .. })), "{result:?}");
+}
+
+/// A real pack and its index, made by a store in memory.
+fn pack_and_index() -> (PackId, Vec<u8>, Vec<u8>) {
+    let memory = Arc::new(Memory::new());
+    let store = Store::create(memory.clone()).unwrap();
+    let mut writer = store.writer();
+    writer.put_bytes(b"some bytes").unwrap();
+    writer.finish().unwrap();
+    let id = store.packs().unwrap()[0];
+    let read = |key| memory.read(&key).unwrap().unwrap();
+    (id, read(Key::Pack(id)), read(Key::Index(id)))
+}
+
+// proves L-02
+fn files_are_written_once(backend: &dyn Backend) {
+    let (id, pack, index) = pack_and_index();
+    let key = Key::Pack(id);
+    assert_eq!(backend.read(&key).unwrap(), None);
+    assert_eq!(backend.read_range(&key, 0, 10).unwrap(), None);
+    backend.publish(&Key::Format, b"lab store 1\n").unwrap();
+    backend.publish(&key, &pack).unwrap();
+    backend.publish(&key, &pack).unwrap();
+    refused(backend.publish(&key, b"other"));
+    backend.publish(&Key::Index(id), &index).unwrap();
+    assert_eq!(backend.read(&key).unwrap().unwrap(), pack);
+    assert_eq!(backend.read_range(&key, 3, 4).unwrap().unwrap(), pack[3..7]);
+    assert_eq!(backend.read_range(&key, pack.len() as u64 - 2, 9).unwrap().unwrap().len(), 2);
+    assert_eq!(backend.read_range(&key, u64::MAX / 2, 9).unwrap().unwrap(), b"");
+    assert_eq!(backend.list(Room::Packs).unwrap(), [(key.clone(), pack.len() as u64)]);
+    assert_eq!(backend.list(Room::Indexes).unwrap(), [(Key::Index(id), index.len() as u64)]);
+    refused(backend.swap(&key, Some(&pack), b"x"));
+    refused(backend.remove(&Key::Format));
+    assert!(backend.remove(&key).unwrap());
+    assert!(!backend.remove(&key).unwrap());
+    assert_eq!(backend.list(Room::Packs).unwrap(), []);
+}
+
+// proves L-20
+fn names_move_by_compare_and_swap(backend: &dyn Backend) {
+    backend.publish(&Key::Format, b"lab store 1\n").unwrap();
+    refused(backend.publish(&name("a"), b"x"));
+    assert!(!backend.swap(&name("a"), Some(b"x"), b"y").unwrap());
+    assert!(backend.swap(&name("a"), None, b"1").unwrap());
+    assert!(!backend.swap(&name("a"), None, b"2").unwrap());
+    assert!(!backend.swap(&name("a"), Some(b"2"), b"3").unwrap());
+    assert!(backend.swap(&name("a"), Some(b"1"), b"22").unwrap());
+    assert!(backend.swap(&name("Z"), None, b"").unwrap());
+    assert_eq!(backend.read(&name("a")).unwrap().unwrap(), b"22");
+    assert_eq!(backend.list(Room::Names).unwrap(), [(name("Z"), 0), (name("a"), 2)]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    while let Some(n) = backend.read(&name("n")).unwrap().or(Some(vec![])) {
+                        let expected = Some(n.as_slice()).filter(|n| !n.is_empty());
+                        if backend.swap(&name("n"), expected, &[&n[..], b"."].concat()).unwrap() {
+                            break;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(backend.read(&name("n")).unwrap().unwrap().len(), 160);
+}
+
+fn a_store_works_on_it(backend: Arc<dyn Backend>) {
+    assert!(matches!(Store::open(backend.clone()), Err(ObjectsError::NotAStore { .. })));
+    let store = Store::create(backend.clone()).unwrap();
+    let large: Vec<u8> =
+        (0..3_000_000u32).flat_map(|n| (n.wrapping_mul(n) >> 7).to_le_bytes()).collect();
+    let mut writer = store.writer();
+    let small = writer.put_bytes(b"").unwrap();
+    let (id, size) = writer.put_blob(&mut large.as_slice()).unwrap();
+    assert_eq!((id, size), (BlobId::of(&large), large.len() as u64));
+    // proves L-03: nothing is visible before it is published.
+    assert!(!store.has(id).unwrap());
+    writer.finish().unwrap();
+    let other = Store::open(backend.clone()).unwrap();
+    for store in [&store, &other] {
+        assert_eq!(store.read_blob(id, u64::MAX).unwrap(), large);
+        assert_eq!(store.read_blob(small, 0).unwrap(), b"");
+        assert_eq!(store.list(Kind::Blob).unwrap().len(), 2);
+    }
+    let names = store.names();
+    let (who, why) = (String::from("ada"), String::from("a test"));
+    let m = Move { target: Some(id.into()), kind: NameKind::Dataset, when_ms: 5, who, why };
+    let n = Name::new("data").unwrap();
+    names.set(&n, Expected::Absent, m.clone()).unwrap();
+    assert_eq!(names.get(&n).unwrap(), Some(m.clone()));
+    assert_eq!(other.names().list().unwrap(), [(n.clone(), m.clone())]);
+    match names.set(&n, Expected::Target(small.into()), m.clone()) {
+        Err(ObjectsError::NameMoved { now, by, when_ms, .. }) => {
+            assert_eq!((now, by.as_str(), when_ms), (Some(id.into()), "ada", 5));
+        }
+        other => panic!("{other:?}"),
+    }
+    let gone = Move { target: None, when_ms: 6, ..m.clone() };
+    names.set(&n, Expected::Target(id.into()), gone.clone()).unwrap();
+    assert_eq!(names.get(&n).unwrap(), None);
+    assert_eq!(names.version(&n, 1).unwrap(), Some(m.clone()));
+    assert_eq!(names.version(&n, 2).unwrap(), Some(gone));
+    assert_eq!(names.version(&n, 0).unwrap().or(names.version(&n, 3).unwrap()), None);
+    assert!(names.list().unwrap().is_empty());
+    let dangling = Move { target: Some(BlobId::of(b"absent").into()), ..m };
+    let refused = names.set(&n, Expected::Absent, dangling);
+    assert!(matches!(refused, Err(ObjectsError::Missing { .. })));
+    let report = check(&other, true, &Silent).unwrap();
+    assert_eq!((report.findings, report.packs, report.objects), (vec![], 1, 2));
+}
+
+macro_rules! conforms {
+    ($name:ident, $folder:ident => $backend:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn files() {
+                let $folder = tempfile::tempdir().unwrap();
+                files_are_written_once(&$backend);
+            }
+
+            #[test]
+            fn names() {
+                let $folder = tempfile::tempdir().unwrap();
+                names_move_by_compare_and_swap(&$backend);
+            }
+
+            #[test]
+            fn store() {
+                let $folder = tempfile::tempdir().unwrap();
+                a_store_works_on_it(Arc::new($backend));
+            }
+        }
+    };
+}
+
+conforms!(folder, folder => Folder::create(folder.path()).unwrap());
+conforms!(memory, _folder => Memory::new());
