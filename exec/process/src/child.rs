@@ -39,9 +39,9 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
     let started = Instant::now();
     let mut child = Child::start(launch)?;
     let registered = guard.register(child.pid);
-    if guard.arrived().is_some() {
-        // It came before the group was known to the handler.
-        sys::signal_group(child.pid, libc::SIGTERM).map_err(watch("stop"))?;
+    if let Some(signal) = guard.arrived() {
+        // It came before the handler knew the group.
+        sys::signal_group(child.pid, signal).map_err(watch("stop"))?;
     }
     let mut stop = Stop::new(started, launch);
 
@@ -75,6 +75,8 @@ struct Child<'a> {
     launch: &'a Launch<'a>,
     /// Its process, and its process group.
     pid: i32,
+    /// Its start time, for telling its descendants from older processes.
+    started: u64,
     reaped: bool,
     /// Whether all that it left running is known to be gone.
     cleaned: bool,
@@ -99,8 +101,15 @@ impl<'a> Child<'a> {
         let pid = i32::try_from(process.id()).expect("process ids are positive 32-bit numbers");
         let descriptor = sys::process_descriptor(pid);
         // From here on the drop of this value stops the process if anything fails.
-        let mut child =
-            Child { launch, pid, reaped: false, cleaned: false, descriptor, streams: Vec::new() };
+        let mut child = Child {
+            launch,
+            pid,
+            started: stragglers::start_time(pid),
+            reaped: false,
+            cleaned: false,
+            descriptor,
+            streams: Vec::new(),
+        };
         if let Some(pipe) = process.stdout.take() {
             child.tee("stdout", pipe.into(), Box::new(io::stdout()))?;
         }
@@ -194,7 +203,7 @@ impl<'a> Child<'a> {
     }
 
     fn stragglers(&self) -> Vec<stragglers::Straggler> {
-        stragglers::running(self.pid, self.launch.scratch)
+        stragglers::running(self.pid, self.started, self.launch.scratch)
     }
 
     /// Kills the group and the stragglers. A process that is gone already, or is no longer ours

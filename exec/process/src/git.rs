@@ -184,11 +184,12 @@ fn open(folder: &Path, flags: RepositoryOpenFlags) -> Result<Option<Repository>>
         Err(source) if source.code() == ErrorCode::NotFound => {
             // Git passes over a `.git` that is too damaged to be one; that must not go unnoticed.
             let search = !flags.contains(RepositoryOpenFlags::NO_SEARCH);
-            let damaged = folder
-                .ancestors()
-                .take(if search { usize::MAX } else { 1 })
-                .find(|ancestor| ancestor.join(".git").symlink_metadata().is_ok_and(|_| true));
-            damaged.map_or(Ok(None), |path| Err(at("open", path)(source)))
+            let depth = if search { usize::MAX } else { 1 };
+            let mut folders = folder.ancestors().take(depth);
+            match folders.find(|folder| folder.join(".git").symlink_metadata().is_ok()) {
+                Some(damaged) => Err(at("open", damaged)(source)),
+                None => Ok(None),
+            }
         }
         Err(source) => Err(at("open", folder)(source)),
     }
