@@ -37,7 +37,7 @@ impl From<RunId> for Node {
 
 /// What leads to what. Both lists are in an order of the implementation's choice, which the walks
 /// keep among nodes that nothing else orders.
-pub trait Edges {
+pub(crate) trait Edges {
     /// How looking up an edge can fail.
     type Error;
 
@@ -49,14 +49,14 @@ pub trait Edges {
 }
 
 /// Everything that `of` came from, without `of` itself: the farthest cause first, the nearest last.
-pub fn ancestors<E: Edges + ?Sized>(edges: &E, of: Node) -> Result<Vec<Node>, E::Error> {
+pub(crate) fn ancestors<E: Edges + ?Sized>(edges: &E, of: Node) -> Result<Vec<Node>, E::Error> {
     let mut order = finishing_order(of, |node| edges.causes(node))?;
     order.pop();
     Ok(order)
 }
 
 /// Everything that came from `of`, without `of` itself: the nearest effect first, the farthest last.
-pub fn descendants<E: Edges + ?Sized>(edges: &E, of: Node) -> Result<Vec<Node>, E::Error> {
+pub(crate) fn descendants<E: Edges + ?Sized>(edges: &E, of: Node) -> Result<Vec<Node>, E::Error> {
     let mut order = finishing_order(of, |node| edges.effects(node))?;
     order.pop();
     order.reverse();

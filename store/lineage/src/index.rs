@@ -32,6 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Statements kept prepared: more than there are queries.
 const STATEMENTS: usize = 64;
 
+/// Memory for pages of the index, in KiB; negative is how SQLite tells KiB from pages. Ids are
+/// random, so neighbours in a history are not neighbours in the file: what does not fit is read
+/// again and again.
+const CACHE_KIB: i64 = -65_536;
+
 /// Who came from what, as far as it was last [refreshed](Lineage::refresh).
 #[derive(Debug)]
 pub struct Lineage {
@@ -78,11 +83,11 @@ impl Lineage {
         Ok(true)
     }
 
-    /// The public error of a query that failed. What it found wrong in the file is gone the next
+    /// The public error of a question that failed. What it found wrong in the file is gone the next
     /// time: a file without a format is made anew by whoever opens it.
     pub(crate) fn failed(&self, fault: Fault) -> LineageError {
         if blames_content(&fault) {
-            // If not even this can be written, the next query fails with the same words.
+            // If not even this can be written, the next question fails with the same words.
             let _ = self.connection.pragma_update(None, "user_version", 0);
         }
         fault.at("read", self.place())
@@ -91,21 +96,25 @@ impl Lineage {
 
 /// Whether a fault is of what the file holds, and not of where it is.
 fn blames_content(fault: &Fault) -> bool {
+    use rusqlite::Error;
     match fault {
-        Fault::Sql(rusqlite::Error::SqliteFailure(error, _)) => matches!(
+        Fault::Impossible(_) => true,
+        Fault::Sql(Error::SqliteFailure(error, _)) => matches!(
             error.code,
             ErrorCode::NotADatabase
                 | ErrorCode::DatabaseCorrupt
-                | ErrorCode::Unknown
                 | ErrorCode::ConstraintViolation
                 | ErrorCode::TypeMismatch
+                // Such as a table that is not there.
+                | ErrorCode::Unknown
         ),
-        Fault::Sql(rusqlite::Error::SqlInputError { .. }) => true,
         Fault::Sql(
-            rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..),
+            Error::SqlInputError { .. }
+            | Error::InvalidColumnType(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..),
         ) => true,
         Fault::Sql(_) | Fault::Objects(_) => false,
-        Fault::Impossible(_) => true,
     }
 }
 
@@ -127,7 +136,10 @@ fn open_file(path: &Path) -> SqlResult<Connection> {
 fn prepare(connection: &mut Connection) -> SqlResult<()> {
     connection
         .pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| row.get::<_, String>(0))?;
-    if format(connection)? == FORMAT { Ok(()) } else { make_tables(connection) }
+    if format(connection)? != FORMAT {
+        make_tables(connection)?;
+    }
+    connection.pragma_update(None, "cache_size", CACHE_KIB)
 }
 
 fn format(connection: &Connection) -> SqlResult<i32> {

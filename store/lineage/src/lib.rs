@@ -11,11 +11,12 @@ mod error;
 mod graph;
 mod key;
 mod index;
+mod question;
 mod intake;
 mod query;
 
 pub use error::{LineageError, Result};
-pub use graph::{Edges, Node, ancestors, descendants};
+pub use graph::Node;
 pub use index::Lineage;
 pub use intake::{Refreshed, Skipped, Unread};
-pub use query::{Consumption, Production, Role, RunRow};
+pub use question::{Consumption, Production, Role, RunRow};
