@@ -24,13 +24,12 @@ fn build(root: &Path) -> Vec<(ObjectId, Vec<u8>)> {
     fs::write(folder.join("large"), large).unwrap();
     fs::write(folder.join("small"), "a small file that compresses ".repeat(20)).unwrap();
     let store = Store::create(Arc::new(Folder::create(&root.join("store")).unwrap())).unwrap();
-    let mut content = None;
     for extra in ["first", "second"] {
         fs::write(folder.join("extra"), extra).unwrap();
         let mut writer = store.writer();
-        content = Some(add(&mut writer, &folder, &Silent).unwrap().content);
+        let content = add(&mut writer, &folder, &Silent).unwrap().content;
         writer.finish().unwrap();
-        let target = content.map(ObjectId::from);
+        let target = Some(content.into());
         let (who, why) = ("ada".into(), extra.into());
         let m = Move { target, kind: NameKind::Dataset, when_ms: 1, who, why };
         store.names().set(&Name::new("data").unwrap(), Expected::Anything, m).unwrap();
