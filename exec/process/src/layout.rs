@@ -6,6 +6,7 @@
 //! depends on when they were laid out and any write shows; input files are read-only (their
 //! folders are not: a file made beside an input is an output, not a change of the input).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -95,7 +96,7 @@ impl<'a> Layout<'a> {
     fn normalise(&self) -> Result<()> {
         let time = SystemTime::UNIX_EPOCH + MODIFIED;
         let directory = self.directory();
-        let inputs: Vec<PathBuf> =
+        let inputs: BTreeSet<PathBuf> =
             self.recipe.inputs().keys().map(|slot| directory.join(slot.as_str())).collect();
         let mut folders = vec![(self.work.clone(), false)];
         while let Some((folder, read_only)) = folders.pop() {
