@@ -1,8 +1,8 @@
 //! What may be behind a difference, likeliest first, one sentence each.
 //!
 //! A suspect is a fact of the two machines or of the record that is known to change results; it is
-//! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock, a
-//! recorded thread count is not a guess.
+//! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock,
+//! and threads whose number is recorded are not suspected.
 
 use lab_schema::{Command, Completeness, Executor, Host, Recipe, Run};
 
@@ -47,16 +47,12 @@ pub fn suspects(recording: &Run, replaying: &Host, recipe: &Recipe) -> Vec<Suspe
             chance(&mut found, command, recipe);
             open(&mut found, recording);
         }
-        Executor::Tensor(tensor) => {
-            if tensor.engine != lab_tensor::ENGINE {
-                let (then, now) = (&tensor.engine, lab_tensor::ENGINE);
-                found.push(suspect(
-                    Sort::Machine,
-                    format!("the recipe asks for the engine {then}, and this lab has {now}"),
-                ));
-            }
-            hardware(&mut found, &recording.host, replaying);
-        }
+        // The engine gives the same bits on every machine, and reads nothing but its inputs.
+        Executor::Tensor(_) => found.push(suspect(
+            Sort::Record,
+            "a tensor program gives the same bits on every machine: either the recorded outputs \
+             are not what it gave, or a processor or memory is faulty",
+        )),
     }
     let (then, now) = (&recording.host.lab, &replaying.lab);
     if then != now {
@@ -177,4 +173,85 @@ fn processors(n: u32) -> String {
 
 fn known(cpu: &str) -> &str {
     if cpu.is_empty() { "unknown" } else { cpu }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lab_schema::recipe::Parts;
+    use lab_schema::{Limits, Outcome, RecipeId, Status};
+
+    use super::*;
+
+    fn here() -> Host {
+        Host {
+            os: "linux".into(),
+            kernel: "6".into(),
+            arch: "x86_64".into(),
+            cpu: "A".into(),
+            cpu_features: vec!["avx2".into()],
+            cpus: 2,
+            memory_bytes: 0,
+            lab: "0.1.0".into(),
+        }
+    }
+
+    fn python(variables: &[(&str, &str)]) -> Recipe {
+        let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let argv = vec!["/usr/bin/python3".into(), "a.py".into()];
+        Recipe::new(Parts {
+            executor: Executor::Command(Command { argv, directory: None, variables }),
+            inputs: BTreeMap::new(),
+            code: None,
+            params: BTreeMap::new(),
+            seed: None,
+            outputs: BTreeMap::new(),
+            limits: Limits::default(),
+        })
+        .unwrap()
+    }
+
+    fn on(host: Host, completeness: Completeness, recipe: &Recipe) -> Vec<Suspect> {
+        let outcome = Outcome {
+            status: Status::Exited(0),
+            outputs: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            completeness,
+            unrecorded_variables: vec!["HOME".into()],
+            started_ms: 0,
+            duration_ms: 0,
+            peak_memory_bytes: None,
+        };
+        let recipe_id = RecipeId::from_digest(lab_schema::BlobId::of(b"").digest());
+        let run = Run { recipe: recipe_id, outcome, host, git: None, who: String::new() };
+        suspects(&run, &here(), recipe)
+    }
+
+    fn text(found: &[Suspect]) -> String {
+        found.iter().map(|s| s.sentence.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn another_machine_comes_first_and_is_described() {
+        let host = Host { cpu_features: vec!["avx512f".into()], cpus: 8, ..here() };
+        let found = on(host.clone(), Completeness::Declared, &python(&[]));
+        assert_eq!(
+            found.iter().map(|s| s.sort).collect::<Vec<_>>(),
+            [Sort::Machine, Sort::Machine, Sort::Chance, Sort::Chance, Sort::Record, Sort::Record]
+        );
+        let all = text(&found);
+        assert!(all.contains("the processor lacks avx512f and also has avx2"), "{all}");
+        assert!(all.contains("8 processors and repeated on 2 processors"), "{all}");
+        assert!(all.contains("PYTHONHASHSEED") && all.contains("HOME"), "{all}");
+    }
+
+    #[test]
+    fn what_is_recorded_is_not_suspected() {
+        let recipe = python(&[("OMP_NUM_THREADS", "1"), ("PYTHONHASHSEED", "0")]);
+        let all = text(&on(Host { cpus: 8, ..here() }, Completeness::Complete, &recipe));
+        assert!(!all.contains("threads") && !all.contains("PYTHONHASHSEED"), "{all}");
+        assert!(!all.contains("may have changed since"), "{all}");
+    }
 }

@@ -8,11 +8,13 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lab_objects::ObjectsError;
 use lab_process::ProcessError;
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Difference, Executor, Host, Log,
     Outcome, Recipe, Run, RunId, Slot, Status, Verdict,
 };
+use lab_tensor::TensorError;
 
 use crate::bench::{Bench, execute};
 use crate::compare::{compare, shown};
@@ -193,7 +195,13 @@ fn cannot_start(error: ReplayError) -> Result<String> {
             | ProcessError::Start { .. }
             | ProcessError::DirectoryOutside { .. },
         ) => Ok(error.to_string()),
-        ReplayError::Tensor(lab_tensor::TensorError::Objects(_)) => Err(error),
+        ReplayError::Tensor(TensorError::Objects(_)) => Err(error),
+        // A store that fails while an input is read; any other reason lies in the input itself.
+        ReplayError::Tensor(TensorError::Read { source, .. })
+            if source.get_ref().is_some_and(|e| e.is::<ObjectsError>()) =>
+        {
+            Err(error)
+        }
         ReplayError::Tensor(_) => Ok(error.to_string()),
         _ => Err(error),
     }

@@ -34,8 +34,8 @@ fn a_difference_is_shown_where_it_enters() {
         lines(&found),
         [
             "seed train.shuffle_seed 1 > 2".to_owned(),
-            format!("carried input model {} > {}", m1.short(), m2.short()),
-            format!("output score {} > {}", s1.short(), s2.short()),
+            format!("carried input model {} > {}", m1, m2),
+            format!("output score {} > {}", s1, s2),
         ]
     );
     assert_eq!((found[0].at, found[1].at), (Some(t2), None));
@@ -53,7 +53,7 @@ fn data_that_nothing_made_is_itself_the_difference() {
     };
     let (a, b) = (run(&mut world, d1, 1), run(&mut world, d2, 2));
     let found = variables(&world.store, &world.lineage, a, b).unwrap();
-    assert_eq!(lines(&found), [format!("data input data {} > {}", d1.short(), d2.short())]);
+    assert_eq!(lines(&found), [format!("data input data {} > {}", d1, d2)]);
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn every_layer_in_its_place() {
         order,
         [
             "split",
-            "--seed",
             "--lr",
+            "--seed",
             "gone.py",
             "new.py",
             "train.py",

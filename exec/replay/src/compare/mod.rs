@@ -76,10 +76,11 @@ fn files(a: &dyn Source, b: &dyn Source, tolerance: Option<Tolerance>) -> Result
     if let Some((x, y)) = json::parse_both(a, b)? {
         return json::compare((a, &x), (b, &y), tolerance);
     }
-    if text::is_text(a)? && text::is_text(b)? {
-        if let text::Lines::Compared(Some(found)) = text::compare(a, b, tolerance)? {
-            return Ok(Some(found));
-        }
+    if text::is_text(a)?
+        && text::is_text(b)?
+        && let text::Lines::Compared(Some(found)) = text::compare(a, b, tolerance)?
+    {
+        return Ok(Some(found));
     }
     bytes::compare(a, b)
 }

@@ -120,7 +120,7 @@ fn known(name: &str) -> Option<Dtype> {
 /// A type that is not known, whose elements are whole bytes.
 fn opaque(name: String, shape: &[u64], len: u64) -> Option<Dtype> {
     let (elements, _) = tensors::extent(shape, 1)?;
-    let size = if elements == 0 { 1 } else { len / elements };
+    let size = len.checked_div(elements).unwrap_or(1);
     (1..=16).contains(&size).then_some(Dtype {
         name,
         size,

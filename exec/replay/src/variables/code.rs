@@ -48,7 +48,10 @@ pub(crate) fn differences(store: &Store, a: TreeId, b: TreeId) -> Result<Option<
                 _ => {
                     let path: Vec<String> = path.iter().map(ToString::to_string).collect();
                     let path = path.join("/");
-                    found.push(Changed { path, before: p.map(describe), after: q.map(describe) });
+                    let bare = p.map(kind) == q.map(kind) || p.is_none() || q.is_none();
+                    let show =
+                        |e: &Entry| if bare { id(e) } else { format!("{} {}", kind(e), id(e)) };
+                    found.push(Changed { path, before: p.map(show), after: q.map(show) });
                 }
             }
         }
@@ -57,12 +60,18 @@ pub(crate) fn differences(store: &Store, a: TreeId, b: TreeId) -> Result<Option<
     Ok(Some(found))
 }
 
-fn describe(entry: &Entry) -> String {
+fn kind(entry: &Entry) -> &'static str {
     match &entry.node {
-        Node::File { id, executable, .. } => {
-            format!("{}{}", id.short(), if *executable { " (executable)" } else { "" })
-        }
-        Node::Directory { id, .. } => format!("{}/", id.short()),
-        Node::Link { target } => format!("link to '{}'", shown(&String::from_utf8_lossy(target))),
+        Node::File { executable: false, .. } => "file",
+        Node::File { executable: true, .. } => "executable file",
+        Node::Directory { .. } => "directory",
+        Node::Link { .. } => "link to",
+    }
+}
+
+fn id(entry: &Entry) -> String {
+    match &entry.node {
+        Node::Link { target } => shown(&String::from_utf8_lossy(target)),
+        node => node.content().map(|id| id.to_string()).unwrap_or_default(),
     }
 }

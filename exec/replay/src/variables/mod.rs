@@ -32,7 +32,11 @@ pub fn variables(store: &Store, lineage: &Lineage, a: RunId, b: RunId) -> Result
     }
     let mut found = walk.found;
     found.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.what.cmp(&b.what)));
-    found.dedup();
+    let mut told = BTreeSet::new();
+    found.retain(|v| {
+        !v.is_surroundings()
+            || told.insert((v.layer, v.what.clone(), v.before.clone(), v.after.clone()))
+    });
     Ok(found)
 }
 
@@ -63,7 +67,7 @@ impl Walk<'_> {
         self.surroundings(&x, &y, at);
         if x.recipe == y.recipe && x.outcome.outputs != y.outcome.outputs {
             let what = format!("{stage}one recipe gave two results");
-            let (before, after) = (Some(a.digest().short()), Some(b.digest().short()));
+            let (before, after) = (Some(a.to_string()), Some(b.to_string()));
             self.add(Layer::Chance, &what, before, after, at);
         }
         if at.is_none() {
@@ -99,7 +103,10 @@ impl Walk<'_> {
         let slots: BTreeSet<&Slot> = a.keys().chain(b.keys()).collect();
         for slot in slots.into_iter().filter(|slot| a.get(*slot) != b.get(*slot)) {
             let (x, y) = (a.get(slot), b.get(slot));
-            let mut layer = Layer::of_name(slot.as_str(), Layer::Data);
+            let mut layer = match Layer::of_name(slot.as_str(), Layer::Data) {
+                Layer::Split => Layer::Split,
+                _ => Layer::Data,
+            };
             if let (Some(x), Some(y)) = (x, y) {
                 let made = (self.lineage.producer_for(*x)?, self.lineage.producer_for(*y)?);
                 if let (Some(p), Some(q)) = made
@@ -109,8 +116,8 @@ impl Walk<'_> {
                     self.todo.push((p, q, Some(q)));
                 }
             }
-            let short = |id: Option<&ContentId>| id.map(ContentId::short);
-            self.add(layer, &format!("input {slot}"), short(x), short(y), at);
+            let show = |id: Option<&ContentId>| id.map(ToString::to_string);
+            self.add(layer, &format!("input {slot}"), show(x), show(y), at);
         }
         Ok(())
     }
@@ -127,8 +134,8 @@ impl Walk<'_> {
             }
             return Ok(());
         }
-        let short = |r: &Recipe| r.code().map(|id| id.short());
-        self.add(Layer::Code, "code", short(p), short(q), at);
+        let show = |r: &Recipe| r.code().map(|id| id.to_string());
+        self.add(Layer::Code, "code", show(p), show(q), at);
         Ok(())
     }
 
@@ -185,7 +192,7 @@ impl Walk<'_> {
             });
         }
         let outputs = |o: &lab_schema::Outcome| -> BTreeMap<String, String> {
-            o.outputs.iter().map(|(slot, id)| (slot.to_string(), id.short())).collect()
+            o.outputs.iter().map(|(slot, id)| (slot.to_string(), id.to_string())).collect()
         };
         recipe::maps(&outputs(a), &outputs(b), &mut |what, before, after| {
             let (layer, what) = (Layer::Output, what.to_owned());

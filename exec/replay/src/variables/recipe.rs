@@ -9,6 +9,9 @@ use crate::variables::variable::Layer;
 /// Takes in what differs: layer, name, value before, value after.
 pub(crate) type Sink<'a> = dyn FnMut(Layer, &str, Option<String>, Option<String>) + 'a;
 
+/// Takes in a key that differs: its name, value before, value after.
+pub(crate) type Keys<'a> = dyn FnMut(&str, Option<String>, Option<String>) + 'a;
+
 /// Names everything that differs, in no particular order.
 pub(crate) fn differences(a: &Recipe, b: &Recipe, sink: &mut Sink<'_>) {
     let (x, y) = (flat(a), flat(b));
@@ -45,7 +48,7 @@ pub(crate) fn differences(a: &Recipe, b: &Recipe, sink: &mut Sink<'_>) {
 pub(crate) fn maps(
     a: &BTreeMap<String, String>,
     b: &BTreeMap<String, String>,
-    sink: &mut dyn FnMut(&str, Option<String>, Option<String>),
+    sink: &mut Keys<'_>,
 ) {
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     for key in keys.into_iter().filter(|key| a.get(*key) != b.get(*key)) {

@@ -11,7 +11,7 @@ pub struct Variable {
     pub layer: Layer,
     /// What differs, as its owner calls it: `shuffle_seed`, `input train.csv`, `--lr`.
     pub what: String,
-    /// Its value in the first run; none if it is not there.
+    /// Its value in the first run (of an object, the full id); none if it is not there.
     pub before: Option<String>,
     /// Its value in the second run; none if it is not there.
     pub after: Option<String>,
@@ -30,10 +30,10 @@ pub enum Layer {
     Split,
     /// A parameter.
     Parameter,
-    /// A seed.
-    Seed,
     /// A word of the command line.
     Argument,
+    /// A seed.
+    Seed,
     /// A file of the project.
     Code,
     /// Which arithmetic computes.
@@ -89,12 +89,17 @@ impl Layer {
     /// The layer of a parameter or option with this name.
     pub(crate) fn of_name(name: &str, otherwise: Layer) -> Layer {
         let name = name.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+        let word = |words: &[&str]| {
+            name.split(|c: char| !c.is_alphanumeric()).any(|part| words.contains(&part))
+        };
         if has(&["seed", "random_state"]) {
             Layer::Seed
-        } else if has(&["split", "fold", "stratif", "holdout", "test_size", "val_size"]) {
+        } else if has(&["split", "stratif", "holdout", "test_size", "val_size"])
+            || word(&["fold", "folds", "kfold"])
+        {
             Layer::Split
-        } else if has(&["threads", "workers", "n_jobs"]) && otherwise != Layer::Parameter {
+        } else if word(&["threads", "workers", "jobs"]) {
             Layer::Threads
         } else {
             otherwise
@@ -132,6 +137,13 @@ const NUMERIC: [&str; 20] = [
 ];
 
 impl Variable {
+    /// Whether it describes the surroundings of a run, which are told once, not for every run
+    /// further back.
+    pub(crate) fn is_surroundings(&self) -> bool {
+        let layers = [Layer::Environment, Layer::Hardware, Layer::Threads, Layer::Record];
+        layers.contains(&self.layer)
+    }
+
     /// Sorts the likeliest cause first and consequences last.
     pub(crate) fn rank(&self) -> (Layer, bool, bool) {
         let numeric = NUMERIC.iter().any(|start| self.what.starts_with(start));
