@@ -1,4 +1,8 @@
 //! What executing needs, and the two executors behind one door.
+//!
+//! A recipe says by itself who computes it, so a caller need not know: a command goes to
+//! `lab-process`, a tensor program to `lab-tensor`. Executing and recording are two steps, because
+//! a verification executes and records nothing but its verdict.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! Which runs to do again, and in which order.
+//!
+//! The order is that of causes: by the time a run is judged, everything that its inputs came from
+//! has been. A run that the lineage does not know has no ancestry here, so refresh it before.
 
 use std::collections::BTreeSet;
 

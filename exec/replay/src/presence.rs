@@ -1,4 +1,7 @@
 //! What a store must hold before a run can be done again or reused.
+//!
+//! A store may hold a tree without all of its files: a transfer that was cut off, a damaged pack.
+//! So contents are looked through to their last file, before an execution starts on half of them.
 
 use std::collections::BTreeSet;
 

@@ -16,8 +16,8 @@ use crate::compare::found::{Found, Tally, allows};
 use crate::compare::source::Source;
 use crate::error::Result;
 
-/// Largest file that is compared by value.
-pub(crate) const MAX_BYTES: u64 = 32 << 20;
+/// Largest file that is compared by value. In memory a value takes up to 16 times its text.
+pub(crate) const MAX_BYTES: u64 = 16 << 20;
 
 /// What stands where one side has nothing.
 pub(crate) const ABSENT: &str = "absent";

@@ -1,4 +1,7 @@
 //! Which paths differ between two trees of code.
+//!
+//! Every path is named, not only the first: a reader must see that nothing else was touched. How a
+//! file's text changed is for other tools to show.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
 //! What differs between two recipes, except their inputs and code.
+//!
+//! Everything becomes a map of names to text first: parameters by their dotted keys, a command
+//! line by its options. Then each layer is the same comparison of two maps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
