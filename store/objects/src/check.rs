@@ -236,12 +236,9 @@ impl Checker<'_> {
             return self.sound(id, copied).map(drop);
         }
         let listed = read::list(id, list).and_then(|(_, parts)| self.chunks(&parts));
-        match self.sound(id, listed)? {
-            Some(Some(chunk)) => {
-                let why = format!("its chunk {} is in no pack", chunk.short());
-                self.found(Finding::Object { id, why });
-            }
-            Some(None) | None => {}
+        if let Some(Some(chunk)) = self.sound(id, listed)? {
+            let why = format!("its chunk {} is in no pack", chunk.short());
+            self.found(Finding::Object { id, why });
         }
         Ok(())
     }

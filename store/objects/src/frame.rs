@@ -185,7 +185,7 @@ impl Encoder {
         if self.scratch.len() >= bytes.len() {
             return Ok((Encoding::Raw, bytes));
         }
-        match decode(Encoding::Zstd, self.scratch.clone(), bytes.len() as u64) {
+        match inflate(&self.scratch, bytes.len()) {
             Ok(decoded) if decoded == bytes => Ok((Encoding::Zstd, &self.scratch)),
             _ => Err(ObjectsError::Damaged {
                 what: "a frame in memory".into(),
@@ -205,27 +205,31 @@ fn failed(verb: &'static str, source: std::io::Error) -> ObjectsError {
     ObjectsError::Stream { verb, source }
 }
 
+/// Why bytes are not what they should be.
+pub(crate) type Parsed<T> = std::result::Result<T, &'static str>;
+
 /// The bytes that were encoded: exactly `len` of them, which the caller has bounded.
-pub(crate) fn decode(
-    encoding: Encoding,
-    stored: Vec<u8>,
-    len: u64,
-) -> std::result::Result<Vec<u8>, &'static str> {
-    thread_local! {
-        static DECODER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-    }
+pub(crate) fn decode(encoding: Encoding, stored: Vec<u8>, len: u64) -> Parsed<Vec<u8>> {
     let len = usize::try_from(len).map_err(|_| "it is too large for this machine")?;
     let bytes = match encoding {
         Encoding::Raw => stored,
-        Encoding::Zstd => DECODER.with_borrow_mut(|decoder| {
-            let decoder = match decoder {
-                Some(decoder) => decoder,
-                none => none.insert(Decompressor::new().map_err(|_| "there is no memory")?),
-            };
-            decoder.decompress(&stored, len).map_err(|_| "it does not decompress")
-        })?,
+        Encoding::Zstd => inflate(&stored, len)?,
     };
     if bytes.len() == len { Ok(bytes) } else { Err("it has another length than was recorded") }
+}
+
+/// What was compressed, if it is not longer than `len`.
+fn inflate(stored: &[u8], len: usize) -> Parsed<Vec<u8>> {
+    thread_local! {
+        static DECODER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    DECODER.with_borrow_mut(|decoder| {
+        let decoder = match decoder {
+            Some(decoder) => decoder,
+            none => none.insert(Decompressor::new().map_err(|_| "there is no memory")?),
+        };
+        decoder.decompress(stored, len).map_err(|_| "it does not decompress")
+    })
 }
 
 #[cfg(test)]

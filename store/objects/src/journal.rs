@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn a_move(who: &str, why: &str, when_ms: u64) -> Move {
-        let target = (when_ms % 3 != 0).then(|| BlobId::of(why.as_bytes()).into());
+        let target = (!when_ms.is_multiple_of(3)).then(|| BlobId::of(why.as_bytes()).into());
         let kind = NameKind::ALL[when_ms as usize % 5];
         Move { target, kind, when_ms, who: who.into(), why: why.into() }
     }

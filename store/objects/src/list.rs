@@ -12,7 +12,7 @@
 use lab_schema::Digest;
 
 use crate::chunk;
-use crate::frame::{list_checksum, node_digest};
+use crate::frame::{Parsed, list_checksum, node_digest};
 
 /// Most entries of a list or node.
 const FAN_OUT: usize = 4096;
@@ -53,7 +53,7 @@ impl Parts {
         body
     }
 
-    fn parse(body: &[u8], bytes: u64) -> Result<Parts, &'static str> {
+    fn parse(body: &[u8], bytes: u64) -> Parsed<Parts> {
         let (&level, entries) = body.split_first().ok_or("a chunk list is empty")?;
         let count = entries.len() / ENTRY_BYTES;
         if entries.len() % ENTRY_BYTES != 0 || !(1..=FAN_OUT).contains(&count) || level > MAX_LEVEL
@@ -78,7 +78,7 @@ impl Parts {
     }
 
     /// Reads the frame of a list; the caller has checked its checksum.
-    pub(crate) fn parse_list(frame: &[u8]) -> Result<(u64, Parts), &'static str> {
+    pub(crate) fn parse_list(frame: &[u8]) -> Parsed<(u64, Parts)> {
         let (head, body) = frame.split_first_chunk::<40>().ok_or("a chunk list is cut off")?;
         let mut size = [0; 8];
         size.copy_from_slice(&head[32..]);
@@ -87,7 +87,7 @@ impl Parts {
     }
 
     /// Reads the frame of a node that is `part` of a list or node of `level`.
-    pub(crate) fn parse_node(frame: &[u8], part: Part, level: u8) -> Result<Parts, &'static str> {
+    pub(crate) fn parse_node(frame: &[u8], part: Part, level: u8) -> Parsed<Parts> {
         let parts = Parts::parse(frame, part.bytes)?;
         if level.checked_sub(1) == Some(parts.level) {
             Ok(parts)

@@ -42,10 +42,9 @@ impl Names<'_> {
 
     /// The n-th move, counted from 1.
     pub fn version(&self, name: &Name, n: u64) -> Result<Option<Move>> {
+        let journal = self.journal(name)?;
         let at = n.checked_sub(1).and_then(|n| usize::try_from(n).ok());
-        Ok(at
-            .and_then(|at| self.journal(name).map(|j| j.get(at).cloned()).transpose())
-            .transpose()?)
+        Ok(at.and_then(|at| journal.get(at).cloned()))
     }
 
     /// Every move, oldest first.

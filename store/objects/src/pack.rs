@@ -15,7 +15,7 @@ use lab_schema::{BlobId, Digest};
 
 use crate::backend::PackId;
 use crate::error::Result;
-use crate::frame::{Encoder, Encoding, FrameKey, FrameKind};
+use crate::frame::{Encoder, Encoding, FrameKey, FrameKind, Parsed};
 
 const HEADER: &[u8; 8] = b"LABPACK\x01";
 const MAGIC: &[u8; 8] = b"LABTAIL\x01";
@@ -119,7 +119,7 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 /// Length of the tail of a pack of `pack_bytes`, from its footer.
-pub(crate) fn tail_len(footer: &[u8], pack_bytes: u64) -> std::result::Result<u64, &'static str> {
+pub(crate) fn tail_len(footer: &[u8], pack_bytes: u64) -> Parsed<u64> {
     if footer.len() != FOOTER_BYTES {
         return Err("it is cut off");
     }
@@ -140,10 +140,7 @@ pub(crate) fn tail_len(footer: &[u8], pack_bytes: u64) -> std::result::Result<u6
 }
 
 /// The records of the pack of `pack_bytes` that has this tail.
-pub(crate) fn parse_tail(
-    tail: &[u8],
-    pack_bytes: u64,
-) -> std::result::Result<Vec<Record>, &'static str> {
+pub(crate) fn parse_tail(tail: &[u8], pack_bytes: u64) -> Parsed<Vec<Record>> {
     let table_len = tail.len().checked_sub(FOOTER_BYTES).ok_or("it is cut off")?;
     let (table, footer) = tail.split_at(table_len);
     if tail_len(footer, pack_bytes)? != tail.len() as u64 {
@@ -156,7 +153,7 @@ pub(crate) fn parse_tail(
     let records = table
         .chunks_exact(RECORD_BYTES)
         .map(|record| parse_record(record, frames_end))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
+        .collect::<Parsed<Vec<_>>>()?;
     if records.windows(2).any(|pair| pair[0].key >= pair[1].key) {
         return Err("its table of contents is not sorted");
     }
@@ -164,13 +161,13 @@ pub(crate) fn parse_tail(
 }
 
 /// The records in an index, whose pack has the size that the index says.
-pub(crate) fn parse_any_tail(tail: &[u8]) -> std::result::Result<Vec<Record>, &'static str> {
+pub(crate) fn parse_any_tail(tail: &[u8]) -> Parsed<Vec<Record>> {
     let footer = tail.len().checked_sub(FOOTER_BYTES).ok_or("it is cut off")?;
     let pack_bytes = number(&tail[footer..footer + 8]).checked_add(tail.len() as u64);
     parse_tail(tail, pack_bytes.ok_or("its footer does not fit its size")?)
 }
 
-fn parse_record(bytes: &[u8], frames_end: u64) -> std::result::Result<Record, &'static str> {
+fn parse_record(bytes: &[u8], frames_end: u64) -> Parsed<Record> {
     let kind = FrameKind::from_code(bytes[0]).ok_or("it holds a frame of an unknown kind")?;
     let encoding =
         Encoding::from_code(bytes[1]).ok_or("it holds a frame in an unknown encoding")?;

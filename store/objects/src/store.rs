@@ -8,7 +8,7 @@ use lab_schema::{Digest, IdPrefix, Kind, ObjectId};
 use crate::backend::{Backend, Key, PackId, Room};
 use crate::catalog::{Catalog, PackState, Place};
 use crate::error::{ObjectsError, Result};
-use crate::frame::{self, FrameKey};
+use crate::frame::{self, FrameKey, Parsed};
 use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
 use crate::pack::{self, FOOTER_BYTES, Record};
 
@@ -29,6 +29,13 @@ enum Attempt {
     Read(Vec<u8>),
     Damaged(&'static str),
     Gone,
+}
+
+/// What is in a pack.
+struct Contents {
+    records: Vec<Record>,
+    /// Whether it could not come from the index.
+    unindexed: bool,
 }
 
 impl Store {
@@ -95,8 +102,8 @@ impl Store {
             if !seen {
                 match self.read_records(id, bytes)? {
                     None => {}
-                    Some(Ok((records, unindexed))) => {
-                        self.catalog_mut().insert(id, &records, unindexed);
+                    Some(Ok(found)) => {
+                        self.catalog_mut().insert(id, &found.records, found.unindexed);
                     }
                     Some(Err(why)) => self.catalog_mut().insert_broken(id, why),
                 }
@@ -105,28 +112,20 @@ impl Store {
         Ok(())
     }
 
-    /// The records of a pack, and whether they could not come from its index. None: it is gone.
-    #[allow(clippy::type_complexity)]
-    fn read_records(
-        &self,
-        id: PackId,
-        pack_bytes: u64,
-    ) -> Result<Option<std::result::Result<(Vec<Record>, bool), &'static str>>> {
+    /// What is in a pack, from its index or else its own tail. None: it is gone.
+    fn read_records(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Contents>>> {
         if let Some(index) = self.backend().read(&Key::Index(id))?
             && let Ok(records) = pack::parse_tail(&index, pack_bytes)
         {
-            return Ok(Some(Ok((records, false))));
+            return Ok(Some(Ok(Contents { records, unindexed: false })));
         }
         let tail = self.read_tail(id, pack_bytes)?;
-        Ok(tail.map(|tail| pack::parse_tail(&tail?, pack_bytes).map(|records| (records, true))))
+        let contents = |records| Contents { records, unindexed: true };
+        Ok(tail.map(|tail| pack::parse_tail(&tail?, pack_bytes).map(contents)))
     }
 
     /// The tail of a pack, from the pack itself. None: it is gone.
-    pub(crate) fn read_tail(
-        &self,
-        id: PackId,
-        pack_bytes: u64,
-    ) -> Result<Option<std::result::Result<Vec<u8>, &'static str>>> {
+    pub(crate) fn read_tail(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Vec<u8>>>> {
         let range = |len: u64| {
             self.backend().read_range(&Key::Pack(id), pack_bytes.saturating_sub(len), len)
         };
@@ -258,7 +257,7 @@ impl Store {
                 let Some((_, bytes)) = found else { return Ok(Vec::new()) };
                 match self.read_records(pack, bytes)? {
                     None => return Ok(Vec::new()),
-                    Some(Ok((records, _))) => records,
+                    Some(Ok(found)) => found.records,
                     Some(Err(why)) => {
                         return Err(ObjectsError::Damaged { what: format!("pack {pack}"), why });
                     }
