@@ -13,10 +13,11 @@ mod key;
 mod index;
 mod question;
 mod intake;
+mod refresh;
 mod query;
 
 pub use error::{LineageError, Result};
 pub use graph::Node;
 pub use index::Lineage;
-pub use intake::{Refreshed, Skipped, Unread};
 pub use question::{Consumption, Production, Role, RunRow};
+pub use refresh::{Refreshed, Skipped, Unread};

@@ -382,3 +382,38 @@ fn a_damaged_remote_is_named_and_nothing_wrong_is_kept() {
         assert!(report.findings.is_empty(), "{:?}", report.findings);
     }
 }
+
+/// Bytes that no encoding makes smaller, the same every time.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// A large file turns out to be damaged in its middle, when part of it has gone over.
+#[test]
+fn a_file_that_is_damaged_in_the_middle_is_not_kept() {
+    let (backend, local) = (Faulty::new(), memory());
+    let remote = store(backend.clone());
+    let small = blob(&remote, "small");
+    let mut writer = remote.writer();
+    let large = writer.put_bytes(&noise(6 << 20)).unwrap();
+    writer.finish().unwrap();
+    let what = |id: BlobId| id.to_string();
+    backend.damages_range(1 << 20..2 << 20);
+    match fetch(&local, &remote, &[&what(small), &what(large)]) {
+        Err(RemoteError::Damaged { side: Side::Remote, id, .. }) => assert_eq!(id, large.into()),
+        other => panic!("{other:?}"),
+    }
+    assert!(!local.has(large).unwrap());
+    assert!(local.has(small).unwrap(), "what went before it stays");
+    assert!(check(&local, true, &Silent).unwrap().findings.is_empty());
+
+    backend.damages_range(0..0);
+    let rest = fetch(&local, &remote, &[&what(small), &what(large)]).unwrap();
+    assert_eq!((rest.transfer.objects, rest.transfer.already_there), (1, 1));
+    assert_eq!(local.read_blob(large, u64::MAX).unwrap(), noise(6 << 20));
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use lab_lineage::Lineage;
@@ -203,8 +204,8 @@ pub enum Mood {
 pub struct Faulty {
     memory: Memory,
     mood: Mutex<Mood>,
-    /// The pack whose frames come back with a flipped bit.
-    rotten: Mutex<Option<PackId>>,
+    /// Frames that come back with a flipped bit: of this pack, or of any; that start here.
+    rotten: Mutex<Option<(Option<PackId>, Range<u64>)>>,
 }
 
 impl Faulty {
@@ -221,7 +222,12 @@ impl Faulty {
     pub fn damages(&self, id: ObjectId, store: &Store) {
         let holds = |pack: &PackId| store.pack_objects(*pack).unwrap() == [id];
         let pack = store.packs().unwrap().into_iter().find(holds).unwrap();
-        *self.rotten.lock().unwrap() = Some(pack);
+        *self.rotten.lock().unwrap() = Some((Some(pack), 0..u64::MAX));
+    }
+
+    /// Damages whatever starts in this range of a pack.
+    pub fn damages_range(&self, range: Range<u64>) {
+        *self.rotten.lock().unwrap() = Some((None, range));
     }
 
     fn answer(&self, verb: &'static str, key: &str, writes: bool) -> lab_objects::Result<()> {
@@ -254,8 +260,10 @@ impl Backend for Faulty {
     fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
         self.answer("read", &key.to_string(), false)?;
         let mut bytes = self.memory.read_range(key, at, len)?;
-        if self.rotten.lock().unwrap().is_some_and(|pack| *key == Key::Pack(pack))
-            && let Some(first) = bytes.as_mut().and_then(|bytes| bytes.first_mut())
+        let rotten = self.rotten.lock().unwrap().clone();
+        if rotten.is_some_and(|(pack, range)| {
+            range.contains(&at) && pack.is_none_or(|pack| *key == Key::Pack(pack))
+        }) && let Some(first) = bytes.as_mut().and_then(|bytes| bytes.first_mut())
         {
             *first ^= 1;
         }
