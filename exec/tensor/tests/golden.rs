@@ -1,5 +1,7 @@
 //! The same program gives the same bits: here, on every machine, on any number of threads.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod common;
 
 use std::num::NonZeroUsize;
@@ -10,13 +12,33 @@ use lab_tensor::kernels::{Kernels, Path};
 
 /// What `digits.toml` leaves. If one of these changes, so must `lab_tensor::ENGINE`.
 const GOLDEN: [(&str, &str, &str); 7] = [
-    ("prepare", "train.safetensors", ""),
-    ("prepare", "test.safetensors", ""),
-    ("prepare", "prepare.json", ""),
-    ("train", "model.safetensors", ""),
-    ("train", "history.json", ""),
-    ("evaluate", "metrics.json", ""),
-    ("evaluate", "predictions.csv", ""),
+    (
+        "prepare",
+        "train.safetensors",
+        "3384b1a91a0fa63b9f942cceac7607b2328cd248bafa5a32bbd198925a52b5ec",
+    ),
+    (
+        "prepare",
+        "test.safetensors",
+        "4581b9015e5d4abe5edd23f537cc007da690a86f0491b756f1c9cb078c845a06",
+    ),
+    ("prepare", "prepare.json", "4f1b26deed3199099ef922014e217aef65bf4f831586eb0b61e42c83da10961e"),
+    (
+        "train",
+        "model.safetensors",
+        "e10d8b1e11f419d980df315000721fbd23302b3706883555ad65d8df983d66ba",
+    ),
+    ("train", "history.json", "e04c17f01443e9af3df5c2047bc04d3ab8263d8c89472105768e987569280f4f"),
+    (
+        "evaluate",
+        "metrics.json",
+        "defe0b51081913a3e3e0abfc28ac5f1dee34a4ad6116157d622e6434e927a813",
+    ),
+    (
+        "evaluate",
+        "predictions.csv",
+        "92895b803320e8faa03515d1523ae659b59d0964ca44a59f688c81b45885dbb5",
+    ),
 ];
 
 fn kernels(path: Path, threads: usize) -> Option<Kernels> {
@@ -72,8 +94,7 @@ fn every_seed_learns_the_digits() {
         program.set("seed", &seed.to_string()).unwrap();
         let runs = run(&store, &program, input, Kernels::detect()).unwrap();
         let metrics = &runs["evaluate"].1.metrics;
-        eprintln!("seed {seed} {metrics:?} {} ms", runs["train"].1.duration_ms);
-        assert!(metrics["accuracy"].get() >= 0.96, "seed {seed}: {metrics:?}");
+        assert!(metrics["accuracy"].get() >= 0.97, "seed {seed}: {metrics:?}");
         models.push(id(&runs, "train", "model.safetensors"));
     }
     models.sort();

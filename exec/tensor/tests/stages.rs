@@ -1,5 +1,7 @@
 //! Stages from outside: what they share, and what they refuse.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -134,10 +136,8 @@ fn unusable_data_is_refused_in_words() {
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
-    let found = error(
-        &rows(200),
-        &[("train.lr", "1e6"), ("train.optimizer", "sgd"), ("prepare.scale", "none")],
-    );
+    // Steps of 1e38 leave the range of f32 within a few batches.
+    let found = error(&rows(200), &[("train.lr", "1e6"), ("train.weight_decay", "1e6")]);
     assert!(found.starts_with("the loss is no longer finite at step "), "{found}");
 }
 
@@ -178,7 +178,9 @@ fn recipes_from_strangers_are_checked() {
         "a tensor program has no stage 'deploy'"
     );
     assert_eq!(
-        change(&|p| drop(p.inputs.insert(slot("more"), input))),
+        change(&|p| {
+            p.inputs.insert(slot("more"), input);
+        }),
         "stage prepare takes the inputs table, not more, table"
     );
     assert_eq!(change(&|p| drop(p.params.remove("test"))), "the program lacks prepare.test");
@@ -214,7 +216,9 @@ fn files_that_do_not_fit_together_are_refused() {
     let evaluate = &runs["evaluate"].0;
     let foreign = |name: &str, stage: &str| {
         let content = other[stage].1.outputs[&slot(name)];
-        execute_changed(&store, evaluate, |p| drop(p.inputs.insert(slot(name), content)))
+        execute_changed(&store, evaluate, |p| {
+            p.inputs.insert(slot(name), content);
+        })
     };
     for (name, stage) in [
         ("model.json", "train"),
@@ -227,7 +231,9 @@ fn files_that_do_not_fit_together_are_refused() {
     }
     let noise = put(&store, b"noise");
     for name in ["model.json", "model.safetensors", "test.safetensors", "prepare.json"] {
-        let found = execute_changed(&store, evaluate, |p| drop(p.inputs.insert(slot(name), noise)));
+        let found = execute_changed(&store, evaluate, |p| {
+            p.inputs.insert(slot(name), noise);
+        });
         assert!(found.contains("is not what an earlier stage leaves"), "{name}: {found}");
     }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::fma::{Fma, Kernel};
+use super::fma::{Fma, Kernel, Path, dispatch};
 
 /// Products per chain.
 pub const CHUNK: usize = 256;
@@ -93,53 +93,65 @@ impl Panels {
 }
 
 /// Some rows of the product; `out` holds these rows and nothing else.
-pub(super) struct Product<'a> {
-    pub(super) a: View<'a>,
-    pub(super) rows: Range<usize>,
-    pub(super) b: &'a Panels,
-    pub(super) out: &'a mut [f32],
-}
-
-impl Kernel for Product<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<F: Fma>(self) {
-        let Product { a, rows, b, out } = self;
-        for top in rows.clone().step_by(ROWS) {
-            let height = ROWS.min(rows.end - top);
-            let strip = a.transposed().pack_cols::<ROWS>(top);
-            for (panel, left) in b.panels.iter().zip((0..).step_by(COLS)) {
-                let width = COLS.min(b.cols - left);
-                let tile = tile::<F>(&strip, panel);
-                for (i, row) in tile[..height].iter().enumerate() {
-                    let start = (top - rows.start + i) * b.cols + left;
-                    out[start..start + width].copy_from_slice(&row[..width]);
-                }
+pub(super) fn product(path: Path, a: View<'_>, rows: Range<usize>, b: &Panels, out: &mut [f32]) {
+    for top in rows.clone().step_by(ROWS) {
+        let height = ROWS.min(rows.end - top);
+        let strip = a.transposed().pack_cols::<ROWS>(top);
+        for (panel, left) in b.panels.iter().zip((0..).step_by(COLS)) {
+            let width = COLS.min(b.cols - left);
+            let tile = dispatch(path, Tile { a: &strip, b: panel });
+            for (i, row) in tile[..height].iter().enumerate() {
+                let start = (top - rows.start + i) * b.cols + left;
+                out[start..start + width].copy_from_slice(&row[..width]);
             }
         }
     }
 }
 
-#[inline(always)]
-fn tile<F: Fma>(a: &[[f32; ROWS]], b: &[[f32; COLS]]) -> [[f32; COLS]; ROWS] {
-    let mut total = [[0.0; COLS]; ROWS];
-    for (n, (a, b)) in a.chunks(CHUNK).zip(b.chunks(CHUNK)).enumerate() {
-        let mut chain = [[0.0; COLS]; ROWS];
-        for (a, b) in a.iter().zip(b) {
-            for i in 0..ROWS {
-                for j in 0..COLS {
-                    chain[i][j] = F::fma(a[i], b[j], chain[i][j]);
-                }
+/// [`ROWS`] x [`COLS`] outputs. Dispatched by itself: alone in its function, the compiler keeps
+/// the accumulators in registers.
+struct Tile<'a> {
+    a: &'a [[f32; ROWS]],
+    b: &'a [[f32; COLS]],
+}
+
+impl Kernel for Tile<'_> {
+    type Output = [[f32; COLS]; ROWS];
+
+    #[inline(always)]
+    fn run<F: Fma>(self) -> Self::Output {
+        let mut total = [[0.0; COLS]; ROWS];
+        for (n, (a, b)) in self.a.chunks(CHUNK).zip(self.b.chunks(CHUNK)).enumerate() {
+            let chain = chain::<F>(a, b);
+            if n == 0 {
+                total = chain;
+                continue;
             }
-        }
-        if n == 0 {
-            total = chain;
-        } else {
             for (total, chain) in total.iter_mut().flatten().zip(chain.iter().flatten()) {
                 *total += chain;
             }
         }
+        total
     }
-    total
+}
+
+#[inline(always)]
+fn chain<F: Fma>(a: &[[f32; ROWS]], b: &[[f32; COLS]]) -> [[f32; COLS]; ROWS] {
+    let [mut c0, mut c1, mut c2, mut c3, mut c4, mut c5] = [[0.0; COLS]; ROWS];
+    for (a, b) in a.iter().zip(b) {
+        row::<F>(a[0], b, &mut c0);
+        row::<F>(a[1], b, &mut c1);
+        row::<F>(a[2], b, &mut c2);
+        row::<F>(a[3], b, &mut c3);
+        row::<F>(a[4], b, &mut c4);
+        row::<F>(a[5], b, &mut c5);
+    }
+    [c0, c1, c2, c3, c4, c5]
+}
+
+#[inline(always)]
+fn row<F: Fma>(a: f32, b: &[f32; COLS], chain: &mut [f32; COLS]) {
+    for (chain, b) in chain.iter_mut().zip(b) {
+        *chain = F::fma(a, *b, *chain);
+    }
 }

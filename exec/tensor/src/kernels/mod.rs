@@ -23,7 +23,7 @@ pub use rows::{argmax, sum};
 pub use update::{AdamW, Sgd};
 
 use fma::dispatch;
-use matmul::{Panels, Product, ROWS};
+use matmul::{Panels, ROWS, product};
 use rows::ColumnSums;
 use update::{AdamWStep, SgdStep};
 
@@ -66,7 +66,7 @@ impl Kernels {
         let work = a.cols() * b.cols();
         self.split(out, b.cols(), work, ROWS, |first, out| {
             let rows = first..first + out.len() / b.cols();
-            dispatch(self.path, Product { a, rows, b: &panels, out });
+            product(self.path, a, rows, &panels, out);
         });
     }
 

@@ -1,4 +1,5 @@
 //! Executes programs against a store in memory.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,7 +46,6 @@ pub fn run(store: &Store, program: &Program, input: ContentId, kernels: Kernels)
 }
 
 /// The id of an output, in hexadecimal.
-#[allow(dead_code, reason = "not every suite looks at ids")]
 pub fn id(runs: &Runs, stage: &str, output: &str) -> String {
     runs[stage].1.outputs[&output.parse().unwrap()].to_string()
 }
