@@ -53,7 +53,7 @@ pub(crate) struct Cli {
     pub quiet: bool,
     /// Work in this folder
     #[arg(short = 'C', value_name = "DIR", global = true)]
-    pub directory: Option<PathBuf>,
+    pub work_in: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -85,7 +85,7 @@ enum Command {
 
 /// Does what was typed.
 pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
-    let context = Context::new(ui, cli.directory.as_deref())?;
+    let context = Context::new(ui, cli.work_in.as_deref())?;
     match &cli.command {
         Command::Init(args) => init::run(&context, args),
         Command::Add(args) => add::run(&context, args),
