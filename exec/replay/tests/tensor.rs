@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::World;
+use common::{World, slot};
 use lab_replay::{Layer, Sort, execute, record, variables, verify, verify_deep};
 use lab_schema::{ContentId, Executor, Recipe, Run, RunId, Tensor, Verdict};
 use lab_tensor::{Program, Source};
@@ -61,8 +61,8 @@ fn a_weight_changed_by_one_ulp_is_found() {
     let mut world = World::new();
     let runs = run_all(&mut world, &[]);
     let (_, mut train) = runs.into_iter().find(|(_, r)| is_stage(&world, r, "train")).unwrap();
-    let (model, content) =
-        train.outcome.outputs.iter().next().map(|(s, c)| (s.clone(), *c)).unwrap();
+    let model = slot("model.safetensors");
+    let content = train.outcome.outputs[&model];
     let ContentId::Blob(blob) = content else { panic!("weights are a file") };
     let mut bytes = world.store.read_blob(blob, 1 << 20).unwrap();
     // The last element of the file; its lowest bit is one unit in the last place.
