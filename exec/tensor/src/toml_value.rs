@@ -18,11 +18,13 @@ pub(crate) struct Line {
     pub(crate) line: usize,
 }
 
+/// A table, and what stands in it.
+pub(crate) type Section = (Line, Vec<Line>);
+
 /// The lines of a document: top-level values, and the tables with what stands in them.
-pub(crate) fn document(text: &str) -> Result<(Vec<Line>, Vec<(Line, Vec<Line>)>)> {
+pub(crate) fn document(text: &str) -> Result<(Vec<Line>, Vec<Section>)> {
     let (mut values, mut tables) = (Vec::new(), Vec::new());
-    for line in lines(text, parse_table(text)?)? {
-        let (line, children) = line;
+    for (line, children) in lines(text, parse_table(text)?)? {
         match children {
             Some(children) => tables.push((line, children)),
             None => values.push(line),

@@ -128,7 +128,10 @@ fn fit(
         for batch in order.chunks(batch) {
             step += 1;
             let seen = learn(&mut model, &mut optimizer, kernels, examples.batch(batch)?)?;
-            let Some(seen) = seen else { return Err(TensorError::NotFinite { epoch, step }) };
+            let Some(seen) = seen else {
+                progress.end();
+                return Err(TensorError::NotFinite { epoch, step });
+            };
             loss += seen.0 * batch.len() as f64;
             right += seen.1;
         }

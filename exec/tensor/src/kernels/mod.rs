@@ -2,7 +2,7 @@
 //!
 //! * f32, round to nearest, subnormals kept; only `+ - * /`, square root, fused multiply-add,
 //!   comparison and selection. f64 only for numbers that exist once per step.
-//! * The order of every sum is fixed and stated: products in [`matmul`](self::matmul::CHUNK),
+//! * The order of every sum is fixed and stated: products in chains of [`CHUNK`],
 //!   rows in [`sum`]. Threads and vectors split outputs, never a sum.
 //! * `exp`, `log` and `tanh` are those of the `libm` crate, which is integer and float operations
 //!   in Rust and asks no platform. An update of it that changes a bit is a new engine.
