@@ -60,6 +60,22 @@ impl Context {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Where a store is, as the user typed it: a URL as it stands, a path so that it holds from every
+    /// other folder too, and without `..` where what it leads over exists.
+    pub(crate) fn location(&self, typed: &str) -> String {
+        if typed.contains("://") {
+            return typed.to_owned();
+        }
+        let path = self.path(typed.as_ref());
+        let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+        let plain = match (path.canonicalize(), parent, path.file_name()) {
+            (Ok(existing), ..) => existing,
+            (Err(_), Some(parent), Some(name)) => parent.join(name),
+            _ => path,
+        };
+        plain.to_string_lossy().into_owned()
+    }
+
     /// A path as the user typed it, seen from the directory that the command works in.
     pub(crate) fn path(&self, typed: &Path) -> PathBuf {
         self.directory.join(typed)

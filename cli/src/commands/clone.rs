@@ -25,11 +25,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let location = if args.location.contains("://") {
-        args.location.clone()
-    } else {
-        context.path(args.location.as_ref()).to_string_lossy().into_owned()
-    };
+    let location = context.location(&args.location);
     // Before anything is made here: is there something to clone?
     let remote = open(&location)?;
     let what = exchange::bases(&args.only)?;

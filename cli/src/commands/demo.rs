@@ -107,7 +107,7 @@ impl Demo<'_> {
         self.show("cd ../mine");
         self.lab(
             "mine",
-            &["run", "digits.toml", "--set", "train.shuffle_seed=2", "--name", "shuffled"],
+            &["run", "digits.toml", "--set", "train.shuffle_seed=5", "--name", "shuffled"],
         )?;
         self.say("The prepared data was reused. What differs, the cause first?");
         self.type_and_run("mine", &["diff", "base", "shuffled"], &[1])?;

@@ -8,7 +8,7 @@ use super::{describe, log};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::{names_of, resolve};
-use crate::ui::{self, DIM, HASH, NAME, paint};
+use crate::ui::{self, HASH, NAME, paint};
 use crate::wiring::Registry;
 
 /// Tell where something comes from: the run that made it, from what, by what code
@@ -135,7 +135,9 @@ fn origin(
             None => None,
         };
         let action = recipe.map(|r| describe::action(&r)).unwrap_or_default();
-        return Ok(format!("made by run {} {}", paint(HASH, run.short()), paint(DIM, action)));
+        let names: Vec<String> = names_of(&registry.store, run.into())?.iter().map(|n| paint(NAME, n)).collect();
+        let label = if names.is_empty() { action } else { names.join(", ") };
+        return Ok(format!("made by run {}  {label}", paint(HASH, run.short())));
     }
     Ok(entered(context, registry, content.into())?
         .unwrap_or_else(|| "made by no recorded run".to_owned()))

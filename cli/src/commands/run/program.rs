@@ -16,7 +16,7 @@ use super::{Args, inputs, key_value};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, io_failure};
-use crate::ui::{self, DIM, HASH, NAME, paint};
+use crate::ui::{self, DIM, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
 
 pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name>) -> Outcome {
@@ -37,6 +37,7 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
         twice: false,
     };
     let stages = program.stages();
+    let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0) + name.as_ref().map_or(0, |n| n.as_str().len() + 1);
     let mut made: BTreeMap<&str, Run> = BTreeMap::new();
     let mut answers = Vec::new();
     for (place, stage) in stages.iter().enumerate() {
@@ -59,7 +60,7 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
             let why = format!("lab run {}", path.display());
             name::point(context, &registry, stage_name, id.into(), NameKind::Result, &why)?;
         }
-        bars.suspend(|| tell(context, id, &run, stage, stage_name.as_ref(), reused));
+        bars.suspend(|| tell(context, id, &run, stage_name.as_ref().map_or(stage.name(), Name::as_str), width, reused));
         let mut answer = describe::run_json(id, &run);
         answer["stage"] = json!(stage.name());
         answer["name"] = json!(stage_name);
@@ -153,14 +154,16 @@ fn stage_name(name: &Name, stage: &Stage, last: bool) -> Outcome<Name> {
     if last { Ok(name.clone()) } else { Ok(Name::new(format!("{name}.{}", stage.name()))?) }
 }
 
-fn tell(context: &Context, id: RunId, run: &Run, stage: &Stage, name: Option<&Name>, reused: bool) {
-    let time = if reused { paint(DIM, "as before") } else { ui::duration(run.outcome.duration_ms) };
+fn tell(context: &Context, id: RunId, run: &Run, label: &str, width: usize, reused: bool) {
+    let time = if reused { "as before".to_owned() } else { ui::duration(run.outcome.duration_ms) };
     let outputs: Vec<&str> = run.outcome.outputs.keys().map(Slot::as_str).collect();
-    let mut parts = vec![paint(HASH, id.short())];
-    parts.push(name.map_or_else(|| stage.name().to_owned(), |name| paint(NAME, name)));
-    parts.push(time);
-    parts.push(outputs.join(", "));
-    parts.push(describe::metrics(run));
-    parts.retain(|part| !part.is_empty());
-    context.ui.line(parts.join("   "));
+    let metrics = describe::metrics(run);
+    let gap = if metrics.is_empty() { "" } else { "   " };
+    context.ui.line(format!(
+        "{}  {}  {}  {metrics}{gap}{}",
+        paint(HASH, id.short()),
+        pad(NAME, label, width),
+        pad(DIM, &time, 9),
+        paint(DIM, outputs.join(", ")),
+    ));
 }
