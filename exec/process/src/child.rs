@@ -44,8 +44,10 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
         sys::signal_group(child.pid, signal).map_err(watch("stop"))?;
     }
     let mut stop = Stop::new(started, launch);
+    let mut seen_peak = None;
 
     let reaped = loop {
+        seen_peak = seen_peak.max(sys::peak_bytes_of(child.pid));
         if let Some(reaped) = child.try_wait().map_err(watch("wait for"))? {
             break reaped;
         }
@@ -65,8 +67,10 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
         (_, Some(code), _) => Exit::Code(code),
         (.., signal) => Exit::Signal(signal.unwrap_or(0)),
     };
-    // Between fork and exec the child is a copy of us, and the system counts that in.
+    // Between fork and exec the child is a copy of us, and the system counts that in: what it says
+    // at the end holds only above that. Below, there is what was seen while the command ran.
     let peak_memory_bytes = Some(reaped.peak_memory_bytes).filter(|peak| *peak > own_peak);
+    let peak_memory_bytes = peak_memory_bytes.or(seen_peak);
     Ok(Ended { exit, started_ms, duration, peak_memory_bytes, notes })
 }
 

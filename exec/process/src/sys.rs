@@ -118,6 +118,13 @@ pub(crate) fn own_peak_bytes() -> u64 {
     u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(unit)
 }
 
+/// The largest resident set that a running process has had since it started its program, in bytes.
+pub(crate) fn peak_bytes_of(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Sends `signal` to a process group; false if it has no member left. 0 only asks.
 pub(crate) fn signal_group(group: i32, signal: i32) -> io::Result<bool> {
     signal_to(-group, signal)
