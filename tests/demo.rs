@@ -13,7 +13,13 @@ fn the_demo_runs_through_and_says_what_is_so() {
     let start = Instant::now();
     let said = place.lab(["demo"]).succeeds();
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
-    for line in ["$ lab add digits.csv.gz --name digits", "$ lab verify base --deep", "identical", "shuffle_seed", "less than chance alone"] {
+    for line in [
+        "$ lab add digits.csv.gz --name digits",
+        "$ lab verify base --deep",
+        "identical",
+        "shuffle_seed",
+        "less than chance alone",
+    ] {
         assert!(said.out.contains(line), "the demo does not show {line:?}:\n{}", said.out);
     }
     assert_eq!(said.out.matches("identical").count(), 3);

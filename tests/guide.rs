@@ -42,7 +42,11 @@ fn the_sessions_of_the_guide_are_true() {
     for (number, (expected, found)) in expected.lines().zip(found.lines()).enumerate() {
         assert_eq!(expected, found, "docs/guide.md, line {}", number + 1);
     }
-    assert_eq!(expected.lines().count(), found.lines().count(), "docs/guide.md shows more, or less, than comes out");
+    assert_eq!(
+        expected.lines().count(),
+        found.lines().count(),
+        "docs/guide.md shows more, or less, than comes out"
+    );
 }
 
 /// Types a command in a folder; gives what a terminal would show, and the folder afterwards.
@@ -51,7 +55,12 @@ fn type_in(place: &Place, here: &PathBuf, command: &str) -> (String, PathBuf) {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let script = format!("{{ {command}\n}} 2>&1; pwd > '{}'", place.at("pwd").display());
     let mut shell = Command::new("bash");
-    shell.env_clear().env("PATH", path).env("HOME", place.path()).env("LAB_USER", "ana").env("LC_ALL", "C");
+    shell
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", place.path())
+        .env("LAB_USER", "ana")
+        .env("LC_ALL", "C");
     let output = said(shell.current_dir(here).args(["-c", &script]));
     let folder = fs::read_to_string(place.at("pwd")).unwrap();
     (output.out, PathBuf::from(folder.trim_end()))
@@ -59,7 +68,11 @@ fn type_in(place: &Place, here: &PathBuf, command: &str) -> (String, PathBuf) {
 
 /// What the guide shows: without the test's own folder in paths.
 fn as_shown(place: &Place, output: &str) -> String {
-    output.replace(&place.path().display().to_string(), "/home/ana").lines().map(|l| format!("{}\n", l.trim_end())).collect()
+    output
+        .replace(&place.path().display().to_string(), "/home/ana")
+        .lines()
+        .map(|l| format!("{}\n", l.trim_end()))
+        .collect()
 }
 
 /// What has to be equal: hashes of runs, times and durations are left out, as is the shape of the

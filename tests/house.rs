@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kit::{files, top};
+use regex::Regex;
 
 /// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
 const FLOORS: [(&str, &str, u32); 8] = [
@@ -163,29 +164,30 @@ fn source_files_are_short() {
 /// Tags such as `F-01` in a specification, and those that tests claim to prove.
 #[test]
 fn every_tagged_sentence_is_proved() {
+    let proves = Regex::new(r"// proves ([A-Z]-\d\d(?:, [A-Z]-\d\d)*)").unwrap();
+    let tag = Regex::new(r"[A-Z]-\d\d").unwrap();
     let mut proofs: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for file in files(&top(), &[".rs"]) {
-        for line in fs::read_to_string(&file).unwrap().lines() {
-            let Some((_, list)) = line.split_once("// proves ") else { continue };
-            let list = list.split(':').next().unwrap();
-            for tag in list.split(',').map(|tag| tag.split_whitespace().next().unwrap_or_default())
-            {
-                proofs.entry(tag.to_owned()).or_default().push(file.clone());
+        for list in proves.find_iter(&fs::read_to_string(&file).unwrap()) {
+            for tag in tag.find_iter(list.as_str()) {
+                proofs.entry(tag.as_str().to_owned()).or_default().push(file.clone());
             }
         }
     }
+    let tagged = Regex::new(r"\[([A-Z]-\d\d)\]").unwrap();
     let mut known = BTreeSet::new();
     for page in ["format.md", "layout.md"] {
         let text = fs::read_to_string(top().join("docs").join(page)).unwrap();
-        let tags: Vec<&str> = text
-            .match_indices("**[")
-            .filter_map(|(at, _)| text[at + 3..].split_once(']').map(|(tag, _)| tag))
-            .collect();
-        assert!(tags.len() > 5, "{page} has no tags");
-        for tag in tags {
-            assert!(known.insert(tag.to_owned()), "{page}: {tag} stands twice");
-            assert!(proofs.contains_key(tag), "{page}: no test says that it proves {tag}");
+        let before = known.len();
+        for tag in tagged.captures_iter(&text) {
+            assert!(known.insert(tag[1].to_owned()), "{page}: {} stands twice", &tag[1]);
+            assert!(
+                proofs.contains_key(&tag[1]),
+                "{page}: no test says that it proves {}",
+                &tag[1]
+            );
         }
+        assert!(known.len() > before + 10, "{page} has lost its tags");
     }
     for (tag, files) in proofs {
         assert!(known.contains(&tag), "{} proves {tag}, which no page has", files[0].display());

@@ -11,7 +11,8 @@ use kit::{Place, top};
 #[test]
 fn the_reference_is_what_help_prints() {
     let place = Place::empty();
-    let mut page = String::from("# Commands\n\nThis page is what `--help` prints; a test compares them.\n");
+    let mut page =
+        String::from("# Commands\n\nThis page is what `--help` prints; a test compares them.\n");
     let overview = place.lab(["--help"]).succeeds().out;
     write!(page, "\n```text\n{overview}```\n").unwrap();
     let commands: Vec<&str> = overview
@@ -33,7 +34,10 @@ fn the_reference_is_what_help_prints() {
         fs::write(&path, &page).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/cli.md is not what --help prints: UPDATE_DOCS=1 cargo test -p lab --test reference");
+    assert!(
+        written == page,
+        "docs/cli.md is not what --help prints: UPDATE_DOCS=1 cargo test -p lab --test reference"
+    );
 }
 
 /// Each command's JSON can be parsed, and completions exist for the usual shells.

@@ -1,6 +1,7 @@
 //! `config.toml` in the registry's folder: who you are here, and the remotes.
 //!
-//! Holds no secret: a location with a password in it is refused.
+//! The environment goes first: `LAB_USER` is the name that runs and moves are signed with, else
+//! `[user] name`, else `USER`. `NO_COLOR` means no colour, as everywhere.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,6 +58,13 @@ impl Config {
         }
     }
 
+    /// The name that runs and moves are signed with.
+    pub(crate) fn who(&self) -> String {
+        let (chosen, login) = user_of_environment();
+        let who = chosen.or_else(|| self.user.name.clone()).or(login);
+        who.unwrap_or_else(|| "unknown".to_owned())
+    }
+
     /// Replaces the file in one step.
     pub(crate) fn write(&self, folder: &Path) -> Outcome {
         let path = Config::path(folder);
@@ -68,4 +76,10 @@ impl Config {
             io_failure("write", &path, &error)
         })
     }
+}
+
+/// Who is at the keyboard, as far as the environment says.
+fn user_of_environment() -> (Option<String>, Option<String>) {
+    let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    (get("LAB_USER"), get("USER"))
 }

@@ -1,10 +1,5 @@
-//! Where the program is and who uses it: the only module that asks for the clock, the working
-//! directory and `lab`'s own environment variables.
-//!
-//! | variable | meaning |
-//! |---|---|
-//! | `LAB_USER` | the name that runs and moves are signed with; else `[user] name` in the registry's `config.toml`, else `USER` |
-//! | `NO_COLOR` | no colour, as everywhere |
+//! Where the program is and who uses it: the only module that asks for the clock and the working
+//! directory.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,14 +36,14 @@ impl Context {
         for folder in self.directory.ancestors() {
             let inside = folder.join(".lab");
             if inside.join("format").is_file() {
-                return Registry::open(folder.to_owned(), inside);
+                return Registry::open(inside);
+            }
+            // A bare store, such as a folder remote, can be looked at from inside.
+            if folder.join("format").is_file() && folder.join("packs").is_dir() {
+                return Registry::open(folder.to_owned());
             }
         }
-        // A bare store, such as a folder remote, can be looked at from inside.
         let here = &self.directory;
-        if here.join("format").is_file() && here.join("packs").is_dir() {
-            return Registry::open(here.clone(), here.clone());
-        }
         let message =
             format!("{} is not in a registry: no .lab here or in any folder above", here.display());
         Err(Failure::not_found(message).hint("`lab init` makes one here; `lab clone` fetches one"))
@@ -80,10 +75,4 @@ impl Context {
     pub(crate) fn path(&self, typed: &Path) -> PathBuf {
         self.directory.join(typed)
     }
-}
-
-/// Who is at the keyboard, as far as the environment says.
-pub(crate) fn user_of_environment() -> (Option<String>, Option<String>) {
-    let get = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    (get("LAB_USER"), get("USER"))
 }

@@ -161,7 +161,7 @@ impl From<ObjectsError> for Failure {
             }
             ObjectsError::Newer { .. } => Failure::new(Exit::Refused, message).hint("upgrade lab to read it"),
             ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } => Failure::new(Exit::No, message)
-                .hint("`lab check` lists all damage; `lab pull` brings back what a remote still has"),
+                .hint("`lab check` lists all damage; `lab add --repair PATH` mends what the work tree still has"),
             ObjectsError::Missing { .. } => Failure::not_found(message)
                 .hint("`lab pull` brings it from a remote that has it; `lab check` lists all that is missing"),
             ObjectsError::TooLarge { .. } => Failure::usage(message),

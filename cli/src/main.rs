@@ -1,12 +1,12 @@
 //! The `lab` binary: words for people, over the rooms below. One file per command.
 
-mod failure;
 mod ui;
+mod failure;
 mod config;
-mod context;
 mod bars;
-mod wiring;
 mod resolve;
+mod wiring;
+mod context;
 mod commands;
 
 use std::process::ExitCode;

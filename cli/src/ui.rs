@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(ago(61_000, 0), "1 minute ago");
         assert_eq!(ago(1_795_000_000_000, 0), "1970-01-01");
         assert_eq!(ago(0, 5), "just now");
-        assert_eq!(iso(1_795_000_000_000), "2026-11-18T10:26:40Z");
+        assert_eq!(iso(1_795_000_000_000), "2026-11-18T11:06:40Z");
         iso(u64::MAX);
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(2_271, "file"), "2,271 files");

@@ -8,15 +8,12 @@ use lab_lineage::Lineage;
 use lab_objects::{Folder, Store};
 
 use crate::config::Config;
-use crate::context::user_of_environment;
 use crate::failure::{Failure, Outcome, io_failure};
 
 /// A registry: a folder with a `.lab` in it.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// The folder that people work in.
-    pub root: PathBuf,
-    /// The folder that the store lies in: `root/.lab`, or `root` itself for a bare store.
+    /// The folder that the store lies in: `.lab` in the folder that people work in, or a bare store.
     pub folder: PathBuf,
     /// The bytes.
     pub store: Store,
@@ -26,21 +23,21 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Makes a registry in `root`.
-    pub(crate) fn create(root: PathBuf) -> Outcome<Registry> {
+    pub(crate) fn create(root: &Path) -> Outcome<Registry> {
         let folder = root.join(".lab");
-        std::fs::create_dir_all(&root).map_err(|e| io_failure("create", &root, &e))?;
+        std::fs::create_dir_all(root).map_err(|e| io_failure("create", root, &e))?;
         let store = Store::create(Arc::new(Folder::create(&folder)?))?;
         // Git leaves the registry alone without anybody having to tell it.
         let ignore = folder.join(".gitignore");
         std::fs::write(&ignore, "*\n").map_err(|e| io_failure("write", &ignore, &e))?;
-        Ok(Registry { root, folder, store, config: Config::default() })
+        Ok(Registry { folder, store, config: Config::default() })
     }
 
     /// Opens the registry whose store lies in `folder`.
-    pub(crate) fn open(root: PathBuf, folder: PathBuf) -> Outcome<Registry> {
+    pub(crate) fn open(folder: PathBuf) -> Outcome<Registry> {
         let store = Store::open(Arc::new(Folder::open(&folder)?))?;
         let config = Config::read(&folder)?;
-        Ok(Registry { root, folder, store, config })
+        Ok(Registry { folder, store, config })
     }
 
     /// The lineage, brought up to date with the store.
@@ -59,9 +56,7 @@ impl Registry {
 
     /// The name that runs and moves are signed with.
     pub(crate) fn who(&self) -> String {
-        let (chosen, login) = user_of_environment();
-        let who = chosen.or_else(|| self.config.user.name.clone()).or(login);
-        who.unwrap_or_else(|| "unknown".to_owned())
+        self.config.who()
     }
 
     /// The location of a remote: one of the configured names, or a path or URL itself.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_cbor::Value;
 
 use crate::error::SchemaError;
-use crate::object::Kind;
+use crate::kind::Kind;
 
 /// No object is larger than this; a blob may be. Checked before anything is decoded.
 pub const MAX_OBJECT_BYTES: u64 = 256 << 20;

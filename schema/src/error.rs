@@ -5,7 +5,7 @@
 //! case and without a full stop; no variant holds a bare string that hides its cause. What to
 //! *do* about it is the command line's business (`cli/src/failure.rs`).
 
-use crate::object::Kind;
+use crate::kind::Kind;
 
 /// A value that the object model refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,6 +15,7 @@
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
 
+pub mod kind;
 pub mod error;
 pub mod hash;
 pub mod name;
@@ -34,8 +35,9 @@ pub use content::ContentId;
 pub use error::SchemaError;
 pub use hash::{AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, TreeId};
 pub use host::Host;
+pub use kind::Kind;
 pub use name::{FileName, Name, Slot};
-pub use object::{Kind, Object, ObjectId};
+pub use object::{Object, ObjectId};
 pub use recipe::{Command, Executor, Limits, Output, Recipe, Tensor, Tolerance};
 pub use reference::{Base, Reference};
 pub use run::{Completeness, Git, Log, Outcome, Run, Status};

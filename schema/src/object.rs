@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::hash::Hash;
-use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,40 +11,12 @@ use crate::codec;
 use crate::content::ContentId;
 use crate::error::SchemaError;
 use crate::hash::{AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, TreeId};
+use crate::kind::Kind;
 use crate::recipe::Recipe;
 use crate::run::Run;
 use crate::tree::{Node, Tree};
 
-/// The kinds of object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A file's bytes.
-    Blob,
-    /// A directory.
-    Tree,
-    /// What to compute.
-    Recipe,
-    /// What happened.
-    Run,
-    /// Somebody did it again.
-    Attestation,
-}
-
 impl Kind {
-    /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Blob, Kind::Tree, Kind::Recipe, Kind::Run, Kind::Attestation];
-
-    /// The kind in one word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Kind::Blob => "blob",
-            Kind::Tree => "tree",
-            Kind::Recipe => "recipe",
-            Kind::Run => "run",
-            Kind::Attestation => "attestation",
-        }
-    }
-
     /// The BLAKE3 key-derivation context of the kind. Blobs have none: theirs is plain BLAKE3.
     pub const fn context(self) -> Option<&'static str> {
         match self {
@@ -68,19 +39,6 @@ impl Kind {
             None => BlobId::of(bytes).digest(),
             Some(context) => Digest::derive(context, bytes),
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Kind, ()> {
-        Kind::ALL.into_iter().find(|k| k.as_str() == text).ok_or(())
     }
 }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::content::ContentId;
 use crate::error::SchemaError;
 use crate::hash::TreeId;
+use crate::kind::Kind;
 use crate::name::Slot;
-use crate::object::Kind;
 use crate::value::{Number, Value};
 
 /// What to compute. Holds everything that the author says the result depends on, every default
@@ -97,8 +97,11 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
-    /// Whether `actual` is close enough to `expected`. NaN is close to nothing.
+    /// Whether `actual` is close enough to `expected`. NaN is close to nothing, infinity to itself.
     pub fn allows(&self, expected: f64, actual: f64) -> bool {
+        if !expected.is_finite() {
+            return actual == expected;
+        }
         (actual - expected).abs() <= self.absolute.get() + self.relative.get() * expected.abs()
     }
 }

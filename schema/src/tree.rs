@@ -169,7 +169,7 @@ impl From<Entry> for Wire {
 impl TryFrom<Wire> for Entry {
     type Error = SchemaError;
     fn try_from(wire: Wire) -> Result<Entry, SchemaError> {
-        let invalid = |why| SchemaError::Invalid { kind: crate::object::Kind::Tree, why };
+        let invalid = |why| SchemaError::Invalid { kind: crate::kind::Kind::Tree, why };
         let file = |digest, size, executable| Node::File {
             id: BlobId::from_digest(digest),
             size,

@@ -192,6 +192,20 @@ fn impossible_recipes_cannot_be_built() {
     assert!(Recipe::new(Parts { executor: tensor("e", "s"), code: None, ..good() }).is_ok());
 }
 
+#[test]
+fn tolerances_are_per_element_and_do_not_cover_what_is_not_a_number() {
+    let number = |x| lab_schema::Number::new(x).unwrap();
+    let t = lab_schema::Tolerance { absolute: number(0.1), relative: number(0.5) };
+    assert!(
+        t.allows(1.0, 1.6) && !t.allows(1.0, 1.7) && t.allows(-2.0, -1.0) && t.allows(0.0, 0.1)
+    );
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    assert!(
+        t.allows(inf, inf) && !t.allows(inf, 1.0) && !t.allows(1.0, inf) && !t.allows(inf, -inf)
+    );
+    assert!(!t.allows(nan, nan) && !t.allows(nan, 1.0) && !t.allows(1.0, nan));
+}
+
 // proves F-31: what each kind points at.
 #[test]
 fn links_name_everything_below() {

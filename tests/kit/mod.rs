@@ -13,7 +13,6 @@ pub struct Place {
 
 /// What a command said and how it ended.
 #[derive(Debug)]
-#[must_use]
 pub struct Said {
     pub command: String,
     pub code: i32,
@@ -63,11 +62,13 @@ impl Place {
     }
 
     /// Runs `lab` with these arguments in this folder.
+    #[must_use = "demand an exit code"]
     pub fn lab<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Said {
         self.lab_in(".", args)
     }
 
     /// Runs `lab` in a folder below.
+    #[must_use = "demand an exit code"]
     pub fn lab_in<A: AsRef<OsStr>>(&self, folder: &str, args: impl IntoIterator<Item = A>) -> Said {
         let mut command = self.command();
         command.current_dir(self.at(folder)).args(args);
@@ -100,6 +101,7 @@ pub fn lab() -> &'static str {
 }
 
 /// Runs a command to its end.
+#[must_use = "demand an exit code"]
 pub fn said(command: &mut Command) -> Said {
     let output = command.output().unwrap();
     let shown = format!("{command:?}");

@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// Give it a name; an existing name moves, and keeps its history
     #[arg(short, long)]
     name: Option<String>,
+    /// Read back what is stored already, and store it again if it is damaged
+    #[arg(long)]
+    repair: bool,
     /// What the name is for [default: guessed from the file's ending]
     #[arg(short, long, value_name = "KIND", requires = "name")]
     kind: Option<NameKind>,
@@ -35,6 +38,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     let bars = Bars::new(context.ui);
     let mut writer = registry.store.writer();
+    if args.repair {
+        writer.trust_nothing();
+    }
     let mut added = Vec::new();
     for path in &args.paths {
         let at = context.path(path);

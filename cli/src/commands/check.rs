@@ -45,6 +45,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         paint(BAD, "not sound"),
         ui::count(findings.len() as u64, "finding")
     ));
-    context.ui.hint("adding the same files again, or `lab pull` from a remote that has them, brings lost bytes back");
+    context.ui.hint("`lab add --repair PATH` stores files again that the work tree still has; `lab pull` brings what is missing altogether");
     Err(Failure::no())
 }

@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         ));
     }
     let existed = root.exists();
-    let mut registry = Registry::create(root.clone())?;
+    let mut registry = Registry::create(&root)?;
     let result = fetch(context, &mut registry, &location, &remote, &what);
     if result.is_err() && !existed {
         // Nothing half made: the folder is ours alone.

@@ -27,14 +27,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     };
     let existed = root.join(".lab").join("format").exists();
     if existed {
-        let registry = Registry::open(root.clone(), root.join(".lab"))?;
+        let registry = Registry::open(root.join(".lab"))?;
         let names = registry.store.names().list()?.len();
         context.ui.line(format!(
             "Registry in {} was here already ({names} names). Nothing changed.",
             shown.display()
         ));
     } else {
-        Registry::create(root.clone())?;
+        Registry::create(&root)?;
         context.ui.line(format!("Registry in {} (empty). Store format 1.", shown.display()));
     }
     context.ui.answer(&json!({ "registry": root.join(".lab"), "created": !existed, "format": 1 }));

@@ -71,11 +71,7 @@ fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -
             .hint(format!("`lab remote remove {name}` first, or choose another name")));
     }
     // What the shell's folder makes of a relative path must hold from every other folder too.
-    let absolute = if location.contains("://") {
-        location.to_owned()
-    } else {
-        context.path(location.as_ref()).to_string_lossy().into_owned()
-    };
+    let absolute = context.location(location);
     let what = match lab_remote::open(&absolute) {
         Ok(_) => "a store is there",
         Err(lab_remote::RemoteError::NotAStore { .. }) => {

@@ -135,7 +135,8 @@ fn origin(
             None => None,
         };
         let action = recipe.map(|r| describe::action(&r)).unwrap_or_default();
-        let names: Vec<String> = names_of(&registry.store, run.into())?.iter().map(|n| paint(NAME, n)).collect();
+        let names: Vec<String> =
+            names_of(&registry.store, run.into())?.iter().map(|n| paint(NAME, n)).collect();
         let label = if names.is_empty() { action } else { names.join(", ") };
         return Ok(format!("made by run {}  {label}", paint(HASH, run.short())));
     }

@@ -34,7 +34,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
     let watch =
         |verb| move |source| ProcessError::Watch { verb, program: program.to_owned(), source };
     let guard = Guard::new().map_err(watch("catch signals for"))?;
-    let own_peak = sys::own_peak_bytes();
+    let copied = sys::resident_bytes();
     let started_ms = now_ms();
     let started = Instant::now();
     let mut child = Child::start(launch)?;
@@ -44,10 +44,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
         sys::signal_group(child.pid, signal).map_err(watch("stop"))?;
     }
     let mut stop = Stop::new(started, launch);
-    let mut seen_peak = None;
 
     let reaped = loop {
-        seen_peak = seen_peak.max(sys::peak_bytes_of(child.pid));
         if let Some(reaped) = child.try_wait().map_err(watch("wait for"))? {
             break reaped;
         }
@@ -68,9 +66,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
         (.., signal) => Exit::Signal(signal.unwrap_or(0)),
     };
     // Between fork and exec the child is a copy of us, and the system counts that in: what it says
-    // at the end holds only above that. Below, there is what was seen while the command ran.
-    let peak_memory_bytes = Some(reaped.peak_memory_bytes).filter(|peak| *peak > own_peak);
-    let peak_memory_bytes = peak_memory_bytes.or(seen_peak);
+    // at the end holds only above that.
+    let peak_memory_bytes = Some(reaped.peak_memory_bytes).filter(|peak| *peak > copied);
     Ok(Ended { exit, started_ms, duration, peak_memory_bytes, notes })
 }
 

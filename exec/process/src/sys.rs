@@ -106,8 +106,20 @@ pub(crate) fn try_wait(pid: i32) -> io::Result<Option<Reaped>> {
     Ok(Some(Reaped { status: ExitStatus::from_raw(status), peak_memory_bytes }))
 }
 
-/// The largest resident set that this process has had, in bytes.
-pub(crate) fn own_peak_bytes() -> u64 {
+/// What this process has in memory now, in bytes: as much as a child copies at its fork, with a
+/// little more, since the system counts in batches.
+pub(crate) fn resident_bytes() -> u64 {
+    const BATCH: u64 = 1 << 20;
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    };
+    resident().unwrap_or_else(peak_bytes).saturating_add(BATCH)
+}
+
+/// The most that this process ever had in memory, in bytes; for where there is no `/proc`.
+fn peak_bytes() -> u64 {
     // SAFETY: the struct lives through the call, which cannot fail for RUSAGE_SELF.
     let usage = unsafe {
         let mut usage: libc::rusage = mem::zeroed();
@@ -116,13 +128,6 @@ pub(crate) fn own_peak_bytes() -> u64 {
     };
     let unit = if cfg!(any(target_os = "macos", target_os = "ios")) { 1 } else { 1024 };
     u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(unit)
-}
-
-/// The largest resident set that a running process has had since it started its program, in bytes.
-pub(crate) fn peak_bytes_of(pid: i32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Sends `signal` to a process group; false if it has no member left. 0 only asks.

@@ -28,6 +28,7 @@ pub struct Writer {
     encoder: Option<Encoder>,
     buffer: Buffer,
     fresh: bool,
+    suspicious: bool,
 }
 
 impl Store {
@@ -40,6 +41,7 @@ impl Store {
             encoder: None,
             buffer: Buffer::default(),
             fresh: false,
+            suspicious: false,
         }
     }
 }
@@ -48,6 +50,12 @@ impl Writer {
     /// The store that it writes into.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// From now on what is stored already is read back, and stored again if it is damaged. Without
+    /// this, only damage that this process has seen is mended.
+    pub fn trust_nothing(&mut self) {
+        self.suspicious = true;
     }
 
     /// Stores a blob that is read to its end; returns its id and size in bytes. Uses bounded
@@ -133,7 +141,7 @@ impl Writer {
             }
             size += cut.bytes.len() as u64;
             whole.update(cut.bytes);
-            if before != Some(digest) && !FrameKey::of_chunk(digest).iter().any(|k| self.holds(k)) {
+            if before != Some(digest) && !self.holds(&FrameKey::of_chunk(digest))? {
                 self.put_frame(FrameKey::new(FrameKind::Chunk, digest), cut.bytes)?;
             }
             before = Some(digest);
@@ -167,9 +175,19 @@ impl Writer {
         })
     }
 
-    /// Whether the frame is on its way, or stored where it is not known to be damaged.
-    fn holds(&self, key: &FrameKey) -> bool {
-        self.pending.contains(key) || self.store.catalog().holds(key)
+    /// Whether one of these frames is on its way, or stored where it is not known to be damaged.
+    fn holds(&self, keys: &[FrameKey]) -> Result<bool> {
+        if keys.iter().any(|key| self.pending.contains(key)) {
+            return Ok(true);
+        }
+        if self.suspicious {
+            match self.store.fetch(keys) {
+                // Damage that was seen is remembered, and therefore not relied on below.
+                Ok(_) | Err(ObjectsError::Damaged { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(keys.iter().any(|key| self.store.catalog().holds(key)))
     }
 
     fn put_frame(&mut self, key: FrameKey, bytes: &[u8]) -> Result<()> {
@@ -178,7 +196,7 @@ impl Writer {
             self.store.refresh()?;
             self.fresh = true;
         }
-        if self.holds(&key) {
+        if self.holds(&[key])? {
             return Ok(());
         }
         let encoder = match &mut self.encoder {

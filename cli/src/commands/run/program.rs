@@ -37,7 +37,8 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
         twice: false,
     };
     let stages = program.stages();
-    let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0) + name.as_ref().map_or(0, |n| n.as_str().len() + 1);
+    let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0)
+        + name.as_ref().map_or(0, |n| n.as_str().len() + 1);
     let mut made: BTreeMap<&str, Run> = BTreeMap::new();
     let mut answers = Vec::new();
     for (place, stage) in stages.iter().enumerate() {
@@ -60,7 +61,16 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
             let why = format!("lab run {}", path.display());
             name::point(context, &registry, stage_name, id.into(), NameKind::Result, &why)?;
         }
-        bars.suspend(|| tell(context, id, &run, stage_name.as_ref().map_or(stage.name(), Name::as_str), width, reused));
+        bars.suspend(|| {
+            tell(
+                context,
+                id,
+                &run,
+                stage_name.as_ref().map_or(stage.name(), Name::as_str),
+                width,
+                reused,
+            )
+        });
         let mut answer = describe::run_json(id, &run);
         answer["stage"] = json!(stage.name());
         answer["name"] = json!(stage_name);
