@@ -11,8 +11,11 @@ use std::path::Path;
 
 use kit::{Place, Said};
 
-/// (path, is executable, link target, bytes) of everything below a folder, sorted.
-fn contents(folder: &Path) -> Vec<(OsString, bool, Option<OsString>, Option<Vec<u8>>)> {
+/// Path, whether it is executable, target of a link, bytes of a file.
+type Entry = (OsString, bool, Option<OsString>, Option<Vec<u8>>);
+
+/// Everything below a folder, sorted.
+fn contents(folder: &Path) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut todo = vec![folder.to_owned()];
     while let Some(here) = todo.pop() {

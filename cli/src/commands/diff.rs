@@ -76,10 +76,10 @@ fn shortened(value: &str, layer: Layer) -> String {
     if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
         return value[..12].to_owned();
     }
-    if layer == Layer::Metric {
-        if let Ok(number) = value.parse() {
-            return describe::number(number);
-        }
+    if layer == Layer::Metric
+        && let Ok(number) = value.parse()
+    {
+        return describe::number(number);
     }
     let visible: String = value
         .chars()

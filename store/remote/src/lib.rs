@@ -2,7 +2,7 @@
 //!
 //! A remote is a [`Store`](lab_objects::Store) like any other, so everything here works between
 //! any two of them; only [`open`] knows what kinds of place there are. Three steps, always in this
-//! order: what belongs to it ([`closure`]), what of that is lacking ([`transfer`]), and last the
+//! order: what belongs to it ([`closure()`]), what of that is lacking ([`transfer()`]), and last the
 //! names, by compare-and-swap. Nothing that arrives is believed before it has been hashed.
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
