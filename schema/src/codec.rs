@@ -3,7 +3,7 @@
 //! An object's bytes are the CBOR array `[kind, version, body]` in the deterministic encoding of
 //! RFC 8949, section 4.2: shortest integers, shortest floats, definite lengths, map keys sorted
 //! by their encoded bytes. The crate underneath accepts more on reading (long integers, swapped
-//! or unknown keys), so [`decode`] encodes what it has read once more and compares: bytes that
+//! or unknown keys), so `decode` encodes what it has read once more and compares: bytes that
 //! are not canonical are refused, and one value has one id.
 
 use serde::Serialize;

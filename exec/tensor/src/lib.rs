@@ -1,6 +1,6 @@
 //! Tensor programs: prepare, train and evaluate, in process, with the same bits on every machine.
 //!
-//! A [`Program`] is read from TOML and yields a recipe per stage; [`execute`] carries one out.
+//! A [`Program`] is read from TOML and yields a recipe per stage; [`execute()`] carries one out.
 //! Underneath stand three things that can be replaced one by one: the kernels (fixed-order f32
 //! arithmetic, [`kernels`]), the gradients, and the interpreter of the stages. Candle holds the
 //! tensors and walks the graph; no arithmetic of its own decides a result.

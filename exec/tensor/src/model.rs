@@ -1,6 +1,6 @@
 //! Multi-layer perceptrons: parameters, their first values, and scores.
 //!
-//! Layer n has the weight `fcN.weight` [out, in] and the bias `fcN.bias` [out], the names and
+//! Layer n has the weight `fcN.weight` (out by in) and the bias `fcN.bias` (out), the names and
 //! shapes that PyTorch uses. Without hidden layers this is logistic regression.
 
 use candle_core::{DType, Device, Tensor, Var};

@@ -15,7 +15,7 @@ use crate::kernels::Kernels;
 pub(crate) struct Ops(pub(crate) Kernels);
 
 impl Ops {
-    /// `x wᵀ + b`; x: [rows, in], w: [out, in], b: [out].
+    /// `x wᵀ + b`; x is rows by in, w out by in, b has length out.
     pub(crate) fn linear(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
         let product = MatMul { kernels: self.0, transpose_a: false, transpose_b: true };
         let product = x.apply_op2(weight, Differentiable(product))?;
@@ -27,7 +27,7 @@ impl Ops {
         x.apply_op1(Differentiable(Activate { kernels: self.0, function }))
     }
 
-    /// The mean cross-entropy, a scalar; scores: [rows, classes], labels: i64 [rows].
+    /// The mean cross-entropy, a scalar; scores are rows by classes, labels one i64 per row.
     pub(crate) fn cross_entropy(&self, scores: &Tensor, labels: &Tensor) -> Result<Tensor> {
         scores.apply_op2(labels, Differentiable(CrossEntropy(self.0)))
     }
