@@ -25,7 +25,7 @@ pub(super) fn bases(typed: &[String]) -> Outcome<Vec<Base>> {
 
 /// Options for an exchange now.
 pub(super) fn options<'a>(context: &Context, who: &'a str, force: bool) -> Options<'a> {
-    Options { force, who, when_ms: context.now_ms() }
+    Options { force, repair: false, who, when_ms: context.now_ms() }
 }
 
 /// Says what was done, or would be.

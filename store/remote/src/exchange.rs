@@ -18,6 +18,9 @@ use crate::transfer::{Route, Transfer};
 pub struct Options<'a> {
     /// Moves a name even if that loses somebody's move. Objects are never lost by it.
     pub force: bool,
+    /// Sends everything, also what the receiving side records as there, and reads back what it has:
+    /// whatever is damaged there is stored again.
+    pub repair: bool,
     /// Who is written into the journals of the names that move.
     pub who: &'a str,
     /// The time written there, in milliseconds since 1970-01-01T00:00:00Z.
@@ -108,7 +111,7 @@ impl Deal<'_> {
     }
 
     fn route(&self) -> Route<'_> {
-        Route { from: self.giver, to: self.taker }
+        Route { from: self.giver, to: self.taker, repair: self.options.repair }
     }
 
     /// Where the name is on the taking side and where it goes.

@@ -1,4 +1,5 @@
-//! Copies objects from one store to another: only those that are lacking, each verified.
+//! Copies objects from one store to another: only those that are lacking, each verified. Or, to
+//! repair, all of them: a store counts what it has recorded as there, be it damaged or not.
 //!
 //! What the other side has is asked of the other side, in one pass, every time: a
 //! remembered "it is there" could be wrong after a collection, and the name would then point at
@@ -30,6 +31,8 @@ pub struct Transfer {
 pub(crate) struct Route<'a> {
     pub(crate) from: (&'a Store, Side),
     pub(crate) to: (&'a Store, Side),
+    /// Whether what `to` has is read back there, and stored again if it is damaged.
+    pub(crate) repair: bool,
 }
 
 /// Copies those of `ids` that `to` lacks, in this order. They are durable when it returns.
@@ -39,7 +42,7 @@ pub fn transfer(
     ids: &[ObjectId],
     progress: &dyn Progress,
 ) -> Result<Transfer> {
-    Route { from: (from, Side::Local), to: (to, Side::Remote) }.copy(ids, progress)
+    Route { from: (from, Side::Local), to: (to, Side::Remote), repair: false }.copy(ids, progress)
 }
 
 impl Route<'_> {
@@ -49,7 +52,10 @@ impl Route<'_> {
         let ids: Vec<ObjectId> = ids.iter().copied().filter(|id| asked.insert(*id)).collect();
         // Listing the packs makes the store look again at what is there, and what no more is.
         self.to.0.packs().on(self.to.1)?;
-        let missing = self.to.0.lacking(&ids).on(self.to.1)?;
+        let missing = match self.repair {
+            true => ids.clone(),
+            false => self.to.0.lacking(&ids).on(self.to.1)?,
+        };
         let mut sum = Transfer {
             objects: missing.len() as u64,
             bytes: 0,
@@ -72,6 +78,9 @@ impl Route<'_> {
         }
         progress.begin("copying objects", Some(sum.bytes));
         let mut writer = self.to.0.writer();
+        if self.repair {
+            writer.trust_nothing();
+        }
         let copied = lacking.iter().try_for_each(|(id, _)| {
             let Some(mut source) =
                 self.from.0.open_object(*id).map_err(|e| blame(self.from.1, *id, e))?

@@ -417,3 +417,39 @@ fn a_file_that_is_damaged_in_the_middle_is_not_kept() {
     assert_eq!((rest.transfer.objects, rest.transfer.already_there), (1, 1));
     assert_eq!(local.read_blob(large, u64::MAX).unwrap(), noise(6 << 20));
 }
+
+/// What is recorded and damaged counts as there; repairing looks at it, and stores it again.
+#[test]
+fn repairing_mends_what_is_damaged_on_the_receiving_side() {
+    const REPAIR: lab_remote::Options<'_> = lab_remote::Options { repair: true, ..POLITE };
+    for pulls in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Store::open(Arc::new(Folder::open(folder.path()).unwrap())).unwrap();
+        let (sound, bad) = (memory(), store(Arc::new(Folder::create(folder.path()).unwrap())));
+        let mut writer = sound.writer();
+        let large = writer.put_bytes(&noise(6 << 20)).unwrap();
+        writer.finish().unwrap();
+        let what = [base(&large.to_string())];
+        let exchange = |taker: &Store, options| match pulls {
+            true => pull(taker, &sound, &what, options, &Silent),
+            false => push(&sound, &lineage(&sound), taker, &what, options, &Silent),
+        };
+        exchange(&bad, POLITE).unwrap();
+        let pack = bad.packs().unwrap()[0].to_string();
+        let path = folder.path().join(format!("packs/{}/{pack}.pack", &pack[..2]));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[3 << 20] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+
+        assert_eq!(exchange(&open(), POLITE).unwrap().transfer.objects, 0);
+        open().read_blob(large, u64::MAX).unwrap_err();
+        let repaired = exchange(&open(), REPAIR).unwrap().transfer;
+        assert_eq!((repaired.objects, repaired.bytes), (1, 6 << 20));
+        assert_eq!(open().read_blob(large, u64::MAX).unwrap(), noise(6 << 20));
+        // Only the frame that was damaged was stored again.
+        assert_eq!(open().packs().unwrap().len(), 2);
+        // And what is sound is not stored a third time.
+        exchange(&open(), REPAIR).unwrap();
+        assert_eq!(open().packs().unwrap().len(), 2);
+    }
+}

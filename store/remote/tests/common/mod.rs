@@ -184,7 +184,8 @@ pub fn everything(store: &Store) -> Vec<ObjectId> {
     lab_schema::Kind::ALL.iter().flat_map(|kind| store.list(*kind).unwrap()).collect()
 }
 
-pub const POLITE: Options<'static> = Options { force: false, who: "grace", when_ms: 99 };
+pub const POLITE: Options<'static> =
+    Options { force: false, repair: false, who: "grace", when_ms: 99 };
 pub const FORCED: Options<'static> = Options { force: true, ..POLITE };
 
 /// How a [`Faulty`] backend fails.
