@@ -66,6 +66,14 @@ fn unique() -> String {
     format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish())
 }
 
+/// Whether a file can have got its name from [`unique`].
+fn is_unique(file_name: &str) -> bool {
+    let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    file_name.split_once('-').is_some_and(|(process, word)| {
+        process.parse::<u32>().is_ok() && word.len() == 16 && word.bytes().all(hexadecimal)
+    })
+}
+
 /// Makes a folder durable, and its parents where they are absent.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
@@ -118,11 +126,15 @@ pub(crate) fn remove(path: &Path) -> Result<bool> {
     }
 }
 
-/// Removes abandoned temporary files. Whatever cannot be removed stays for a later writer.
+/// Removes abandoned temporary files. Whatever cannot be removed stays for a later writer; and
+/// what has another name than they have, since a link may have led here, into other people's files.
 pub(crate) fn sweep(temporary: &Path) -> Result<()> {
     let now = SystemTime::now();
     for entry in fs::read_dir(temporary).at("list", temporary)? {
         let entry = entry.at("list", temporary)?;
+        if !entry.file_name().to_str().is_some_and(is_unique) {
+            continue;
+        }
         let age = entry.metadata().and_then(|m| m.modified()).map(|t| now.duration_since(t));
         if let Ok(Ok(age)) = age
             && age > ABANDONED
@@ -143,11 +155,22 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Takes the lock at `path`, waiting at most `timeout`; then names the holder. The file
-    /// stays: removing it would let two processes lock two files of one name.
+    /// stays: removing it would let two processes lock two files of one name. Whoever shares the
+    /// store could have put a link there, to have what it leads to overwritten: that is refused.
     pub(crate) fn take(path: &Path, timeout: Duration) -> Result<Lock> {
+        let not_plain = || {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"))
+                .at("lock", path)
+        };
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+            return not_plain();
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).at("open lock", path)?;
+        if !is_at(&file, path).at("inspect", path)? {
+            return not_plain();
+        }
         let give_up = Instant::now() + timeout;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -177,6 +200,13 @@ impl Lock {
         .at("lock", path)?;
         Ok(Lock { _file: file })
     }
+}
+
+/// Whether what was opened at `path` is what lies there, and not what a link there leads to.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (opened, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok(there.is_file() && (opened.dev(), opened.ino()) == (there.dev(), there.ino()))
 }
 
 fn host() -> String {
@@ -267,14 +297,36 @@ mod tests {
 
     // proves L-05
     #[test]
-    fn abandoned_files_are_swept_and_recent_ones_stay() {
+    fn abandoned_files_are_swept_and_recent_or_foreign_ones_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        let [old, new, foreign] = [unique(), unique(), "letter.txt".into()]
+            .map(|file_name| folder.path().join(file_name));
         fs::write(&new, "x").unwrap();
-        let file = File::create(&old).unwrap();
-        file.set_modified(SystemTime::now() - ABANDONED - Duration::from_secs(60)).unwrap();
-        sweep(folder.path()).unwrap();
-        assert!(!old.exists() && new.exists());
+        for path in [&old, &foreign] {
+            let file = File::create(path).unwrap();
+            file.set_modified(SystemTime::now() - ABANDONED - Duration::from_secs(60)).unwrap();
+        }
+        // As where `tmp` is a link to somebody's documents.
+        let link = folder.path().join("tmp");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        sweep(&link).unwrap();
+        assert!(!old.exists() && new.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let [letter, link, absent, loose] =
+            ["letter", "link", "absent", "loose"].map(|file_name| folder.path().join(file_name));
+        fs::write(&letter, "precious").unwrap();
+        std::os::unix::fs::symlink(&letter, &link).unwrap();
+        std::os::unix::fs::symlink(&absent, &loose).unwrap();
+        for path in [&link, &loose] {
+            let refused = Lock::take(path, Duration::ZERO).unwrap_err();
+            assert!(refused.to_string().ends_with("it is not a plain file"), "{refused}");
+        }
+        assert_eq!(fs::read(&letter).unwrap(), b"precious");
+        assert!(!absent.exists());
     }
 
     #[test]
