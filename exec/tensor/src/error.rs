@@ -51,6 +51,9 @@ pub enum TensorError {
         /// The one that makes it idle.
         other: String,
     },
+    /// The recipe asks for something that the engine does not do, and must not pass over.
+    #[error("the tensor engine of this version has no {0}")]
+    Unsupported(&'static str),
     /// `prepare.table` is none of the inputs.
     #[error("prepare.table is '{name}', but [inputs] has no such entry")]
     NoSuchInput {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lab_objects::{Progress, Store};
-use lab_schema::{Completeness, Executor, Outcome, Recipe, Status};
+use lab_schema::{Completeness, Executor, Limits, Outcome, Recipe, Status};
 
 use crate::error::{Result, TensorError};
 use crate::evaluate::evaluate;
@@ -25,7 +25,7 @@ pub fn execute(store: &Store, recipe: &Recipe, progress: &dyn Progress) -> Resul
     execute_on(Kernels::detect(), store, recipe, progress)
 }
 
-/// Like [`execute`], on given kernels. The outputs do not depend on them.
+/// Like [`execute()`], on given kernels. The outputs do not depend on them.
 pub fn execute_on(
     kernels: Kernels,
     store: &Store,
@@ -41,6 +41,12 @@ pub fn execute_on(
     let task = Task::from_name(&tensor.stage)
         .ok_or_else(|| TensorError::UnknownStage(tensor.stage.clone()))?;
     task.check_inputs(recipe.inputs())?;
+    if recipe.limits() != Limits::default() {
+        return Err(TensorError::Unsupported("limits on time or memory"));
+    }
+    if recipe.seed().is_some() {
+        return Err(TensorError::Unsupported("seed besides those among the parameters"));
+    }
     let settings = Settings::check(task.name(), task.settings(), recipe.params())?;
     if !kernels.keeps_subnormals() {
         return Err(TensorError::FlushesToZero);

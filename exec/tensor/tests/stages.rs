@@ -188,6 +188,11 @@ fn recipes_from_strangers_are_checked() {
         change(&|p| drop(p.params.insert("x".into(), Value::Int(1)))),
         "unknown key 'prepare.x'"
     );
+    assert_eq!(
+        change(&|p| p.limits.wall_ms = Some(1)),
+        "the tensor engine of this version has no limits on time or memory"
+    );
+    assert!(change(&|p| p.seed = Some(1)).contains("no seed besides"));
     let two = Value::Int(2);
     assert_eq!(
         change(&|p| drop(p.params.insert("test".into(), two.clone()))),
