@@ -2,7 +2,7 @@
 //!
 //! The file is a cache, so nothing about it is ever reported as a failure. A file with another
 //! format is emptied in one transaction; one that is not a database at all is reset; and where no
-//! file can be kept (a read-only store, a full disk, a lock that nobody releases) the index lives
+//! file can be kept (a read-only store, a full disk, a link, a lock that nobody releases) the index lives
 //! in memory, slower and equally right.
 //!
 //! Several processes may use one file, also over NFS. Hence a rollback journal and not WAL, whose
@@ -121,8 +121,9 @@ fn blames_content(fault: &Fault) -> bool {
 fn open_file(path: &Path) -> SqlResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(direct(path), flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     if prepare(&mut connection).is_err() {
@@ -130,6 +131,17 @@ fn open_file(path: &Path) -> SqlResult<Connection> {
         prepare(&mut connection)?;
     }
     Ok(connection)
+}
+
+/// The path without links in the folders above. A link in the file's own place is not followed:
+/// whatever it leads to would be emptied.
+fn direct(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (parent.canonicalize(), path.file_name()) {
+        (Ok(parent), Some(file_name)) => parent.join(file_name),
+        // Opening it says what is wrong with it.
+        _ => path.to_owned(),
+    }
 }
 
 /// Settles the journal and makes the tables if they are not there in this format.

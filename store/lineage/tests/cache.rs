@@ -140,6 +140,27 @@ fn a_place_that_cannot_be_written_is_no_obstacle() {
     }
 }
 
+/// What a link in the index's place leads to is not ours to empty; a folder above may be a link.
+#[test]
+fn a_link_in_its_place_is_left_alone() {
+    let world = World::new();
+    let contents = history(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let [letter, path, real, link] =
+        ["letter", "index.db", "real", "link"].map(|file_name| folder.path().join(file_name));
+    fs::write(&letter, "dear all, this is no database").unwrap();
+    std::os::unix::fs::symlink(&letter, &path).unwrap();
+    let lineage = open(&path, &world.store);
+    assert_eq!(lineage.path(), None);
+    assert_eq!(answers(&lineage, &contents), answers(&world.lineage(), &contents));
+    assert_eq!(fs::read(&letter).unwrap(), b"dear all, this is no database");
+
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    assert!(open(&link.join("index.db"), &world.store).path().is_some());
+    assert!(real.join("index.db").exists());
+}
+
 #[test]
 fn an_index_of_another_store_is_corrected() {
     let (one, two) = (World::new(), World::new());
