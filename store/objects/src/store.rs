@@ -165,20 +165,22 @@ impl Store {
     /// The bytes of whichever of these frames is here, verified; none if none is.
     pub(crate) fn fetch(&self, keys: &[FrameKey]) -> Result<Option<(FrameKey, Vec<u8>)>> {
         let mut damage = None;
-        // A second time only if a pack was gone: its frames may have moved to another one.
+        // A second time if a pack was gone, whose frames may have moved to another one, or if all
+        // was damaged, which somebody may have put right.
         for _ in 0..2 {
-            let mut gone = false;
+            let mut again = false;
             for place in self.places(keys)? {
                 match self.attempt(&place)? {
                     Attempt::Read(bytes) => return Ok(Some((place.record.key, bytes))),
-                    Attempt::Gone => gone = true,
+                    Attempt::Gone => again = true,
                     Attempt::Damaged(why) => {
                         self.catalog_mut().condemn(&place);
                         damage = Some((place.record.key, why));
+                        again = true;
                     }
                 }
             }
-            if !gone {
+            if !again {
                 break;
             }
             self.refresh()?;

@@ -1,0 +1,114 @@
+//! What other processes, hostile files and failing disks do to a store in use.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use lab_objects::{
+    Backend, Expected, Folder, Key, Memory, Move, NameKind, ObjectsError, PackId, Room, Silent,
+    Store, check,
+};
+use lab_schema::{BlobId, Kind, Name};
+
+fn create(root: &Path) -> Store {
+    Store::create(Arc::new(Folder::create(root).unwrap())).unwrap()
+}
+
+fn open(root: &Path) -> Store {
+    Store::open(Arc::new(Folder::open(root).unwrap())).unwrap()
+}
+
+fn put(store: &Store, texts: &[&[u8]]) -> Vec<BlobId> {
+    let mut writer = store.writer();
+    let ids = texts.iter().map(|text| writer.put_bytes(text).unwrap()).collect();
+    writer.finish().unwrap();
+    ids
+}
+
+fn path(root: &Path, pack: PackId, extension: &str) -> PathBuf {
+    let id = pack.to_string();
+    root.join("packs").join(&id[..2]).join(format!("{id}.{extension}"))
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// A backend in memory that fails once, or to which something happens during a listing.
+#[derive(Default)]
+struct Eventful {
+    memory: Memory,
+    full: Mutex<bool>,
+    listed: Mutex<Option<Hook>>,
+}
+
+impl std::fmt::Debug for Eventful {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Eventful")
+    }
+}
+
+impl Backend for Eventful {
+    fn location(&self) -> String {
+        "eventful".into()
+    }
+    fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.memory.read(key)
+    }
+    fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.memory.read_range(key, at, len)
+    }
+    fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        if std::mem::take(&mut *self.full.lock().unwrap()) {
+            let source = ErrorKind::StorageFull.into();
+            return Err(ObjectsError::Io { verb: "publish", path: key.to_string().into(), source });
+        }
+        self.memory.publish(key, bytes)
+    }
+    fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
+        self.memory.swap(key, old, new)
+    }
+    fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
+        let listed = self.memory.list(room);
+        let hook = self.listed.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook();
+        }
+        listed
+    }
+    fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
+        self.memory.remove(key)
+    }
+}
+
+#[test]
+fn what_another_process_mends_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let store = create(root.path());
+    let id = put(&store, &[b"a text"])[0];
+    flip(&path(root.path(), store.packs().unwrap()[0], "pack"), 9);
+    store.read_blob(id, 99).unwrap_err();
+
+    let other = open(root.path());
+    let mut writer = other.writer();
+    writer.trust_nothing();
+    writer.put_bytes(b"more").unwrap();
+    writer.put_bytes(b"a text").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(store.read_blob(id, 99).unwrap(), b"a text");
+}
