@@ -85,14 +85,14 @@ impl Store {
 
     /// Takes in packs that have appeared, and forgets those that are gone.
     pub(crate) fn refresh(&self) -> Result<()> {
+        // Known before the listing: what is published during it is not gone.
+        let known: Vec<PackId> = self.catalog().packs().keys().copied().collect();
         let listed = self.backend().list(Room::Packs)?;
         let here: HashSet<PackId> = listed
             .iter()
             .filter_map(|(key, _)| if let Key::Pack(id) = key { Some(*id) } else { None })
             .collect();
-        let gone: Vec<PackId> =
-            self.catalog().packs().keys().filter(|id| !here.contains(id)).copied().collect();
-        for pack in gone {
+        for pack in known.into_iter().filter(|id| !here.contains(id)) {
             self.catalog_mut().forget(pack);
         }
         for (key, bytes) in listed {

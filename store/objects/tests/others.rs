@@ -112,3 +112,13 @@ fn what_another_process_mends_is_read() {
     writer.finish().unwrap();
     assert_eq!(store.read_blob(id, 99).unwrap(), b"a text");
 }
+
+#[test]
+fn what_is_published_during_a_listing_is_not_taken_for_gone() {
+    let backend = Arc::new(Eventful::default());
+    let store = Store::create(backend.clone()).unwrap();
+    let mut writer = store.writer();
+    let id = writer.put_bytes(b"just now").unwrap();
+    *backend.listed.lock().unwrap() = Some(Box::new(move || writer.finish().unwrap()));
+    assert_eq!(store.list(Kind::Blob).unwrap(), [id.into()]);
+}
