@@ -20,6 +20,8 @@ pub struct ObjectReader {
     /// The chunk that is being given out.
     current: Vec<u8>,
     at: usize,
+    /// Whether a part could not be read: what follows it would be mistaken for it.
+    failed: bool,
     /// None for an object of one frame, which has been checked already.
     rest: Option<Rest>,
 }
@@ -96,8 +98,18 @@ impl ObjectReader {
         self.size
     }
 
-    /// Makes the next chunk current; false at the end.
+    /// Makes the next chunk current; false at the end. Never goes on after an error.
     fn advance(&mut self) -> Result<bool> {
+        if self.failed {
+            let why = "a part of it could not be read";
+            return Err(ObjectsError::Damaged { what: self.id.to_string(), why });
+        }
+        let advanced = self.next_chunk();
+        self.failed = advanced.is_err();
+        advanced
+    }
+
+    fn next_chunk(&mut self) -> Result<bool> {
         let Some(rest) = &mut self.rest else { return Ok(false) };
         let Some(part) = rest.walk.next(&mut 0)? else { return Ok(false) };
         self.current = rest.walk.read(part)?;
@@ -138,12 +150,19 @@ impl Store {
         let Some((key, bytes)) = self.fetch(&keys)? else { return Ok(None) };
         if key.kind != FrameKind::List {
             let size = bytes.len() as u64;
-            return Ok(Some(ObjectReader { id, size, current: bytes, at: 0, rest: None }));
+            return Ok(Some(ObjectReader {
+                id,
+                size,
+                current: bytes,
+                at: 0,
+                failed: false,
+                rest: None,
+            }));
         }
         let (size, parts) = list(id, &bytes)?;
         let walk = Walk::new(self, parts);
         let rest = Some(Rest { walk, hasher: Kind::Blob.hasher(), hashed: 0 });
-        Ok(Some(ObjectReader { id, size, current: Vec::new(), at: 0, rest }))
+        Ok(Some(ObjectReader { id, size, current: Vec::new(), at: 0, failed: false, rest }))
     }
 
     fn must_open(&self, id: ObjectId) -> Result<ObjectReader> {

@@ -122,3 +122,17 @@ fn what_is_published_during_a_listing_is_not_taken_for_gone() {
     *backend.listed.lock().unwrap() = Some(Box::new(move || writer.finish().unwrap()));
     assert_eq!(store.list(Kind::Blob).unwrap(), [id.into()]);
 }
+
+#[test]
+fn a_reader_that_failed_does_not_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let store = create(root.path());
+    let id = put(&store, &[&noise(2, 3 << 20)])[0];
+    flip(&path(root.path(), store.packs().unwrap()[0], "pack"), 100);
+    let mut reader = store.open_object(id).unwrap().unwrap();
+    let mut buffer = vec![0; 1 << 20];
+    for _ in 0..40 {
+        let error = reader.read(&mut buffer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+    }
+}
