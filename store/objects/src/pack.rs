@@ -104,6 +104,12 @@ impl PackBuilder {
 }
 
 impl Pack {
+    /// Takes it apart again, so that publishing it can be tried once more.
+    pub(crate) fn reopen(mut self) -> PackBuilder {
+        self.bytes.truncate(self.tail_start);
+        PackBuilder { bytes: self.bytes, records: self.records }
+    }
+
     /// What the index holds.
     pub(crate) fn tail(&self) -> &[u8] {
         &self.bytes[self.tail_start..]

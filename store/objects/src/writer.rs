@@ -12,7 +12,7 @@ use crate::chunk::{Buffer, Chunker};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{Encoder, FrameKey, FrameKind};
 use crate::list::{ListBuilder, Part};
-use crate::pack::PackBuilder;
+use crate::pack::{Pack, PackBuilder};
 use crate::store::Store;
 
 /// Collects frames into packs of bounded size. Nothing is visible before its pack is published,
@@ -214,18 +214,26 @@ impl Writer {
             return Ok(());
         }
         let pack = std::mem::replace(&mut self.pack, PackBuilder::new()).finish();
+        if let Err(error) = self.publish_pack(&pack) {
+            // Nothing that was put is dropped: finishing tries again.
+            self.pack = pack.reopen();
+            return Err(error);
+        }
         self.pending.clear();
+        self.store.catalog_mut().insert(pack.id, &pack.records, true);
+        publish_index(&self.store, pack.id, pack.tail())
+    }
+
+    fn publish_pack(&self, pack: &Pack) -> Result<()> {
         let backend = self.store.backend();
         match backend.publish(&Key::Pack(pack.id), &pack.bytes) {
             Err(ObjectsError::RefusedKey { .. }) => {
                 // The name is the hash of the bytes: other bytes under it are damaged.
                 backend.remove(&Key::Pack(pack.id))?;
-                backend.publish(&Key::Pack(pack.id), &pack.bytes)?;
+                backend.publish(&Key::Pack(pack.id), &pack.bytes)
             }
-            published => published?,
+            published => published,
         }
-        self.store.catalog_mut().insert(pack.id, &pack.records, true);
-        publish_index(&self.store, pack.id, pack.tail())
     }
 
     /// Publishes the indexes that were found lost or damaged.

@@ -136,3 +136,17 @@ fn a_reader_that_failed_does_not_go_on() {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
     }
 }
+
+#[test]
+fn what_was_put_before_a_failure_is_not_forgotten() {
+    let backend = Arc::new(Eventful::default());
+    let store = Store::create(backend.clone()).unwrap();
+    let mut writer = store.writer();
+    let early = writer.put_bytes(b"early").unwrap();
+    *backend.full.lock().unwrap() = true;
+    assert!(writer.put_bytes(&noise(1, 40 << 20)).is_err());
+    let late = writer.put_bytes(b"late").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(store.read_blob(late, 99).unwrap(), b"late");
+    assert_eq!(store.read_blob(early, 99).unwrap(), b"early");
+}
