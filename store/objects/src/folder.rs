@@ -148,6 +148,9 @@ impl Backend for Folder {
                     }
                 } else if let Some(key) = Layout::key(room, &file_name) {
                     let path = entry.path();
+                    if path != self.layout.file(&key) {
+                        continue;
+                    }
                     let meta = optional(fs::metadata(&path)).at("inspect", &path)?;
                     found.extend(meta.filter(|m| m.is_file()).map(|m| (key, m.len())));
                 }

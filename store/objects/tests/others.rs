@@ -150,3 +150,19 @@ fn what_was_put_before_a_failure_is_not_forgotten() {
     assert_eq!(store.read_blob(late, 99).unwrap(), b"late");
     assert_eq!(store.read_blob(early, 99).unwrap(), b"early");
 }
+
+// proves L-01
+#[test]
+fn a_pack_in_a_wrong_place_is_ignored() {
+    let root = tempfile::tempdir().unwrap();
+    let store = create(root.path());
+    let id = put(&store, &[b"a text"])[0];
+    let pack = store.packs().unwrap()[0];
+    let wrong = root.path().join("packs/zz");
+    fs::create_dir(&wrong).unwrap();
+    fs::write(wrong.join(format!("{pack}.pack")), "").unwrap();
+    let other = open(root.path());
+    assert_eq!(other.read_blob(id, 99).unwrap(), b"a text");
+    let report = check(&other, true, &Silent).unwrap();
+    assert_eq!((report.findings, report.packs), (vec![], 1));
+}
