@@ -24,6 +24,10 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// others are refused, and so are names.
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()>;
 
+    /// Puts a pack or an index in the place of whatever is there under its key, atomically: on an
+    /// error what was there stays. For damage only; `bytes` are what belongs there.
+    fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()>;
+
     /// Replaces a name's file if it holds `expected` (none: is absent); says whether it did.
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> Result<bool>;
 

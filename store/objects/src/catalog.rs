@@ -52,6 +52,8 @@ impl Catalog {
             self.forget(pack);
             self.states.insert(pack, PackState::Readable { unindexed });
         }
+        // It may have been mended in its place.
+        self.damaged.retain(|(damaged, _)| *damaged != pack);
         let number = self.packs.len() as u32;
         self.packs.push(pack);
         self.frames.reserve(records.len());

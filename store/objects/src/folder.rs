@@ -115,6 +115,14 @@ impl Backend for Folder {
         }
     }
 
+    fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        if !matches!(key, Key::Pack(_) | Key::Index(_)) {
+            let (key, why) = (key.to_string(), "it cannot be made again");
+            return Err(ObjectsError::RefusedKey { verb: "mend", key, why });
+        }
+        self.write(key, bytes)
+    }
+
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> Result<bool> {
         let Key::Name(name) = key else {
             let (key, why) = (key.to_string(), "it is written once");

@@ -59,10 +59,7 @@ fn objection(
             }
         }
     }
-    match files.get(key) {
-        Some(there) if there != bytes => Err("it exists with other bytes"),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 impl Backend for Memory {
@@ -85,6 +82,19 @@ impl Backend for Memory {
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let mut files = self.files();
         objection(&files, key, bytes).map_err(|why| refused("publish", key, why))?;
+        if files.get(key).is_some_and(|there| there != bytes) {
+            return Err(refused("publish", key, "it exists with other bytes"));
+        }
+        files.insert(key.clone(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        let mut files = self.files();
+        if *key == Key::Format {
+            return Err(refused("mend", key, "it cannot be made again"));
+        }
+        objection(&files, key, bytes).map_err(|why| refused("mend", key, why))?;
         files.insert(key.clone(), bytes.to_vec());
         Ok(())
     }

@@ -227,11 +227,8 @@ impl Writer {
     fn publish_pack(&self, pack: &Pack) -> Result<()> {
         let backend = self.store.backend();
         match backend.publish(&Key::Pack(pack.id), &pack.bytes) {
-            Err(ObjectsError::RefusedKey { .. }) => {
-                // The name is the hash of the bytes: other bytes under it are damaged.
-                backend.remove(&Key::Pack(pack.id))?;
-                backend.publish(&Key::Pack(pack.id), &pack.bytes)
-            }
+            // The name is the hash of the bytes: other bytes under it are damaged.
+            Err(ObjectsError::RefusedKey { .. }) => backend.mend(&Key::Pack(pack.id), &pack.bytes),
             published => published,
         }
     }
@@ -262,10 +259,7 @@ impl Writer {
 fn publish_index(store: &Store, id: PackId, tail: &[u8]) -> Result<()> {
     let key = Key::Index(id);
     match store.backend().publish(&key, tail) {
-        Err(ObjectsError::RefusedKey { .. }) => {
-            store.backend().remove(&key)?;
-            store.backend().publish(&key, tail)?;
-        }
+        Err(ObjectsError::RefusedKey { .. }) => store.backend().mend(&key, tail)?,
         published => published?,
     }
     store.catalog_mut().set_indexed(id);

@@ -39,6 +39,9 @@ fn files_are_written_once(backend: &dyn Backend) {
     backend.publish(&key, &pack).unwrap();
     backend.publish(&key, &pack).unwrap();
     refused(backend.publish(&key, b"other"));
+    backend.mend(&key, &pack).unwrap();
+    refused(backend.mend(&Key::Format, b"lab store 2\n"));
+    refused(backend.mend(&name("a"), b"x"));
     backend.publish(&Key::Index(id), &index).unwrap();
     assert_eq!(backend.read(&key).unwrap().unwrap(), pack);
     assert_eq!(backend.read_range(&key, 3, 4).unwrap().unwrap(), pack[3..7]);

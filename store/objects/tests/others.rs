@@ -80,6 +80,9 @@ impl Backend for Eventful {
         }
         self.memory.publish(key, bytes)
     }
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.memory.mend(key, bytes)
+    }
     fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
         self.memory.swap(key, old, new)
     }
@@ -165,4 +168,34 @@ fn a_pack_in_a_wrong_place_is_ignored() {
     assert_eq!(other.read_blob(id, 99).unwrap(), b"a text");
     let report = check(&other, true, &Silent).unwrap();
     assert_eq!((report.findings, report.packs), (vec![], 1));
+}
+
+/// Mending a pack in its place must not lose what is sound in it, if the disk is full.
+#[test]
+fn a_pack_that_cannot_be_mended_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let store = create(root.path());
+    put(&store, &[b"there"]);
+    let mut writer = store.writer();
+    writer.put_bytes(b"there").unwrap();
+    let other = open(root.path());
+    let texts: [&[u8]; 2] = [b"one", b"two"];
+    let two = put(&other, &texts)[1];
+    let pack = other.packs().unwrap().into_iter();
+    let pack = pack.max_by_key(|p| other.pack_objects(*p).unwrap().len()).unwrap();
+    flip(&path(root.path(), pack, "pack"), 8);
+
+    texts.iter().for_each(|text| drop(writer.put_bytes(text).unwrap()));
+    let temporary = root.path().join("tmp");
+    fs::remove_dir_all(&temporary).unwrap();
+    fs::write(&temporary, "in the way").unwrap();
+    writer.finish().unwrap_err();
+    assert_eq!(open(root.path()).read_blob(two, 99).unwrap(), b"two");
+
+    fs::remove_file(&temporary).unwrap();
+    let mut writer = open(root.path()).writer();
+    writer.trust_nothing();
+    texts.iter().for_each(|text| drop(writer.put_bytes(text).unwrap()));
+    writer.finish().unwrap();
+    assert_eq!(open(root.path()).read_blob(BlobId::of(b"one"), 99).unwrap(), b"one");
 }

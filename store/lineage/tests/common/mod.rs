@@ -46,6 +46,9 @@ impl Backend for Rotten {
     fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
         self.memory.publish(key, bytes)
     }
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.memory.mend(key, bytes)
+    }
     fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
         self.memory.swap(key, old, new)
     }

@@ -274,6 +274,10 @@ impl Backend for Faulty {
         self.answer("publish", &key.to_string(), true)?;
         self.memory.publish(key, bytes)
     }
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.answer("mend", &key.to_string(), true)?;
+        self.memory.mend(key, bytes)
+    }
     fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
         self.answer("swap", &key.to_string(), true)?;
         self.memory.swap(key, old, new)
