@@ -14,7 +14,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Where it is, for people.
     fn location(&self) -> String;
 
-    /// The whole file; none if it is absent.
+    /// The whole file; none if it is absent. Refuses one larger than [`Key::max_bytes`].
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>>;
 
     /// `len` bytes from `offset`, or as many as there are; none if the file is absent.
@@ -72,6 +72,19 @@ impl Key {
             Key::Pack(_) => Room::Packs,
             Key::Index(_) => Room::Indexes,
             Key::Name(_) => Room::Names,
+        }
+    }
+}
+
+impl Key {
+    /// Most bytes that the file can have; a larger one is not what it claims to be, and not read.
+    pub const fn max_bytes(&self) -> u64 {
+        match self {
+            Key::Format => 1 << 10,
+            // 32 MiB and one frame of 256 MiB beyond, and the tail.
+            Key::Pack(_) => 512 << 20,
+            Key::Index(_) => 64 << 20,
+            Key::Name(_) => 64 << 20,
         }
     }
 }

@@ -164,7 +164,7 @@ impl Checker<'_> {
                 return Ok(());
             }
             Ok((records, tail)) => {
-                let index = self.store.backend().read(&Key::Index(pack))?;
+                let index = self.store.read_index(pack)?;
                 if index.is_some_and(|index| index != tail) {
                     self.found(Finding::Index {
                         pack,

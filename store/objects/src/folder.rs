@@ -88,7 +88,20 @@ impl Backend for Folder {
 
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         let path = self.layout.file(key);
-        optional(fs::read(&path)).at("read", &path)
+        let damaged = |why| ObjectsError::Damaged { what: key.to_string(), why };
+        let Some(there) = optional(fs::metadata(&path)).at("inspect", &path)? else {
+            return Ok(None);
+        };
+        if !there.is_file() {
+            return Err(damaged("it is not a file"));
+        }
+        let Some(file) = optional(File::open(&path)).at("open", &path)? else { return Ok(None) };
+        let mut bytes = Vec::with_capacity(there.len().min(key.max_bytes()) as usize);
+        file.take(key.max_bytes() + 1).read_to_end(&mut bytes).at("read", &path)?;
+        if bytes.len() as u64 > key.max_bytes() {
+            return Err(damaged("it is larger than such a file can be"));
+        }
+        Ok(Some(bytes))
     }
 
     fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>> {

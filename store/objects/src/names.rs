@@ -90,6 +90,10 @@ impl Names<'_> {
                 return Err(ObjectsError::NameMoved { name: name.clone(), now, by, when_ms });
             }
             let after = journal::append(name, before.as_deref().unwrap_or_default(), &m);
+            if after.len() as u64 > key.max_bytes() {
+                let (key, why) = (key.to_string(), "its journal would get too long");
+                return Err(ObjectsError::RefusedKey { verb: "move", key, why });
+            }
             if self.store.backend().swap(&key, before.as_deref(), &after)? {
                 return Ok(());
             }

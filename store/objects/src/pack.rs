@@ -37,6 +37,9 @@ pub(crate) struct Record {
     pub(crate) bytes: u32,
 }
 
+/// Most bytes of a pack: frames up to the target, one beyond it, and the tail.
+pub(crate) const MAX_PACK_BYTES: u64 = 512 << 20;
+
 /// A pack that is being filled, in memory.
 #[derive(Debug)]
 pub(crate) struct PackBuilder {
@@ -128,6 +131,9 @@ fn number(bytes: &[u8]) -> u64 {
 pub(crate) fn tail_len(footer: &[u8], pack_bytes: u64) -> Parsed<u64> {
     if footer.len() != FOOTER_BYTES {
         return Err("it is cut off");
+    }
+    if pack_bytes > MAX_PACK_BYTES {
+        return Err("it is larger than a pack may be");
     }
     match &footer[48..] {
         magic if magic == MAGIC => {}

@@ -112,9 +112,17 @@ impl Store {
         Ok(())
     }
 
+    /// The index of a pack, as it is; empty, which no index is, if it cannot be one.
+    pub(crate) fn read_index(&self, id: PackId) -> Result<Option<Vec<u8>>> {
+        match self.backend().read(&Key::Index(id)) {
+            Err(ObjectsError::Damaged { .. }) => Ok(Some(Vec::new())),
+            read => read,
+        }
+    }
+
     /// What is in a pack, from its index or else its own tail. None: it is gone.
     fn read_records(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Contents>>> {
-        if let Some(index) = self.backend().read(&Key::Index(id))?
+        if let Some(index) = self.read_index(id)?
             && let Ok(records) = pack::parse_tail(&index, pack_bytes)
         {
             return Ok(Some(Ok(Contents { records, unindexed: false })));
@@ -250,7 +258,7 @@ impl Store {
 
     /// The objects (not their chunks) that are recorded in a pack, sorted; none if it is gone.
     pub fn pack_objects(&self, pack: PackId) -> Result<Vec<ObjectId>> {
-        let listed = self.backend().read(&Key::Index(pack))?;
+        let listed = self.read_index(pack)?;
         let records = match listed.and_then(|tail| pack::parse_any_tail(&tail).ok()) {
             Some(records) => records,
             None => {

@@ -199,3 +199,33 @@ fn a_pack_that_cannot_be_mended_stays() {
     writer.finish().unwrap();
     assert_eq!(open(root.path()).read_blob(BlobId::of(b"one"), 99).unwrap(), b"one");
 }
+
+/// A file of 8 TiB, as anybody can make it out of nothing.
+fn inflate(path: &Path) {
+    fs::File::options().write(true).open(path).unwrap().set_len(8 << 40).unwrap();
+}
+
+// proves L-25
+#[test]
+fn files_of_impossible_size_are_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    let store = create(root.path());
+    let id = put(&store, &[b"a text"])[0];
+    let name = Name::new("n").unwrap();
+    let (who, why, kind) = ("ada".into(), String::new(), NameKind::Dataset);
+    let m = Move { target: Some(id.into()), kind, when_ms: 1, who, why };
+    store.names().set(&name, Expected::Absent, m).unwrap();
+
+    inflate(&path(root.path(), store.packs().unwrap()[0], "idx"));
+    let other = open(root.path());
+    assert_eq!(other.read_blob(id, 99).unwrap(), b"a text");
+    assert_eq!(other.pack_objects(other.packs().unwrap()[0]).unwrap(), [id.into()]);
+    assert_eq!(check(&other, true, &Silent).unwrap().findings.len(), 1);
+
+    inflate(&root.path().join("names/n"));
+    assert!(matches!(other.names().get(&name), Err(ObjectsError::Damaged { .. })));
+    assert_eq!(check(&other, false, &Silent).unwrap().findings.len(), 2);
+
+    inflate(&root.path().join("format"));
+    assert!(Store::open(Arc::new(Folder::open(root.path()).unwrap())).is_err());
+}
