@@ -1,7 +1,7 @@
 //! Files and folders into a store.
 //!
 //! Keeps bytes, whether a file is executable, links as they are written, empty folders, and names
-//! of any bytes. Skips folders called `.lab`, which hold registries. Follows no link but the
+//! of any bytes. Skips folders and links called `.lab`, which are registries. Follows no link but the
 //! path it was given. Refuses sockets, pipes and devices, files that change while they are read,
 //! and folders nested too deep.
 
@@ -22,7 +22,7 @@ use crate::writer::Writer;
 pub(crate) const MAX_DEPTH: usize = 1000;
 
 /// The folder of a registry, which is not part of the data around it.
-const REGISTRY: &str = ".lab";
+pub(crate) const REGISTRY: &str = ".lab";
 
 /// What was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Walk<'_> {
             let entry = entry.at("list", path)?;
             let path = entry.path();
             let meta = fs::symlink_metadata(&path).at("inspect", &path)?;
-            if meta.is_dir() && entry.file_name() == REGISTRY {
+            if !meta.is_file() && entry.file_name() == REGISTRY {
                 continue;
             }
             let node = self.node(&path, &meta, depth)?;

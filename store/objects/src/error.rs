@@ -123,6 +123,12 @@ pub enum ObjectsError {
         /// The file or folder in the way.
         path: PathBuf,
     },
+    /// A tree holds a folder or link by the name of a registry, and would reach into one.
+    #[error("{} would be part of a registry, which no tree may write", .path.display())]
+    Registry {
+        /// Where it would be.
+        path: PathBuf,
+    },
     /// Neither a file, a folder nor a link.
     #[error("{} is a {what}, which cannot be stored", .path.display())]
     Unsupported {

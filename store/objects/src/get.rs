@@ -7,7 +7,8 @@
 //! Nothing is written through a symbolic link: links in the way are refused or, with `force`,
 //! replaced, and the links of a tree are made after all its files, so that even on a file system
 //! that ignores case none of its entries can lead out. (Somebody who changes the target while it
-//! is being written is not defended against.) Folders are never replaced by files.
+//! is being written is not defended against.) Folders are never replaced by files. A tree that
+//! holds a folder or link called `.lab` is refused: it would write into the registry there.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use lab_schema::tree::Node;
 use lab_schema::{BlobHasher, BlobId, ContentId, FileName, Tree, TreeId};
 
-use crate::add::MAX_DEPTH;
+use crate::add::{MAX_DEPTH, REGISTRY};
 use crate::atomic::{self, Sibling};
 use crate::error::{At, ObjectsError, Result};
 use crate::progress::Progress;
@@ -146,6 +147,10 @@ impl Plan<'_> {
         self.push(path, Step::Folder(path.to_owned()))?;
         for entry in self.store.load::<Tree>(id)?.entries() {
             let path = path.join(OsStr::from_bytes(entry.name.as_bytes()));
+            let is_file = matches!(entry.node, Node::File { .. });
+            if !is_file && entry.name.as_bytes().eq_ignore_ascii_case(REGISTRY.as_bytes()) {
+                return Err(ObjectsError::Registry { path });
+            }
             match &entry.node {
                 Node::Directory { id, .. } => self.folder(&path, merge, *id, depth + 1)?,
                 Node::File { id, size, executable } => {

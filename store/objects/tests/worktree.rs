@@ -255,3 +255,42 @@ fn ten_thousand_files_make_one_pack() {
     assert_eq!(get_from(&store, added.content, &to, false).unwrap().files, 10_000);
     assert_eq!(add_to(&store, &to).unwrap().content, added.content);
 }
+
+/// A tree with a registry in it would add to the names of the one that it is written into.
+#[test]
+fn no_tree_reaches_into_a_registry() {
+    let root = tempfile::tempdir().unwrap();
+    let store = memory();
+    let mut writer = store.writer();
+    let id = writer.put_bytes(b"a forged journal").unwrap();
+    let node = Node::File { id, size: 16, executable: false };
+    let one = |name: &str, node| Entry { name: FileName::new(name).unwrap(), node };
+    let names = Tree::new(vec![one("mnist", node)]).unwrap();
+    let directory = |id| Node::Directory { id, size: 16 };
+    let registry = Tree::new(vec![one("names", directory(writer.put(&names).unwrap()))]).unwrap();
+    let registry = writer.put(&registry).unwrap();
+    let mut hostile = Vec::new();
+    for (name, node) in [
+        (".lab", directory(registry)),
+        (".LAB", directory(registry)),
+        (".lab", Node::Link { target: b"elsewhere".to_vec() }),
+    ] {
+        hostile.push(writer.put(&Tree::new(vec![one(name, node)]).unwrap()).unwrap());
+    }
+    writer.finish().unwrap();
+    let work = root.path().join("work");
+    fs::create_dir_all(work.join(".lab/names")).unwrap();
+    for (tree, force) in hostile.into_iter().flat_map(|tree| [(tree, false), (tree, true)]) {
+        for to in [&work, &root.path().join("new")] {
+            let refused = get_from(&store, tree.into(), to, force).unwrap_err();
+            assert!(matches!(refused, ObjectsError::Registry { .. }), "{refused}");
+        }
+    }
+    assert!(!work.join(".lab/names/mnist").exists() && !root.path().join("new").exists());
+
+    // What cannot be got is not added either.
+    symlink("elsewhere", root.path().join(".lab")).unwrap();
+    let added = add_to(&store, root.path()).unwrap();
+    let tree = store.load::<Tree>(tree_id(added.content)).unwrap();
+    assert_eq!(tree.entries().len(), 1);
+}
