@@ -89,7 +89,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
 }
 
 /// Makes the names in a folder durable.
-fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     step(|| if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }).at("sync folder", path)
 }
 

@@ -24,6 +24,10 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// others are refused, and so are names.
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()>;
 
+    /// Makes durable what other processes have published, who may have died on the way; for who
+    /// relies on it.
+    fn settle(&self) -> Result<()>;
+
     /// Puts a pack or an index in the place of whatever is there under its key, atomically: on an
     /// error what was there stays. For damage only; `bytes` are what belongs there.
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()>;

@@ -36,6 +36,8 @@ pub(crate) struct Catalog {
     frames: HashMap<FrameKey, (u32, Record)>,
     /// Further places of frames that lie in several packs.
     copies: HashMap<FrameKey, Vec<(u32, Record)>>,
+    /// Whether others published some of the packs, and may not have made them durable.
+    unsettled: bool,
     /// Places that turned out to be damaged: (pack, offset).
     damaged: HashSet<(PackId, u64)>,
 }
@@ -44,6 +46,11 @@ impl Catalog {
     /// The packs that have been seen.
     pub(crate) fn packs(&self) -> &HashMap<PackId, PackState> {
         &self.states
+    }
+
+    /// Notes that others published something, or that it is durable now; returns what held before.
+    pub(crate) fn set_unsettled(&mut self, unsettled: bool) -> bool {
+        std::mem::replace(&mut self.unsettled, unsettled)
     }
 
     /// Takes in a readable pack.

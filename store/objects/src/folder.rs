@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -56,6 +56,22 @@ impl Folder {
         // Sweeping is a courtesy: a failure there must not fail this write.
         self.swept.call_once(|| drop(atomic::sweep(&temporary)));
         atomic::write(&temporary, &target, bytes)
+    }
+
+    /// The folders that packs lie in.
+    fn pack_folders(&self) -> Result<Vec<PathBuf>> {
+        let packs = self.layout.room(Room::Packs);
+        let Some(entries) = optional(fs::read_dir(&packs)).at("list", &packs)? else {
+            return Ok(Vec::new());
+        };
+        let mut folders = Vec::new();
+        for entry in entries {
+            let entry = entry.at("list", &packs)?;
+            if entry.file_name().len() == 2 && entry.path().is_dir() {
+                folders.push(entry.path());
+            }
+        }
+        Ok(folders)
     }
 
     /// Whether the file has exactly these bytes; none if it is absent.
@@ -122,10 +138,23 @@ impl Backend for Folder {
             return Err(refused("a name moves by compare-and-swap"));
         }
         match self.equals(key, bytes)? {
-            Some(true) => Ok(()),
-            Some(false) => Err(refused("it exists with other bytes")),
-            None => self.write(key, bytes),
+            Some(true) => {}
+            Some(false) => return Err(refused("it exists with other bytes")),
+            None => self.write(key, bytes)?,
         }
+        // Whoever else put the file there, or made its folder, may not have come to this.
+        let file = self.layout.file(key);
+        let folders = file.ancestors().skip(1).take_while(|f| f.starts_with(self.path()));
+        folders.into_iter().try_for_each(atomic::sync_folder)
+    }
+
+    fn settle(&self) -> Result<()> {
+        let packs = self.layout.room(Room::Packs);
+        for folder in self.pack_folders()? {
+            atomic::sync_folder(&folder)?;
+        }
+        atomic::sync_folder(&packs)?;
+        atomic::sync_folder(self.path())
     }
 
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
@@ -155,19 +184,18 @@ impl Backend for Folder {
 
     fn list(&self, room: Room) -> Result<Vec<(Key, u64)>> {
         let mut found = Vec::new();
-        let mut folders = vec![(self.layout.room(room), Layout::is_fanned_out(room))];
-        while let Some((folder, fanned_out)) = folders.pop() {
+        let folders = match Layout::is_fanned_out(room) {
+            true => self.pack_folders()?,
+            false => vec![self.layout.room(room)],
+        };
+        for folder in folders {
             let Some(entries) = optional(fs::read_dir(&folder)).at("list", &folder)? else {
                 continue;
             };
             for entry in entries {
                 let entry = entry.at("list", &folder)?;
                 let Ok(file_name) = entry.file_name().into_string() else { continue };
-                if fanned_out {
-                    if file_name.len() == 2 {
-                        folders.push((entry.path(), false));
-                    }
-                } else if let Some(key) = Layout::key(room, &file_name) {
+                if let Some(key) = Layout::key(room, &file_name) {
                     let path = entry.path();
                     if path != self.layout.file(&key) {
                         continue;

@@ -89,6 +89,10 @@ impl Backend for Memory {
         Ok(())
     }
 
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let mut files = self.files();
         if *key == Key::Format {

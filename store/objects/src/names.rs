@@ -73,6 +73,8 @@ impl Names<'_> {
         {
             return Err(ObjectsError::Missing { id });
         }
+        // A name that survives a power cut must not point at what does not.
+        self.store.settle()?;
         let key = Key::Name(name.clone());
         loop {
             let before = self.store.backend().read(&key)?;

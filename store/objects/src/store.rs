@@ -103,7 +103,9 @@ impl Store {
                 match self.read_records(id, bytes)? {
                     None => {}
                     Some(Ok(found)) => {
-                        self.catalog_mut().insert(id, &found.records, found.unindexed);
+                        let mut catalog = self.catalog_mut();
+                        catalog.insert(id, &found.records, found.unindexed);
+                        catalog.set_unsettled(true);
                     }
                     Some(Err(why)) => self.catalog_mut().insert_broken(id, why),
                 }
@@ -118,6 +120,16 @@ impl Store {
             Err(ObjectsError::Damaged { .. }) => Ok(Some(Vec::new())),
             read => read,
         }
+    }
+
+    /// Makes durable what has been seen of others' packs; for who is about to rely on it.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let unsettled = self.catalog_mut().set_unsettled(false);
+        if unsettled && let Err(error) = self.backend().settle() {
+            self.catalog_mut().set_unsettled(true);
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// What is in a pack, from its index or else its own tail. None: it is gone.

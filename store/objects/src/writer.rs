@@ -103,6 +103,8 @@ impl Writer {
     /// Publishes what is left: everything put is now durable and visible.
     pub fn finish(mut self) -> Result<()> {
         self.publish()?;
+        // What was there already was not stored again.
+        self.store.settle()?;
         self.restore_indexes()
     }
 
@@ -180,7 +182,8 @@ impl Writer {
         if keys.iter().any(|key| self.pending.contains(key)) {
             return Ok(true);
         }
-        if self.suspicious {
+        // What is not even recorded need not be looked for: that would list all packs each time.
+        if self.suspicious && keys.iter().any(|key| self.store.catalog().knows(key)) {
             match self.store.fetch(keys) {
                 // Damage that was seen is remembered, and therefore not relied on below.
                 Ok(_) | Err(ObjectsError::Damaged { .. }) => {}

@@ -107,3 +107,16 @@ fn a_disk_may_be_full_at_any_step() {
         told.contains("done")
     });
 }
+
+/// Another process may have renamed a pack into its place and died before it synced the folder:
+/// who relies on that pack syncs the folder, or says that it cannot.
+#[test]
+fn what_others_published_is_made_durable_before_it_is_relied_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("store");
+    assert!(run_child(&root, "LAB_CRASH_AT", 0).contains("done"));
+    let told = run_child(&root, "LAB_FAIL_AT", 1);
+    assert!(told.contains("failed: cannot sync folder") && !told.contains("stored"), "{told}");
+    let store = Store::open(Arc::new(Folder::open(&root).unwrap())).unwrap();
+    assert!(store.packs().unwrap().len() == 3);
+}

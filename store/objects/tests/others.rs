@@ -80,6 +80,9 @@ impl Backend for Eventful {
         }
         self.memory.publish(key, bytes)
     }
+    fn settle(&self) -> lab_objects::Result<()> {
+        self.memory.settle()
+    }
     fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
         self.memory.mend(key, bytes)
     }

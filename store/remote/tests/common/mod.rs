@@ -274,6 +274,9 @@ impl Backend for Faulty {
         self.answer("publish", &key.to_string(), true)?;
         self.memory.publish(key, bytes)
     }
+    fn settle(&self) -> lab_objects::Result<()> {
+        self.memory.settle()
+    }
     fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
         self.answer("mend", &key.to_string(), true)?;
         self.memory.mend(key, bytes)
