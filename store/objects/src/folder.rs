@@ -31,6 +31,30 @@ impl Folder {
         Ok(folder)
     }
 
+    /// Whether nothing is at `path` but, at most, a folder without anything that somebody kept: it
+    /// may hold what a process left that died while it made a store.
+    pub fn is_vacant(path: &Path) -> Result<bool> {
+        let layout = Layout::new(path);
+        let list = |folder: &Path| match fs::read_dir(folder) {
+            Ok(entries) => {
+                let paths = entries.map(|entry| entry.map(|e| e.path()));
+                paths.collect::<io::Result<Vec<PathBuf>>>().at("list", folder).map(Some)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some(Vec::new())),
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            Err(e) => Err(e).at("list", folder),
+        };
+        let Some(there) = list(path)? else { return Ok(false) };
+        for folder in there {
+            let kept = !layout.folders().contains(&folder)
+                || folder != layout.temporary() && list(&folder)?.is_none_or(|f| !f.is_empty());
+            if kept {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The folder of a store that exists.
     pub fn open(path: &Path) -> Result<Folder> {
         let layout = Layout::new(path);

@@ -188,7 +188,9 @@ fn a_pack_that_cannot_be_mended_stays() {
     let pack = pack.max_by_key(|p| other.pack_objects(*p).unwrap().len()).unwrap();
     flip(&path(root.path(), pack, "pack"), 8);
 
-    texts.iter().for_each(|text| drop(writer.put_bytes(text).unwrap()));
+    for text in texts {
+        writer.put_bytes(text).unwrap();
+    }
     let temporary = root.path().join("tmp");
     fs::remove_dir_all(&temporary).unwrap();
     fs::write(&temporary, "in the way").unwrap();
@@ -198,7 +200,9 @@ fn a_pack_that_cannot_be_mended_stays() {
     fs::remove_file(&temporary).unwrap();
     let mut writer = open(root.path()).writer();
     writer.trust_nothing();
-    texts.iter().for_each(|text| drop(writer.put_bytes(text).unwrap()));
+    for text in texts {
+        writer.put_bytes(text).unwrap();
+    }
     writer.finish().unwrap();
     assert_eq!(open(root.path()).read_blob(BlobId::of(b"one"), 99).unwrap(), b"one");
 }

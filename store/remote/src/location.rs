@@ -6,7 +6,6 @@
 //! never taken for a folder of that name.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -33,7 +32,7 @@ pub fn open_or_create(location: &str) -> Result<(Store, bool)> {
     if let Some(found) = find(&path)? {
         return Ok((open_folder(&found)?, false));
     }
-    if !is_vacant(&path)? {
+    if !Folder::is_vacant(&path).on(Side::Remote)? {
         return Err(RemoteError::InTheWay { path });
     }
     let made = Folder::create(&path).and_then(|folder| Store::create(Arc::new(folder)));
@@ -64,17 +63,6 @@ fn find(path: &Path) -> Result<Option<PathBuf>> {
 
 fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// Whether nothing is at the path, or a folder with nothing in it.
-fn is_vacant(path: &Path) -> Result<bool> {
-    let at = |source| RemoteError::Io { verb: "list", path: path.to_owned(), source };
-    match fs::read_dir(path) {
-        Ok(mut entries) => Ok(entries.next().transpose().map_err(at)?.is_none()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
-        Err(error) => Err(at(error)),
-    }
 }
 
 /// The path that a location means.
@@ -135,6 +123,8 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -190,6 +180,15 @@ mod tests {
         fs::create_dir(at("empty")).unwrap();
         assert!(matches!(open(&at("empty")), Err(RemoteError::NotAStore { .. })));
         assert!(open_or_create(&at("empty")).unwrap().1);
+
+        // As a process leaves it that dies while it makes a store.
+        fs::create_dir_all(at("begun/packs")).unwrap();
+        fs::create_dir_all(at("begun/tmp")).unwrap();
+        fs::write(at("begun/tmp/1-0123456789abcdef"), b"lab").unwrap();
+        assert!(open_or_create(&at("begun")).unwrap().1);
+        fs::remove_file(at("begun/format")).unwrap();
+        fs::write(at("begun/names/mnist"), b"x").unwrap();
+        assert!(matches!(open_or_create(&at("begun")), Err(RemoteError::InTheWay { .. })));
 
         fs::create_dir(at("work")).unwrap();
         fs::write(at("work/train.py"), b"pass").unwrap();
