@@ -135,6 +135,53 @@ fn misspelt_commands_and_options() {
     place.lab(["--version"]).succeeds().says("lab ");
 }
 
+/// Nobody but the store writes into the store.
+#[test]
+fn get_into_the_registry_is_refused() {
+    let place = Place::registry();
+    place.write("a", "abc");
+    place.lab(["add", "a", "--name", "a"]).succeeds();
+    symlink(".lab/names", place.at("by-a-link")).unwrap();
+    for target in [".lab/format", ".lab", ".lab/names/b", "by-a-link/b", "x/../.lab/new/deep"] {
+        place.lab(["get", "a", target, "--force"]).exits(4).complains("registry itself");
+    }
+    place.lab(["check"]).succeeds();
+    place.lab(["init", ".lab"]).exits(4);
+}
+
+#[test]
+fn paths_need_not_be_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::registry();
+    let odd = std::ffi::OsStr::from_bytes(b"odd-\xff");
+    fs::write(place.path().join(odd), "odd").unwrap();
+    let args = |words: [&std::ffi::OsStr; 3]| words.map(std::ffi::OsStr::to_owned);
+    place.lab(args(["add".as_ref(), "--json".as_ref(), odd])).succeeds();
+    place.lab(["name", "a", "6437b3ac"]).exits(3);
+    place.write("a", "abc");
+    place.lab(["add", "a", "--name", "a"]).succeeds();
+    place
+        .lab(args(["get".as_ref(), "a".as_ref(), std::ffi::OsStr::from_bytes(b"to-\xfe")]))
+        .succeeds();
+    place
+        .lab(args(["init".as_ref(), "--json".as_ref(), std::ffi::OsStr::from_bytes(b"in-\xfe")]))
+        .succeeds();
+}
+
+#[test]
+fn usage_errors_are_json_when_asked_and_a_forgotten_dash_is_named() {
+    let place = Place::registry();
+    let said = place.lab(["add", "--json"]).exits(2);
+    let error: serde_json::Value = serde_json::from_str(said.err.trim_end()).unwrap();
+    assert_eq!(error["exit"], 2);
+    place
+        .lab(["run", "python3", "train.py", "--lr", "1"])
+        .exits(2)
+        .complains("lab run -- python3 train.py --lr 1");
+    place.write("train.py", "print(1)\n");
+    place.lab(["run", "train.py"]).exits(2).complains("lab run -- ./train.py");
+}
+
 #[test]
 fn remotes_that_are_none() {
     let place = Place::digits();

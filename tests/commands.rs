@@ -248,10 +248,89 @@ fn interrupting_a_run_stops_the_command_and_records_nothing() {
     std::thread::sleep(std::time::Duration::from_millis(700));
     said(Command::new("kill").args(["-INT", &child.id().to_string()])).succeeds();
     let output = child.wait_with_output().unwrap();
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(130), "the shell's code for an interruption");
     let pid = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     assert!(!pid.is_empty(), "the command had not started");
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the command outlived lab");
     assert_eq!(place.lab(["log", "--json"]).succeeds().json(), serde_json::json!([]));
     place.lab(["check"]).succeeds();
+}
+
+/// Another run left the same bytes first; what is named through a run is of that run.
+#[test]
+fn an_output_named_through_its_run_is_of_that_run() {
+    let place = Place::registry();
+    let run = |name: &str, script: &str| {
+        place
+            .lab(["run", "--name", name, "-o", "a", "-o", "q", "--", "sh", "-c", script])
+            .succeeds();
+    };
+    run("first", "echo same > a; echo steady > q");
+    run("second", "echo same > a; date +%s%N > q");
+    assert_eq!(place.id("first:a"), place.id("second:a"));
+    place.lab(["verify", "first:a"]).succeeds();
+    place.lab(["verify", "second:a"]).exits(1).says("diverged").says("second");
+    place.lab(["diff", "first:a", "second:a"]).exits(1);
+    let second = place.id("second");
+    place.lab(["why", "second:a"]).succeeds().says(&second[..12]).says("also left by run");
+    place.lab(["graph", "second:a"]).succeeds().says(&second[..12]);
+}
+
+#[test]
+fn a_script_given_as_an_input_can_be_executed() {
+    let place = Place::registry();
+    place.write("go.sh", "#!/bin/sh\necho gone > out\n");
+    fs::set_permissions(place.at("go.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    place.lab(["run", "--name", "go", "-i", "go.sh", "-o", "out", "--", "./go.sh"]).succeeds();
+    assert_eq!(place.lab(["cat", "go:out"]).succeeds().out, "gone\n");
+}
+
+#[test]
+fn a_name_that_hides_a_file_is_said_to() {
+    let place = Place::registry();
+    place.write("data.csv", "old");
+    place.lab(["add", "data.csv", "--name", "data.csv"]).succeeds();
+    place.write("data.csv", "new");
+    let run = |input: &str| {
+        place
+            .lab(["run", "--name", "copy", "-i", input, "-o", "out", "--", "cp", "data.csv", "out"])
+            .succeeds()
+    };
+    run("data.csv").complains("./data.csv means the file");
+    assert_eq!(place.lab(["cat", "copy:out"]).succeeds().out, "old");
+    run("./data.csv");
+    assert_eq!(place.lab(["cat", "copy:out"]).succeeds().out, "new");
+}
+
+#[test]
+fn secrets_beside_the_code_are_not_recorded() {
+    let place = Place::registry();
+    said(Command::new("git").args(["init", "-q"]).current_dir(place.path())).succeeds();
+    place.write(".env", "TOKEN=hunter2");
+    place.write("train.sh", "ls -a > out");
+    place
+        .lab(["run", "--name", "base", "-o", "out", "--", "sh", "train.sh"])
+        .succeeds()
+        .complains(".env");
+    let seen = place.lab(["cat", "base:out"]).succeeds().out;
+    assert!(seen.contains("train.sh") && !seen.contains(".env"), "{seen}");
+    let shown = place.lab(["show", "base", "--json"]).succeeds().json();
+    let code = shown["recipe_body"]["code"].as_str().unwrap().to_owned();
+    place.lab(["cat", &format!("{code}/.env")]).exits(3);
+}
+
+/// What a killed `lab` leaves of a run, the next run removes.
+#[test]
+fn the_folder_of_a_killed_run_is_swept() {
+    let place = Place::registry();
+    let mut command = place.command();
+    command.args(["run", "-o", "x", "--", "sleep", "7.125"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = || fs::read_dir(place.at(".lab/scratch")).unwrap().count();
+    assert_eq!(left(), 1);
+    place.lab(["run", "-o", "x", "--", "sh", "-c", "echo 1 > x"]).succeeds();
+    assert_eq!(left(), 0);
 }

@@ -1,11 +1,12 @@
 //! `config.toml` in the registry's folder: who you are here, and the remotes.
 //!
 //! The environment goes first: `LAB_USER` is the name that runs and moves are signed with, else
-//! `[user] name`, else `USER`. `NO_COLOR` means no colour, as everywhere.
+//! `[user] name`, else `USER`, else the account. `NO_COLOR` means no colour, as everywhere.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ impl Config {
     /// The name that runs and moves are signed with.
     pub(crate) fn who(&self) -> String {
         let (chosen, login) = user_of_environment();
-        let who = chosen.or_else(|| self.user.name.clone()).or(login);
+        let who = chosen.or_else(|| self.user.name.clone()).or(login).or_else(name_of_account);
         who.unwrap_or_else(|| "unknown".to_owned())
     }
 
@@ -76,6 +77,17 @@ impl Config {
             io_failure("write", &path, &error)
         })
     }
+}
+
+/// The name of the account that owns this process, where `/etc/passwd` has it.
+fn name_of_account() -> Option<String> {
+    let uid = fs::metadata("/proc/self").ok()?.uid().to_string();
+    let accounts = fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, id) = (fields.next()?, fields.next()?, fields.next()?);
+        (id == uid).then(|| name.to_owned())
+    })
 }
 
 /// Who is at the keyboard, as far as the environment says.

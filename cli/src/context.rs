@@ -1,6 +1,7 @@
 //! Where the program is and who uses it: the only module that asks for the clock and the working
 //! directory.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,7 +25,14 @@ impl Context {
         let directory = match directory {
             Some(path) => {
                 let path = here.join(path);
-                path.canonicalize().map_err(|e| io_failure("work in", &path, &e))?
+                let folder = path.canonicalize().map_err(|e| io_failure("work in", &path, &e))?;
+                if !folder.is_dir() {
+                    return Err(Failure::usage(format!(
+                        "{} is not a folder to work in",
+                        path.display()
+                    )));
+                }
+                folder
             }
             None => here,
         };
@@ -35,8 +43,13 @@ impl Context {
     pub(crate) fn registry(&self) -> Outcome<Registry> {
         for folder in self.directory.ancestors() {
             let inside = folder.join(".lab");
-            if inside.join("format").is_file() {
-                return Registry::open(inside);
+            match inside.join("format").metadata() {
+                Ok(format) if format.is_file() => return Registry::open(inside),
+                // A registry that may not be looked into is there all the same.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    return Err(io_failure("look into", &inside, &error));
+                }
+                _ => {}
             }
             // A bare store, such as a folder remote, can be looked at from inside.
             if folder.join("format").is_file() && folder.join("packs").is_dir() {

@@ -10,6 +10,7 @@
 //! | 4 | refused: a lock, a permission, a policy |
 //! | 5 | input, output or a remote failed |
 //! | 70 | a bug in lab |
+//! | 130 | interrupted (Ctrl-C); other signals: 128 and their number |
 
 use std::io;
 
@@ -45,7 +46,7 @@ pub(crate) enum Exit {
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    exit: Exit,
+    exit: u8,
     /// None: the command has already said everything.
     message: Option<String>,
     hints: Vec<String>,
@@ -54,7 +55,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with a message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Failure { exit, message: Some(message.into()), hints: Vec::new() }
+        Failure { exit: exit as u8, message: Some(message.into()), hints: Vec::new() }
     }
 
     /// Wrong usage or bad input.
@@ -69,7 +70,7 @@ impl Failure {
 
     /// The answer is no, and has been printed.
     pub(crate) fn no() -> Self {
-        Failure { exit: Exit::No, message: None, hints: Vec::new() }
+        Failure { exit: Exit::No as u8, message: None, hints: Vec::new() }
     }
 
     /// Adds what the user can do about it.
@@ -81,7 +82,7 @@ impl Failure {
 
     /// Says it on standard error and gives the exit code.
     pub(crate) fn report(&self, ui: Ui) -> u8 {
-        let code = self.exit as u8;
+        let code = self.exit;
         let Some(message) = &self.message else { return code };
         if ui.json {
             let error = json!({ "error": message, "hints": self.hints, "exit": code });
@@ -209,7 +210,11 @@ impl From<ProcessError> for Failure {
             ProcessError::RepositoryOwner { path, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("if you trust it: `git config --global --add safe.directory {}`", path.display())),
             ProcessError::Repository { .. } => Failure::new(Exit::Io, message).hint("`git fsck` says more"),
-            ProcessError::Interrupted { .. } | ProcessError::Changing(_) => Failure::new(Exit::No, message),
+            ProcessError::Interrupted { signal } => {
+                let exit = u8::try_from(128 + signal).unwrap_or(130);
+                Failure { exit, ..Failure::new(Exit::No, message) }
+            }
+            ProcessError::Changing(_) => Failure::new(Exit::No, message),
             _ => Failure::usage(message),
         }
     }
@@ -239,7 +244,7 @@ impl From<RemoteError> for Failure {
                 .hint(format!("look at theirs first: `lab pull REMOTE {name}`; `--force` moves the name over it"))
                 .hint("no object is lost either way"),
             RemoteError::NameDiffers { ref name, .. } => Failure::new(Exit::Refused, message)
-                .hint(format!("keep yours under another name: `lab name OTHER {name}`, or use `--force`; no object is lost either way")),
+                .hint(format!("keep yours under another name first (`lab name OTHER {name}`), then `--force` takes theirs; no object is lost")),
             RemoteError::Io { source, .. } => {
                 let failure = Failure::new(exit_of(&source), message);
                 match hint_of(&source) {

@@ -14,7 +14,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = commands::Cli::parse();
+    let cli = match commands::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return commands::usage(&error),
+    };
     let ui = ui::Ui { json: cli.json, quiet: cli.quiet };
     match std::panic::catch_unwind(|| commands::run(ui, &cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,

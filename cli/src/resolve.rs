@@ -23,6 +23,8 @@ pub(crate) struct Resolved {
     pub leaf: Option<String>,
     /// Whether it is a file that its owner may execute.
     pub executable: bool,
+    /// The run whose output it was named as, or lies in: that one, whoever else made the same.
+    pub output_of: Option<RunId>,
 }
 
 impl Resolved {
@@ -44,16 +46,19 @@ impl Resolved {
         })
     }
 
+    /// The run itself, the run whose output this was named as, or the one that counts as the
+    /// origin of this content; none if no recorded run made it.
+    pub(crate) fn maker(&self, lineage: &Lineage) -> Outcome<Option<RunId>> {
+        match (self.id, self.output_of, self.id.content()) {
+            (ObjectId::Run(id), ..) | (_, Some(id), _) => Ok(Some(id)),
+            (.., Some(content)) => Ok(lineage.producer_for(content)?),
+            _ => Ok(None),
+        }
+    }
+
     /// The run itself, or the one that made this content.
     pub(crate) fn run(&self, lineage: &Lineage) -> Outcome<RunId> {
-        if let ObjectId::Run(id) = self.id {
-            return Ok(id);
-        }
-        let made_by = match self.id.content() {
-            Some(content) => lineage.producer_for(content)?,
-            None => None,
-        };
-        made_by.ok_or_else(|| {
+        self.maker(lineage)?.ok_or_else(|| {
             let what = self.id.kind();
             Failure::not_found(format!("'{}' is a {what} that no recorded run made", self.typed))
                 .hint("`lab log` lists the runs; `lab why REF` tells where something comes from")
@@ -71,10 +76,14 @@ pub(crate) fn resolve(store: &Store, typed: &str) -> Outcome<Resolved> {
         leaf: name.as_ref().map(|n| n.to_string()),
         name,
         executable: false,
+        output_of: None,
     };
     if let Some(path) = &reference.output {
         let (output, inside) = find_output(store, &reference, id, path)?;
         resolved.id = output.into();
+        if let ObjectId::Run(run) = id {
+            resolved.output_of = Some(run);
+        }
         walk(store, &mut resolved, &inside)?;
         resolved.leaf = path.as_str().rsplit('/').next().map(str::to_owned);
     } else if !reference.path.is_empty() {

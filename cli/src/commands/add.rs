@@ -72,7 +72,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         parts.push(ui::bytes(added.bytes));
         context.ui.line(parts.join("  "));
         answers.push(json!({
-            "path": path, "id": id.digest().to_string(), "object": id.kind().as_str(),
+            "path": path.to_string_lossy(), "id": id.digest().to_string(), "object": id.kind().as_str(),
             "files": added.files, "bytes": added.bytes, "name": name, "kind": kind,
         }));
     }

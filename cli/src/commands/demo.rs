@@ -145,7 +145,7 @@ impl Demo<'_> {
         };
         ui.line(format!("  {verdict}"));
         Ok(
-            json!({ "accuracy": base, "shuffled": shuffled, "seeds": seeds, "spread": spread, "directory": self.root }),
+            json!({ "accuracy": base, "shuffled": shuffled, "seeds": seeds, "spread": spread, "directory": self.root.to_string_lossy() }),
         )
     }
 
@@ -179,7 +179,7 @@ impl Demo<'_> {
         self.show(&format!("lab {}", args.join(" ")));
         let mut command = self.command(folder, args);
         if self.context.ui.json {
-            command.stdout(Stdio::null());
+            command.arg("--quiet").stdout(Stdio::null());
         }
         let status = command.status().map_err(|e| io_failure("start", &self.program, &e))?;
         if status.code().is_some_and(|code| expected.contains(&code)) {

@@ -51,9 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 }
 
 fn row(variable: &Variable, width: usize) -> String {
-    let show = |value: &Option<String>| {
-        value.as_deref().map_or_else(|| "absent".to_owned(), |v| shortened(v, variable.layer))
-    };
+    let (before, after) = both(variable);
     let delta = variable
         .delta
         .map(|d| format!("   ({}{})", if d > 0.0 { "+" } else { "" }, describe::number(d)))
@@ -66,13 +64,34 @@ fn row(variable: &Variable, width: usize) -> String {
         "  {:<11}  {}  {} → {}{delta}{at}",
         variable.layer.word(),
         ui::pad(NAME, &variable.what, width),
-        show(&variable.before),
-        show(&variable.after)
+        before,
+        after
     )
 }
 
-/// Hashes by their first digits, long values by their start.
-fn shortened(value: &str, layer: Layer) -> String {
+/// Longest value that is shown whole, in characters.
+const WIDTH: usize = 60;
+
+/// Both values, hashes by their first digits, numbers rounded, long ones where they part.
+fn both(variable: &Variable) -> (String, String) {
+    let absent = || "absent".to_owned();
+    let (before, after) = match (&variable.before, &variable.after) {
+        (Some(before), Some(after)) => (before, after),
+        (before, after) => {
+            let show = |v: &Option<String>| {
+                v.as_deref().map_or_else(absent, |v| shown(v, variable.layer, 0))
+            };
+            return (show(before), show(after));
+        }
+    };
+    let same = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+    let long = before.chars().count().max(after.chars().count()) > WIDTH;
+    let from = if long { same.saturating_sub(WIDTH / 3) } else { 0 };
+    (shown(before, variable.layer, from), shown(after, variable.layer, from))
+}
+
+/// A value from its `from`-th character on, as far as there is room, without control characters.
+fn shown(value: &str, layer: Layer, from: usize) -> String {
     if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
         return value[..12].to_owned();
     }
@@ -81,10 +100,31 @@ fn shortened(value: &str, layer: Layer) -> String {
     {
         return describe::number(number);
     }
-    let visible: String = value
-        .chars()
-        .take(60)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect();
-    if value.chars().count() > 60 { format!("{visible}…") } else { visible }
+    let mut text = if from > 0 { "…".to_owned() } else { String::new() };
+    for c in value.chars().skip(from).take(WIDTH) {
+        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+    }
+    if value.chars().count() > from + WIDTH { text + "…" } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_shown_where_they_part() {
+        let start = "true; ".repeat(40);
+        let variable = |before: &str, after: &str| Variable {
+            layer: Layer::Argument,
+            what: "argument 3".into(),
+            before: Some(before.into()),
+            after: Some(after.into()),
+            delta: None,
+            at: None,
+        };
+        let (before, after) = both(&variable(&format!("{start}a"), &format!("{start}b")));
+        assert!(before.ends_with("true; a") && after.ends_with("true; b"), "{before} {after}");
+        assert!(before.starts_with('…') && before.chars().count() < WIDTH);
+        assert_eq!(both(&variable("é\n", "e")), ("é\\n".to_owned(), "e".to_owned()));
+    }
 }

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome, io_failure};
 use crate::resolve::resolve;
 use crate::ui::{self, HASH, paint};
+use crate::wiring::Registry;
 
 /// Write files back: a file, a directory, or all outputs of a run
 #[derive(clap::Args, Debug)]
@@ -34,6 +35,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         None => PathBuf::from(resolved.leaf.clone().unwrap_or_else(|| resolved.id.short())),
     };
     let to = context.path(&shown);
+    refuse_registry(&registry, &to)?;
     let bars = Bars::new(context.ui);
     let options = GetOptions { force: args.force };
     let fetch = |content, to: &Path| {
@@ -65,8 +67,26 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         ui::bytes(bytes)
     ));
     context.ui.answer(&json!({
-        "id": resolved.id.digest().to_string(), "path": to, "files": files, "bytes": bytes, "unchanged": unchanged,
+        "id": resolved.id.digest().to_string(), "path": to.to_string_lossy(), "files": files, "bytes": bytes, "unchanged": unchanged,
     }));
+    Ok(())
+}
+
+/// The store is written by nobody but the store. Links on the way are followed, also where the
+/// last folders do not exist yet.
+fn refuse_registry(registry: &Registry, to: &Path) -> Outcome {
+    let existing = to.ancestors().find_map(|folder| folder.canonicalize().ok());
+    let inside = match (existing, registry.folder.canonicalize()) {
+        (Some(existing), Ok(store)) => existing.starts_with(store),
+        _ => false,
+    };
+    if inside || to.iter().any(|component| component == ".lab") {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("{} belongs to the registry itself", to.display()),
+        )
+        .hint("write it elsewhere"));
+    }
     Ok(())
 }
 

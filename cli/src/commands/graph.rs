@@ -37,7 +37,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         }
     }
     let roots = match &args.reference {
-        Some(typed) => vec![node_of(resolve(&registry.store, typed)?.id, typed)?],
+        Some(typed) => {
+            let resolved = resolve(&registry.store, typed)?;
+            // An output that was named through its run starts there, not at another run's twin.
+            match (resolved.output_of, args.down) {
+                (Some(run), false) => vec![Node::Run(run)],
+                _ => vec![node_of(resolved.id, typed)?],
+            }
+        }
         None => names
             .keys()
             .filter_map(|id| if let ObjectId::Run(run) = id { Some(Node::Run(*run)) } else { None })
@@ -50,6 +57,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let mut seen = HashSet::new();
     for root in &roots {
+        if seen.contains(root) {
+            continue;
+        }
         drawing.draw(*root, "", "", "", &mut seen)?;
     }
     if roots.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
 use crate::wiring::Registry;
 
 /// Make a registry in a folder
@@ -34,9 +34,25 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             shown.display()
         ));
     } else {
-        Registry::create(&root)?;
-        context.ui.line(format!("Registry in {} (empty). Store format 1.", shown.display()));
+        if root.ends_with(".lab")
+            || root.ancestors().any(|a| a.join("packs").is_dir() && a.join("format").is_file())
+        {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("{} belongs to a store", root.display()),
+            )
+            .hint("make the registry beside it"));
+        }
+        let registry = Registry::create(&root)?;
+        let names = registry.store.names().list()?.len();
+        let found = match names {
+            0 => "empty".to_owned(),
+            n => format!(
+                "{n} names found: its file 'format' was missing and is back; see `lab check`"
+            ),
+        };
+        context.ui.line(format!("Registry in {} ({found}). Store format 1.", shown.display()));
     }
-    context.ui.answer(&json!({ "registry": root.join(".lab"), "created": !existed, "format": 1 }));
+    context.ui.answer(&json!({ "registry": root.join(".lab").to_string_lossy(), "created": !existed, "format": 1 }));
     Ok(())
 }

@@ -25,12 +25,14 @@ mod verify;
 mod why;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::context::Context;
-use crate::failure::Outcome;
-use crate::ui::Ui;
+use crate::failure::{Failure, Outcome};
+use crate::ui::{Ui, say};
 
 /// Content-addressed data, code, weights and results, with their lineage; and the proof that a
 /// result can be done again.
@@ -41,7 +43,7 @@ use crate::ui::Ui;
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "REF is a name, NAME@vN or the first digits of a hash; then :OUTPUT of a run, or /PATH in a directory.\n\
-        Exit codes: 0 yes, 1 the answer is no, 2 bad usage or input, 3 not found, 4 refused, 5 I/O, 70 a bug.\n\
+        Exit codes: 0 yes, 1 the answer is no, 2 bad usage or input, 3 not found, 4 refused, 5 I/O, 70 a bug, 130 interrupted.\n\
         Start with `lab demo`."
 )]
 pub(crate) struct Cli {
@@ -81,6 +83,27 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Completions(completions::Args),
+}
+
+/// Says what was wrong with the command line, or the help that was asked for.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().map(|w| w.to_string_lossy().into_owned()).collect();
+    let before_dashes = || words.iter().take_while(|word| *word != "--");
+    if error.use_stderr() && before_dashes().any(|word| word == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::usage(message).hint("`lab help` lists the commands and options");
+        return ExitCode::from(failure.report(Ui { json: true, quiet: true }));
+    }
+    // Help that nobody reads any more is no error.
+    let _ = error.print();
+    if error.kind() == ErrorKind::UnknownArgument && words.get(1).is_some_and(|word| word == "run")
+    {
+        let command = words.get(2..).unwrap_or_default().join(" ");
+        say(&format!("hint: a command comes after two dashes: `lab run -- {command}`"));
+    }
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
 /// Does what was typed.

@@ -74,7 +74,7 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         ui::duration(outcome.duration_ms)
     ));
     context.ui.line(format!(
-        "  verified  {}",
+        "  attested  {}",
         if verified.text.is_empty() { "not yet" } else { &verified.text }
     ));
     context.ui.line(format!(

@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
         ));
     }
     ui.answer(&json!({
-        "registry": registry.folder, "names": names.len(), "remotes": registry.config.remotes,
+        "registry": registry.folder.to_string_lossy(), "names": names.len(), "remotes": registry.config.remotes,
         "runs": { "all": runs.len(), "verified": verified, "failed": failed },
         "objects": objects.iter().map(|(kind, n)| (kind.as_str(), *n)).collect::<BTreeMap<_, _>>(),
         "stale": stale.iter().map(|s| json!({ "name": s.name, "input": s.input, "read": s.read, "latest": s.latest })).collect::<Vec<_>>(),

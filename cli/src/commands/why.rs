@@ -23,14 +23,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
     let resolved = resolve(&registry.store, &args.reference)?;
-    let made_by = match (resolved.id, resolved.id.content()) {
-        (ObjectId::Run(id), _) => Some(id),
-        (_, Some(content)) => lineage.producer_for(content)?,
-        (other, None) => {
-            return Err(Failure::usage(format!("'{}' is a {}", args.reference, other.kind()))
-                .hint("`lab show REF` describes it"));
-        }
-    };
+    let is_run = matches!(resolved.id, ObjectId::Run(_));
+    if !is_run && resolved.id.content().is_none() {
+        return Err(Failure::usage(format!("'{}' is a {}", args.reference, resolved.id.kind()))
+            .hint("`lab show REF` describes it"));
+    }
+    let made_by = resolved.maker(&lineage)?;
     let what = resolved.leaf.clone().unwrap_or_else(|| resolved.id.short());
     match made_by {
         Some(run) => made(context, &registry, &lineage, &what, run, resolved.id),
@@ -64,6 +62,9 @@ fn made(
         format!("{} was made by", paint(NAME, what))
     };
     context.ui.line(format!("{subject} run {} ({})", paint(HASH, id.short()), facts.join(", ")));
+    if let Some(others) = also_made(lineage, asked, id)? {
+        context.ui.line(format!("  {others}"));
+    }
     let mut inputs = Vec::new();
     for (slot, content) in recipe.inputs() {
         let origin = origin(context, registry, lineage, *content)?;
@@ -138,10 +139,28 @@ fn origin(
         let names: Vec<String> =
             names_of(&registry.store, run.into())?.iter().map(|n| paint(NAME, n)).collect();
         let label = if names.is_empty() { action } else { names.join(", ") };
-        return Ok(format!("made by run {}  {label}", paint(HASH, run.short())));
+        let also =
+            also_made(lineage, content.into(), run)?.map(|o| format!(" ({o})")).unwrap_or_default();
+        return Ok(format!("made by run {}  {label}{also}", paint(HASH, run.short())));
     }
     Ok(entered(context, registry, content.into())?
         .unwrap_or_else(|| "made by no recorded run".to_owned()))
+}
+
+/// How many other runs left the very same content, in words; none if no other did.
+fn also_made(lineage: &Lineage, asked: ObjectId, run: RunId) -> Outcome<Option<String>> {
+    let Some(content) = asked.content() else { return Ok(None) };
+    let mut others: Vec<RunId> = lineage.producers(content)?.into_iter().map(|p| p.run).collect();
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|other| *other != run);
+    Ok(match others.len() {
+        0 => None,
+        1 => {
+            Some(format!("the same bytes were also left by run {}", paint(HASH, others[0].short())))
+        }
+        n => Some(format!("the same bytes were also left by {n} other runs")),
+    })
 }
 
 /// The first move of any name to the object, in words.

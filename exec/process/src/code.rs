@@ -20,6 +20,7 @@ use lab_schema::{Entry, FileName, Git, Slot, Tree, TreeId};
 use crate::error::{At, ProcessError, Result};
 use crate::git::{self, Tracked, is_private};
 use crate::note::Note;
+use crate::secrets::is_secret_file;
 
 /// A file that git does not track is taken for code only up to this size.
 pub const MAX_UNTRACKED_BYTES: u64 = 64 << 20;
@@ -137,6 +138,10 @@ impl Capture<'_> {
         let Some(meta) = if_exists(full.symlink_metadata()).at("inspect", &full)? else {
             return Ok(());
         };
+        if is_secret_file(path) {
+            self.notes.push(Note::SecretFile(path.to_owned()));
+            return Ok(());
+        }
         let node = if meta.is_symlink() {
             let target = full.read_link().at("read the link", &full)?;
             Node::Link { target: target.as_os_str().as_bytes().to_vec() }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,10 @@ impl<'a> Layout<'a> {
                     let file = File::open(&path).at("open", &path)?;
                     file.set_modified(time).at("set the time of", &path)?;
                     if read_only {
-                        let mode = meta.permissions().mode() & 0o555;
+                        // A single file has no executable bit of its own, only a directory's
+                        // entry has: what can be executed may be.
+                        let program = if is_program(&path)? { 0o111 } else { 0 };
+                        let mode = (meta.permissions().mode() | program) & 0o555;
                         let mode = Permissions::from_mode(mode);
                         file.set_permissions(mode).at("protect", &path)?;
                     }
@@ -119,6 +122,13 @@ impl<'a> Layout<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether the file starts as scripts and programs do.
+fn is_program(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    File::open(path).at("open", path)?.take(4).read_to_end(&mut start).at("read", path)?;
+    Ok(start.starts_with(b"#!") || start == b"\x7fELF")
 }
 
 fn place(store: &Store, content: ContentId, to: &Path) -> Result<()> {

@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod variables;
 mod byproducts;
+mod secrets;
 mod note;
 mod git;
 mod code;

@@ -25,6 +25,8 @@ pub enum Note {
         /// Its size.
         bytes: u64,
     },
+    /// A file looks like a secret, and was left out of the code.
+    SecretFile(PathBuf),
     /// A submodule is not checked out: the code tree lacks its files.
     SubmoduleAbsent(PathBuf),
     /// A socket, pipe or device among the code was left out.
@@ -108,6 +110,11 @@ impl fmt::Display for Note {
                  give it as an input with -i",
                 shown(path),
                 bytes >> 20
+            ),
+            Note::SecretFile(path) => write!(
+                f,
+                "'{}' looks like a secret and was left out of the code: records are made to be shared",
+                shown(path)
             ),
             Note::SubmoduleAbsent(path) => {
                 write!(

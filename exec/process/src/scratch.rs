@@ -3,14 +3,17 @@
 //! ```text
 //!   SCRATCH/0a1b2c00/work     the code tree, with the inputs over it
 //!                   /tmp      the command's TMPDIR
+//!                   /lock     locked while the run is under way
 //!                   /stdout   what it printed, before it becomes a blob
 //!                   /stderr
 //! ```
 //!
+//! What a killed process left is removed by the next run: its lock is free.
+//!
 //! Names are short and of one length: sockets in TMPDIR may have paths of 107 bytes at most, and
 //! a path that varies in length is a difference between runs that nobody wants.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,10 +23,27 @@ use crate::error::{At, Result};
 /// How many runs one process may have under way at one time.
 const MAX_RUNS: u32 = 256;
 
+/// The file that tells whether a run is under way.
+const LOCK: &str = "lock";
+
+/// Removes the folders of runs whose process is gone. What cannot be removed stays for the next
+/// run to try: it is only in the way of the disk.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        let Ok(lock) = File::open(path.join(LOCK)) else { continue };
+        if lock.try_lock().is_ok() {
+            let _ = remove(&path);
+        }
+    }
+}
+
 /// A run's folder.
 pub(crate) struct Scratch {
     path: PathBuf,
     removed: bool,
+    /// Locked until this is dropped.
+    _lock: File,
 }
 
 impl Scratch {
@@ -32,12 +52,16 @@ impl Scratch {
         fs::create_dir_all(parent).at("create the folder", parent)?;
         // Absolute, since it is looked at from another folder.
         let parent = parent.canonicalize().at("find", parent)?;
+        sweep(&parent);
         let process = std::process::id() & 0xff_ffff;
         for n in 0..MAX_RUNS {
             let path = parent.join(format!("{process:06x}{n:02x}"));
             match fs::create_dir(&path) {
                 Ok(()) => {
-                    let scratch = Scratch { path, removed: false };
+                    let lock = path.join(LOCK);
+                    let file = File::create(&lock).at("create", &lock)?;
+                    file.lock().at("lock", &lock)?;
+                    let scratch = Scratch { path, removed: false, _lock: file };
                     let tmp = scratch.tmp();
                     fs::create_dir(&tmp).at("create the folder", &tmp)?;
                     return Ok(scratch);

@@ -25,12 +25,8 @@ pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome
     let mut found = BTreeMap::new();
     for typed in &args.inputs {
         let input = inputs::find(&registry, &context.directory, typed, &bars)?;
-        if let Some(path) = &input.added_from {
-            context.ui.note(format!(
-                "added {path} ({}) as the input '{}'",
-                input.content.short(),
-                input.slot
-            ));
+        if let Some(note) = &input.note {
+            context.ui.note(note);
         }
         if found.insert(input.slot.clone(), input.content).is_some() {
             return Err(Failure::usage(format!("two inputs would lie at '{}'", input.slot))
@@ -94,6 +90,7 @@ fn tell(
     let success = run.outcome.status.is_success();
     let argv = describe::action(recipe);
     // A failed run keeps its record, and the name keeps pointing at what worked.
+    let wanted = name.clone();
     let name = name.filter(|_| success);
     if let Some(name) = &name {
         name::point(
@@ -120,7 +117,9 @@ fn tell(
         (None, Some(_)) => "code without git".to_owned(),
         (Some(git), Some(_)) if git.dirty.is_empty() => "code at a clean commit".to_owned(),
         (Some(git), Some(_)) => {
-            format!("code with {} not committed", ui::count(git.dirty.len() as u64, "file"))
+            let dirty: Vec<&str> = git.dirty.iter().map(String::as_str).collect();
+            let count = ui::count(dirty.len() as u64, "file");
+            format!("code with {count} not committed ({})", shortened(&dirty).escape_debug())
         }
     };
     context.ui.line(format!(
@@ -153,6 +152,12 @@ fn tell(
     }
     let failure =
         Failure::new(Exit::No, format!("the command {}", describe::status(&run.outcome.status)));
+    let failure = match wanted {
+        Some(name) => {
+            failure.hint(format!("'{name}' was not moved: a name keeps pointing at what worked"))
+        }
+        None => failure,
+    };
     Err(failure.hint(format!("the run is kept: `lab show {}`", id.short())))
 }
 

@@ -15,8 +15,8 @@ pub(super) struct Input {
     pub(super) slot: Slot,
     /// What it is.
     pub(super) content: ContentId,
-    /// The path from which it was added just now; none if it was in the store already.
-    pub(super) added_from: Option<String>,
+    /// What a person should know about how it was found.
+    pub(super) note: Option<String>,
 }
 
 /// Finds `[SLOT=]REF`. A known name goes first, then a path relative to `directory`, then a hash.
@@ -37,24 +37,33 @@ pub(super) fn find(
                 .hint(format!("say so, as in `-i data/input={reference}`"))
         }),
     };
+    let path = directory.join(reference);
     if is_known_name(registry, reference)? {
         let resolved = resolve(&registry.store, reference)?;
         let slot = slot_or(resolved.leaf.as_deref().unwrap_or_default())?;
-        return Ok(Input { slot, content: resolved.content()?, added_from: None });
+        let note = path.exists().then(|| {
+            format!(
+                "'{reference}' is a name here, and was taken as such; ./{reference} means the file"
+            )
+        });
+        return Ok(Input { slot, content: resolved.content()?, note });
     }
-    let path = directory.join(reference);
     if path.exists() {
         let slot = slot_or(&default_slot(Path::new(reference)))?;
         let mut writer = registry.store.writer();
         let added = add(&mut writer, &path, progress)?;
         writer.finish()?;
-        return Ok(Input { slot, content: added.content, added_from: Some(reference.to_owned()) });
+        let note = format!(
+            "added {reference} ({}): the command finds it at {slot}",
+            added.content.short()
+        );
+        return Ok(Input { slot, content: added.content, note: Some(note) });
     }
     let resolved = resolve(&registry.store, reference).map_err(|failure| {
         failure.hint(format!("there is no file or folder '{reference}' either"))
     })?;
     let slot = slot_or(resolved.leaf.as_deref().unwrap_or(""))?;
-    Ok(Input { slot, content: resolved.content()?, added_from: None })
+    Ok(Input { slot, content: resolved.content()?, note: None })
 }
 
 /// Whether the text starts from a name that exists. `./digits` is always a path.

@@ -99,7 +99,15 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
             ))
         }
     })?;
-    let mut program = Program::parse(&text)?;
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+    let mut program = Program::parse(&text).map_err(|error| {
+        let failure = Failure::from(error);
+        if is_toml {
+            failure
+        } else {
+            failure.hint(format!("to run it as a command: `lab run -- ./{}`", path.display()))
+        }
+    })?;
     for setting in &args.settings {
         let (key, value) = key_value(setting)?;
         program.set(key, value)?;
@@ -123,10 +131,8 @@ fn sources(
     let mut sources = BTreeMap::new();
     for (slot, reference) in program.inputs() {
         let found = inputs::find(registry, folder, &format!("{slot}={reference}"), bars)?;
-        if let Some(path) = &found.added_from {
-            context
-                .ui
-                .note(format!("added {path} ({}) as the input '{slot}'", found.content.short()));
+        if let Some(note) = &found.note {
+            context.ui.note(note);
         }
         sources.insert(slot.clone(), found.content);
     }
