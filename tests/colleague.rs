@@ -82,3 +82,26 @@ fn damage_on_the_remote_is_named_and_not_fetched() {
     assert!(failed.err.contains("damaged") || failed.err.contains("lacks"), "{}", failed.err);
     assert!(!place.at("copy").exists(), "half a clone was left");
 }
+
+/// A byte flipped here is mended from the remote.
+#[test]
+fn a_pull_can_repair() {
+    let place = Place::registry();
+    let noise = |i: u64| format!("{:x} ", i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    place.write("big", (0..40_000).map(noise).collect::<String>());
+    place.lab(["add", "big", "--name", "big"]).succeeds();
+    place.lab(["push", "./share"]).succeeds();
+    for pack in files(&place.at(".lab/packs"), &[".pack"]) {
+        fs::set_permissions(&pack, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = fs::read(&pack).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 0x40;
+        fs::write(&pack, bytes).unwrap();
+    }
+    place.lab(["cat", "big"]).exits(1);
+    place.lab(["pull", "./share"]).succeeds();
+    place.lab(["cat", "big"]).exits(1);
+    place.lab(["pull", "./share", "--repair"]).succeeds();
+    place.lab(["cat", "big"]).succeeds();
+    place.lab(["check"]).succeeds();
+}

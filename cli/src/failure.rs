@@ -245,13 +245,6 @@ impl From<RemoteError> for Failure {
                 .hint("no object is lost either way"),
             RemoteError::NameDiffers { ref name, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("keep yours under another name first (`lab name OTHER {name}`), then `--force` takes theirs; no object is lost")),
-            RemoteError::Io { source, .. } => {
-                let failure = Failure::new(exit_of(&source), message);
-                match hint_of(&source) {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            }
             RemoteError::Store { side: Side::Local, source } => (*source).into(),
             RemoteError::Store { side: Side::Remote, source } => {
                 let mut failure = Failure::from(*source);

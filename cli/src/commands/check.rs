@@ -45,6 +45,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         paint(BAD, "not sound"),
         ui::count(findings.len() as u64, "finding")
     ));
-    context.ui.hint("`lab add --repair PATH` stores files again that the work tree still has; `lab pull` brings what is missing altogether");
+    context.ui.hint("`lab add --repair PATH` stores files again that the work tree still has; `lab pull --repair` fetches them from a remote that has them");
     Err(Failure::no())
 }

@@ -65,10 +65,11 @@ fn fetch(
     what: &[lab_schema::Base],
 ) -> Outcome {
     let who = registry.who();
-    let options = exchange::options(context, &who, false);
+    let options = exchange::options(context, &who, false, false);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if what.is_empty() {
+        exchange::warn_of_damaged(context, remote)?;
         clone(&registry.store, remote, options, &bars)?
     } else {
         pull(&registry.store, remote, what, options, &bars)?

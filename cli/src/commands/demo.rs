@@ -178,10 +178,17 @@ impl Demo<'_> {
     fn type_and_run(&self, folder: &str, args: &[&str], expected: &[i32]) -> Outcome {
         self.show(&format!("lab {}", args.join(" ")));
         let mut command = self.command(folder, args);
-        if self.context.ui.json {
-            command.arg("--quiet").stdout(Stdio::null());
-        }
-        let status = command.status().map_err(|e| io_failure("start", &self.program, &e))?;
+        let failed = |error| io_failure("start", &self.program, &error);
+        let status = if self.context.ui.json {
+            // Standard output belongs to the answer; what was said is shown if it matters.
+            let output = command.output().map_err(failed)?;
+            if !output.status.success() {
+                ui::say(String::from_utf8_lossy(&output.stderr).trim_end());
+            }
+            output.status
+        } else {
+            command.status().map_err(failed)?
+        };
         if status.code().is_some_and(|code| expected.contains(&code)) {
             return Ok(());
         }

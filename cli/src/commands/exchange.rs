@@ -1,5 +1,6 @@
 //! What push, pull and clone have in common: what they say when they are done.
 
+use lab_objects::Store;
 use lab_remote::{Exchange, Options};
 use lab_schema::Base;
 use serde_json::json;
@@ -24,8 +25,21 @@ pub(super) fn bases(typed: &[String]) -> Outcome<Vec<Base>> {
 }
 
 /// Options for an exchange now.
-pub(super) fn options<'a>(context: &Context, who: &'a str, force: bool) -> Options<'a> {
-    Options { force, repair: false, who, when_ms: context.now_ms() }
+pub(super) fn options<'a>(
+    context: &Context,
+    who: &'a str,
+    force: bool,
+    repair: bool,
+) -> Options<'a> {
+    Options { force, repair, who, when_ms: context.now_ms() }
+}
+
+/// Names that cannot be exchanged, since nobody can tell where they point.
+pub(super) fn warn_of_damaged(context: &Context, store: &Store) -> Outcome {
+    for (name, why) in store.names().damaged()? {
+        context.ui.note(format!("left out '{name}': {why}"));
+    }
+    Ok(())
 }
 
 /// Says what was done, or would be.

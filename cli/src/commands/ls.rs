@@ -56,7 +56,17 @@ pub(super) fn names(context: &Context, registry: &Registry) -> Outcome {
             "kind": moved.kind.to_string(), "who": moved.who, "when": ui::iso(moved.when_ms), "why": moved.why,
         }));
     }
-    if all.is_empty() {
+    let damaged = registry.store.names().damaged()?;
+    for (name, _) in &damaged {
+        context.ui.line(format!("{}  {}", pad(BAD, "damaged", 12), paint(NAME, name)));
+        answers.push(json!({ "name": name, "damaged": true }));
+    }
+    if let Some((name, _)) = damaged.first() {
+        context.ui.hint(format!(
+            "`lab name {name} REF` sets it again; the sound part of its history is kept"
+        ));
+    }
+    if all.is_empty() && damaged.is_empty() {
         context.ui.hint("no names yet; `lab add PATH --name NAME` makes one");
     }
     context.ui.answer(&json!(answers));

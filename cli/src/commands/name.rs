@@ -1,6 +1,6 @@
 //! `lab name`
 
-use lab_objects::{Expected, Move, NameKind};
+use lab_objects::{Expected, Move, NameKind, ObjectsError};
 use lab_schema::{Name, ObjectId};
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             .hint(format!("`lab name {name} REF` moves it, `lab log {name}` shows its history")));
     };
     let resolved = resolve(&registry.store, target)?;
-    let before = registry.store.names().get(&name)?;
+    let before = now(&registry, &name)?;
     let kind = args.kind.or(before.as_ref().map(|m| m.kind)).unwrap_or_else(|| match resolved.id {
         ObjectId::Run(_) => NameKind::Result,
         _ => describe::guess_kind(resolved.leaf.as_deref().unwrap_or_default()),
@@ -53,6 +53,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     Ok(())
 }
 
+/// Where a name points; none also if its journal is damaged, which setting it mends.
+fn now(registry: &Registry, name: &Name) -> Outcome<Option<Move>> {
+    match registry.store.names().get(name) {
+        Err(ObjectsError::Damaged { .. }) => Ok(None),
+        now => Ok(now?),
+    }
+}
+
 /// Moves `name` to `target`, unless it is there already.
 pub(super) fn point(
     context: &Context,
@@ -63,7 +71,7 @@ pub(super) fn point(
     why: &str,
 ) -> Outcome {
     let names = registry.store.names();
-    if names.get(name)?.is_some_and(|m| m.target == Some(target) && m.kind == kind) {
+    if now(registry, name)?.is_some_and(|m| m.target == Some(target) && m.kind == kind) {
         return Ok(());
     }
     let (when_ms, who) = (context.now_ms(), registry.who());

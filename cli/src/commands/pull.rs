@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Names or hashes [default: all names there]
     #[arg(value_name = "REF")]
     what: Vec<String>,
+    /// Fetch everything, also what is here, and store again what is damaged here
+    #[arg(long)]
+    repair: bool,
     /// Only say what would move
     #[arg(long)]
     dry_run: bool,
@@ -30,6 +33,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let remote = open(&location)?;
     let mut typed = args.what.clone();
     if typed.is_empty() {
+        exchange::warn_of_damaged(context, &remote)?;
         typed = remote.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
     }
     if typed.is_empty() {
@@ -38,7 +42,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let what = exchange::bases(&typed)?;
     let who = registry.who();
-    let options = exchange::options(context, &who, args.force);
+    let options = exchange::options(context, &who, args.force, args.repair);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if args.dry_run {

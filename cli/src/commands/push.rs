@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Names or hashes [default: all names]
     #[arg(value_name = "REF")]
     what: Vec<String>,
+    /// Send everything, also what the remote has, and let it store again what is damaged there
+    #[arg(long)]
+    repair: bool,
     /// Only say what would move
     #[arg(long)]
     dry_run: bool,
@@ -29,6 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let location = registry.remote(&args.remote)?;
     let mut typed = args.what.clone();
     if typed.is_empty() {
+        exchange::warn_of_damaged(context, &registry.store)?;
         typed =
             registry.store.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
     }
@@ -39,7 +43,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let what = exchange::bases(&typed)?;
     let lineage = registry.lineage()?;
     let who = registry.who();
-    let options = exchange::options(context, &who, args.force);
+    let options = exchange::options(context, &who, args.force, args.repair);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if args.dry_run {

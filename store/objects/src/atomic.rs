@@ -29,6 +29,9 @@ use crate::error::{At, ObjectsError, Result};
 /// Age at which a temporary file has certainly been abandoned.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Age at which what lies beside a target has been left behind, if its process is gone.
+const LEFT_BEHIND: Duration = Duration::from_secs(60 * 60);
+
 /// The steps at which to crash and to fail; 0 is never.
 struct Hook {
     crash_at: u64,
@@ -214,6 +217,36 @@ fn host() -> String {
     read.map_or_else(|_| "this host".into(), |name| name.trim().to_owned())
 }
 
+/// Removes what processes that are gone left beside their targets more than an hour ago. (The same
+/// number may be a living process on another host, hence the hour.)
+fn sweep_siblings(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.filter_map(io::Result::ok) {
+        let name = entry.file_name();
+        let Some(word) = name.to_str().and_then(|n| n.strip_prefix(".lab-")) else { continue };
+        let process = word.split('-').next().unwrap_or_default();
+        if !is_unique(word)
+            || Path::new("/proc").join(process).exists()
+            || !cfg!(target_os = "linux")
+        {
+            continue;
+        }
+        let age = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .map(|t| SystemTime::now().duration_since(t));
+        if let Ok(Ok(age)) = age
+            && age > LEFT_BEHIND
+        {
+            // Whatever cannot be removed stays for the next time.
+            let _ = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
+                _ => fs::remove_file(entry.path()),
+            };
+        }
+    }
+}
+
 /// A folder or file beside `target` that becomes it, or vanishes when dropped before.
 #[derive(Debug)]
 pub(crate) struct Sibling {
@@ -224,6 +257,9 @@ pub(crate) struct Sibling {
 impl Sibling {
     /// Reserves a hidden name beside `target`; nothing exists there yet.
     pub(crate) fn of(target: &Path) -> Sibling {
+        if let Some(parent) = target.parent() {
+            sweep_siblings(parent);
+        }
         Sibling { path: target.with_file_name(format!(".lab-{}", unique())), placed: false }
     }
 

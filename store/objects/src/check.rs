@@ -178,9 +178,7 @@ impl Checker<'_> {
             return Ok(());
         }
         let Some(whole) = self.store.backend().read(&Key::Pack(pack))? else { return Ok(()) };
-        if Kind::Blob.digest(&whole) != pack.digest() || !pack::has_header(&whole) {
-            self.found(Finding::Pack { pack, why: "its bytes have another hash".into() });
-        }
+        let mut mended = false;
         for record in records {
             let range =
                 record.offset as usize..(record.offset + u64::from(record.stored_bytes)) as usize;
@@ -191,8 +189,17 @@ impl Checker<'_> {
                 Err(why) => why,
             };
             self.store.catalog_mut().condemn(&Place { pack, record });
+            if matches!(self.store.fetch(&[record.key]), Ok(Some(_))) {
+                // It has been stored again elsewhere: nothing is lost, and reads find that copy.
+                mended = true;
+                continue;
+            }
             let (what, why) = (describe(&record.key), why.into());
             self.found(Finding::Frame { pack, what, why });
+        }
+        let is_whole = Kind::Blob.digest(&whole) == pack.digest() && pack::has_header(&whole);
+        if !is_whole && !mended {
+            self.found(Finding::Pack { pack, why: "its bytes have another hash".into() });
         }
         Ok(())
     }

@@ -127,6 +127,20 @@ pub(crate) fn append(name: &Name, before: &[u8], m: &Move) -> Vec<u8> {
     [before, line.as_bytes()].concat()
 }
 
+/// The start of a journal up to its first damaged line: every line in it has its checksum.
+pub(crate) fn sound_part<'a>(name: &Name, bytes: &'a [u8]) -> &'a [u8] {
+    let mut end = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte == b'\n' {
+            if parse(name, &bytes[..=at]).is_err() {
+                break;
+            }
+            end = at + 1;
+        }
+    }
+    &bytes[..end]
+}
+
 /// The moves in the journal of `name`.
 pub(crate) fn parse(name: &Name, bytes: &[u8]) -> Result<Vec<Move>> {
     let damaged = |why| ObjectsError::Damaged { what: format!("name {name}"), why };

@@ -53,20 +53,37 @@ impl Names<'_> {
         bytes.map_or(Ok(Vec::new()), |bytes| journal::parse(name, &bytes))
     }
 
-    /// The names that point somewhere, sorted.
+    /// The names that point somewhere, sorted; without [those whose journal is
+    /// damaged](Names::damaged), which must not stand in the way of all others.
     pub fn list(&self) -> Result<Vec<(Name, Move)>> {
         let mut found = Vec::new();
+        for (name, last) in self.all()? {
+            found.extend(last.ok().flatten().map(|last| (name, last)));
+        }
+        Ok(found)
+    }
+
+    /// The names whose journal is damaged, and how, sorted.
+    pub fn damaged(&self) -> Result<Vec<(Name, ObjectsError)>> {
+        let all = self.all()?;
+        Ok(all.into_iter().filter_map(|(name, last)| Some((name, last.err()?))).collect())
+    }
+
+    /// Every name that was ever set, with where it points or what is wrong with its journal.
+    fn all(&self) -> Result<Vec<(Name, Result<Option<Move>>)>> {
+        let mut found = Vec::new();
         for (key, _) in self.store.backend().list(Room::Names)? {
-            if let Key::Name(name) = key
-                && let Some(last) = self.get(&name)?
-            {
-                found.push((name, last));
+            let Key::Name(name) = key else { continue };
+            match self.get(&name) {
+                Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => return Err(error),
+                last => found.push((name, last)),
             }
         }
         Ok(found)
     }
 
-    /// Moves the name, if it points where the caller thinks.
+    /// Moves the name, if it points where the caller thinks. Where it points to does not matter to
+    /// [`Expected::Anything`], so that mends a damaged journal too: its sound start is kept.
     pub fn set(&self, name: &Name, expected: Expected, m: Move) -> Result<()> {
         if let Some(id) = m.target
             && !self.store.has(id)?
@@ -78,8 +95,15 @@ impl Names<'_> {
         let key = Key::Name(name.clone());
         loop {
             let before = self.store.backend().read(&key)?;
-            let journal =
-                before.as_deref().map_or(Ok(Vec::new()), |bytes| journal::parse(name, bytes))?;
+            let bytes = before.as_deref().unwrap_or_default();
+            let sound = match expected {
+                Expected::Anything => journal::sound_part(name, bytes),
+                _ => bytes,
+            };
+            let journal = match sound {
+                [] if before.is_none() || expected == Expected::Anything => Vec::new(),
+                sound => journal::parse(name, sound)?,
+            };
             let now = journal.last().and_then(|last| last.target);
             let fits = match expected {
                 Expected::Anything => true,
@@ -91,7 +115,7 @@ impl Names<'_> {
                     journal.last().map_or_else(Default::default, |l| (l.who.clone(), l.when_ms));
                 return Err(ObjectsError::NameMoved { name: name.clone(), now, by, when_ms });
             }
-            let after = journal::append(name, before.as_deref().unwrap_or_default(), &m);
+            let after = journal::append(name, sound, &m);
             if after.len() as u64 > key.max_bytes() {
                 let (key, why) = (key.to_string(), "its journal would get too long");
                 return Err(ObjectsError::RefusedKey { verb: "move", key, why });

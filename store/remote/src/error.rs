@@ -62,16 +62,6 @@ pub enum RemoteError {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder cannot be looked at.
-    #[error("cannot {verb} {}: {source}", .path.display())]
-    Io {
-        /// What was attempted.
-        verb: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
     /// No name and no object of the store is meant by this.
     #[error("{side} has nothing called '{what}'")]
     NotFound {
