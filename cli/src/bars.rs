@@ -26,6 +26,23 @@ struct Work {
     visible: bool,
 }
 
+impl Work {
+    fn new(what: &str, total: Option<u64>, template: &str) -> Work {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template(template).expect("the templates are in this file");
+        bar.set_style(style.progress_chars("━╸━"));
+        bar.set_message(what.to_owned());
+        Work { bar, since: Instant::now(), visible: false }
+    }
+
+    fn show_if_long(&mut self) {
+        if !self.visible && self.since.elapsed() > PATIENCE {
+            self.visible = true;
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(15));
+        }
+    }
+}
+
 impl Bars {
     /// Bars for this user; none when output is not a terminal.
     pub(crate) fn new(ui: Ui) -> Self {
@@ -50,30 +67,29 @@ impl Bars {
 
 impl Progress for Bars {
     fn begin(&self, what: &str, total_bytes: Option<u64>) {
-        self.with(|state| {
-            let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
-            bar.set_message(what.to_owned());
-            *state = Some(Work { bar, since: Instant::now(), visible: false });
-        });
+        let template = match total_bytes {
+            Some(_) => "{msg}  {bar:26}  {decimal_bytes} of {decimal_total_bytes}  {eta} left",
+            None => "{msg}  {spinner}  {decimal_bytes}",
+        };
+        self.with(|state| *state = Some(Work::new(what, total_bytes, template)));
     }
 
     fn advance(&self, bytes: u64) {
         self.with(|state| {
-            let Some(work) = state else { return };
-            work.bar.inc(bytes);
-            if !work.visible && work.since.elapsed() > PATIENCE {
-                work.visible = true;
-                let template = if work.bar.length().is_some() {
-                    "{msg}  {bar:26}  {bytes} of {total_bytes}  {eta} left"
-                } else {
-                    "{msg}  {spinner}  {bytes}"
-                };
-                let style = ProgressStyle::with_template(template)
-                    .unwrap_or_else(|_| ProgressStyle::default_bar())
-                    .progress_chars("━╸━");
-                work.bar.set_style(style);
-                work.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(15));
+            if let Some(work) = state {
+                work.bar.inc(bytes);
+                work.show_if_long();
             }
+        });
+    }
+
+    fn step(&self, what: &str, done: u64, total: u64) {
+        self.with(|state| {
+            let work = state
+                .get_or_insert_with(|| Work::new(what, Some(total), "{msg}  {bar:26}  {eta} left"));
+            work.bar.set_message(what.to_owned());
+            work.bar.set_position(done);
+            work.show_if_long();
         });
     }
 

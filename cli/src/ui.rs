@@ -146,6 +146,14 @@ pub(crate) fn iso(ms: u64) -> String {
     }
 }
 
+/// The first `width` characters, with an ellipsis in the place of the last if there are more.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// A count with its noun: `1 file`, `2,271 files`.
 pub(crate) fn count(n: u64, noun: &str) -> String {
     let digits = n.to_string();

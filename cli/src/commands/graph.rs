@@ -10,7 +10,7 @@ use super::describe;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
-use crate::ui::{DIM, HASH, NAME, paint};
+use crate::ui::{self, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
 
 /// Draw the lineage: what something came from, down to the data
@@ -183,7 +183,7 @@ impl Drawing<'_> {
             Ok((run, recipe)) => {
                 let metrics = describe::metrics(&run);
                 let gap = if metrics.is_empty() { "" } else { "  " };
-                format!("run  {}{gap}{metrics}", describe::action(&recipe))
+                format!("run  {}{gap}{metrics}", ui::shortened(&describe::action(&recipe), 60))
             }
             Err(error) => format!("run  ({error})"),
         }

@@ -53,7 +53,7 @@ fn runs(context: &Context, registry: &Registry, limit: usize) -> Outcome {
             ui::ago(context.now_ms(), row.started_ms),
             run.who,
             ui::duration(run.outcome.duration_ms),
-            describe::action(&recipe),
+            ui::shortened(&describe::action(&recipe), 40),
             if ended.is_empty() { String::new() } else { format!("  {ended}") },
             if verified.text.is_empty() { String::new() } else { format!("  {}", verified.text) },
         ));
@@ -100,7 +100,7 @@ fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> O
             moved.kind.to_string(),
             ui::ago(context.now_ms(), moved.when_ms),
             moved.who,
-            paint(DIM, &moved.why)
+            paint(DIM, ui::shortened(&moved.why, 100))
         ));
         answers.push(json!({
             "version": index + 1, "id": moved.target.map(|t| t.digest().to_string()),

@@ -43,7 +43,10 @@ fn victim() {
 fn start(folder: &Path, script: &str) -> (Child, String) {
     let script = script.replace("$1", folder.to_str().unwrap());
     fs::write(folder.join("script"), script).unwrap();
-    let victim = Command::new(std::env::current_exe().unwrap())
+    // Whoever starts the tests in the background has SIGINT ignored, and that is inherited.
+    let victim = Command::new("env")
+        .arg("--default-signal=INT,HUP,TERM")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "victim", "--ignored"])
         .env(FOLDER, folder)
         .stdout(Stdio::null())

@@ -48,21 +48,22 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
     }
 }
 
-/// Writes down that `recipe` was executed on this machine with this outcome, and returns the
+/// Writes down that `recipe` was executed by `who` on this machine with this outcome, and returns the
 /// record. Recipe and run are durable when it returns.
 pub fn record(
-    bench: &Bench<'_>,
+    store: &Store,
+    who: &str,
     recipe: &Recipe,
     outcome: Outcome,
     git: Option<Git>,
 ) -> Result<(RunId, Run)> {
-    let mut writer = bench.store.writer();
+    let mut writer = store.writer();
     let run = Run {
         recipe: writer.put(recipe)?,
         outcome,
         host: lab_process::host(),
         git,
-        who: bench.who.to_owned(),
+        who: who.to_owned(),
     };
     let id = writer.put(&run)?;
     debug_assert_eq!(id, run.id());

@@ -121,7 +121,7 @@ fn fit(
     let mut step = 0;
     for epoch in 1..=epochs {
         let loss = history.last().map(|e| format!(", loss {:.4}", e.loss)).unwrap_or_default();
-        progress.begin(&format!("train epoch {epoch} of {epochs}{loss}"), None);
+        progress.step(&format!("train epoch {epoch} of {epochs}{loss}"), epoch - 1, epochs);
         let mut order: Vec<usize> = (0..rows).collect();
         draws.shuffle(epoch as u32, &mut order);
         let (mut loss, mut right) = (0.0, 0);
@@ -135,10 +135,10 @@ fn fit(
             loss += seen.0 * batch.len() as f64;
             right += seen.1;
         }
-        progress.end();
         let (loss, accuracy) = (loss / rows as f64, right as f64 / rows as f64);
         history.push(Epoch { epoch, loss, accuracy });
     }
+    progress.end();
     if !model.parameters.iter().flat_map(|p| &p.values).all(|v| v.is_finite()) {
         return Err(TensorError::NotFinite { epoch: epochs, step });
     }

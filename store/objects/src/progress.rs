@@ -12,6 +12,12 @@ pub trait Progress: Sync {
         let _ = bytes;
     }
 
+    /// Of `total` steps that count alike, `done` are done; `what` says what they are, and what there is
+    /// to say of the last one. No `begin` is needed; `end` ends these too.
+    fn step(&self, what: &str, done: u64, total: u64) {
+        let _ = (what, done, total);
+    }
+
     /// The work that began last is over.
     fn end(&self) {}
 }

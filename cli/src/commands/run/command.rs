@@ -7,6 +7,7 @@ use lab_process::{
     Echo, Execution, Job, Plain, capture_code, execute, is_secret, recorded_variables,
     unrecordable_variables,
 };
+use lab_replay::record;
 use lab_schema::recipe::Parts;
 use lab_schema::{Command, Executor, Name, Output, Recipe, Run, RunId, Slot};
 use serde_json::{Value, json};
@@ -51,7 +52,6 @@ pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome
         outputs: outputs(args)?,
         limits: args.limits(),
     })?;
-    let recipe_id = writer.put(&recipe)?;
     writer.finish()?;
     drop(bars);
 
@@ -61,16 +61,7 @@ pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome
     let job =
         Job { store: &registry.store, recipe: &recipe, scratch: &scratch, echo, watcher: &Plain };
     let Execution { outcome, undeclared, notes } = execute(&job)?;
-    let run = Run {
-        recipe: recipe_id,
-        outcome,
-        host: lab_process::host(),
-        git: captured.git,
-        who: registry.who(),
-    };
-    let mut writer = registry.store.writer();
-    let id = writer.put(&run)?;
-    writer.finish()?;
+    let (id, run) = record(&registry.store, &registry.who(), &recipe, outcome, captured.git)?;
     for note in &notes {
         context.ui.note(note);
     }

@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
             Some(id) => (id, registry.store.load::<Run>(id)?, true),
             None => {
                 let execution = execute(&bench, &recipe)?;
-                let (id, run) = record(&bench, &recipe, execution.outcome, None)?;
+                let (id, run) = record(&registry.store, &who, &recipe, execution.outcome, None)?;
                 (id, run, false)
             }
         };

@@ -64,7 +64,8 @@ impl World {
     /// Executes a recipe and records it.
     pub(crate) fn run(&mut self, recipe: &Recipe) -> (RunId, Run) {
         let execution = execute(&self.bench(), recipe).unwrap();
-        let recorded = record(&self.bench(), recipe, execution.outcome, None).unwrap();
+        let recorded =
+            record(self.bench().store, self.bench().who, recipe, execution.outcome, None).unwrap();
         self.refresh();
         recorded
     }
