@@ -245,7 +245,7 @@ fn interrupting_a_run_stops_the_command_and_records_nothing() {
         "echo $$ > /proc/self/fd/1; exec sleep 61.25",
     ]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
     // Not INT: whoever starts the tests in the background has it ignored.
     said(Command::new("kill").args(["-TERM", &child.id().to_string()])).succeeds();
     let output = child.wait_with_output().unwrap();
@@ -327,7 +327,7 @@ fn the_folder_of_a_killed_run_is_swept() {
     let mut command = place.command();
     command.args(["run", "-o", "x", "--", "sleep", "7.125"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
     child.kill().unwrap();
     child.wait().unwrap();
     let left = || fs::read_dir(place.at(".lab/scratch")).unwrap().count();

@@ -79,7 +79,7 @@ fn a_run_killed_in_the_middle_leaves_a_sound_store() {
     let mut command = place.command();
     command.args(["run", "-o", "x", "--", "sh", "-c", "echo start > x; sleep 30"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(1500));
     child.kill().unwrap();
     child.wait().unwrap();
     place.lab(["check"]).succeeds().says("sound");
