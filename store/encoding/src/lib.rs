@@ -9,6 +9,8 @@
 
 pub mod float;
 pub mod weights;
+mod word;
+mod huffman;
 pub mod planes;
 pub mod delta;
 

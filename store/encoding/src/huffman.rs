@@ -1,0 +1,469 @@
+//! A Huffman coder for one plane of bytes.
+//!
+//! Exponents of weights have some thirty values in use and two to three bits of entropy. A code of at
+//! most [`LIMIT`] bits lets the writer look up two symbols at once and the reader up to seven, and
+//! four streams side by side keep the processor busy: that is faster than a general Huffman coder,
+//! at the same size. The decoder refuses codes that are not complete, streams that are too short or
+//! too long, and never reads or writes outside what it was given.
+
+use crate::Parsed;
+
+/// The longest code, in bits.
+const LIMIT: usize = 11;
+const SLOTS: usize = 1 << LIMIT;
+/// Streams side by side; each holds a quarter of the symbols.
+const STREAMS: usize = 4;
+/// Most symbols that one look-up yields.
+const BURST: usize = 7;
+/// Look-ups between two refills: five codes of eleven bits fit the 56 bits that a refill grants.
+const ROUNDS: usize = 5;
+/// With more symbols than this, building the table of pairs costs more than it saves.
+const PAIRED: usize = 96;
+
+/// How often each byte occurs.
+pub(crate) type Counts = [u32; 256];
+
+/// Counts the bytes of `plane` (into four tables, so that equal neighbours do not wait for each other).
+pub(crate) fn count(plane: &[u8]) -> Counts {
+    let mut tables = [[0u32; 256]; 4];
+    let mut words = plane.chunks_exact(8);
+    for word in &mut words {
+        for (at, &byte) in word.iter().enumerate() {
+            tables[at % 4][byte as usize] += 1;
+        }
+    }
+    for &byte in words.remainder() {
+        tables[0][byte as usize] += 1;
+    }
+    let mut sum = [0; 256];
+    for (byte, slot) in sum.iter_mut().enumerate() {
+        *slot = tables.iter().map(|table| table[byte]).sum();
+    }
+    sum
+}
+
+/// The length of each symbol's code in bits, 0 for symbols that do not occur.
+pub(crate) struct Lengths([u8; 256]);
+
+impl Lengths {
+    /// Lengths that fit `counts`; at least two bytes must occur.
+    pub(crate) fn fit(counts: &Counts) -> Lengths {
+        let mut order: Vec<u8> = (0..=255).filter(|&s| counts[s as usize] > 0).collect();
+        order.sort_by_key(|&s| counts[s as usize]);
+        let depths =
+            depths(&order.iter().map(|&s| u64::from(counts[s as usize])).collect::<Vec<_>>());
+        let mut lengths = [0u8; 256];
+        for (&symbol, &depth) in order.iter().zip(&depths) {
+            lengths[symbol as usize] = depth.clamp(1, LIMIT as u8);
+        }
+        // Clamped codes overfill the space: lengthen the rarest that can still grow, then hand
+        // what is left over to the most frequent that fit.
+        let room = |length: u8| 1usize << (LIMIT - length as usize);
+        let mut used: usize = order.iter().map(|&s| room(lengths[s as usize])).sum();
+        while used > SLOTS {
+            let longest = order.iter().filter(|&&s| lengths[s as usize] < LIMIT as u8);
+            let Some(&symbol) = longest.max_by_key(|&&s| lengths[s as usize]) else { break };
+            lengths[symbol as usize] += 1;
+            used -= room(lengths[symbol as usize]);
+        }
+        while used < SLOTS {
+            let fits =
+                |&&s: &&u8| lengths[s as usize] > 1 && room(lengths[s as usize]) <= SLOTS - used;
+            let Some(&symbol) = order.iter().rev().find(fits) else { break };
+            used += room(lengths[symbol as usize]);
+            lengths[symbol as usize] -= 1;
+        }
+        Lengths(lengths)
+    }
+
+    /// Bytes that [`encode`] will write for these counts, within a few.
+    pub(crate) fn cost(&self, counts: &Counts) -> usize {
+        let bits: u64 = self.0.iter().zip(counts).map(|(&l, &c)| u64::from(l) * u64::from(c)).sum();
+        let (first, last) = self.range();
+        (bits / 8) as usize + (last - first) / 2 + 20
+    }
+
+    fn range(&self) -> (usize, usize) {
+        let first = self.0.iter().position(|&l| l > 0).unwrap_or(0);
+        let last = self.0.iter().rposition(|&l| l > 0).unwrap_or(0);
+        (first, last)
+    }
+
+    /// Two bytes of range, then four bits a symbol.
+    fn write(&self, out: &mut Vec<u8>) {
+        let (first, last) = self.range();
+        out.extend_from_slice(&[first as u8, last as u8]);
+        for pair in self.0[first..=last].chunks(2) {
+            out.push(pair[0] | pair.get(1).copied().unwrap_or(0) << 4);
+        }
+    }
+
+    /// Reads what [`Lengths::write`] wrote; gives the rest of the bytes.
+    fn read(stored: &[u8]) -> Parsed<(Lengths, &[u8])> {
+        let [first, last, rest @ ..] = stored else { return Err("a Huffman code is cut off") };
+        let (first, last) = (*first as usize, *last as usize);
+        if first >= last {
+            return Err("a Huffman code has fewer than two symbols");
+        }
+        let size = (last - first + 1).div_ceil(2);
+        let (nibbles, rest) = rest.split_at_checked(size).ok_or("a Huffman code is cut off")?;
+        let mut lengths = [0u8; 256];
+        for (at, slot) in lengths[first..=last].iter_mut().enumerate() {
+            *slot = (nibbles[at / 2] >> (at % 2 * 4)) & 15;
+        }
+        if lengths.iter().any(|&l| l as usize > LIMIT) {
+            return Err("a Huffman code is too long");
+        }
+        let used: usize = lengths.iter().filter(|&&l| l > 0).map(|&l| SLOTS >> l).sum();
+        if used != SLOTS {
+            return Err("a Huffman code is not complete");
+        }
+        Ok((Lengths(lengths), rest))
+    }
+
+    /// Canonical codes, first bit lowest.
+    fn codes(&self) -> [u32; 256] {
+        let mut codes = [0u32; 256];
+        let mut next = 0u32;
+        for length in 1..=LIMIT as u8 {
+            next <<= 1;
+            for (symbol, _) in self.0.iter().enumerate().filter(|&(_, &l)| l == length) {
+                codes[symbol] = next.reverse_bits() >> (32 - u32::from(length));
+                next += 1;
+            }
+        }
+        codes
+    }
+}
+
+/// Depths in the Huffman tree of weights in rising order.
+fn depths(weights: &[u64]) -> Vec<u8> {
+    let leaves = weights.len();
+    let mut nodes: Vec<u64> = weights.to_vec();
+    let mut parents = vec![0usize; leaves.max(1) * 2 - 1];
+    // Inner nodes are made in rising order too, so the two smallest stand at one of two fronts.
+    let (mut leaf, mut inner) = (0, leaves);
+    while nodes.len() + 1 < 2 * leaves {
+        let mut weight = 0;
+        for _ in 0..2 {
+            let take_leaf = leaf < leaves && (inner >= nodes.len() || nodes[leaf] <= nodes[inner]);
+            let at = if take_leaf { &mut leaf } else { &mut inner };
+            weight += nodes[*at];
+            parents[*at] = nodes.len();
+            *at += 1;
+        }
+        nodes.push(weight);
+    }
+    let mut depths = vec![0u8; nodes.len()];
+    for at in (0..nodes.len().saturating_sub(1)).rev() {
+        depths[at] = depths[parents[at]].saturating_add(1);
+    }
+    depths.truncate(leaves);
+    depths
+}
+
+/// Writes planes; keeps its tables between them.
+pub(crate) struct Encoder {
+    /// The code of two symbols, and its length in the top byte.
+    pairs: Vec<u32>,
+    scratch: Vec<u8>,
+}
+
+/// Bits on their way to a stream.
+#[derive(Default)]
+struct Writer {
+    bits: u64,
+    held: u32,
+    at: usize,
+}
+
+impl Writer {
+    #[inline(always)]
+    fn put(&mut self, entry: u32) {
+        self.bits |= u64::from(entry & 0xff_ffff) << self.held;
+        self.held += entry >> 24;
+    }
+
+    /// Hands over whole bytes; fewer than eight bits stay.
+    #[inline(always)]
+    fn flush(&mut self, out: &mut [u8]) {
+        out[self.at..self.at + 8].copy_from_slice(&self.bits.to_le_bytes());
+        self.at += (self.held >> 3) as usize;
+        self.bits >>= self.held & 56;
+        self.held &= 7;
+    }
+}
+
+impl Encoder {
+    pub(crate) fn new() -> Encoder {
+        Encoder { pairs: vec![0; 1 << 16], scratch: Vec::new() }
+    }
+
+    /// Appends `plane`, whose bytes all have a code in `lengths`.
+    pub(crate) fn encode(&mut self, plane: &[u8], lengths: &Lengths, out: &mut Vec<u8>) {
+        lengths.write(out);
+        let codes = lengths.codes();
+        let single: Vec<u32> = (0..256).map(|s| codes[s] | u32::from(lengths.0[s]) << 24).collect();
+        let used: Vec<usize> = (0..256).filter(|&s| lengths.0[s] > 0).collect();
+        let paired = used.len() <= PAIRED && plane.len() >= 1 << 13;
+        if paired {
+            for &second in &used {
+                for &first in &used {
+                    let code = codes[first] | codes[second] << lengths.0[first];
+                    let length = u32::from(lengths.0[first] + lengths.0[second]);
+                    self.pairs[first | second << 8] = code | length << 24;
+                }
+            }
+        }
+        let quarter = plane.len().div_ceil(STREAMS);
+        let room = quarter * LIMIT / 8 + 16;
+        self.scratch.resize((room * STREAMS).max(self.scratch.len()), 0);
+        let mut sizes = [0; STREAMS];
+        let mut regions = self.scratch.chunks_exact_mut(room);
+        let mut parts = plane.chunks(quarter.max(1));
+        for sizes in sizes.chunks_exact_mut(2) {
+            let (Some(a), Some(b)) = (regions.next(), regions.next()) else { break };
+            let pa = parts.next().unwrap_or_default();
+            let pb = parts.next().unwrap_or_default();
+            let written = if paired {
+                write_pairs(pa, pb, &self.pairs, &single, a, b)
+            } else {
+                (
+                    write_singles(pa, &single, Writer::default(), a),
+                    write_singles(pb, &single, Writer::default(), b),
+                )
+            };
+            (sizes[0], sizes[1]) = written;
+        }
+        for size in &sizes[..STREAMS - 1] {
+            out.extend_from_slice(&(*size as u32).to_le_bytes());
+        }
+        for (region, size) in self.scratch.chunks_exact(room).zip(sizes) {
+            out.extend_from_slice(&region[..size]);
+        }
+    }
+}
+
+/// Two streams at once, two symbols a look-up.
+fn write_pairs(
+    pa: &[u8],
+    pb: &[u8],
+    pairs: &[u32],
+    single: &[u32],
+    a: &mut [u8],
+    b: &mut [u8],
+) -> (usize, usize) {
+    let Ok(pairs) = <&[u32; 1 << 16]>::try_from(pairs) else { return (0, 0) };
+    let (mut wa, mut wb) = (Writer::default(), Writer::default());
+    let fours = pa.len().min(pb.len()) / 4 * 4;
+    for (x, y) in pa[..fours].chunks_exact(4).zip(pb[..fours].chunks_exact(4)) {
+        wa.put(pairs[u16::from_le_bytes([x[0], x[1]]) as usize]);
+        wb.put(pairs[u16::from_le_bytes([y[0], y[1]]) as usize]);
+        wa.put(pairs[u16::from_le_bytes([x[2], x[3]]) as usize]);
+        wb.put(pairs[u16::from_le_bytes([y[2], y[3]]) as usize]);
+        wa.flush(a);
+        wb.flush(b);
+    }
+    (write_singles(&pa[fours..], single, wa, a), write_singles(&pb[fours..], single, wb, b))
+}
+
+/// The rest of a stream, or all of one with too many symbols for pairs.
+fn write_singles(part: &[u8], single: &[u32], mut writer: Writer, out: &mut [u8]) -> usize {
+    let Ok(single) = <&[u32; 256]>::try_from(single) else { return 0 };
+    for symbols in part.chunks(4) {
+        for &symbol in symbols {
+            writer.put(single[symbol as usize]);
+        }
+        writer.flush(out);
+    }
+    writer.at + usize::from(writer.held > 0)
+}
+
+/// Reads planes; keeps its tables between them.
+pub(crate) struct Decoder {
+    /// By the next eleven bits: a symbol, and the length of its code in the upper byte.
+    single: Vec<u16>,
+    /// By the number of bits that are known and those bits: up to seven symbols, and in the top
+    /// byte how many (upper half) and how many bits they take (lower half).
+    bursts: Vec<u64>,
+}
+
+/// A stream that is being read.
+#[derive(Default)]
+struct Reader<'a> {
+    stream: &'a [u8],
+    at: usize,
+    bits: u64,
+    held: u32,
+    done: usize,
+}
+
+impl Reader<'_> {
+    /// At least 56 bits; eight bytes must be left.
+    #[inline(always)]
+    fn refill(&mut self) {
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.stream[self.at..self.at + 8]);
+        self.bits |= u64::from_le_bytes(word) << self.held;
+        self.at += ((63 - self.held) >> 3) as usize;
+        self.held |= 56;
+    }
+
+    /// As many symbols as the next bits name.
+    #[inline(always)]
+    fn burst(&mut self, table: &[u64; SLOTS], out: &mut [u8]) {
+        let entry = table[self.bits as usize % SLOTS];
+        out[self.done..self.done + 8].copy_from_slice(&entry.to_le_bytes());
+        let used = (entry >> 56) as u32;
+        self.bits >>= used & 15;
+        self.held -= used & 15;
+        self.done += (used >> 4) as usize;
+    }
+
+    /// Rounds that can be made without looking at either end.
+    fn safe_rounds(&self, out: &[u8]) -> usize {
+        let room = (out.len() - self.done).saturating_sub(8) / (ROUNDS * BURST);
+        let input = (self.stream.len() - self.at).saturating_sub(8) / 8;
+        room.min(input)
+    }
+
+    /// One symbol after the other, to the exact end of both.
+    fn finish(&mut self, single: &[u16], out: &mut [u8]) -> Parsed<()> {
+        // A refill may have put bits of the next byte above those it counts.
+        self.bits &= (1u64 << self.held) - 1;
+        for slot in &mut out[self.done..] {
+            while self.held <= 48 && self.at < self.stream.len() {
+                self.bits |= u64::from(self.stream[self.at]) << self.held;
+                self.at += 1;
+                self.held += 8;
+            }
+            let entry = single[self.bits as usize % SLOTS];
+            let length = u32::from(entry >> 8);
+            if length > self.held {
+                return Err("a Huffman stream is cut off");
+            }
+            *slot = entry as u8;
+            self.bits >>= length;
+            self.held -= length;
+        }
+        if self.at != self.stream.len() || self.held >= 8 {
+            return Err("a Huffman stream goes on after its last symbol");
+        }
+        Ok(())
+    }
+}
+
+impl Decoder {
+    pub(crate) fn new() -> Decoder {
+        Decoder { single: vec![0; SLOTS], bursts: vec![0; 2 * SLOTS] }
+    }
+
+    fn build(&mut self, lengths: &Lengths) {
+        let codes = lengths.codes();
+        for symbol in (0..256).filter(|&s| lengths.0[s] > 0) {
+            let length = lengths.0[symbol];
+            for slot in (codes[symbol] as usize..SLOTS).step_by(1 << length) {
+                self.single[slot] = symbol as u16 | u16::from(length) << 8;
+            }
+        }
+        // What some bits say is their first symbol and then what the fewer bits behind it say.
+        self.bursts[1] = 0;
+        for known in 1..=LIMIT {
+            for bits in 0..1usize << known {
+                let first = self.single[bits];
+                let length = (first >> 8) as usize;
+                self.bursts[(1 << known) + bits] = if length > known {
+                    0
+                } else {
+                    let rest = self.bursts[(1 << (known - length)) + (bits >> length)];
+                    if (rest >> 60) as usize == BURST {
+                        self.walk(bits, known)
+                    } else {
+                        extend(first, rest)
+                    }
+                };
+            }
+        }
+    }
+
+    /// The first symbols of bits that say more than one look-up can yield.
+    fn walk(&self, bits: usize, known: usize) -> u64 {
+        let (mut entry, mut at) = (0u64, 0);
+        for place in 0..BURST {
+            let next = self.single[bits >> at];
+            let length = (next >> 8) as usize;
+            if at + length > known {
+                break;
+            }
+            at += length;
+            entry |= u64::from(next & 255) << (8 * place);
+            entry = entry << 8 >> 8 | ((place as u64 + 1) << 4 | at as u64) << 56;
+        }
+        entry
+    }
+
+    /// Fills `plane` from exactly all of `stored`.
+    pub(crate) fn decode(&mut self, stored: &[u8], plane: &mut [u8]) -> Parsed<()> {
+        let (lengths, rest) = Lengths::read(stored)?;
+        let (sizes, mut rest) =
+            rest.split_first_chunk::<12>().ok_or("a Huffman plane is cut off")?;
+        let mut readers: [Reader; STREAMS] = Default::default();
+        for (at, reader) in readers.iter_mut().enumerate() {
+            reader.stream = rest;
+            if let Some(size) = sizes.chunks_exact(4).nth(at) {
+                let size = u32::from_le_bytes([size[0], size[1], size[2], size[3]]) as usize;
+                (reader.stream, rest) =
+                    rest.split_at_checked(size).ok_or("a Huffman stream is cut off")?;
+            }
+        }
+        self.build(&lengths);
+        let quarter = plane.len().div_ceil(STREAMS);
+        let mut outs: [&mut [u8]; STREAMS] = Default::default();
+        for (out, part) in outs.iter_mut().zip(plane.chunks_mut(quarter.max(1))) {
+            *out = part;
+        }
+        let table = self.bursts[SLOTS..].first_chunk::<SLOTS>().ok_or("no table")?;
+        loop {
+            let rounds =
+                readers.iter().zip(&outs).map(|(r, out)| r.safe_rounds(out)).min().unwrap_or(0);
+            if rounds == 0 {
+                break;
+            }
+            read(&mut readers, table, &mut outs, rounds);
+        }
+        for (reader, out) in readers.iter_mut().zip(outs) {
+            reader.finish(&self.single, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// One more symbol in front of a burst that has room for it.
+fn extend(first: u16, rest: u64) -> u64 {
+    let (count, bits) = ((rest >> 60) + 1, (rest >> 56 & 15) + u64::from(first >> 8));
+    u64::from(first & 255) | (rest << 16 >> 8) | (count << 4 | bits) << 56
+}
+
+/// The fast part: all streams in step, no end in sight.
+fn read(
+    readers: &mut [Reader; STREAMS],
+    table: &[u64; SLOTS],
+    outs: &mut [&mut [u8]; STREAMS],
+    rounds: usize,
+) {
+    let [mut a, mut b, mut c, mut d] = std::mem::take(readers);
+    let [oa, ob, oc, od] = outs;
+    for _ in 0..rounds {
+        a.refill();
+        b.refill();
+        c.refill();
+        d.refill();
+        for _ in 0..ROUNDS {
+            a.burst(table, oa);
+            b.burst(table, ob);
+            c.burst(table, oc);
+            d.burst(table, od);
+        }
+    }
+    *readers = [a, b, c, d];
+}
