@@ -20,7 +20,7 @@ pub struct Region {
     pub start: u64,
     /// Bytes from the beginning of the file to just after the tensor.
     pub end: u64,
-    /// What the tensor is made of.
+    /// What the tensor is made of: a whole number of these.
     pub element: Element,
 }
 
@@ -42,6 +42,11 @@ impl Layout {
         }
         regions.retain(|r| r.start < r.end);
         regions.sort_unstable_by_key(|r| r.start);
+        for region in &mut regions {
+            if (region.end - region.start) % region.element.width() as u64 != 0 {
+                region.element = Element::Other;
+            }
+        }
         if regions.windows(2).any(|two| two[0].end > two[1].start) {
             return Err(Stop::Unfit);
         }
