@@ -2,55 +2,49 @@
 //!
 //! `codecs` measures made-up weights; `codecs TYPE FILE [BASE]` the bytes of a file (f16, bf16, f32, f64, other),
 //! with BASE as the difference to another of the same length. Each line gives the share of the bytes
-//! that is left and gigabytes of raw bytes per CPU second, the best of some passes over chunks of 1 MiB.
+//! that is left and gigabytes of raw bytes per second of one core, over chunks of 1 MiB.
 //! zstd level 1 on the same bytes stands beside it: compare with that, not with another machine.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 
 use lab_encoding::float::Element;
-use lab_encoding::planes;
+use lab_encoding::{delta, planes};
 
 const CHUNK: usize = 1 << 20;
 const PASSES: usize = 7;
 
-/// Nanoseconds of this thread on a CPU; of the wall clock where the system does not tell.
-fn cpu_ns(start: Instant) -> u64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    told.and_then(|text| text.split(' ').next()?.parse().ok())
-        .unwrap_or_else(|| start.elapsed().as_nanos() as u64)
-}
-
-/// Bytes that are left of the chunks, and seconds for packing and unpacking, the best of some passes.
+/// Bytes that are left of the chunks, and seconds for packing and unpacking: each chunk's best of some
+/// passes, so that other work on the machine does not count.
 fn measure(
     chunks: &[(&[u8], &[u8])],
     mut pack: impl FnMut(&[u8], &[u8], &mut Vec<u8>) -> bool,
     mut unpack: impl FnMut(&[u8], &[u8], &mut [u8]),
 ) -> (usize, f64, f64) {
-    let start = Instant::now();
-    let (mut size, mut packing, mut unpacking) = (0, f64::MAX, f64::MAX);
+    let (mut size, mut packing, mut unpacking) = (0, 0.0, 0.0);
     let mut stored = Vec::with_capacity(2 * CHUNK);
     let mut out = vec![0; CHUNK];
-    for _ in 0..PASSES {
-        let (mut pack_ns, mut unpack_ns) = (0, 0);
-        size = 0;
-        for &(raw, base) in chunks {
+    for &(raw, base) in chunks {
+        let (mut best, mut best_back) = (f64::MAX, f64::MAX);
+        let out = &mut out[..raw.len()];
+        for _ in 0..PASSES {
             stored.clear();
-            let t0 = cpu_ns(start);
+            let start = Instant::now();
             let packed = pack(raw, base, &mut stored);
-            let t1 = cpu_ns(start);
-            pack_ns += t1 - t0;
-            size += if packed { stored.len() } else { raw.len() };
-            if packed {
-                let out = &mut out[..raw.len()];
-                let t0 = cpu_ns(start);
-                unpack(&stored, base, out);
-                unpack_ns += cpu_ns(start) - t0;
-                assert!(out == raw, "what came back differs");
+            best = best.min(start.elapsed().as_secs_f64());
+            if !packed {
+                stored = raw.to_vec();
+                best_back = 0.0;
+                continue;
             }
+            let start = Instant::now();
+            unpack(&stored, base, out);
+            best_back = best_back.min(start.elapsed().as_secs_f64());
+            assert!(out == raw, "what came back differs");
         }
-        packing = packing.min(pack_ns as f64 / 1e9);
-        unpacking = unpacking.min(unpack_ns as f64 / 1e9);
+        size += stored.len();
+        packing += best;
+        unpacking += best_back;
     }
     (size, packing, unpacking)
 }
@@ -79,6 +73,14 @@ fn report(what: &str, raw: &[u8], base: Option<&[u8]>, element: Element) {
         |stored, _, out| planes::decode(stored, out).expect("planes"),
     );
     line("planes", found);
+    if base.is_some() {
+        let found = measure(
+            &chunks,
+            |raw, base, out| coder.encode_delta(raw, base, element, out),
+            |stored, base, out| delta::decode(stored, base, out).expect("a difference"),
+        );
+        line("difference", found);
+    }
 }
 
 /// Numbers that are the same in every run.

@@ -11,8 +11,9 @@ pub mod float;
 pub mod weights;
 mod word;
 mod huffman;
-pub mod planes;
+mod ans;
 pub mod delta;
+pub mod planes;
 
 /// Why bytes are not what they should be.
 pub type Parsed<T> = Result<T, &'static str>;

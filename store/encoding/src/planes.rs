@@ -13,6 +13,8 @@ use std::io;
 use zstd::zstd_safe::{CCtx, CParameter, DCtx};
 
 use crate::Parsed;
+use crate::ans;
+use crate::delta;
 use crate::float::Element;
 use crate::huffman::{self, Counts, Lengths};
 use crate::word::Word;
@@ -40,6 +42,8 @@ const NOISE: f64 = 7.8;
 pub struct Coder {
     planes: Vec<u8>,
     huffman: huffman::Encoder,
+    ans: ans::Encoder,
+    delta: delta::Coder,
     zstd: CCtx<'static>,
     packed: Vec<u8>,
 }
@@ -53,7 +57,14 @@ impl Coder {
             zstd.set_parameter(parameter)
                 .map_err(|code| io::Error::other(zstd::zstd_safe::get_error_name(code)))?;
         }
-        Ok(Coder { planes: Vec::new(), huffman: huffman::Encoder::new(), zstd, packed: Vec::new() })
+        Ok(Coder {
+            planes: Vec::new(),
+            huffman: huffman::Encoder::new(),
+            ans: ans::Encoder::new(),
+            delta: delta::Coder::default(),
+            zstd,
+            packed: Vec::new(),
+        })
     }
 
     /// Appends the coded form of `raw` to `out`. Says no, and leaves `out` as it was, when that is not
@@ -67,6 +78,28 @@ impl Coder {
             _ => self.split::<u8>(raw, out),
         }
         let pays = pays(out.len() - before, raw.len());
+        if !pays {
+            out.truncate(before);
+        }
+        pays
+    }
+
+    /// Appends `raw` as its difference to `base`, for [`delta::decode`]. Says no, and leaves `out` as it
+    /// was, when their lengths differ or that is not at least two per cent smaller than `raw`.
+    pub fn encode_delta(
+        &mut self,
+        raw: &[u8],
+        base: &[u8],
+        element: Element,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if raw.len() != base.len() {
+            return false;
+        }
+        let before = out.len();
+        let limit = raw.len() - raw.len() / 50;
+        self.delta.encode((raw, base), element, limit, &mut self.ans, out);
+        let pays = out.len() > before && pays(out.len() - before, raw.len());
         if !pays {
             out.truncate(before);
         }
@@ -100,14 +133,20 @@ impl Coder {
             return;
         }
         let lengths = Lengths::fit(&counts);
-        let cost = lengths.cost(&counts);
-        if repeats(plane) && self.zstd(plane, cost.min(plane.len())) {
+        let huffman = lengths.cost(&counts);
+        // A Huffman code cannot spend less than a bit; where that hurts, the slower coder pays.
+        let least = (entropy(&counts) * plane.len() as f64 / 8.0) as usize + 64;
+        let skewed = least + least / 32 < huffman;
+        let cost = if skewed { least } else { huffman }.min(plane.len());
+        if repeats(plane) && self.zstd(plane, cost) {
             block(method::ZSTD, out, |out| out.extend_from_slice(&self.packed));
-        } else if cost < plane.len() {
-            block(method::HUFFMAN, out, |out| self.huffman.encode(plane, &lengths, out));
-        } else {
+        } else if cost == plane.len() {
             out.push(method::RAW);
             out.extend_from_slice(plane);
+        } else if skewed {
+            block(method::ANS, out, |out| self.ans.encode_alone(plane, &counts, out));
+        } else {
+            block(method::HUFFMAN, out, |out| self.huffman.encode(plane, &lengths, out));
         }
     }
 
@@ -171,13 +210,14 @@ fn repeats(plane: &[u8]) -> bool {
 /// What decoding needs again and again.
 struct Decoder {
     huffman: huffman::Decoder,
+    ans: ans::Decoder,
     zstd: Option<DCtx<'static>>,
     planes: Vec<u8>,
 }
 
 thread_local! {
     static DECODER: RefCell<Decoder> =
-        RefCell::new(Decoder { huffman: huffman::Decoder::new(), zstd: DCtx::try_create(), planes: Vec::new() });
+        RefCell::new(Decoder { huffman: huffman::Decoder::new(), ans: ans::Decoder::new(), zstd: DCtx::try_create(), planes: Vec::new() });
 }
 
 /// Fills `out`, which has exactly the length of what was coded, from exactly all of `stored`.
@@ -236,6 +276,7 @@ impl Decoder {
             stored.split_at_checked(u32::from_le_bytes(*size) as usize).ok_or(cut)?;
         match method {
             method::HUFFMAN => self.huffman.decode(coded, scratch)?,
+            method::ANS => self.ans.decode_alone(coded, scratch)?,
             method::ZSTD => {
                 let zstd = self.zstd.as_mut().ok_or("no memory to decompress")?;
                 let size = zstd
@@ -256,39 +297,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const ELEMENTS: [Element; 5] =
-        [Element::F16, Element::BF16, Element::F32, Element::F64, Element::Other];
-
-    /// Bytes of many kinds: noise, constants, few values, floats of every width, runs.
-    fn content(kind: u8, length: usize, seed: u64) -> Vec<u8> {
-        let mut state = seed;
-        let mut next = move || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed ^ (mixed >> 27)
-        };
-        let mut normal = {
-            let mut next = next;
-            move || (0..12).map(|_| (next() % 4096) as f64 / 4096.0).sum::<f64>() * 0.02 - 0.12
-        };
-        let mut out = Vec::new();
-        while out.len() < length {
-            match kind {
-                0 => out.extend_from_slice(&next().to_le_bytes()),
-                1 => out.push(seed as u8),
-                2 => out.push((next() % 3) as u8),
-                3 => out.extend_from_slice(&(normal() as f32).to_le_bytes()),
-                4 => out.extend_from_slice(&(normal() as f32).to_le_bytes()[2..]),
-                5 => out.extend_from_slice(&normal().to_le_bytes()),
-                6 => out.extend_from_slice(&(f32::NAN.to_bits() | next() as u32).to_le_bytes()),
-                7 => out.push(if next() % 50 == 0 { next() as u8 } else { 0 }),
-                _ => out.extend(std::iter::repeat_n(next() as u8, next() as usize % 300)),
-            }
-        }
-        out.truncate(length);
-        out
-    }
+    use crate::word::samples::{ELEMENTS, content};
 
     fn round_trip(raw: &[u8], element: Element) -> Option<usize> {
         let mut coder = Coder::new().unwrap();
