@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Tables of one run, and its claims, as Markdown: report.py FILE... [--base cp] [--claims] [--strict]
+"""Tables of one run, and its claims, as Markdown: report.py FILE... [--base cp] [--only PART]... [--strict]
 
-For each workload and step: repetitions, median wall seconds with their spread, CPU seconds (user and system), peak memory of
-the largest process, and wall over the wall of the base tool in the same repetition. Then what is stored, and what each
-edit adds. Then the claims: what lab must reach, against what it reached; a claim whose figures are missing says so.
---claims prints those alone; --strict ends with exit code 1 unless all hold. Needs Python alone.
+PARTs, all of them unless some are named:
+  steps    for each workload and step: repetitions, median wall seconds with their spread, CPU seconds (user and system),
+           peak memory of the largest process, and wall over the wall of the base tool in the same repetition
+  stored   what each tool stores, what each edit adds, and whether what came back was the same
+  summary  all tools side by side, as in docs/benchmarks.md
+  claims   what lab must reach, against what it reached (claims.py); a claim whose figures are missing says so
+--strict ends with exit code 1 unless every claim holds. Needs Python alone.
 """
 import argparse
 import collections
@@ -12,7 +15,9 @@ import json
 import statistics
 import sys
 
-MIB = 1 << 20
+sys.dont_write_bytecode = True      # no __pycache__ in the tree
+from claims import claims  # noqa: E402
+
 median = statistics.median
 
 
@@ -21,7 +26,7 @@ class Results:
 
     def __init__(self, paths):
         self.steps = collections.OrderedDict()      # (workload, op) -> tool -> repetition -> row
-        self.sizes, self.verdicts, self.versions, self.machines = {}, {}, {}, []
+        self.sizes, self.verdicts, self.versions, self.machines, self.data = {}, {}, {}, [], {}
         for path in paths:
             with open(path) as f:
                 for line in f:
@@ -31,6 +36,8 @@ class Results:
         op = r["op"]
         if op == "machine":
             self.machines.append(r)
+        elif op == "data":
+            self.data[r["workload"]] = r
         elif op == "version":
             self.versions[r["tool"]] = r["version"]
         elif op.startswith("size-"):
@@ -63,10 +70,7 @@ class Results:
         return None
 
     def data_bytes(self, workload):
-        for m in self.machines:
-            if workload in m["manifest"]:
-                return m["manifest"][workload]["bytes"]
-        return None
+        return self.data[workload]["bytes"] if workload in self.data else None
 
     def stored(self, workload, op, tool, key="bytes"):
         row = self.sizes.get((workload, op, tool))
@@ -94,10 +98,6 @@ def table(head, rows):
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for row in rows:
         print("| " + " | ".join(row) + " |")
-
-
-def over(a, b):
-    return a / b if a is not None and b else None
 
 
 def steps(results, base):
@@ -133,73 +133,40 @@ def sizes(results):
     table(["workload", "tool", "MB", "of the data", "MB on disk", "files", "an edit adds, MB", "came back"], rows)
 
 
-def claims(results):
-    """Pairs of what is claimed and its two figures: reached, and the most it may be."""
-    R, lab = results, "lab"
-    cpu = lambda w, op, t: R.figure(w, op, t, "cpu")
-    cpu_ratio = lambda w, op, t: over(cpu(w, op, lab), cpu(w, op, t))
-    wall = lambda w, op, t, base_op=None: R.wall_ratio(w, op, lab, t, base_op)
-    peak = lambda w, op: R.figure(w, op, lab, "rss_mib")
-    grows = lambda w, e, t: R.growth(w, e, t)
-    edits = "edit:csv-edit", "edit:csv-rows"
-    out = [
-        ("weights, add: CPU / dvc", cpu_ratio("big", "add", "dvc"), 0.45),
-        ("weights, add: wall / cp -a", wall("big", "add", "cp"), 2.0),
-        ("weights, add: stored share", R.share("big", lab), 0.75),
-        ("weights, get: wall / cp -a", wall("big", "restore", "cp"), 2.2),
-        ("weights, get: CPU / dvc", cpu_ratio("big", "restore", "dvc"), 1.0),
-        ("weights, get: peak MiB", peak("big", "restore"), 256),
-        ("full fine-tune: added / added by xet", over(grows("big", "ft-full", lab), grows("big", "ft-full", "xet")), 0.45),
-        ("a tenth of the tensors: added / those tensors alone", over(grows("big", "ft-10", lab), R.alone("big", "ft-10", lab)), 1.05),
-        ("csv, add: CPU / zstd -1 -T2", cpu_ratio("csv", "add", "zstd1"), 1.0),
-        ("csv, add: wall / zstd -1 -T2", wall("csv", "add", "zstd1"), 1.1),
-        ("csv, add: stored share", R.share("csv", lab), 0.44),
-        ("csv, 1 % edited: CPU / xet", cpu_ratio("csv", edits[0], "xet"), 0.5),
-        ("csv, 1 % edited: added / what was put in, alone", over(grows("csv", "csv-edit", lab), R.alone("csv", "csv-edit", lab)), 1.3),
-        ("csv, rows all over: CPU / xet", cpu_ratio("csv", edits[1], "xet"), 0.7),
-        ("csv, rows all over: added share of the data", over(grows("csv", "csv-rows", lab), R.data_bytes("csv")), 0.0931),
-        ("small files, add: wall / cp -a", wall("many", "add", "cp"), 1.0),
-        ("small files, add: stored share", R.share("many", lab), 0.50),
-        ("small files, again: wall / a bare walk", wall("many", "readd", "walk", "add"), 1.5),
-        ("small files, get: wall / cp -a", wall("many", "restore", "cp"), 1.1),
-        ("toolchain, add: wall / cp -a", wall("tree", "add", "cp"), 1.8),
-        ("toolchain, add: stored share", R.share("tree", lab), 0.28),
-    ]
-    for w in ("big", "csv", "many", "tree"):
-        r = R.sizes.get((w, "add", lab))
-        out.append((f"{w}: store files beyond 8, per 32 MiB stored", max(0, r["store_files"] - 8) / (r["bytes"] / (32 * MIB)) if r else None, 1.0))
-    for w in ("big", "csv", "many", "tree"):
-        out.append((f"{w}, add: peak MiB", peak(w, "add"), 256))
-    small, large = "files-100000", "files-1000000"
-    out += [
-        ("1,000,000 files, again: wall s", R.figure(large, "readd", lab, "wall"), 10),
-        ("1,000,000 files, add: CPU per file / of 100,000", over(over(cpu(large, "add", lab), 10), cpu(small, "add", lab)), 1.3),
-        ("1,000,000 files, get: CPU per file / of 100,000", over(over(cpu(large, "restore", lab), 10), cpu(small, "restore", lab)), 1.3),
-        ("1,000,000 files, add: peak MiB", peak(large, "add"), 256),
-        ("20 GiB file, add: CPU per byte / of 2 GiB", over(over(cpu("file-20", "add", lab), 10), cpu("file-2", "add", lab)), 1.3),
-        ("20 GiB file, add: peak MiB", peak("file-20", "add"), 256),
-        ("20 GiB file, get: peak MiB", peak("file-20", "restore"), 256),
-    ]
-    return out
+def summary(results):
+    """Work down, tools across."""
+    tools = [t for t in results.versions if any(t in by for by in results.steps.values())]
+    tools += [t for t in ["lab"] if t not in tools]
+    number = lambda x, form: "" if x is None else format(x, form)
+    cpu = lambda w, op: lambda t: number(results.figure(w, op, t, "cpu"), ".1f")
+    wall = lambda w, op: lambda t: number(results.figure(w, op, t, "wall"), ".1f")
+    peak = lambda w, op: lambda t: number(results.figure(w, op, t, "rss_mib"), ".0f")
+    share = lambda w: lambda t: number(results.share(w, t) or None, ".3f")
+    files = lambda w: lambda t: number(results.stored(w, "add", t, "store_files") or None, "d")
+
+    def adds(w, e):
+        return lambda t: "" if results.growth(w, e, t) is None or not results.share(w, t) else f"{results.growth(w, e, t) / 1e6:+.1f}"
+
+    rows = []
+    for w, name in ("big", "weights"), ("csv", "csv"), ("many", "small files"), ("tree", "toolchain"):
+        rows += [(f"{name}, add: wall s", wall(w, "add")), ("CPU s", cpu(w, "add")), ("peak MiB", peak(w, "add")),
+                 ("stored share", share(w)), ("store files", files(w)), (f"{name}, again: wall s", wall(w, "readd")),
+                 (f"{name}, get: wall s", wall(w, "restore")), ("CPU s", cpu(w, "restore")), ("peak MiB", peak(w, "restore"))]
+        for e, what in {"big": [("ft-10", "a tenth of the tensors"), ("ft-full", "full fine-tune")],
+                        "csv": [("csv-edit", "1 % edited"), ("csv-rows", "rows all over")]}.get(w, []):
+            rows += [(f"{name}, {what}: CPU s", cpu(w, f"edit:{e}")), ("adds MB", adds(w, e))]
+    lines, work = [], ""
+    for label, figure in rows:
+        work = label.rsplit(":", 1)[0] if ":" in label else work
+        cells = [figure(t) for t in tools]
+        if any(cells):
+            lines.append([label if ":" in label else f"{work}: {label}", *cells])
+    print("\n### Side by side\n")
+    table(["", *tools], lines)
 
 
-def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("files", nargs="+")
-    ap.add_argument("--base", default="cp")
-    ap.add_argument("--claims", action="store_true")
-    ap.add_argument("--strict", action="store_true")
-    a = ap.parse_args()
-    results = Results(a.files)
+def print_claims(results):
     small = {m["scale"] for m in results.machines if float(m["scale"]) < 1}
-    if not a.claims:
-        for m in results.machines[:1]:
-            print(f"{m['cpu']}, {m['cores']} cores, {m['fs']}, Linux {m['kernel']}, {m['date']}, scale {m['scale']}, "
-                  f"page cache {'cold' if m['cold'] == '1' else 'warm'}, "
-                  f"{'with' if m['manifest'].get('minilm') else 'without'} real weights")
-        print("\n" + "; ".join(f"{t}: {v}" for t, v in results.versions.items()))
-        steps(results, a.base)
-        sizes(results)
     print("\n### Claims\n")
     if small:
         print(f"These are claims about the full size. At scale {', '.join(sorted(small))} starting a process is most of a step.\n")
@@ -209,6 +176,29 @@ def main():
         held = held and verdict == "holds"
         rows.append([claim, "" if reached is None else f"{reached:.3g}" if reached < 100 else f"{reached:.0f}", f"{limit:g}", verdict])
     table(["claim", "reached", "at most", ""], rows)
+    return held
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("files", nargs="+")
+    ap.add_argument("--base", default="cp")
+    ap.add_argument("--only", action="append", choices=["steps", "stored", "summary", "claims"])
+    ap.add_argument("--strict", action="store_true")
+    a = ap.parse_args()
+    results, parts, held = Results(a.files), a.only or ["steps", "stored", "summary", "claims"], True
+    for m in results.machines[:1]:
+        print(f"{m['cpu']}, {m['cores']} cores, {m['fs']}, Linux {m['kernel']}, {m['date']}, scale {m['scale']}, "
+              f"page cache {'cold' if m['cold'] == '1' else 'warm'}, {'with' if m['manifest'].get('minilm') else 'without'} real weights")
+    print("\n" + "; ".join(f"{t}: {v}" for t, v in results.versions.items()))
+    if "steps" in parts:
+        steps(results, a.base)
+    if "stored" in parts:
+        sizes(results)
+    if "summary" in parts:
+        summary(results)
+    if "claims" in parts or a.strict:
+        held = print_claims(results)
     return 1 if a.strict and not held else 0
 
 
