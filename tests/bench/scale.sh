@@ -29,7 +29,8 @@ measure() { # name what count gigabytes tools
   rm -rf "${W:?}/$1"
 }
 
-for what in ${*:-files file}; do
+[ $# -gt 0 ] || set -- files file
+for what in "$@"; do
   case $what in
     files) for n in ${FILES:-100000 1000000}; do measure "files-$n" files "$n" $((n / 75000 + 1)) "cp walk lab"; done ;;
     file)
