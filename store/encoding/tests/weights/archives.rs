@@ -169,6 +169,13 @@ fn archives_that_make_no_sense() {
     for place in [directory + 8, directory + 24] {
         assert_eq!(tensors(&broken(place, &[good[place] ^ 1])).len(), 1);
     }
+    // A member that matters to nobody, longer than its header of four extra bytes explains.
+    let mut over = Zip::default().of(&[("a.txt", b"text"), ("b.npy", &array)]);
+    assert_eq!(tensors(&over).len(), 1);
+    let entry = over.len() - 22 - 2 * (46 + 5 + 6);
+    over[entry + 20] += 5;
+    over[entry + 24] += 5;
+    assert_eq!(find(&over), None, "a text over an array");
     // Two members of one name.
     assert_eq!(find(&Zip::default().of(&[("a.npy", &array), ("a.npy", &array)])), None);
     let wide = Zip { wide: true, ..Zip::default() }.of(&[("a.npy", &array)]);

@@ -288,7 +288,8 @@ fn gguf_that_makes_no_sense() {
         [&huge[..], &[0; 64]].concat(),
     ];
     for entry in metadata {
-        let file = make::gguf_with(make::gguf(3, &[entry.clone()], &[good]), 32, &[0; 34]);
+        let file =
+            make::gguf_with(make::gguf(3, std::slice::from_ref(&entry), &[good]), 32, &[0; 34]);
         assert_eq!(find(&file), None, "{entry:?}");
     }
     let tables: [&[make::Line]; 8] = [
