@@ -1,0 +1,300 @@
+//! Promise 2 when calls fail and processes die: at each call that writes, in each command that does.
+//!
+//! A shim before the C library (`reliability/shim.c`) lets the n-th call that changes the disk fail,
+//! or kills the process there; this is tried for every n. Then the store is sound, has what it had,
+//! shows of the new either all or nothing, and the same command goes through.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+mod reliability;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use kit::{Place, files, said};
+use reliability::sample::{collects, copy, demand, difference, fill, holds, sound, wrong};
+use reliability::shim::{Fault, Hits, strike};
+use reliability::{Dice, figure, in_memory, times};
+
+/// A command that writes, in a registry that has `old`, `gone` without a name, and a remote.
+struct Work {
+    name: &'static str,
+    args: Vec<String>,
+    /// How few calls that write there can be; fewer, and the shim misses some.
+    least: u64,
+    /// Demands that what the command does was done entirely, or (before it has said so) not at all.
+    judge: fn(place: &Place, data: &Path, done: bool, when: &str),
+}
+
+/// Registry and data from which each attempt starts anew.
+struct Start {
+    registry: Place,
+    data: Place,
+}
+
+impl Start {
+    fn new() -> Start {
+        in_memory();
+        let data = Place::empty();
+        for (seed, name) in ["old", "gone", "new", "theirs"].iter().enumerate() {
+            fill(&data.at(name), seed as u64, *name == "new");
+        }
+        let colleague = Place::registry();
+        let theirs = data.at("theirs").to_str().unwrap().to_owned();
+        colleague.lab(["add", &theirs, "--name", "theirs"]).succeeds();
+        colleague.lab(["push", "./share"]).succeeds();
+        let registry = Place::registry();
+        copy(&colleague.at("share"), &registry.at("theirs"));
+        let at = |name: &str| data.at(name).to_str().unwrap().to_owned();
+        registry.lab(["add", &at("old"), "--name", "old"]).succeeds();
+        registry.lab(["add", &at("gone"), "--name", "gone"]).succeeds();
+        registry.lab(["push", "./share", "old"]).succeeds();
+        registry.lab(["name", "--delete", "gone"]).succeeds();
+        let script = "echo made > made";
+        registry.lab(["run", "-o", "made", "--", "sh", "-c", script]).succeeds();
+        for file in files(&registry.at(".lab"), &[".db", ".db-journal", ".db-wal", ".db-shm"]) {
+            fs::remove_file(file).unwrap();
+        }
+        Start { registry, data }
+    }
+
+    fn place(&self) -> Place {
+        let place = Place::empty();
+        copy(&self.registry.path(), &place.path());
+        place
+    }
+
+    fn works(&self) -> Vec<Work> {
+        let new = self.data.at("new").to_str().unwrap().to_owned();
+        let args = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect();
+        let mut works = vec![
+            Work {
+                name: "add",
+                args: args(&["add", &new, "--name", "new"]),
+                least: 15,
+                judge: added,
+            },
+            Work { name: "get", args: args(&["get", "old", "copy"]), least: 15, judge: got },
+            Work { name: "name", args: args(&["name", "new", "old"]), least: 5, judge: named },
+            Work { name: "push", args: args(&["push", "./full"]), least: 20, judge: pushed },
+            Work { name: "pull", args: args(&["pull", "./theirs"]), least: 10, judge: pulled },
+            // It brings the index of the lineage up to date.
+            Work { name: "status", args: args(&["status"]), least: 1, judge: |_, _, _, _| {} },
+        ];
+        if collects() {
+            let collect = args(&["gc", "--grace", "0s"]);
+            works.push(Work { name: "gc", args: collect, least: 3, judge: |_, _, _, _| {} });
+        }
+        works
+    }
+
+    fn work(&self, name: &str) -> Option<Work> {
+        self.works().into_iter().find(|work| work.name == name)
+    }
+
+    /// Demands what holds at any time, then that the command goes through, and what holds then.
+    fn judge(&self, work: &Work, place: &Place, done: bool, when: &str) {
+        sound(place, ".", when);
+        (work.judge)(place, &self.data.path(), done, when);
+        let again = place.lab(&work.args);
+        demand(again.code == 0, &format!("{when}, and once more"), &again);
+        (work.judge)(place, &self.data.path(), true, when);
+        holds(place, ".", "old", &self.data.at("old"), when);
+        sound(place, ".", when);
+    }
+}
+
+fn added(place: &Place, data: &Path, done: bool, when: &str) {
+    let shown = place.lab(["show", "new"]);
+    demand(shown.code == 0 || !done && shown.code == 3, when, &shown);
+    if shown.code == 0 {
+        holds(place, ".", "new", &data.join("new"), when);
+    }
+}
+
+fn got(place: &Place, data: &Path, done: bool, when: &str) {
+    let (wanted, copy) = (data.join("old"), place.at("copy"));
+    let found = if done { difference(&wanted, &copy) } else { wrong(&wanted, &copy) };
+    assert!(found.is_none() || !done && !copy.exists(), "{when}: {}", found.unwrap());
+}
+
+fn named(place: &Place, data: &Path, done: bool, when: &str) {
+    let shown = place.lab(["show", "new"]);
+    demand(shown.code == 0 || !done && shown.code == 3, when, &shown);
+    if shown.code == 0 {
+        holds(place, ".", "new", &data.join("old"), when);
+    }
+}
+
+fn pushed(place: &Place, data: &Path, done: bool, when: &str) {
+    if done {
+        let clone = place.lab(["clone", "./full", "clone"]);
+        demand(clone.code == 0, when, &clone);
+        holds(place, "clone", "old", &data.join("old"), when);
+        sound(place, "clone", when);
+        fs::remove_dir_all(place.at("clone")).unwrap();
+    }
+}
+
+fn pulled(place: &Place, data: &Path, done: bool, when: &str) {
+    let shown = place.lab(["show", "theirs"]);
+    demand(shown.code == 0 || !done && shown.code == 3, when, &shown);
+    if shown.code == 0 {
+        holds(place, ".", "theirs", &data.join("theirs"), when);
+    }
+}
+
+/// Tries a fault at every call of a command.
+fn everywhere(start: &Start, work: &Work, fault: Fault) -> Hits {
+    let (mut hits, mut spared) = (Hits::default(), BTreeMap::new());
+    for number in 1.. {
+        let place = start.place();
+        let (root, hit) = (place.path(), place.at("hit"));
+        let mut command = place.command();
+        command.args(&work.args);
+        strike(&mut command, &root, fault, number, &hit);
+        let said = said(&mut command);
+        let Some(call) = hits.take(&hit) else {
+            // It ended before its n-th call: all were tried.
+            demand(said.code == 0, "nothing was struck", &said);
+            if !spared.is_empty() {
+                figure(&format!(
+                    "{}, {fault:?}: ended well in spite of it at {spared:?}",
+                    work.name
+                ));
+            }
+            return hits;
+        };
+        let when = format!("{} with {fault:?} at call {number}, {call}", work.name);
+        match fault {
+            // A signal leaves no exit code.
+            _ if fault.kills() => demand(said.code == -1, &when, &said),
+            // No error at all: the rest has to be written.
+            Fault::Short => demand(said.code == 0, &when, &said),
+            _ => {
+                let told = said.code == 5 && said.err.contains("error: ");
+                demand(said.code == 0 || told, &when, &said);
+            }
+        }
+        if said.code == 0 && fault != Fault::Short {
+            // What the call was for could be done without.
+            let file = call.rsplit('/').next().unwrap().to_owned();
+            *spared.entry(file).or_insert(0) += 1;
+        }
+        start.judge(work, &place, said.code == 0, &when);
+        assert!(number < 3000, "{}: the calls do not end", work.name);
+    }
+    hits
+}
+
+fn every_call(name: &str, faults: &[Fault]) {
+    let start = Start::new();
+    let Some(work) = start.work(name) else { return };
+    for fault in faults {
+        let hits = everywhere(&start, &work, *fault);
+        figure(&format!("{name}, {fault:?} at every call: {hits}"));
+        let writes_only = matches!(fault, Fault::Short | Fault::KillHalfway);
+        let least = if writes_only { work.least.min(1) } else { work.least };
+        assert!(
+            hits.total() >= least,
+            "{name}: only {hits} for {fault:?}: what does the shim miss?"
+        );
+    }
+}
+
+const ERRORS: [Fault; 3] = [Fault::InputOutput, Fault::NoSpace, Fault::Short];
+const KILLS: [Fault; 2] = [Fault::KillAfter, Fault::KillHalfway];
+
+#[test]
+fn an_error_at_every_call_of_add() {
+    every_call("add", &ERRORS);
+}
+
+#[test]
+fn an_error_at_every_call_of_get() {
+    every_call("get", &ERRORS);
+}
+
+#[test]
+fn an_error_at_every_call_of_name_pull_and_status() {
+    every_call("name", &ERRORS);
+    every_call("pull", &ERRORS);
+    every_call("status", &ERRORS);
+}
+
+#[test]
+fn an_error_at_every_call_of_push() {
+    every_call("push", &ERRORS);
+}
+
+#[test]
+fn an_error_at_every_call_of_gc() {
+    every_call("gc", &ERRORS);
+}
+
+#[test]
+fn a_kill_at_every_call_of_add() {
+    every_call("add", &KILLS);
+}
+
+#[test]
+fn a_kill_at_every_call_of_get() {
+    every_call("get", &KILLS);
+}
+
+#[test]
+fn a_kill_at_every_call_of_name_pull_and_status() {
+    every_call("name", &KILLS);
+    every_call("pull", &KILLS);
+    every_call("status", &KILLS);
+}
+
+#[test]
+fn a_kill_at_every_call_of_push() {
+    every_call("push", &KILLS);
+}
+
+#[test]
+fn a_kill_at_every_call_of_gc() {
+    every_call("gc", &KILLS);
+}
+
+/// SIGKILL from outside, at times that are spread over as long as the command takes.
+#[test]
+fn a_kill_at_any_moment() {
+    let start = Start::new();
+    for work in start.works() {
+        let mut took: Vec<Duration> = (0..5)
+            .map(|_| {
+                let place = start.place();
+                let before = Instant::now();
+                place.lab(&work.args).succeeds();
+                before.elapsed()
+            })
+            .collect();
+        took.sort();
+        let whole = took[2];
+        let (rounds, mut dice, mut killed) = (times(15, 1000), Dice(5), 0);
+        for _ in 0..rounds {
+            let place = start.place();
+            let mut command = place.command();
+            command.args(&work.args).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            // Some come late, since no run takes as long as the other.
+            let after = Duration::from_nanos(dice.below(whole.as_nanos() as u64 * 11 / 10));
+            std::thread::sleep(after);
+            child.kill().unwrap();
+            let done = child.wait().unwrap().success();
+            killed += u64::from(!done);
+            start.judge(&work, &place, done, &format!("{} killed after {after:?}", work.name));
+        }
+        figure(&format!(
+            "{}, SIGKILL at {rounds} random times: {killed} before its end",
+            work.name
+        ));
+        assert!(killed > 0, "{} was never killed", work.name);
+    }
+}
