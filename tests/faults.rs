@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kit::{Place, files, said};
 use reliability::sample::{collects, copy, demand, difference, fill, holds, sound, wrong};
 use reliability::shim::{Fault, Hits, strike};
-use reliability::{Dice, figure, in_memory, times};
+use reliability::{Dice, each, figure, in_memory, times};
 
 /// A command that writes, in a registry that has `old`, `gone` without a name, and a remote.
 struct Work {
@@ -277,20 +278,23 @@ fn a_kill_at_any_moment() {
             .collect();
         took.sort();
         let whole = took[2];
-        let (rounds, mut dice, mut killed) = (times(15, 1000), Dice(5), 0);
-        for _ in 0..rounds {
+        let (rounds, mut dice, killed) = (times(15, 1000), Dice(5), AtomicU64::new(0));
+        // Some come late, since no run takes as long as the other.
+        let most = whole.as_nanos() as u64 * 11 / 10;
+        let delays: Vec<Duration> =
+            (0..rounds).map(|_| Duration::from_nanos(dice.below(most))).collect();
+        each(&delays, |delay| {
             let place = start.place();
             let mut command = place.command();
             command.args(&work.args).stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
-            // Some come late, since no run takes as long as the other.
-            let after = Duration::from_nanos(dice.below(whole.as_nanos() as u64 * 11 / 10));
-            std::thread::sleep(after);
+            std::thread::sleep(*delay);
             child.kill().unwrap();
             let done = child.wait().unwrap().success();
-            killed += u64::from(!done);
-            start.judge(&work, &place, done, &format!("{} killed after {after:?}", work.name));
-        }
+            killed.fetch_add(u64::from(!done), Ordering::Relaxed);
+            start.judge(&work, &place, done, &format!("{} killed after {delay:?}", work.name));
+        });
+        let killed = killed.into_inner();
         figure(&format!(
             "{}, SIGKILL at {rounds} random times: {killed} before its end",
             work.name

@@ -1,7 +1,7 @@
 //! The harness of the suites that try to lose something: `faults`, `power`, `rot`, `contention`.
 //!
-//! `shim` puts faults between the real binary and the C library, `disk` tells what may be left on
-//! a disk after a power cut, `sample` has data worth losing and knows whether it is all there.
+//! `shim` puts faults between the real binary and the C library, `log` reads what it writes down,
+//! `disk` tells what may be left on a disk after a power cut, `sample` has data worth losing and knows whether it is all there.
 //! By default each suite takes less than a minute; `LAB_RELIABILITY=long` in the environment runs
 //! what `docs/reliability.md` reports.
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code, missing_docs, unreachable_pub)]
@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub mod sample;
 
 pub mod shim;
+
+pub mod log;
 
 pub mod disk;
 

@@ -35,8 +35,10 @@ fn library() -> &'static Path {
     static LIBRARY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, library) = LIBRARY.get_or_init(|| {
         let folder = tempfile::Builder::new().prefix("lab-shim-").tempdir().unwrap();
-        let [source, library] = ["shim.c", "shim.so"].map(|name| folder.path().join(name));
+        let [source, header, library] =
+            ["shim.c", "shim.h", "shim.so"].map(|name| folder.path().join(name));
         std::fs::write(&source, include_str!("shim.c")).unwrap();
+        std::fs::write(&header, include_str!("shim.h")).unwrap();
         let mut command = Command::new("cc");
         command.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o"]);
         let built = said(command.arg(&library).arg(&source).args(["-ldl", "-lpthread"]));
