@@ -2,171 +2,57 @@
 //!
 //! The bit patterns are subtracted as integers; what is left is small, and how small depends on the
 //! exponent: a step of equal size is many units in the last place of a small weight, few of a large
-//! one. So each difference becomes a token (small ones are their own, larger ones their magnitude and
-//! two more bits), coded in the context of the base's exponent, and the bits below go in as they
-//! are. Subtraction leaves less than XOR does (measured: 0.292 against 0.326 of a bf16 model moved by one per
-//! cent), contexts take it to 0.252. Decoding refuses a base of another length, and
-//! anything cut off or left over.
+//! one. So the upper part of each difference is coded as a token in the context of the base's exponent;
+//! the bits below, which are noise, are kept as they are, in planes of bytes and half bytes.
+//! Subtraction leaves less than XOR does (measured: 0.292 against 0.326 of a bf16 model moved by one
+//! per cent), contexts take it to 0.252. Decoding refuses a base of another length, and anything
+//! cut off or left over.
 
 use std::cell::RefCell;
 
 use crate::Parsed;
-use crate::ans::{self, CONTEXTS, Counts};
+use crate::ans::{self, Counts};
+use crate::difference::{Binning, DIRECT, Difference, TOKENS};
 use crate::float::Element;
-use crate::word::Word;
 
-/// Differences below this are tokens themselves.
-const DIRECT: usize = 16;
-/// Any bit outside says that one of eight tokens is not direct.
-const NOT_DIRECT: u64 = 0xf0f0_f0f0_f0f0_f0f0;
-/// Bytes behind the lower bits, so that eight can always be read at once.
+/// Any bit under it says that one of eight tokens is not direct.
+const NOT_DIRECT: u64 = 0x8080_8080_8080_8080;
+/// Bytes behind the bits that tokens lack, so that eight can always be read at once.
 const PADDING: usize = 8;
-/// Elements that are reconstructed at a time.
-const GROUP: usize = 8;
+/// Elements that go through all steps before the next do, in the first cache.
+const BLOCK: usize = 512;
+/// With fewer elements than this there is no plane of half bytes.
+const HALVED: usize = 1 << 13;
+/// The element codes, by position.
+const ELEMENTS: [Element; 5] =
+    [Element::Other, Element::F16, Element::BF16, Element::F32, Element::F64];
 
-/// Bits below those that a token tells.
-const fn lower_bits(token: usize) -> u32 {
-    if token < DIRECT { 0 } else { ((token - DIRECT) / 4) as u32 + 2 }
+/// The planes of the bits below tokens: whole bytes, and then perhaps half a byte. In that plane the
+/// elements of the second half lie above those of the first.
+struct Lower {
+    count: usize,
+    bits: u32,
 }
 
-/// The smallest difference of each token, and the number of bits to add.
-const TOKENS: [(u64, u32); 256] = {
-    let mut tokens = [(0, 0); 256];
-    let mut token = 0;
-    while token < 256 {
-        let bits = lower_bits(token);
-        let least = if token < DIRECT { token } else { (token % 4 + 4) << bits };
-        tokens[token] = (least as u64, bits);
-        token += 1;
+impl Lower {
+    /// The length of the plane of half bytes: whole blocks.
+    fn half(&self) -> usize {
+        if self.bits.is_multiple_of(8) { 0 } else { self.count.div_ceil(2).next_multiple_of(BLOCK) }
     }
-    tokens
-};
 
-/// Where the exponent of an element lies.
-#[derive(Clone, Copy)]
-struct Exponent {
-    shift: u32,
-    mask: u16,
-}
-
-const fn exponent(element: Element) -> Exponent {
-    match element {
-        Element::F16 => Exponent { shift: 10, mask: 0x1f },
-        Element::BF16 => Exponent { shift: 7, mask: 0xff },
-        Element::F32 => Exponent { shift: 23, mask: 0xff },
-        Element::F64 => Exponent { shift: 52, mask: 0x7ff },
-        Element::Other => Exponent { shift: 0, mask: 0 },
+    fn size(&self) -> usize {
+        self.bits as usize / 8 * self.count + self.half()
     }
-}
 
-/// Contexts from exponents: how far below `top`, in steps of 2^`coarse`.
-#[derive(Clone, Copy)]
-struct Binning {
-    exponent: Exponent,
-    top: u16,
-    coarse: u8,
-}
-
-/// Words as differences.
-trait Difference: Word {
-    /// This word less `base`, around zero: 0, -1, 1, -2, ...
-    fn less(self, base: Self) -> u64;
-    /// The inverse of [`Difference::less`].
-    fn plus(self, difference: u64) -> Self;
-    /// The exponent's bits.
-    fn exponent(self, at: Exponent) -> u16;
-    /// The token of a difference.
-    fn token(difference: u64) -> u8;
-    /// The tokens of `raw` less `base`.
-    fn tokens(raw: &[u8], base: &[u8], tokens: &mut [u8]);
-    /// The contexts that the words of `base` give.
-    fn contexts(base: &[u8], binning: Binning, contexts: &mut [u8]);
-}
-
-macro_rules! difference {
-    ($type:ty, $signed:ty, $token:expr) => {
-        impl Difference for $type {
-            #[inline(always)]
-            fn less(self, base: Self) -> u64 {
-                let step = self.wrapping_sub(base);
-                ((step << 1) ^ ((step as $signed) >> (<$type>::BITS - 1)) as $type).into()
-            }
-
-            #[inline(always)]
-            fn plus(self, difference: u64) -> Self {
-                let zigzag = difference as $type;
-                self.wrapping_add((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
-            }
-
-            #[inline(always)]
-            fn exponent(self, at: Exponent) -> u16 {
-                (self >> at.shift) as u16 & at.mask
-            }
-
-            #[inline(always)]
-            fn token(difference: u64) -> u8 {
-                let token: fn($type) -> u8 = $token;
-                token(difference as $type)
-            }
-
-            fn tokens(raw: &[u8], base: &[u8], tokens: &mut [u8]) {
-                let words = raw.chunks_exact(Self::WIDTH).zip(base.chunks_exact(Self::WIDTH));
-                for ((raw, base), token) in words.zip(tokens) {
-                    *token = Self::token(Self::read(raw).less(Self::read(base)));
-                }
-            }
-
-            fn contexts(base: &[u8], binning: Binning, contexts: &mut [u8]) {
-                let Binning { exponent, top, coarse } = binning;
-                for (word, context) in base.chunks_exact(Self::WIDTH).zip(contexts) {
-                    let below = top.saturating_sub(Self::read(word).exponent(exponent));
-                    *context = (below >> coarse).min(CONTEXTS as u16 - 1) as u8;
-                }
-            }
-        }
-    };
-}
-
-/// The token by way of a float, whose exponent and first bits are what is looked for; this way it is
-/// vectorised. Bits that could round up are cleared before.
-#[inline(always)]
-fn float_token(difference: u32) -> u8 {
-    let float = ((difference & !(difference >> 8)) as f32).to_bits() >> 21;
-    // 16.0 has the biased exponent 131.
-    let token = float.wrapping_sub(131 * 4 - DIRECT as u32);
-    (if difference < DIRECT as u32 { difference } else { token }) as u8
-}
-
-/// The same for differences that no float holds.
-#[inline(always)]
-fn wide_token(difference: u64) -> u8 {
-    if difference < DIRECT as u64 {
-        return difference as u8;
+    /// For the block at `start`: each plane's place in all bytes, and the first bit, mask and
+    /// position of what it holds.
+    fn planes(&self, start: usize) -> impl Iterator<Item = (usize, u32, u8, u32)> + use<> {
+        let (whole, half, count) = (self.bits / 8, self.half(), self.count);
+        let bytes = (0..whole).map(move |byte| (byte as usize * count + start, byte * 8, 255, 0));
+        let above = half > 0 && start >= half;
+        let place = whole as usize * count + if above { start - half } else { start };
+        bytes.chain((half > 0).then_some((place, whole * 8, 15, if above { 4 } else { 0 })))
     }
-    let magnitude = 63 - difference.leading_zeros();
-    let next = (difference >> (magnitude - 2)) as u32 & 3;
-    (DIRECT as u32 + (magnitude - 4) * 4 + next) as u8
-}
-
-difference!(u8, i8, |d| float_token(d.into()));
-difference!(u16, i16, |d| float_token(d.into()));
-difference!(u32, i32, float_token);
-difference!(u64, i64, wide_token);
-
-/// The lowest exponent such that few are above it: outliers share a context.
-fn top<W: Difference>(base: &[u8], at: Exponent) -> u16 {
-    let mut counts = [0u32; 1 << 11];
-    let mut total = 0;
-    for word in base.chunks_exact(W::WIDTH).step_by(1 + base.len() / W::WIDTH / (1 << 13)) {
-        counts[W::read(word).exponent(at) as usize % (1 << 11)] += 1;
-        total += 1;
-    }
-    let mut above = 0;
-    let few = |count: &&u32| {
-        above += **count;
-        above <= total / 256
-    };
-    (counts.len() - 1 - counts.iter().rev().take_while(few).count().min(counts.len() - 1)) as u16
 }
 
 /// Encodes differences; keeps its memory between them.
@@ -174,6 +60,7 @@ fn top<W: Difference>(base: &[u8], at: Exponent) -> u16 {
 pub(crate) struct Coder {
     tokens: Vec<u8>,
     contexts: Vec<u8>,
+    rest: Vec<u8>,
 }
 
 impl Coder {
@@ -205,7 +92,6 @@ impl Coder {
     ) {
         let count = raw.len() / W::WIDTH;
         let (words, tail) = raw.split_at(count * W::WIDTH);
-        let exponent = exponent(element);
         // Each context's frequencies take room: few elements can afford few of them.
         let coarse = match count {
             0..1024 => 15,
@@ -213,70 +99,112 @@ impl Coder {
             8192..32768 => 1,
             _ => 0,
         };
-        let binning = Binning { exponent, top: top::<W>(base, exponent), coarse };
+        let binning = Binning { element, top: top::<W>(base, element), coarse };
+        let lower = Lower { count, bits: lower_bits::<W>(words, base) };
         self.tokens.resize(count.max(self.tokens.len()), 0);
         self.contexts.resize(count.max(self.contexts.len()), 0);
         let (tokens, contexts) = (&mut self.tokens[..count], &mut self.contexts[..count]);
-        W::tokens(words, base, tokens);
         W::contexts(base, binning, contexts);
+        let before = out.len();
+        out.push(ELEMENTS.iter().position(|&e| e == element).unwrap_or(0) as u8);
+        out.extend_from_slice(&[coarse, lower.bits as u8]);
+        out.extend_from_slice(&binning.top.to_le_bytes());
+        let planes = out.len();
+        out.resize(planes + lower.size(), 0);
+        self.rest.clear();
+        split::<W>(words, base, &lower, tokens, &mut out[planes..], &mut self.rest);
         let counts = Counts::of(tokens, contexts);
-        let bits: u64 = (0..256).map(|t| counts.total(t) * u64::from(lower_bits(t))).sum();
-        let room = bits.div_ceil(8) as usize + PADDING;
-        if counts.cost() + room >= limit {
+        if counts.cost() + lower.size() + self.rest.len() >= limit {
+            out.truncate(before);
             return;
         }
-        out.extend_from_slice(&[code(element), coarse]);
-        out.extend_from_slice(&binning.top.to_le_bytes());
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        ans.encode(tokens, contexts, &counts, out);
-        let size = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&size.to_le_bytes());
-        out.extend_from_slice(&(room as u32).to_le_bytes());
-        let start = out.len();
-        out.resize(start + room, 0);
-        write_lower::<W>(words, base, tokens, &mut out[start..]);
+        out.extend_from_slice(&(self.rest.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.rest);
         out.extend_from_slice(tail);
+        ans.encode(tokens, contexts, &counts, out);
     }
 }
 
-/// The bits that tokens do not tell, one after the other.
-fn write_lower<W: Difference>(raw: &[u8], base: &[u8], tokens: &[u8], out: &mut [u8]) {
-    let (mut bits, mut held, mut at) = (0u64, 0u32, 0usize);
-    let mut put = |value: u64, length: u32| {
-        bits |= (value & ((1 << length) - 1)) << held;
-        held += length;
-        out[at..at + 8].copy_from_slice(&bits.to_le_bytes());
-        at += (held >> 3) as usize;
-        bits >>= held & 56;
-        held &= 7;
-    };
-    let groups = raw.chunks(GROUP * W::WIDTH).zip(base.chunks(GROUP * W::WIDTH));
-    for ((raw, base), tokens) in groups.zip(tokens.chunks(GROUP)) {
-        if tokens.iter().all(|&t| (t as usize) < DIRECT) {
-            continue;
+/// The lowest exponent such that few are above it: outliers share a context.
+fn top<W: Difference>(base: &[u8], element: Element) -> u16 {
+    let counts = W::exponents(base, element, 1 + base.len() / W::WIDTH / (1 << 12));
+    let few = counts.iter().sum::<u32>() / 256;
+    let mut above = 0;
+    let outliers = counts.iter().rev().take_while(|&&count| {
+        above += count;
+        above <= few
+    });
+    (counts.len() - 1).saturating_sub(outliers.count()) as u16
+}
+
+/// How many low bits are noise: the typical difference keeps four to eight bits above them (of half
+/// bytes, else up to twelve). Coarser than that costs size, finer costs time.
+fn lower_bits<W: Difference>(raw: &[u8], base: &[u8]) -> u32 {
+    const SAMPLE: usize = 1 << 11;
+    let count = raw.len() / W::WIDTH;
+    let piece = 16 * W::WIDTH;
+    let step = (count / SAMPLE).max(1) * piece;
+    let mut sample: Vec<u64> = Vec::with_capacity(SAMPLE + 64);
+    for (raw, base) in raw.chunks(step).zip(base.chunks(step)) {
+        let mut some = [W::default(); 16];
+        let taken = (raw.len().min(piece)) / W::WIDTH;
+        W::subtract(&raw[..taken * W::WIDTH], &base[..taken * W::WIDTH], &mut some[..taken]);
+        sample.extend(some[..taken].iter().map(|difference| difference.wide()));
+    }
+    let middle = sample.len() / 2;
+    if sample.is_empty() {
+        return 0;
+    }
+    let (_, &mut typical, _) = sample.select_nth_unstable(middle);
+    let unit = if count < HALVED { 8 } else { 4 };
+    (64 - typical.leading_zeros()).saturating_sub(3) / unit * unit
+}
+
+/// Sets tokens and planes, and appends the bits that tokens lack, one after the other.
+fn split<W: Difference>(
+    raw: &[u8],
+    base: &[u8],
+    lower: &Lower,
+    tokens: &mut [u8],
+    planes: &mut [u8],
+    rest: &mut Vec<u8>,
+) {
+    let (mut bits, mut held) = (0u128, 0u32);
+    let mut differences = [W::default(); BLOCK];
+    let blocks = raw.chunks(BLOCK * W::WIDTH).zip(base.chunks(BLOCK * W::WIDTH));
+    for (at, ((raw, base), tokens)) in blocks.zip(tokens.chunks_mut(BLOCK)).enumerate() {
+        let differences = &mut differences[..tokens.len()];
+        W::subtract(raw, base, differences);
+        W::tokens(differences, lower.bits, tokens);
+        for (place, from, mask, up) in lower.planes(at * BLOCK) {
+            W::take(differences, from, mask, up, &mut planes[place..][..tokens.len()]);
         }
-        let words = raw.chunks_exact(W::WIDTH).zip(base.chunks_exact(W::WIDTH));
-        for ((raw, base), &token) in words.zip(tokens) {
-            let difference = W::read(raw).less(W::read(base));
-            let length = TOKENS[token as usize].1;
-            if W::WIDTH == 8 {
-                put(difference, length.min(32));
-                put(difference >> 32, length.saturating_sub(32));
-            } else {
-                put(difference, length);
+        for (differences, tokens) in differences.chunks(8).zip(tokens.chunks(8)) {
+            if direct(tokens) {
+                continue;
+            }
+            for (difference, &token) in differences.iter().zip(tokens) {
+                let length = TOKENS[token as usize].1;
+                let value = (difference.wide() >> lower.bits) & ((1 << length) - 1);
+                bits |= u128::from(value) << held;
+                held += length;
+                if held >= 64 {
+                    rest.extend_from_slice(&(bits as u64).to_le_bytes());
+                    bits >>= 64;
+                    held -= 64;
+                }
             }
         }
     }
+    rest.extend_from_slice(&(bits as u64).to_le_bytes()[..held.div_ceil(8) as usize]);
+    rest.extend_from_slice(&[0; PADDING]);
 }
 
-const fn code(element: Element) -> u8 {
-    match element {
-        Element::Other => 0,
-        Element::F16 => 1,
-        Element::BF16 => 2,
-        Element::F32 => 3,
-        Element::F64 => 4,
+/// Whether these tokens, at most eight, lack no bits.
+fn direct(tokens: &[u8]) -> bool {
+    match tokens.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight) & NOT_DIRECT == 0,
+        None => tokens.iter().all(|&token| (token as usize) < DIRECT),
     }
 }
 
@@ -298,13 +226,12 @@ pub fn decode(stored: &[u8], base: &[u8], out: &mut [u8]) -> Parsed<()> {
         return Err("a difference and its base do not have the same length");
     }
     let (&code, stored) = stored.split_first().ok_or("a difference is empty")?;
-    DECODER.with_borrow_mut(|decoder| match code {
-        0 => decoder.add::<u8>(stored, base, Element::Other, out),
-        1 => decoder.add::<u16>(stored, base, Element::F16, out),
-        2 => decoder.add::<u16>(stored, base, Element::BF16, out),
-        3 => decoder.add::<u32>(stored, base, Element::F32, out),
-        4 => decoder.add::<u64>(stored, base, Element::F64, out),
-        _ => Err("a difference of unknown elements"),
+    let &element = ELEMENTS.get(code as usize).ok_or("a difference of unknown elements")?;
+    DECODER.with_borrow_mut(|decoder| match element.width() {
+        2 => decoder.add::<u16>(stored, base, element, out),
+        4 => decoder.add::<u32>(stored, base, element, out),
+        8 => decoder.add::<u64>(stored, base, element, out),
+        _ => decoder.add::<u8>(stored, base, element, out),
     })
 }
 
@@ -318,72 +245,80 @@ impl Decoder {
     ) -> Parsed<()> {
         let cut = "a difference is cut off";
         let count = out.len() / W::WIDTH;
-        let (&[coarse, low, high], stored) = stored.split_first_chunk::<3>().ok_or(cut)?;
+        let (words, tail) = out.split_at_mut(count * W::WIDTH);
+        let (&[coarse, bits, low, high], stored) = stored.split_first_chunk::<4>().ok_or(cut)?;
         if coarse > 15 {
             return Err("a difference with unknown contexts");
         }
-        let top = u16::from_le_bytes([low, high]);
-        let binning = Binning { exponent: exponent(element), top, coarse };
+        let lower = Lower { count, bits: bits.into() };
+        if bits % 4 != 0 || bits as usize > 8 * W::WIDTH - 4 || lower.half() > count {
+            return Err("a difference with impossible planes");
+        }
+        let binning = Binning { element, top: u16::from_le_bytes([low, high]), coarse };
+        let (planes, stored) = stored.split_at_checked(lower.size()).ok_or(cut)?;
         let (size, stored) = stored.split_first_chunk::<4>().ok_or(cut)?;
         let size = u32::from_le_bytes(*size) as usize;
-        let (symbols, stored) = stored.split_at_checked(size).ok_or(cut)?;
-        let (size, stored) = stored.split_first_chunk::<4>().ok_or(cut)?;
-        let size = u32::from_le_bytes(*size) as usize;
-        let (lower, rest) = stored.split_at_checked(size).ok_or(cut)?;
-        let Coder { tokens, contexts } = &mut self.coder;
+        let (rest, stored) = stored.split_at_checked(size).ok_or(cut)?;
+        let (last, symbols) = stored.split_at_checked(tail.len()).ok_or(cut)?;
+        tail.copy_from_slice(last);
+        let Coder { tokens, contexts, .. } = &mut self.coder;
         tokens.resize(count.max(tokens.len()), 0);
         contexts.resize(count.max(contexts.len()), 0);
         let (tokens, contexts) = (&mut tokens[..count], &mut contexts[..count]);
         W::contexts(base, binning, contexts);
         self.ans.decode(symbols, contexts, tokens)?;
-        let (words, tail) = out.split_at_mut(count * W::WIDTH);
-        read_lower::<W>(base, tokens, lower, words)?;
-        if rest.len() != tail.len() {
-            return Err("a difference and its length do not agree");
-        }
-        tail.copy_from_slice(rest);
-        Ok(())
+        merge::<W>(base, &lower, tokens, planes, rest, words)
     }
 }
 
-/// Puts tokens and the bits below them together, onto `base`.
-fn read_lower<W: Difference>(
+/// The inverse of [`split`].
+fn merge<W: Difference>(
     base: &[u8],
+    lower: &Lower,
     tokens: &[u8],
-    lower: &[u8],
+    planes: &[u8],
+    rest: &[u8],
     out: &mut [u8],
 ) -> Parsed<()> {
-    let cut = "the lower bits of a difference are cut off";
     let mut at = 0usize;
-    let mut get = |length: u32| {
-        let bytes = lower.get(at >> 3..).and_then(|bytes| bytes.first_chunk::<8>()).ok_or(cut)?;
-        let bits = u64::from_le_bytes(*bytes) >> (at & 7);
-        at += length as usize;
-        Parsed::Ok(bits & ((1 << length) - 1))
-    };
-    let groups = out.chunks_mut(GROUP * W::WIDTH).zip(base.chunks(GROUP * W::WIDTH));
-    for ((out, base), tokens) in groups.zip(tokens.chunks(GROUP)) {
-        let words = out.chunks_exact_mut(W::WIDTH).zip(base.chunks_exact(W::WIDTH)).zip(tokens);
-        let direct = tokens.first_chunk().is_some_and(|t| u64::from_le_bytes(*t) & NOT_DIRECT == 0);
-        if direct {
-            for ((out, base), &token) in words {
-                W::read(base).plus(token.into()).write(out);
+    let mut differences = [W::default(); BLOCK];
+    let blocks = out.chunks_mut(BLOCK * W::WIDTH).zip(base.chunks(BLOCK * W::WIDTH));
+    for (block, ((out, base), tokens)) in blocks.zip(tokens.chunks(BLOCK)).enumerate() {
+        let differences = &mut differences[..tokens.len()];
+        W::uppers(tokens, lower.bits, differences);
+        for (differences, tokens) in differences.chunks_mut(8).zip(tokens.chunks(8)) {
+            if direct(tokens) {
+                continue;
             }
-            continue;
-        }
-        for ((out, base), &token) in words {
-            let (least, length) = TOKENS[token as usize];
-            let mut difference = least + get(length.min(32))?;
-            if W::WIDTH == 8 {
-                difference += get(length.saturating_sub(32))? << 32;
+            for (difference, &token) in differences.iter_mut().zip(tokens) {
+                let (least, length) = TOKENS[token as usize];
+                let upper = least + next(rest, at, length)?;
+                at += length as usize;
+                *difference = W::narrow(upper << lower.bits);
             }
-            W::read(base).plus(difference).write(out);
         }
+        for (place, from, mask, up) in lower.planes(block * BLOCK) {
+            let plane = planes.get(place..place + tokens.len()).ok_or("a plane is cut off")?;
+            W::give(plane, from, mask, up, differences);
+        }
+        W::add(differences, base, out);
     }
-    if at.div_ceil(8) + PADDING != lower.len() {
-        return Err("the lower bits of a difference go on after the last");
+    if at.div_ceil(8) + PADDING != rest.len() {
+        return Err("the bits of a difference go on after the last");
     }
     Ok(())
+}
+
+/// `length` bits (at most 62) from the bit `at` on.
+fn next(bits: &[u8], at: usize, length: u32) -> Parsed<u64> {
+    let cut = "the bits of a difference are cut off";
+    let bytes = bits.get(at / 8..).and_then(|bytes| bytes.first_chunk::<8>()).ok_or(cut)?;
+    let mut value = u64::from_le_bytes(*bytes) >> (at % 8);
+    if length > 56 {
+        let ninth = bits.get(at / 8 + 8).copied().unwrap_or(0);
+        value |= u64::from(ninth).checked_shl(64 - (at % 8) as u32).unwrap_or(0);
+    }
+    Ok(value & ((1 << length) - 1))
 }
 
 #[cfg(test)]
@@ -418,31 +353,9 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_lower_bits_make_up_every_difference() {
-        for difference in
-            (0..70_000u64).chain((0..64).flat_map(|b| [(1 << b) - 1, 1 << b, u64::MAX >> b]))
-        {
-            let check = |token: u8| {
-                let (least, length) = TOKENS[token as usize];
-                assert!(least <= difference && difference - least < 1 << length, "{difference}");
-            };
-            check(u64::token(difference));
-            if let Ok(difference) = u32::try_from(difference) {
-                check(<u32 as Difference>::token(difference.into()));
-            }
-            if let Ok(difference) = u16::try_from(difference) {
-                check(<u16 as Difference>::token(difference.into()));
-            }
-            if let Ok(difference) = u8::try_from(difference) {
-                check(<u8 as Difference>::token(difference.into()));
-            }
-        }
-    }
-
-    #[test]
     fn a_step_is_small_and_none_is_nearly_nothing() {
         let base = content(4, 1 << 20, 1);
-        assert!(round_trip(&base, &base, Element::BF16).unwrap() < 100);
+        assert!(round_trip(&base, &base, Element::BF16).unwrap() < 140);
         let raw = tuned(&base, 2, 2);
         assert!(round_trip(&raw, &base, Element::BF16).unwrap() < base.len() / 15);
         let other = content(0, base.len(), 2);
@@ -453,12 +366,14 @@ mod tests {
     #[test]
     fn every_length_comes_back() {
         for element in ELEMENTS {
-            for length in
-                (0..70).chain([1023, 1024, 8190, 8191, 40_000, 70_001, (1 << 20) - 3, 1 << 20])
-            {
-                for kind in [0, 3, 4, 5, 6, 7] {
+            // Some around whole halves of blocks, for each width.
+            let halves = [8192, 8193, 9217].map(|count| count * element.width());
+            for length in (0..70).chain([1023, 1024, 8190, 40_000, 70_001, 1 << 20]).chain(halves) {
+                for kind in [0, 3, 5, 7] {
                     let base = content(kind, length, length as u64);
-                    round_trip(&tuned(&base, element.width(), 40), &base, element);
+                    for step in [2, 40, 255] {
+                        round_trip(&tuned(&base, element.width(), step), &base, element);
+                    }
                     round_trip(&content(kind, length, 9), &base, element);
                 }
             }

@@ -10,8 +10,10 @@
 pub mod float;
 pub mod weights;
 mod word;
+mod prefix;
 mod huffman;
 mod ans;
+mod difference;
 pub mod delta;
 pub mod planes;
 

@@ -16,7 +16,8 @@ use crate::Parsed;
 use crate::ans;
 use crate::delta;
 use crate::float::Element;
-use crate::huffman::{self, Counts, Lengths};
+use crate::huffman;
+use crate::prefix::{self, Counts, Lengths};
 use crate::word::Word;
 
 /// How a plane is written down.
@@ -127,7 +128,7 @@ impl Coder {
             out.extend_from_slice(plane);
             return;
         }
-        let counts = huffman::count(plane);
+        let counts = prefix::count(plane);
         if counts[plane[0] as usize] as usize == plane.len() {
             out.extend_from_slice(&[method::CONSTANT, plane[0]]);
             return;
@@ -190,7 +191,7 @@ fn sampled_entropy(plane: &[u8]) -> f64 {
     for (piece, part) in sample.chunks_exact_mut(PIECE).zip(plane.chunks_exact(step)) {
         piece.copy_from_slice(&part[..PIECE]);
     }
-    let counts = huffman::count(&sample);
+    let counts = prefix::count(&sample);
     let used = counts.iter().filter(|&&c| c > 0).count() as f64;
     entropy(&counts) + (used - 1.0) / (2.0 * SAMPLE as f64 * std::f64::consts::LN_2)
 }
