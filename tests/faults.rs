@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kit::{Place, files, said};
-use reliability::sample::{collects, copy, demand, difference, fill, holds, sound, wrong};
+use reliability::sample::{
+    collects, copy, demand, difference, fill, full_check, has_bases, holds, sound, wrong,
+};
 use reliability::shim::{Fault, Hits, strike};
 use reliability::{Dice, each, figure, in_memory, times};
 
@@ -29,6 +31,9 @@ struct Work {
     /// Demands that what the command does was done entirely, or (before it has said so) not at all.
     judge: fn(place: &Place, data: &Path, done: bool, when: &str),
 }
+
+/// Weights that differ little from those of the other data sets.
+const WEIGHTS: &str = "new/weights.safetensors";
 
 /// Registry and data from which each attempt starts anew.
 struct Start {
@@ -85,6 +90,12 @@ impl Start {
             // It brings the index of the lineage up to date.
             Work { name: "status", args: args(&["status"]), least: 1, judge: |_, _, _, _| {} },
         ];
+        if has_bases() {
+            let weights = self.data.at(WEIGHTS).to_str().unwrap().to_owned();
+            let base = ["--base", "old/weights.safetensors"];
+            let tune = args(&["add", &weights, base[0], base[1], "--name", "tuned"]);
+            works.push(Work { name: "add --base", args: tune, least: 15, judge: tuned });
+        }
         if collects() {
             let collect = args(&["gc", "--grace", "0s"]);
             works.push(Work { name: "gc", args: collect, least: 3, judge: |_, _, _, _| {} });
@@ -113,6 +124,14 @@ fn added(place: &Place, data: &Path, done: bool, when: &str) {
     demand(shown.code == 0 || !done && shown.code == 3, when, &shown);
     if shown.code == 0 {
         holds(place, ".", "new", &data.join("new"), when);
+    }
+}
+
+fn tuned(place: &Place, data: &Path, done: bool, when: &str) {
+    let shown = place.lab(["show", "tuned"]);
+    demand(shown.code == 0 || !done && shown.code == 3, when, &shown);
+    if shown.code == 0 {
+        holds(place, ".", "tuned", &data.join(WEIGHTS), when);
     }
 }
 
@@ -212,6 +231,7 @@ const KILLS: [Fault; 2] = [Fault::KillAfter, Fault::KillHalfway];
 #[test]
 fn an_error_at_every_call_of_add() {
     every_call("add", &ERRORS);
+    every_call("add --base", &ERRORS);
 }
 
 #[test]
@@ -239,6 +259,7 @@ fn an_error_at_every_call_of_gc() {
 #[test]
 fn a_kill_at_every_call_of_add() {
     every_call("add", &KILLS);
+    every_call("add --base", &KILLS);
 }
 
 #[test]
@@ -261,6 +282,42 @@ fn a_kill_at_every_call_of_push() {
 #[test]
 fn a_kill_at_every_call_of_gc() {
     every_call("gc", &KILLS);
+}
+
+/// A disk that says that it wrote, and did not: nobody can prevent this loss. It is seen, and what is
+/// read is right or refused.
+#[test]
+fn a_write_that_was_only_reported_is_found() {
+    let start = Start::new();
+    let work = start.work("add").unwrap();
+    let (mut hits, mut found) = (Hits::default(), 0);
+    for number in 1.. {
+        let place = start.place();
+        let hit = place.at("hit");
+        let mut command = place.command();
+        command.args(&work.args);
+        strike(&mut command, &place.path(), Fault::Lie, number, &hit);
+        let added = said(&mut command);
+        let Some(call) = hits.take(&hit) else { break };
+        let when = format!("a lie at call {number}, {call}");
+        demand([0, 1, 5].contains(&added.code), &when, &added);
+        let check = place.lab(full_check());
+        let got = place.lab(["get", "new", "copy"]);
+        let wrong =
+            place.at("copy").exists().then(|| wrong(&start.data.at("new"), &place.at("copy")));
+        assert_eq!(wrong.flatten(), None, "{when}");
+        if added.code == 0 && got.code != 0 {
+            demand(check.code == 1, &when, &check);
+        }
+        found += u64::from(check.code == 1);
+        if check.code == 0 && added.code == 0 {
+            holds(&place, ".", "new", &start.data.at("new"), &when);
+        }
+        // What was there before is not touched by it.
+        holds(&place, ".", "old", &start.data.at("old"), &when);
+    }
+    figure(&format!("add, half of a write silently lost: {hits}, found by check {found} times"));
+    assert!(found > 1, "{found} lies were found");
 }
 
 /// SIGKILL from outside, at times that are spread over as long as the command takes.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use kit::Place;
-use reliability::sample::{below, copy, demand, fill, full_check, sound, wrong};
+use reliability::sample::{below, copy, demand, fill, full_check, has_bases, remove, sound, wrong};
 use reliability::{Dice, each, figure, in_memory, times};
 
 #[derive(Clone, Debug)]
@@ -160,16 +160,21 @@ fn store() -> Store {
     place.write("made", "made by a run\n");
     let script = "printf 'made by a run\\n' > made";
     place.lab(["run", "--name", "run", "-o", "made", "--", "sh", "-c", script]).succeeds();
-    place.lab(["status"]).succeeds();
-    sound(&place, ".", "before any damage");
     let at = |names: &[&str]| names.iter().map(|name| place.at(name)).collect::<Vec<_>>();
     // A journal that was cut off shows what it showed then.
-    let right = vec![
+    let mut right = vec![
         ("one", at(&["two", "one"])),
         ("two", at(&["two"])),
         ("three", at(&["three"])),
         ("run:made", at(&["made"])),
     ];
+    if has_bases() {
+        let base = ["--base", "two/weights.safetensors", "--name", "tuned"];
+        place.lab(["add", "three/weights.safetensors"].iter().chain(&base)).succeeds();
+        right.push(("tuned", at(&["three/weights.safetensors"])));
+    }
+    place.lab(["status"]).succeeds();
+    sound(&place, ".", "before any damage");
     Store { place, right }
 }
 
@@ -187,8 +192,7 @@ fn read_all(store: &Store, place: &Place, when: &str) -> u64 {
             assert!(found.len() < right.len(), "{when}: {found:?}");
             let whole = right.iter().any(|right| below(right).len() == below(&copy).len());
             assert!(got.code != 0 || whole, "{when}: {name} lacks files and nothing was said");
-            // Its links may be read-only, as its folders.
-            if copy.is_dir() { fs::remove_dir_all(copy) } else { fs::remove_file(copy) }.unwrap();
+            remove(&copy);
         } else {
             demand(got.code != 0, when, &got);
         }

@@ -163,6 +163,18 @@ pub fn collects() -> bool {
     *COLLECTS.get_or_init(|| knows(&["gc"], "--grace"))
 }
 
+/// Whether weights can be kept as the difference to others.
+pub fn has_bases() -> bool {
+    static BASES: OnceLock<bool> = OnceLock::new();
+    *BASES.get_or_init(|| knows(&["add"], "--base"))
+}
+
+/// Removes a file, or a folder with all that is in it.
+pub fn remove(path: &Path) {
+    let is_folder = fs::symlink_metadata(path).unwrap().is_dir();
+    if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+}
+
 /// Demands that every byte of the registry in `folder` is sound.
 pub fn sound(place: &Place, folder: &str, when: &str) {
     let said = place.lab_in(folder, full_check());
@@ -178,7 +190,7 @@ pub fn holds(place: &Place, folder: &str, name: &str, wanted: &Path, when: &str)
     if let Some(difference) = difference(wanted, &copy) {
         panic!("{when}: {difference}");
     }
-    fs::remove_dir_all(copy).unwrap();
+    remove(&copy);
 }
 
 /// Panics with all that a command said unless it was right.

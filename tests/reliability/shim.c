@@ -3,10 +3,11 @@
  *
  * Only calls that change something below the folder SHIM_ROOT are counted, over all threads.
  *
- *   SHIM_FAIL_AT=n  SHIM_ERROR=EIO|ENOSPC|SHORT
+ *   SHIM_FAIL_AT=n  SHIM_ERROR=EIO|ENOSPC|SHORT|LIE
  *       The n-th call fails once. EIO at the fsync of a file that this process has made also
  *       empties it of its bytes, as Linux drops dirty pages that it could not write. SHORT writes
- *       half and says so; only calls that write more than one byte are counted then.
+ *       half and says so, LIE writes half and says all; only calls that write more than one byte
+ *       are counted then.
  *   SHIM_KILL_AT=n  SHIM_KILL=BEFORE|AFTER|HALF
  *       SIGKILL before or after the n-th call, or in the middle of the n-th write.
  *   SHIM_HIT=path   Receives the name and the path of the call that was hit.
@@ -81,15 +82,9 @@ int openat64(int dir, const char *path, int flags, ...)
     return opened(dir, path, flags, mode);
 }
 
-int creat(const char *path, mode_t mode)
-{
-    return opened(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
-}
-
-int creat64(const char *path, mode_t mode)
-{
-    return opened(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
-}
+static int made(const char *path, mode_t mode) { return opened(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode); }
+int creat(const char *path, mode_t mode) { return made(path, mode); }
+int creat64(const char *path, mode_t mode) { return made(path, mode); }
 
 /* ---- Writing ---- */
 
@@ -105,7 +100,7 @@ ssize_t write(int fd, const void *bytes, size_t len)
     if (done > 0)
         note_bytes(&call, fd, at, bytes, done);
     end(&call);
-    return done;
+    return told(&call, done, len);
 }
 
 static ssize_t written_at(int fd, const void *bytes, size_t len, off_t at)
@@ -117,7 +112,7 @@ static ssize_t written_at(int fd, const void *bytes, size_t len, off_t at)
     if (done > 0)
         note_bytes(&call, fd, at, bytes, done);
     end(&call);
-    return done;
+    return told(&call, done, len);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at) { return written_at(fd, bytes, len, at); }
@@ -151,7 +146,7 @@ static ssize_t gathered(const char *name, int fd, const struct iovec *parts, int
     free(all);
     errno = kept;
     end(&call);
-    return done;
+    return told(&call, done, len);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) { return gathered("writev", fd, parts, count, -1); }
@@ -371,3 +366,35 @@ int symlinkat(const char *target, int dir, const char *path)
 }
 
 int symlink(const char *target, const char *path) { return symlinkat(target, AT_FDCWD, path); }
+
+/* ---- Modes and times: counted, and nothing that the log needs ---- */
+
+int fchmod(int fd, mode_t mode)
+{
+    char path[ROOM];
+    path_of(fd, path);
+    struct call call = begin("chmod", path, 0);
+    int done = call.fail ? -1 : syscall(SYS_fchmod, fd, mode);
+    end(&call);
+    return done;
+}
+
+int chmod(const char *path, mode_t mode)
+{
+    char full[ROOM];
+    absolute(AT_FDCWD, path, full);
+    struct call call = begin("chmod", full, 0);
+    int done = call.fail ? -1 : syscall(SYS_fchmodat, AT_FDCWD, path, mode);
+    end(&call);
+    return done;
+}
+
+int futimens(int fd, const struct timespec times[2])
+{
+    char path[ROOM];
+    path_of(fd, path);
+    struct call call = begin("utime", path, 0);
+    int done = call.fail ? -1 : syscall(SYS_utimensat, fd, NULL, times, 0);
+    end(&call);
+    return done;
+}

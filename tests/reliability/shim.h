@@ -31,7 +31,7 @@ enum { NEVER, BEFORE, AFTER, HALF };
 static char root[PATH_MAX];
 static size_t root_len;
 static long fail_at, kill_at;
-static int fail_errno, short_writes, kill_when;
+static int fail_errno, short_writes, lies, kill_when;
 static const char *hit_path;
 static int log_fd = -1;
 static atomic_long calls;
@@ -58,7 +58,8 @@ __attribute__((constructor)) static void start(void)
     if (fail_at && !text)
         die("SHIM_FAIL_AT without SHIM_ERROR");
     if (text) {
-        short_writes = !strcmp(text, "SHORT");
+        lies = !strcmp(text, "LIE");
+        short_writes = lies || !strcmp(text, "SHORT");
         fail_errno = !strcmp(text, "EIO") ? EIO : !strcmp(text, "ENOSPC") ? ENOSPC : 0;
         if (!short_writes && !fail_errno)
             die("SHIM_ERROR is not known");
@@ -128,7 +129,7 @@ static void absolute(int dir, const char *path, char *out)
 
 /* ---- Counting, and the fault ---- */
 
-struct call { int seen, fail, half, die; };
+struct call { int seen, fail, half, lie, die; };
 
 static void hit(const char *name, const char *path)
 {
@@ -156,6 +157,7 @@ static struct call begin(const char *name, const char *path, size_t writes)
         hit(name, path);
         call.fail = fail_errno;
         call.half = short_writes;
+        call.lie = lies;
     }
     if (kill_at && (kill_when != HALF || writes > 1)
         && atomic_fetch_add(&calls, 1) + 1 == kill_at) {
@@ -182,6 +184,12 @@ static void end(struct call *call)
         pthread_mutex_unlock(&order);
         errno = kept;
     }
+}
+
+/* What the program is told of `done` bytes, when it wanted to write `len`. */
+static ssize_t told(const struct call *call, ssize_t done, size_t len)
+{
+    return call->lie && done >= 0 ? (ssize_t)len : done;
 }
 
 /* Files that this process has made and not yet synced. */

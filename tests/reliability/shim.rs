@@ -19,6 +19,8 @@ pub enum Fault {
     NoSpace,
     /// Half is written, and this is reported.
     Short,
+    /// Half is written, and all is reported.
+    Lie,
     KillBefore,
     KillAfter,
     /// Half is written, and the process dies.
@@ -55,6 +57,7 @@ pub fn strike(command: &mut Command, root: &Path, fault: Fault, number: u64, hit
         Fault::InputOutput => ("SHIM_FAIL_AT", "SHIM_ERROR", "EIO"),
         Fault::NoSpace => ("SHIM_FAIL_AT", "SHIM_ERROR", "ENOSPC"),
         Fault::Short => ("SHIM_FAIL_AT", "SHIM_ERROR", "SHORT"),
+        Fault::Lie => ("SHIM_FAIL_AT", "SHIM_ERROR", "LIE"),
         Fault::KillBefore => ("SHIM_KILL_AT", "SHIM_KILL", "BEFORE"),
         Fault::KillAfter => ("SHIM_KILL_AT", "SHIM_KILL", "AFTER"),
         Fault::KillHalfway => ("SHIM_KILL_AT", "SHIM_KILL", "HALF"),
