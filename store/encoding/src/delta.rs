@@ -329,12 +329,18 @@ mod tests {
     use crate::planes;
     use crate::word::samples::{ELEMENTS, content};
 
-    /// `base` with each byte at `at` changed a little.
+    /// `base` with each word changed by less than `step`, and where words are wide, its square.
     fn tuned(base: &[u8], width: usize, step: u8) -> Vec<u8> {
         let mut raw = base.to_vec();
         let steps = content(0, base.len() / width + 1, 77);
+        let step = u32::from(step.max(1));
         for (word, change) in raw.chunks_exact_mut(width).zip(steps) {
-            word[0] = word[0].wrapping_add(change % step.max(1));
+            let change = u32::from(change) % step;
+            if let Some(low) = word.first_chunk_mut::<4>() {
+                *low = u32::from_le_bytes(*low).wrapping_add(change * step).to_le_bytes();
+            } else {
+                word[0] = word[0].wrapping_add(change as u8);
+            }
         }
         raw
     }
@@ -361,6 +367,24 @@ mod tests {
         let other = content(0, base.len(), 2);
         assert_eq!(round_trip(&other, &base, Element::BF16), None);
         assert_eq!(round_trip(&base[1..], &base, Element::BF16), None);
+    }
+
+    #[test]
+    fn what_is_smaller_by_itself_is_no_difference() {
+        // Two unrelated models: the difference loses what their exponents have in common.
+        let (raw, base) = (content(4, 1 << 18, 1), content(4, 1 << 18, 2));
+        assert_eq!(round_trip(&raw, &base, Element::BF16), None);
+        assert!(planes::Coder::new().unwrap().encode(&raw, Element::BF16, &mut Vec::new()));
+    }
+
+    #[test]
+    fn planes_of_bytes_and_half_bytes_hold_what_is_noise() {
+        let base = content(3, 1 << 18, 1);
+        for (step, bits) in [(2, 0), (6, 0), (20, 4), (60, 8), (250, 12)] {
+            let raw = tuned(&base, 4, step);
+            assert_eq!(lower_bits::<u32>(&raw, &base), bits, "{step}");
+            assert!(round_trip(&raw, &base, Element::F32).is_some());
+        }
     }
 
     #[test]

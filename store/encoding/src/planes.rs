@@ -36,6 +36,8 @@ mod method {
 
 /// Bytes of a plane that are looked at before it is counted whole.
 const SAMPLE: usize = 4096;
+/// Neighbours that are looked at together.
+const PIECE: usize = 64;
 /// Bits a byte above which a plane is not worth its time.
 const NOISE: f64 = 7.8;
 
@@ -86,7 +88,8 @@ impl Coder {
     }
 
     /// Appends `raw` as its difference to `base`, for [`delta::decode`]. Says no, and leaves `out` as it
-    /// was, when their lengths differ or that is not at least two per cent smaller than `raw`.
+    /// was, when their lengths differ, or that is not at least two per cent smaller than `raw`, or
+    /// not smaller than what a sample lets expect of [`Coder::encode`].
     pub fn encode_delta(
         &mut self,
         raw: &[u8],
@@ -98,7 +101,13 @@ impl Coder {
             return false;
         }
         let before = out.len();
-        let limit = raw.len() - raw.len() / 50;
+        let alone = match element.width() {
+            2 => expected::<u16>(raw),
+            4 => expected::<u32>(raw),
+            8 => expected::<u64>(raw),
+            _ => expected::<u8>(raw),
+        };
+        let limit = alone.min(raw.len() - raw.len() / 50);
         self.delta.encode((raw, base), element, limit, &mut self.ans, out);
         let pays = out.len() > before && pays(out.len() - before, raw.len());
         if !pays {
@@ -182,7 +191,6 @@ fn entropy(counts: &Counts) -> f64 {
 
 /// The entropy of pieces all over the plane, less what a small sample makes it look smaller.
 fn sampled_entropy(plane: &[u8]) -> f64 {
-    const PIECE: usize = 64;
     if plane.len() < 4 * SAMPLE {
         return 0.0;
     }
@@ -191,9 +199,32 @@ fn sampled_entropy(plane: &[u8]) -> f64 {
     for (piece, part) in sample.chunks_exact_mut(PIECE).zip(plane.chunks_exact(step)) {
         piece.copy_from_slice(&part[..PIECE]);
     }
-    let counts = prefix::count(&sample);
+    corrected_entropy(&sample)
+}
+
+/// The entropy of a sample, and what its smallness hides.
+fn corrected_entropy(sample: &[u8]) -> f64 {
+    let counts = prefix::count(sample);
     let used = counts.iter().filter(|&&c| c > 0).count() as f64;
-    entropy(&counts) + (used - 1.0) / (2.0 * SAMPLE as f64 * std::f64::consts::LN_2)
+    entropy(&counts) + (used - 1.0) / (2.0 * sample.len() as f64 * std::f64::consts::LN_2)
+}
+
+/// Bytes that `raw` may take as planes, by a sample; its length where it is too short for one.
+fn expected<W: Word>(raw: &[u8]) -> usize {
+    let pieces = SAMPLE / PIECE;
+    let step = raw.len() / W::WIDTH / pieces * W::WIDTH;
+    if step < PIECE * W::WIDTH {
+        return raw.len();
+    }
+    let mut sample = Vec::with_capacity(SAMPLE * W::WIDTH);
+    for part in raw.chunks_exact(step).take(pieces) {
+        sample.extend_from_slice(&part[..PIECE * W::WIDTH]);
+    }
+    let mut planes = vec![0; sample.len()];
+    W::split(&sample, &mut planes);
+    let bits: f64 =
+        planes.chunks_exact(SAMPLE).map(|plane| corrected_entropy(plane).min(8.0)).sum();
+    (bits / 8.0 / W::WIDTH as f64 * raw.len() as f64) as usize
 }
 
 /// Whether many words of the plane are like their neighbours, so that matches may save more than a
