@@ -160,6 +160,7 @@ impl From<ObjectsError> for Failure {
             ObjectsError::NotAStore { .. } => {
                 Failure::not_found(message).hint("`lab init` makes a registry")
             }
+            ObjectsError::Older { .. } => Failure::new(Exit::Refused, message),
             ObjectsError::Newer { .. } => Failure::new(Exit::Refused, message).hint("upgrade lab to read it"),
             ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } => Failure::new(Exit::No, message)
                 .hint("`lab check` lists all damage; `lab add --repair PATH` mends what the work tree still has"),

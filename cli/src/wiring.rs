@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab_lineage::Lineage;
-use lab_objects::{Folder, Store};
+use lab_objects::{Folder, StatCache, Store};
 
 use crate::config::Config;
 use crate::failure::{Failure, Outcome, io_failure};
@@ -45,6 +45,11 @@ impl Registry {
         let mut lineage = Lineage::open(&self.folder.join("index.db"))?;
         lineage.refresh(&self.store)?;
         Ok(lineage)
+    }
+
+    /// What the files of this machine were when they were last read.
+    pub(crate) fn stat_cache(&self) -> StatCache {
+        StatCache::open(&self.folder.join("cache").join("stat"))
     }
 
     /// Where runs are executed.

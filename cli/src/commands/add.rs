@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use lab_objects::{NameKind, add};
-use lab_schema::{Name, ObjectId};
+use lab_objects::{NameKind, StatCache, add_cached};
+use lab_schema::{ContentId, Name, ObjectId};
 use serde_json::json;
 
 use super::{describe, name};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, io_failure};
+use crate::resolve::resolve;
 use crate::ui::{self, HASH, NAME, paint};
+use crate::wiring::Registry;
 
 /// Keep exact bytes of files and folders, and print their hash
 #[derive(clap::Args, Debug)]
@@ -21,6 +23,12 @@ pub(super) struct Args {
     /// Give it a name; an existing name moves, and keeps its history
     #[arg(short, long)]
     name: Option<String>,
+    /// Store weights as differences to these [default: what the name pointed at so far]
+    #[arg(short, long, value_name = "REF")]
+    base: Vec<String>,
+    /// Read every file, also those that seem not to have changed since they were last read
+    #[arg(long)]
+    no_cache: bool,
     /// Read back what is stored already, and store it again if it is damaged
     #[arg(long)]
     repair: bool,
@@ -41,16 +49,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if args.repair {
         writer.trust_nothing();
     }
+    writer.set_bases(&bases(&registry, args, name.as_ref())?)?;
+    let mut cache = (!args.no_cache && !args.repair).then(|| registry.stat_cache());
     let mut added = Vec::new();
     for path in &args.paths {
         let at = context.path(path);
         if !at.exists() {
             return Err(no_such_path(path, &at));
         }
-        added.push((path, add(&mut writer, &at, &bars)?));
+        added.push((path, add_cached(&mut writer, &at, cache.as_mut(), &bars)?));
     }
     writer.finish()?;
     drop(bars);
+    if let Some(Err(error)) = cache.map(StatCache::save) {
+        // Nothing is lost: the files are read again next time.
+        context.ui.note(format!("which files were read could not be noted: {error}"));
+    }
     let mut answers = Vec::new();
     for (path, added) in &added {
         let id: ObjectId = added.content.into();
@@ -82,6 +96,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     context.ui.answer(&json!(answers));
     Ok(())
+}
+
+/// What weights may be stored as differences to.
+fn bases(registry: &Registry, args: &Args, name: Option<&Name>) -> Outcome<Vec<ContentId>> {
+    if !args.base.is_empty() {
+        let resolved = args.base.iter().map(|base| resolve(&registry.store, base)?.content());
+        return resolved.collect();
+    }
+    let before = match name {
+        Some(name) => registry.store.names().get(name)?,
+        None => None,
+    };
+    let content = before.and_then(|last| last.target?.content());
+    // A name may point at what is not here; that is no reason not to add.
+    let here = |id: &ContentId| registry.store.has(*id).unwrap_or(false);
+    Ok(content.filter(here).into_iter().collect())
 }
 
 fn no_such_path(typed: &Path, at: &Path) -> Failure {

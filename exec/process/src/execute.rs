@@ -61,6 +61,8 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
     let ended = launch(job, command, &layout, &surroundings, &scratch)?;
 
     let mut writer = job.store.writer();
+    // Weights that go in and come out changed are stored as the difference.
+    writer.set_bases(&job.recipe.inputs().values().copied().collect::<Vec<_>>())?;
     let gathered = outputs::gather(&mut writer, &layout, &before, job.recipe.outputs())?;
     let logs = BTreeMap::from([
         (Log::Stdout, put_file(&mut writer, &scratch.stdout())?),

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod float;
+pub mod plain;
 pub mod weights;
 mod word;
 mod prefix;

@@ -212,18 +212,10 @@ fn the_order_of_arrival_changes_no_answer() {
 
 fn copy(from: &dyn Backend, to: &dyn Backend, pack: &Key) {
     to.publish(pack, &from.read(pack).unwrap().unwrap()).unwrap();
-    if let Key::Pack(id) = pack
-        && let Some(index) = from.read(&Key::Index(*id)).unwrap()
-    {
-        to.publish(&Key::Index(*id), &index).unwrap();
-    }
 }
 
 fn remove(backend: &dyn Backend, pack: &Key) {
     assert!(backend.remove(pack).unwrap());
-    if let Key::Pack(id) = pack {
-        backend.remove(&Key::Index(*id)).unwrap();
-    }
 }
 
 /// Takes packs away one by one: the grown index says what a new one would; then it all comes back.

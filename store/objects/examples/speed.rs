@@ -1,45 +1,14 @@
-//! How fast a store takes files in and gives them back: `speed FOLDER MEBIBYTES`.
+//! How fast a store takes files in, gives them back and checks them:
+//! `speed STORE add PATH [CACHE]`, `speed STORE get ID TARGET`, `speed STORE check`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use lab_objects::{Folder, Silent, Store, add};
-
-/// Bytes without structure, or bytes that compress about threefold.
-struct Noise {
-    state: u64,
-    text: bool,
-}
-
-impl Read for Noise {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        for eight in buffer.chunks_mut(8) {
-            self.state =
-                self.state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let mixed = (self.state ^ (self.state >> 29)).wrapping_mul(0xbf58476d1ce4e5b9);
-            let word = if self.text { mixed >> 44 } else { mixed ^ (mixed >> 32) };
-            eight.copy_from_slice(&word.to_le_bytes()[..eight.len()]);
-        }
-        Ok(buffer.len())
-    }
-}
-
-fn timed<T>(what: &str, bytes: u64, work: impl FnOnce() -> T) -> T {
-    let (start, cpu) = (Instant::now(), cpu_seconds());
-    let result = work();
-    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    let rate = |seconds: f64| bytes as f64 / seconds / 1e6;
-    println!(
-        "{what:28} {seconds:6.2} s {:6.0} MB/s {cpu:6.2} s of CPU {:6.0} MB/s",
-        rate(seconds),
-        rate(cpu)
-    );
-    result
-}
+use lab_objects::{Folder, GetOptions, Silent, StatCache, Store, add_cached, check, get};
+use lab_schema::ContentId;
 
 /// User and system time of this process so far, from Linux, in its hundredths of a second.
 fn cpu_seconds() -> f64 {
@@ -48,41 +17,62 @@ fn cpu_seconds() -> f64 {
     fields.skip(12).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
+/// The most memory that this process had, in MiB.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn disk(path: &Path) -> u64 {
+    let meta = fs::symlink_metadata(path).unwrap();
+    if !meta.is_dir() {
+        return meta.len();
+    }
+    fs::read_dir(path).unwrap().map(|entry| disk(&entry.unwrap().path())).sum()
+}
+
 fn main() {
-    let mut args = std::env::args_os().skip(1);
-    let folder = PathBuf::from(args.next().unwrap());
-    let bytes = args.next().unwrap().to_str().unwrap().parse::<u64>().unwrap() << 20;
-    fs::create_dir(&folder).unwrap();
-    let store = Store::create(Arc::new(Folder::create(&folder.join("store")).unwrap())).unwrap();
-    for (what, text) in [("random", false), ("compressible", true)] {
-        let mut writer = store.writer();
-        let source = Noise { state: 7, text };
-        timed(&format!("make {what}"), bytes, || {
-            io::copy(&mut Noise { state: 7, text }.take(bytes), &mut io::sink()).unwrap()
-        });
-        let id = timed(&format!("put {what} (with making)"), bytes, || {
-            let id = writer.put_blob(&mut source.take(bytes)).unwrap().0;
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let folder = PathBuf::from(&args[0]);
+    let start = Instant::now();
+    let store = Store::create(Arc::new(Folder::create(&folder).unwrap())).unwrap();
+    let before = disk(&folder);
+    let bytes = match args[1].as_str() {
+        "add" => {
+            let mut cache = args.get(3).map(|path| StatCache::open(Path::new(path)));
+            let mut writer = store.writer();
+            let added =
+                add_cached(&mut writer, Path::new(&args[2]), cache.as_mut(), &Silent).unwrap();
             writer.finish().unwrap();
-            id
-        });
-        timed(&format!("put {what} again"), bytes, || {
-            store.writer().put_blob(&mut Noise { state: 7, text }.take(bytes)).unwrap()
-        });
-        timed(&format!("read {what}"), bytes, || store.copy(id, &mut io::sink()).unwrap());
-    }
-    let sparse = folder.join("sparse");
-    fs::File::create(&sparse).unwrap().set_len(3 << 30).unwrap();
-    timed("add 3 GiB of zeros", 3 << 30, || add(&mut store.writer(), &sparse, &Silent).unwrap());
-    let many = folder.join("many");
-    for n in 0..10_000 {
-        let inner = many.join(format!("{}", n / 500));
-        fs::create_dir_all(&inner).unwrap();
-        fs::write(inner.join(format!("{n}.txt")), format!("file number {n}\n").repeat(20)).unwrap();
-    }
-    let total = 10_000 * 380;
-    timed("add 10,000 files", total, || {
-        let mut writer = store.writer();
-        add(&mut writer, &many, &Silent).unwrap();
-        writer.finish().unwrap();
-    });
+            if let Some(cache) = cache {
+                cache.save().unwrap();
+            }
+            println!("{:?}, {} files, {} not read", added.content, added.files, added.unchanged);
+            added.bytes
+        }
+        "get" => {
+            let digest = args[2].parse().unwrap();
+            let tree = ContentId::Tree(lab_schema::TreeId::from_digest(digest));
+            let options = GetOptions::default();
+            get(&store, tree, Path::new(&args[3]), &options, &Silent).unwrap().bytes
+        }
+        "check" => {
+            let report = check(&store, true, &Silent).unwrap();
+            println!("{report:?}");
+            report.bytes
+        }
+        other => panic!("unknown command {other}"),
+    };
+    let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds());
+    let grown = disk(&folder) - before;
+    println!(
+        "{:5} {wall:6.2} s wall {cpu:6.2} s CPU {:5} MiB peak; {:.1} MB, {:.0} MB/s per CPU s; stored {:.1} MB, {:.4}",
+        args[1],
+        peak(),
+        bytes as f64 / 1e6,
+        bytes as f64 / 1e6 / cpu,
+        grown as f64 / 1e6,
+        grown as f64 / bytes as f64,
+    );
 }

@@ -4,25 +4,40 @@
 //! of any bytes. Skips folders and links called `.lab`, which are registries. Follows no link but the
 //! path it was given. Refuses sockets, pipes and devices, files that change while they are read,
 //! and folders nested too deep.
+//!
+//! Small files are read by the writer's workers, many at a time; large ones here. A folder becomes a
+//! tree once all that is in it has an id. What the stat cache says did not change is not read.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use lab_encoding::float::Element;
+use lab_encoding::weights::Source;
 use lab_schema::tree::Node;
 use lab_schema::{BlobId, ContentId, Entry, FileName, Tree, TreeId};
 
+use crate::chunk::SMALL;
 use crate::error::{At, ObjectsError, Result};
+use crate::frame::FrameKind;
+use crate::pipeline::{Piece, Reply};
 use crate::progress::Progress;
-use crate::writer::Writer;
+use crate::read::layout;
+use crate::stat::{Identity, StatCache};
+use crate::writer::{BATCH, Writer};
 
 /// Most folders inside each other.
 pub(crate) const MAX_DEPTH: usize = 1000;
 
 /// The folder of a registry, which is not part of the data around it.
 pub(crate) const REGISTRY: &str = ".lab";
+
+/// Most small files that are read together.
+const TOGETHER: usize = 256;
 
 /// What was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,60 +48,245 @@ pub struct Added {
     pub files: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
+    /// Number of the files that did not have to be read.
+    pub unchanged: u64,
 }
 
 /// Stores the file or folder at `path`; it is durable once the writer is finished.
 pub fn add(writer: &mut Writer, path: &Path, progress: &dyn Progress) -> Result<Added> {
+    add_cached(writer, path, None, progress)
+}
+
+/// The same; files that `cache` knows are not read.
+pub fn add_cached(
+    writer: &mut Writer,
+    path: &Path,
+    cache: Option<&mut StatCache>,
+    progress: &dyn Progress,
+) -> Result<Added> {
     let meta = fs::metadata(path).at("inspect", path)?;
     progress.begin("add", meta.is_file().then_some(meta.len()));
-    let mut walk = Walk { writer, progress, files: 0, bytes: 0 };
-    let content = if meta.is_dir() {
-        walk.folder(path, 1).map(|(id, _)| ContentId::Tree(id))
-    } else {
-        walk.file(path, &meta).map(|(id, _)| ContentId::Blob(id))
+    let mut walk = Walk {
+        writer,
+        cache,
+        progress,
+        folders: Vec::new(),
+        small: Vec::new(),
+        small_bytes: 0,
+        under_way: VecDeque::new(),
+        root: None,
+        sum: Sum::default(),
     };
+    let content = walk.whole(path, &meta);
     progress.end();
-    Ok(Added { content: content?, files: walk.files, bytes: walk.bytes })
+    let Sum { files, bytes, unchanged } = walk.sum;
+    Ok(Added { content: content?, files, bytes, unchanged })
+}
+
+#[derive(Default)]
+struct Sum {
+    files: u64,
+    bytes: u64,
+    unchanged: u64,
 }
 
 struct Walk<'a> {
     writer: &'a mut Writer,
+    cache: Option<&'a mut StatCache>,
     progress: &'a dyn Progress,
-    files: u64,
-    bytes: u64,
+    /// The folders that are not complete yet; none where one was.
+    folders: Vec<Option<Folder>>,
+    /// Small files that are to be read together.
+    small: Vec<Small>,
+    small_bytes: u64,
+    under_way: VecDeque<(Reply, Vec<Small>, SystemTime)>,
+    root: Option<TreeId>,
+    sum: Sum,
+}
+
+struct Folder {
+    entries: Vec<(FileName, Option<Node>)>,
+    /// How many entries have no node yet, and one more while the folder is being listed.
+    open: usize,
+    /// The folder that it is in, and its place there.
+    parent: Option<Slot>,
+}
+
+/// A place in a folder.
+type Slot = (usize, usize);
+
+/// A small file that is to be read.
+#[derive(Clone)]
+struct Small {
+    path: PathBuf,
+    identity: Identity,
+    size: u64,
+    executable: bool,
+    slot: Slot,
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, path: &Path, depth: usize) -> Result<(TreeId, u64)> {
+    fn whole(&mut self, path: &Path, meta: &Metadata) -> Result<ContentId> {
+        if !meta.is_dir() {
+            return self.file(path, meta).map(|(id, _)| ContentId::Blob(id));
+        }
+        self.folder(path, 1, None)?;
+        self.read_small()?;
+        while let Some((reply, files, read)) = self.under_way.pop_front() {
+            self.writer.loaded(&reply)?;
+            self.take_in(&reply, files, read)?;
+        }
+        Ok(ContentId::Tree(self.root.expect("the root is complete once all in it is")))
+    }
+
+    fn folder(&mut self, path: &Path, depth: usize, parent: Option<Slot>) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(ObjectsError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
         }
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(path).at("list", path)? {
-            let entry = entry.at("list", path)?;
-            let path = entry.path();
-            let meta = fs::symlink_metadata(&path).at("inspect", &path)?;
-            if !meta.is_file() && entry.file_name() == REGISTRY {
+        let number = self.folders.len();
+        self.folders.push(Some(Folder { entries: Vec::new(), open: 1, parent }));
+        let listed = fs::read_dir(path).at("list", path)?;
+        let mut listed: Vec<fs::DirEntry> = listed.collect::<io::Result<_>>().at("list", path)?;
+        // Files of one kind lie together, since they compress better so.
+        listed.sort_by_cached_key(|entry| {
+            let name = entry.file_name().into_vec();
+            let kind = name.iter().rposition(|b| *b == b'.').map(|dot| name[dot..].to_vec());
+            (kind, name)
+        });
+        for entry in listed {
+            // Does not follow links, and costs one look-up in the folder.
+            let meta = entry.metadata().at("inspect", &entry.path())?;
+            let name = entry.file_name();
+            if !meta.is_file() && name == REGISTRY {
                 continue;
             }
-            let node = self.node(&path, &meta, depth)?;
-            entries.push(Entry { name: FileName::new(entry.file_name().into_vec())?, node });
+            let open = self.open_folder(number);
+            let slot = (number, open.entries.len());
+            open.entries.push((FileName::new(name.into_vec())?, None));
+            open.open += 1;
+            self.node(&entry.path(), &meta, depth, slot)?;
         }
-        let tree = Tree::new(entries)?;
-        Ok((self.writer.put(&tree)?, tree.total_bytes()))
+        self.complete(number)
     }
 
-    fn node(&mut self, path: &Path, meta: &Metadata, depth: usize) -> Result<Node> {
+    fn open_folder(&mut self, number: usize) -> &mut Folder {
+        self.folders[number].as_mut().expect("a folder stays until all in it is known")
+    }
+
+    fn node(&mut self, path: &Path, meta: &Metadata, depth: usize, slot: Slot) -> Result<()> {
         if meta.is_dir() {
-            let (id, size) = self.folder(path, depth + 1)?;
-            return Ok(Node::Directory { id, size });
+            return self.folder(path, depth + 1, Some(slot));
         }
         if meta.is_symlink() {
             let target = fs::read_link(path).at("read link", path)?;
-            return Ok(Node::Link { target: target.into_os_string().into_vec() });
+            return self.fill(slot, Node::Link { target: target.into_os_string().into_vec() });
+        }
+        let executable = meta.permissions().mode() & 0o100 != 0;
+        if meta.is_file() && meta.len() <= SMALL as u64 {
+            let (identity, size) = (Identity::of(meta), meta.len());
+            if let Some(id) = self.known(&identity, size)? {
+                return self.fill(slot, Node::File { id, size, executable });
+            }
+            self.small.push(Small { path: path.to_owned(), identity, size, executable, slot });
+            self.small_bytes += size;
+            // Half a batch each, so that several workers have something to do.
+            if self.small.len() == TOGETHER || self.small_bytes >= BATCH as u64 / 2 {
+                self.read_small()?;
+            }
+            return Ok(());
         }
         let (id, size) = self.file(path, meta)?;
-        Ok(Node::File { id, size, executable: meta.permissions().mode() & 0o100 != 0 })
+        self.fill(slot, Node::File { id, size, executable })
+    }
+
+    /// What the cache says that the file holds, if the store has it.
+    fn known(&mut self, identity: &Identity, size: u64) -> Result<Option<BlobId>> {
+        let Some(id) = self.cache.as_ref().and_then(|cache| cache.get(identity)) else {
+            return Ok(None);
+        };
+        if !self.writer.relies_on(id)? {
+            return Ok(None);
+        }
+        self.count(size);
+        self.sum.unchanged += 1;
+        Ok(Some(id))
+    }
+
+    fn count(&mut self, size: u64) {
+        self.sum.files += 1;
+        self.sum.bytes += size;
+        self.progress.advance(size);
+    }
+
+    /// Has the small files read that have come together, and takes in what has been read.
+    fn read_small(&mut self) -> Result<()> {
+        if self.small.is_empty() {
+            return Ok(());
+        }
+        let files = std::mem::take(&mut self.small);
+        self.small_bytes = 0;
+        let (read, wanted) = (SystemTime::now(), files.clone());
+        let reply = self.writer.put_loaded(Box::new(move |bytes| load(&wanted, bytes)))?;
+        self.under_way.push_back((reply, files, read));
+        while let Some((reply, ..)) = self.under_way.front()
+            && reply.get().is_some()
+            && let Some((reply, files, read)) = self.under_way.pop_front()
+        {
+            self.take_in(&reply, files, read)?;
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, reply: &Reply, files: Vec<Small>, read: SystemTime) -> Result<()> {
+        let parts = reply.get().expect("the reply was waited for");
+        for (file, part) in files.into_iter().zip(parts) {
+            let id = BlobId::from_digest(part.digest);
+            let Small { identity, size, executable, slot, .. } = file;
+            if let Some(cache) = &mut self.cache {
+                cache.put(identity, id, read);
+            }
+            self.count(size);
+            self.fill(slot, Node::File { id, size, executable })?;
+        }
+        Ok(())
+    }
+
+    /// Notes what is at a place in a folder.
+    fn fill(&mut self, slot: Slot, node: Node) -> Result<()> {
+        self.open_folder(slot.0).entries[slot.1].1 = Some(node);
+        self.complete(slot.0)
+    }
+
+    /// One thing less is open in a folder; if it was the last, the folder becomes a tree, and so on
+    /// upwards.
+    fn complete(&mut self, number: usize) -> Result<()> {
+        let mut number = number;
+        loop {
+            let folder = self.open_folder(number);
+            folder.open -= 1;
+            if folder.open > 0 {
+                return Ok(());
+            }
+            let Some(Folder { entries, parent, .. }) = self.folders[number].take() else {
+                return Ok(());
+            };
+            // Numbers are used again, so that memory is that of the folders under way.
+            while self.folders.last().is_some_and(Option::is_none) {
+                self.folders.pop();
+            }
+            let entries = entries.into_iter().filter_map(|(name, node)| {
+                let node = node.expect("nothing in the folder is open");
+                Some(Entry { name, node })
+            });
+            let tree = Tree::new(entries.collect())?;
+            let (id, size) = (self.writer.put(&tree)?, tree.total_bytes());
+            let Some((above, place)) = parent else {
+                self.root = Some(id);
+                return Ok(());
+            };
+            self.open_folder(above).entries[place].1 = Some(Node::Directory { id, size });
+            number = above;
+        }
     }
 
     /// Stores a file that was inspected before; whatever differs from that inspection when it
@@ -95,26 +295,62 @@ impl Walk<'_> {
         if let Some(what) = unsupported(before) {
             return Err(ObjectsError::Unsupported { path: path.to_owned(), what });
         }
-        let mut file = File::open(path).at("open", path)?;
+        let (identity, read) = (Identity::of(before), SystemTime::now());
+        if let Some(id) = self.known(&identity, before.len())? {
+            return Ok((id, before.len()));
+        }
+        let file = File::open(path).at("open", path)?;
         let changed = || ObjectsError::Changed { path: path.to_owned() };
-        if identity(&file.metadata().at("inspect", path)?) != identity(before) {
+        if Identity::of(&file.metadata().at("inspect", path)?) != identity {
             return Err(changed());
         }
-        let mut source = Watched { file: &mut file, progress: self.progress };
-        let (id, size) = self.writer.put_blob(&mut source).map_err(|error| match error {
+        let at = |error| match error {
             ObjectsError::Stream { source, .. } => {
                 ObjectsError::Io { verb: "read", path: path.to_owned(), source }
             }
             error => error,
-        })?;
-        let after = file.metadata().at("inspect", path)?;
-        if identity(&after) != identity(before) || size != before.len() {
+        };
+        let layout = layout(&mut Random(&file), before.len()).map_err(at)?;
+        let mut source = Watched { file: &file, progress: self.progress };
+        let put = match &layout {
+            Some(layout) => self.writer.put_weights(&mut source, layout),
+            None => self.writer.put_blob(&mut source),
+        };
+        let (id, size) = put.map_err(at)?;
+        if Identity::of(&file.metadata().at("inspect", path)?) != identity || size != before.len() {
             return Err(changed());
         }
-        self.files += 1;
-        self.bytes += size;
+        self.sum.files += 1;
+        self.sum.bytes += size;
+        if let Some(cache) = &mut self.cache {
+            cache.put(identity, id, read);
+        }
         Ok((id, size))
     }
+}
+
+/// Reads small files that were inspected before, in a worker's thread.
+fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Vec<Piece>> {
+    let mut pieces = Vec::with_capacity(files.len());
+    for Small { path, identity, size, .. } in files {
+        let start = bytes.len();
+        let file = File::open(path).at("open", path)?;
+        // One byte more would tell that it has grown.
+        bytes.reserve(*size as usize + 1);
+        (&file).take(size + 1).read_to_end(bytes).at("read", path)?;
+        let after = file.metadata().at("inspect", path)?;
+        if Identity::of(&after) != *identity || (bytes.len() - start) as u64 != *size {
+            return Err(ObjectsError::Changed { path: path.clone() });
+        }
+        pieces.push(Piece {
+            kind: FrameKind::Blob,
+            range: start..bytes.len(),
+            element: Element::Other,
+            digest: None,
+            base: None,
+        });
+    }
+    Ok(pieces)
 }
 
 /// What a file that is neither regular, folder nor link is.
@@ -129,13 +365,29 @@ fn unsupported(meta: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// What changes when a file is written to or another one takes its place.
-fn identity(meta: &Metadata) -> (u64, u64, u64, i64, i64) {
-    (meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec())
+/// A file, read anywhere.
+struct Random<'a>(&'a File);
+
+impl Source for Random<'_> {
+    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let size = self.0.metadata()?.len();
+        let mut bytes = vec![0; (len as u64).min(size.saturating_sub(offset)) as usize];
+        let mut read = 0;
+        while read < bytes.len() {
+            match self.0.read_at(&mut bytes[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        bytes.truncate(read);
+        Ok(bytes)
+    }
 }
 
 struct Watched<'a> {
-    file: &'a mut File,
+    file: &'a File,
     progress: &'a dyn Progress,
 }
 

@@ -110,6 +110,20 @@ pub(crate) fn write(temporary: &Path, target: &Path, bytes: &[u8]) -> Result<()>
     target.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Replaces a file that can be lost, entirely or not at all: one that can be made again, and that is
+/// checked when it is read.
+pub(crate) fn replace(target: &Path, bytes: &[u8]) -> Result<()> {
+    let temp = target.with_file_name(unique());
+    let written = step(|| fs::write(&temp, bytes))
+        .and_then(|()| step(|| fs::rename(&temp, target)))
+        .at("write", target);
+    if written.is_err() {
+        // What remains is harmless; the first error is the one to tell.
+        let _ = fs::remove_file(&temp);
+    }
+    written
+}
+
 fn write_temp(temp: &Path, bytes: &[u8]) -> Result<()> {
     let mut file =
         step(|| OpenOptions::new().write(true).create_new(true).open(temp)).at("create", temp)?;

@@ -28,7 +28,7 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// relies on it.
     fn settle(&self) -> Result<()>;
 
-    /// Puts a pack or an index in the place of whatever is there under its key, atomically: on an
+    /// Puts a pack in the place of whatever is there under its key, atomically: on an
     /// error what was there stays. For damage only; `bytes` are what belongs there.
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()>;
 
@@ -49,8 +49,6 @@ pub enum Room {
     Root,
     /// Objects.
     Packs,
-    /// What is where in the packs; derived from them.
-    Indexes,
     /// Mutable pointers.
     Names,
 }
@@ -62,8 +60,6 @@ pub enum Key {
     Format,
     /// A pack.
     Pack(PackId),
-    /// The index of a pack.
-    Index(PackId),
     /// The journal of a name.
     Name(Name),
 }
@@ -74,7 +70,6 @@ impl Key {
         match self {
             Key::Format => Room::Root,
             Key::Pack(_) => Room::Packs,
-            Key::Index(_) => Room::Indexes,
             Key::Name(_) => Room::Names,
         }
     }
@@ -87,7 +82,6 @@ impl Key {
             Key::Format => 1 << 10,
             // 32 MiB and one frame of 256 MiB beyond, and the tail.
             Key::Pack(_) => 512 << 20,
-            Key::Index(_) => 64 << 20,
             Key::Name(_) => 64 << 20,
         }
     }
@@ -98,13 +92,12 @@ impl fmt::Display for Key {
         match self {
             Key::Format => f.write_str("format"),
             Key::Pack(id) => write!(f, "pack {id}"),
-            Key::Index(id) => write!(f, "index of pack {id}"),
             Key::Name(name) => write!(f, "name {name}"),
         }
     }
 }
 
-/// Names a pack: the plain BLAKE3 of its file.
+/// Names a pack: the BLAKE3 of its table of contents, which holds a checksum of every block.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackId(Digest);
 

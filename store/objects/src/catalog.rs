@@ -1,45 +1,79 @@
 //! What is where: every frame of every pack that has been seen, in memory.
+//!
+//! The records stay in the form that they have on disk (45 bytes); an index over the first bytes
+//! of their digests finds them (16 bytes and some room). A million frames take about 80 MB.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use lab_schema::ObjectId;
 
 use crate::backend::PackId;
+use crate::block::Block;
 use crate::frame::FrameKey;
-use crate::pack::Record;
+use crate::pack::{Frames, Record, Tail};
 
 /// A frame in a pack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     pub(crate) pack: PackId,
     pub(crate) record: Record,
+    pub(crate) block: Block,
 }
 
 /// What is known of a pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PackState {
     /// Its frames are in the catalog.
-    Readable {
-        /// Whether its index could not be used, so that the pack itself was read.
-        unindexed: bool,
-    },
+    Readable,
     /// Its tail cannot be read: why.
     Broken(&'static str),
 }
 
+/// A pack by number, and a record in it by number.
+type Slot = (u32, u32);
+
 /// Every frame of every pack that has been seen.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    packs: Vec<PackId>,
+    /// By number; none where one was forgotten.
+    packs: Vec<Option<(PackId, Tail)>>,
     states: HashMap<PackId, PackState>,
-    /// The place of each frame, its pack by number.
-    frames: HashMap<FrameKey, (u32, Record)>,
-    /// Further places of frames that lie in several packs.
-    copies: HashMap<FrameKey, Vec<(u32, Record)>>,
+    /// Where the first frame with the start of a digest lies.
+    index: HashMap<u64, Slot, BuildHasherDefault<AsItIs>>,
+    /// Where further frames lie: the same one in other packs, or others with the same start.
+    more: HashMap<u64, Vec<Slot>>,
     /// Whether others published some of the packs, and may not have made them durable.
     unsettled: bool,
-    /// Places that turned out to be damaged: (pack, offset).
-    damaged: HashSet<(PackId, u64)>,
+    /// Blocks that turned out to be damaged, by their numbers.
+    damaged: HashSet<(PackId, u32)>,
+    /// Packs that are to be removed: what lies in them is not relied on.
+    condemned: HashSet<PackId>,
+}
+
+/// The start of a digest is as good as a hash of it.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only the starts of digests are keys");
+    }
+
+    fn write_u64(&mut self, start: u64) {
+        self.0 = start;
+    }
+}
+
+/// The start of the digest; the kind sets equal digests of different kinds apart.
+fn start(key: &FrameKey) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&key.digest.as_bytes()[..8]);
+    u64::from_le_bytes(first) ^ u64::from(key.kind.code()).rotate_right(8)
 }
 
 impl Catalog {
@@ -54,27 +88,25 @@ impl Catalog {
     }
 
     /// Takes in a readable pack.
-    pub(crate) fn insert(&mut self, pack: PackId, records: &[Record], unindexed: bool) {
-        if self.states.insert(pack, PackState::Readable { unindexed }).is_some() {
+    pub(crate) fn insert(&mut self, pack: PackId, tail: Tail) {
+        if self.states.insert(pack, PackState::Readable).is_some() {
             self.forget(pack);
-            self.states.insert(pack, PackState::Readable { unindexed });
+            self.states.insert(pack, PackState::Readable);
         }
         // It may have been mended in its place.
         self.damaged.retain(|(damaged, _)| *damaged != pack);
         let number = self.packs.len() as u32;
-        self.packs.push(pack);
-        self.frames.reserve(records.len());
-        for record in records {
-            if let Some(first) = self.frames.get(&record.key) {
-                if self.damaged.contains(&(self.packs[first.0 as usize], first.1.offset)) {
-                    self.frames.insert(record.key, (number, *record));
-                } else {
-                    self.copies.entry(record.key).or_default().push((number, *record));
-                }
+        self.index.reserve(tail.frames.len());
+        for (at, record) in tail.frames.iter().enumerate() {
+            let slot = (number, at as u32);
+            let start = start(&record.key);
+            if let std::collections::hash_map::Entry::Vacant(place) = self.index.entry(start) {
+                place.insert(slot);
             } else {
-                self.frames.insert(record.key, (number, *record));
+                self.more.entry(start).or_default().push(slot);
             }
         }
+        self.packs.push(Some((pack, tail)));
     }
 
     /// Notes a pack whose tail cannot be read.
@@ -82,110 +114,169 @@ impl Catalog {
         self.states.insert(pack, PackState::Broken(why));
     }
 
-    /// Notes that the pack has its index now.
-    pub(crate) fn set_indexed(&mut self, pack: PackId) {
-        if let Some(PackState::Readable { unindexed }) = self.states.get_mut(&pack) {
-            *unindexed = false;
-        }
-    }
-
     /// Forgets a pack that is gone.
     pub(crate) fn forget(&mut self, pack: PackId) {
         self.states.remove(&pack);
-        let packs = &self.packs;
-        let stays = |at: &(u32, Record)| packs[at.0 as usize] != pack;
-        self.copies.retain(|_, places| {
-            places.retain(stays);
-            !places.is_empty()
-        });
-        self.frames.retain(|_, place| stays(place));
-        let orphans: Vec<FrameKey> =
-            self.copies.keys().filter(|k| !self.frames.contains_key(k)).copied().collect();
-        for key in orphans {
-            if let Some(place) = self.copies.get_mut(&key).and_then(Vec::pop) {
-                self.frames.insert(key, place);
+        self.condemned.remove(&pack);
+        let holds = |p: &Option<(PackId, Tail)>| p.as_ref().is_some_and(|(id, _)| *id == pack);
+        let Some(number) = self.packs.iter().position(holds) else { return };
+        let Some((_, tail)) = self.packs[number].take() else { return };
+        for record in tail.frames.iter() {
+            let start = start(&record.key);
+            if let Some(others) = self.more.get_mut(&start) {
+                others.retain(|slot| slot.0 as usize != number);
+            }
+            let first = self.index.get(&start).is_some_and(|slot| slot.0 as usize == number);
+            let next = self.more.get_mut(&start).and_then(|others| {
+                if first && !others.is_empty() { Some(others.remove(0)) } else { None }
+            });
+            if self.more.get(&start).is_some_and(Vec::is_empty) {
+                self.more.remove(&start);
+            }
+            match next {
+                Some(slot) => drop(self.index.insert(start, slot)),
+                None if first => drop(self.index.remove(&start)),
+                None => {}
             }
         }
-        self.copies.retain(|_, places| !places.is_empty());
     }
 
-    /// Notes that a frame turned out to be damaged, so that it is stored again when it is put.
+    /// Which packs are to be removed.
+    pub(crate) fn set_condemned(&mut self, condemned: HashSet<PackId>) {
+        self.condemned = condemned;
+    }
+
+    /// Notes that a block turned out to be damaged, so that what lies in it is stored again when it is
+    /// put.
     pub(crate) fn condemn(&mut self, place: &Place) {
-        self.damaged.insert((place.pack, place.record.offset));
+        self.damaged.insert((place.pack, place.record.block));
     }
 
-    /// Every place of a frame; the ones that are not known to be damaged first.
+    fn slots(&self, key: &FrameKey) -> impl Iterator<Item = Place> + '_ {
+        let (start, key) = (start(key), *key);
+        let more = self.more.get(&start).into_iter().flatten();
+        self.index.get(&start).into_iter().chain(more).filter_map(move |(pack, at)| {
+            let (id, tail) = self.packs[*pack as usize].as_ref()?;
+            let record = tail.frames.get(*at as usize);
+            let block = tail.blocks[record.block as usize];
+            (record.key == key).then_some(Place { pack: *id, record, block })
+        })
+    }
+
+    fn is_sound(&self, place: &Place) -> bool {
+        self.damaged.is_empty() || !self.damaged.contains(&(place.pack, place.record.block))
+    }
+
+    /// Every place of a frame; the ones that are not known to be damaged first, and of these the
+    /// ones that take the fewest deltas.
     pub(crate) fn places(&self, key: &FrameKey) -> Vec<Place> {
-        let copies = self.copies.get(key).into_iter().flatten();
-        let all = self.frames.get(key).into_iter().chain(copies);
-        let mut places: Vec<Place> = all
-            .map(|(pack, record)| Place { pack: self.packs[*pack as usize], record: *record })
-            .collect();
-        places.sort_by_key(|place| self.damaged.contains(&(place.pack, place.record.offset)));
+        let mut places: Vec<Place> = self.slots(key).collect();
+        places.sort_by_key(|place| (!self.is_sound(place), place.block.depth));
         places
     }
 
-    /// Whether a frame is somewhere where it is not known to be damaged.
+    /// The place of a frame that was found first, if that is not known to be damaged.
+    pub(crate) fn first(&self, key: &FrameKey) -> Option<Place> {
+        self.slots(key).find(|place| self.is_sound(place))
+    }
+
+    /// Whether a frame is somewhere where it is not known to be damaged, and not about to be removed.
     pub(crate) fn holds(&self, key: &FrameKey) -> bool {
-        match self.frames.get(key) {
-            None => false,
-            Some(_) if self.damaged.is_empty() => true,
-            Some(_) => self
-                .places(key)
-                .first()
-                .is_some_and(|place| !self.damaged.contains(&(place.pack, place.record.offset))),
-        }
+        self.slots(key).any(|place| self.is_sound(&place) && !self.condemned.contains(&place.pack))
     }
 
     /// Whether a frame was ever recorded, damaged or not.
     pub(crate) fn knows(&self, key: &FrameKey) -> bool {
-        self.frames.contains_key(key)
+        self.slots(key).next().is_some()
     }
 
     /// The objects for which `wanted` holds.
     pub(crate) fn objects(&self, wanted: impl Fn(&ObjectId) -> bool) -> BTreeSet<ObjectId> {
-        self.frames.keys().filter_map(FrameKey::object).filter(wanted).collect()
+        let records = self.packs.iter().flatten().flat_map(|(_, tail)| tail.frames.iter());
+        records.filter_map(|r| r.key.object()).filter(wanted).collect()
+    }
+
+    /// What lies in a pack.
+    pub(crate) fn contents(&self, pack: PackId) -> Option<&Tail> {
+        self.packs.iter().flatten().find(|(id, _)| *id == pack).map(|(_, tail)| tail)
+    }
+
+    /// All packs with their records and blocks.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (PackId, &[Block], &Frames)> {
+        self.packs.iter().flatten().map(|(id, tail)| (*id, &tail.blocks[..], &tail.frames))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lab_encoding::float::Element;
     use lab_schema::BlobId;
 
     use super::*;
-    use crate::frame::{Encoding, FrameKind};
+    use crate::block::Coder;
+    use crate::frame::FrameKind;
+    use crate::pack::{Encoded, Pack, PackBuilder};
 
-    fn record(text: &str, offset: u64) -> Record {
-        let key = FrameKey::new(FrameKind::Blob, BlobId::of(text.as_bytes()).digest());
-        Record { key, encoding: Encoding::Raw, offset, stored_bytes: 1, bytes: 1 }
+    fn key(text: &str) -> FrameKey {
+        FrameKey::new(FrameKind::Blob, BlobId::of(text.as_bytes()).digest())
     }
 
-    fn pack(text: &str) -> PackId {
-        PackId::from_digest(BlobId::of(text.as_bytes()).digest())
+    /// A pack in which each text lies in a block of its own.
+    fn pack(texts: &[&str]) -> Pack {
+        let (mut coder, mut builder) = (Coder::new().unwrap(), PackBuilder::new(Vec::new()));
+        for text in texts {
+            let mut encoded = Encoded::default();
+            let bytes = text.as_bytes();
+            let block = coder.encode(bytes, Element::Other, None, &mut encoded.bytes).unwrap();
+            encoded.blocks.push(block);
+            let (key, bytes) = (key(text), bytes.len() as u32);
+            encoded.records.push(Record { key, block: 0, start: 0, bytes });
+            builder.append(&encoded);
+        }
+        builder.finish()
     }
 
     #[test]
     fn a_frame_survives_the_loss_of_one_of_its_packs() {
         let mut catalog = Catalog::default();
-        let (one, two) = (record("x", 8), record("x", 20));
-        catalog.insert(pack("p"), &[one, record("y", 9)], false);
-        catalog.insert(pack("q"), &[two], false);
-        assert_eq!(catalog.places(&one.key).len(), 2);
-        catalog.forget(pack("p"));
-        assert_eq!(catalog.places(&one.key), [Place { pack: pack("q"), record: two }]);
-        assert!(!catalog.knows(&record("y", 9).key));
+        let (p, q) = (pack(&["x", "y"]), pack(&["z", "x"]));
+        catalog.insert(p.id, p.tail);
+        catalog.insert(q.id, q.tail);
+        assert_eq!(catalog.places(&key("x")).len(), 2);
+        catalog.forget(p.id);
+        let places = catalog.places(&key("x"));
+        assert_eq!(places.iter().map(|p| p.pack).collect::<Vec<_>>(), [q.id]);
+        assert!(!catalog.knows(&key("y")) && catalog.knows(&key("z")));
         assert_eq!(catalog.packs().len(), 1);
+        catalog.forget(q.id);
+        assert!(catalog.index.is_empty() && catalog.more.is_empty());
     }
 
     #[test]
     fn a_damaged_place_goes_last_and_is_not_relied_on() {
         let mut catalog = Catalog::default();
-        let (one, two) = (record("x", 8), record("x", 20));
-        catalog.insert(pack("p"), &[one], false);
-        catalog.condemn(&Place { pack: pack("p"), record: one });
-        assert!(catalog.knows(&one.key) && !catalog.holds(&one.key));
-        catalog.insert(pack("q"), &[two], false);
-        assert!(catalog.holds(&one.key));
-        assert_eq!(catalog.places(&one.key)[0].pack, pack("q"));
+        let (p, q) = (pack(&["x"]), pack(&["z", "x"]));
+        catalog.insert(p.id, p.tail);
+        let place = catalog.places(&key("x"))[0];
+        catalog.condemn(&place);
+        assert!(catalog.knows(&key("x")) && !catalog.holds(&key("x")));
+        catalog.insert(q.id, q.tail);
+        assert!(catalog.holds(&key("x")));
+        assert_eq!(catalog.places(&key("x"))[0].pack, q.id);
+        catalog.set_condemned(HashSet::from([q.id]));
+        assert!(!catalog.holds(&key("x")) && catalog.places(&key("x")).len() == 2);
+    }
+
+    #[test]
+    fn frames_with_the_same_start_are_told_apart() {
+        let one = key("x");
+        let mut bytes = *one.digest.as_bytes();
+        bytes[31] ^= 1;
+        let other = FrameKey::new(FrameKind::Blob, lab_schema::Digest::from_bytes(bytes));
+        assert_eq!(start(&one), start(&other));
+        let mut catalog = Catalog::default();
+        let p = pack(&["x"]);
+        catalog.insert(p.id, p.tail);
+        assert!(catalog.knows(&one) && !catalog.knows(&other));
     }
 }

@@ -1,24 +1,26 @@
 //! Is everything still here, and still right?
 //!
-//! A quick check looks at the structure: that each pack ends as it should and its index agrees,
-//! that every structured object is whole, that what it points at is here, that every chunk of
+//! A quick check looks at the structure: that each pack ends as it should, that every structured object is whole, that what it points at is here, that every chunk of
 //! every large blob is recorded, that every name is legible and points at something. A full check
-//! reads every byte besides. A missing index is no finding: the next writer makes it.
+//! reads every byte besides.
 //!
 //! Nothing is changed, nothing printed; what cannot be read at all (a permission, a disk that
 //! reports errors) ends the check with that error.
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use lab_schema::{Digest, Kind, Name, ObjectId};
 
 use crate::backend::{Key, PackId, Room};
 use crate::catalog::{PackState, Place};
 use crate::error::{ObjectsError, Result};
-use crate::frame::{self, FrameKey, FrameKind};
+use crate::frame::{FrameKey, FrameKind};
 use crate::list::Parts;
-use crate::pack;
+use crate::pack::{self, Record};
+use crate::pipeline::MAX_WORKERS;
 use crate::progress::Progress;
 use crate::read;
 use crate::store::{Store, describe};
@@ -42,13 +44,6 @@ pub struct Report {
 pub enum Finding {
     /// A pack does not hold what was written to it.
     Pack {
-        /// The pack.
-        pack: PackId,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The index of a pack is wrong; it is derived, and the next writer replaces it.
-    Index {
         /// The pack.
         pack: PackId,
         /// What is wrong with it.
@@ -90,7 +85,6 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Pack { pack, why } => write!(f, "pack {pack}: {why}"),
-            Finding::Index { pack, why } => write!(f, "index of pack {pack}: {why}"),
             Finding::Frame { pack, what, why } => write!(f, "{what} in pack {pack}: {why}"),
             Finding::Object { id, why } => write!(f, "{id}: {why}"),
             Finding::Lacking { id, needed_by } => {
@@ -125,12 +119,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn all(&mut self, packs: &[(Key, u64)]) -> Result<()> {
-        for (key, bytes) in packs {
-            if let Key::Pack(id) = key {
-                self.pack(*id, *bytes)?;
-            }
-            self.progress.advance(*bytes);
-        }
+        self.packs(packs)?;
         for kind in Kind::ALL {
             for id in self.store.list(kind)? {
                 self.report.objects += 1;
@@ -151,56 +140,33 @@ impl Checker<'_> {
         }
     }
 
-    fn pack(&mut self, pack: PackId, bytes: u64) -> Result<()> {
-        let state = self.store.catalog().packs().get(&pack).cloned();
-        if let Some(PackState::Broken(why)) = state {
-            self.found(Finding::Pack { pack, why: why.into() });
-            return Ok(());
-        }
-        let Some(tail) = self.store.read_tail(pack, bytes)? else { return Ok(()) };
-        let records = match tail.and_then(|tail| Ok((pack::parse_tail(&tail, bytes)?, tail))) {
-            Err(why) => {
-                self.found(Finding::Pack { pack, why: why.into() });
-                return Ok(());
-            }
-            Ok((records, tail)) => {
-                let index = self.store.read_index(pack)?;
-                if index.is_some_and(|index| index != tail) {
-                    self.found(Finding::Index {
-                        pack,
-                        why: "it is not the end of its pack".into(),
-                    });
+    /// Looks at packs, several at a time.
+    fn packs(&mut self, packs: &[(Key, u64)]) -> Result<()> {
+        let (next, found) = (AtomicUsize::new(0), Mutex::new((Vec::new(), Ok(()))));
+        let (store, full, progress) = (self.store, self.full, self.progress);
+        let work = || {
+            while let Some((key, bytes)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let Key::Pack(id) = key else { continue };
+                let looked = look_at(store, *id, *bytes, full);
+                progress.advance(*bytes);
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                match looked {
+                    Ok(findings) => found.0.extend(findings),
+                    Err(error) => {
+                        next.store(packs.len(), Ordering::Relaxed);
+                        found.1 = Err(error);
+                    }
                 }
-                records
             }
         };
-        if !self.full {
-            return Ok(());
-        }
-        let Some(whole) = self.store.backend().read(&Key::Pack(pack))? else { return Ok(()) };
-        let mut mended = false;
-        for record in records {
-            let range =
-                record.offset as usize..(record.offset + u64::from(record.stored_bytes)) as usize;
-            let stored = whole.get(range).unwrap_or_default().to_vec();
-            let why = match frame::decode(record.encoding, stored, u64::from(record.bytes)) {
-                Ok(raw) if record.key.fits(&raw) => continue,
-                Ok(_) => "its bytes have another hash",
-                Err(why) => why,
-            };
-            self.store.catalog_mut().condemn(&Place { pack, record });
-            if matches!(self.store.fetch(&[record.key]), Ok(Some(_))) {
-                // It has been stored again elsewhere: nothing is lost, and reads find that copy.
-                mended = true;
-                continue;
-            }
-            let (what, why) = (describe(&record.key), why.into());
-            self.found(Finding::Frame { pack, what, why });
-        }
-        let is_whole = Kind::Blob.digest(&whole) == pack.digest() && pack::has_header(&whole);
-        if !is_whole && !mended {
-            self.found(Finding::Pack { pack, why: "its bytes have another hash".into() });
-        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            (1..cores.min(MAX_WORKERS).min(packs.len())).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        let (findings, done) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done?;
+        findings.into_iter().for_each(|finding| self.found(finding));
         Ok(())
     }
 
@@ -280,4 +246,49 @@ impl Checker<'_> {
         self.found(Finding::Name { name, why });
         Ok(())
     }
+}
+
+/// What is wrong with a pack: its table of contents, and, in full, every block.
+fn look_at(store: &Store, pack: PackId, bytes: u64, full: bool) -> Result<Vec<Finding>> {
+    let state = store.catalog().packs().get(&pack).cloned();
+    let broken = |why: &str| Ok(vec![Finding::Pack { pack, why: why.into() }]);
+    if let Some(PackState::Broken(why)) = state {
+        return broken(why);
+    }
+    let tail = match store.read_tail(pack, bytes)? {
+        None => return Ok(Vec::new()),
+        Some(Err(why)) => return broken(why),
+        Some(Ok(tail)) => tail,
+    };
+    if !full {
+        return Ok(Vec::new());
+    }
+    let Some(whole) = store.backend().read(&Key::Pack(pack))? else { return Ok(Vec::new()) };
+    let mut findings = Vec::new();
+    if !pack::has_header(&whole) {
+        findings.push(Finding::Pack { pack, why: "it does not begin as a pack does".into() });
+    }
+    let mut frames: Vec<Record> = tail.frames.iter().collect();
+    frames.sort_unstable_by_key(|record| record.block);
+    for group in frames.chunk_by(|a, b| a.block == b.block) {
+        let block = tail.blocks[group[0].block as usize];
+        let range = block.offset as usize..block.offset as usize + block.stored as usize;
+        let stored = whole.get(range).unwrap_or_default();
+        let decoded = store.decode_block(&block, stored)?;
+        for record in group {
+            let (start, end) = (record.start as usize, (record.start + record.bytes) as usize);
+            let why = match &decoded {
+                Ok(raw) if record.key.fits(&raw[start..end]) => continue,
+                Ok(_) => "its bytes have another hash",
+                Err(why) => why,
+            };
+            store.catalog_mut().condemn(&Place { pack, record: *record, block });
+            // If it has been stored again elsewhere, nothing is lost, and reads find that copy.
+            if !matches!(store.fetch(&[record.key]), Ok(Some(_))) {
+                let (what, why) = (describe(&record.key), why.into());
+                findings.push(Finding::Frame { pack, what, why });
+            }
+        }
+    }
+    Ok(findings)
 }

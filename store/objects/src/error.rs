@@ -45,6 +45,12 @@ pub enum ObjectsError {
         /// Its version.
         version: u64,
     },
+    /// The store has the format of a lab that was never released.
+    #[error("{what} has format 1, of a lab that was never released: add the data to a new store")]
+    Older {
+        /// The store.
+        what: String,
+    },
     /// A file of the store does not hold what was written to it.
     #[error("{what} is damaged: {why}")]
     Damaged {

@@ -182,7 +182,7 @@ impl Backend for Folder {
     }
 
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        if !matches!(key, Key::Pack(_) | Key::Index(_)) {
+        if !matches!(key, Key::Pack(_)) {
             let (key, why) = (key.to_string(), "it cannot be made again");
             return Err(ObjectsError::RefusedKey { verb: "mend", key, why });
         }

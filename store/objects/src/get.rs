@@ -12,7 +12,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ use crate::add::{MAX_DEPTH, REGISTRY};
 use crate::atomic::{self, Sibling};
 use crate::error::{At, ObjectsError, Result};
 use crate::progress::Progress;
+use crate::restore::{Wanted, restore};
 use crate::store::Store;
 
 /// Most entries in one target, so that a tree that names itself many times over ends.
@@ -47,20 +48,15 @@ pub struct Got {
     pub unchanged: u64,
 }
 
-/// Something to be written.
-enum Step {
-    Folder(PathBuf),
-    File { path: PathBuf, id: BlobId, executable: bool },
-    Link { path: PathBuf, target: Vec<u8> },
-}
-
 struct Plan<'a> {
     store: &'a Store,
     force: bool,
     unchanged: u64,
-    /// Folders and files, parents first.
-    steps: Vec<Step>,
-    links: Vec<Step>,
+    /// Parents first.
+    folders: Vec<PathBuf>,
+    files: Vec<Wanted>,
+    /// With what they say.
+    links: Vec<(PathBuf, Vec<u8>)>,
     bytes: u64,
 }
 
@@ -73,8 +69,15 @@ pub fn get(
     options: &GetOptions,
     progress: &dyn Progress,
 ) -> Result<Got> {
-    let (steps, links) = (Vec::new(), Vec::new());
-    let mut plan = Plan { store, force: options.force, unchanged: 0, steps, links, bytes: 0 };
+    let mut plan = Plan {
+        store,
+        force: options.force,
+        unchanged: 0,
+        folders: Vec::new(),
+        files: Vec::new(),
+        links: Vec::new(),
+        bytes: 0,
+    };
     let there = inspect(to)?;
     let fresh = there.is_none();
     let sibling = Sibling::of(&target_path(to)?);
@@ -121,14 +124,10 @@ impl Plan<'_> {
         Err(ObjectsError::Refused { path: path.to_owned() })
     }
 
-    fn push(&mut self, path: &Path, step: Step) -> Result<()> {
-        if self.steps.len() + self.links.len() >= MAX_ENTRIES {
+    /// Refuses a tree that has too many entries.
+    fn bounded(&self, path: &Path) -> Result<()> {
+        if self.folders.len() + self.files.len() + self.links.len() >= MAX_ENTRIES {
             return Err(ObjectsError::TooMany { path: path.to_owned(), limit: MAX_ENTRIES });
-        }
-        if let Step::Link { .. } = step {
-            self.links.push(step)
-        } else {
-            self.steps.push(step)
         }
         Ok(())
     }
@@ -144,7 +143,8 @@ impl Plan<'_> {
             Some(_) if !self.force => return Self::refuse(path),
             _ => false,
         };
-        self.push(path, Step::Folder(path.to_owned()))?;
+        self.bounded(path)?;
+        self.folders.push(path.to_owned());
         for entry in self.store.load::<Tree>(id)?.entries() {
             let path = path.join(OsStr::from_bytes(entry.name.as_bytes()));
             let is_file = matches!(entry.node, Node::File { .. });
@@ -185,7 +185,9 @@ impl Plan<'_> {
         }
         self.bytes = self.bytes.saturating_add(size);
         let executable = executable.unwrap_or(false);
-        self.push(path, Step::File { path: path.to_owned(), id, executable })
+        self.bounded(path)?;
+        self.files.push(Wanted { path: path.to_owned(), id, executable });
+        Ok(())
     }
 
     fn link(&mut self, path: &Path, may_exist: bool, target: &[u8]) -> Result<()> {
@@ -201,32 +203,26 @@ impl Plan<'_> {
                 return Self::refuse(path);
             }
         }
-        self.push(path, Step::Link { path: path.to_owned(), target: target.to_vec() })
+        self.bounded(path)?;
+        self.links.push((path.to_owned(), target.to_vec()));
+        Ok(())
     }
 
     /// Does what was planned; `fresh` if nothing is there yet.
     fn execute(self, fresh: bool, progress: &dyn Progress) -> Result<Got> {
-        let mut got = Got { unchanged: self.unchanged, ..Got::default() };
-        for step in self.steps.iter().chain(&self.links) {
-            match step {
-                Step::Folder(path) => make_folder(path, fresh)?,
-                Step::File { path, id, executable } => {
-                    got.bytes += in_place(path, fresh, |path| {
-                        let file = atomic::new_file(path, *executable)?;
-                        let mut out = Watched { file, path, progress, failed: None };
-                        let copied = self.store.copy(*id, &mut out);
-                        out.failed.take().map_or(copied, Err)
-                    })?;
-                    got.files += 1;
-                }
-                Step::Link { path, target } => {
-                    let target = Path::new(OsStr::from_bytes(target));
-                    in_place(path, fresh, |path| atomic::new_link(target, path))?;
-                    got.files += 1;
-                }
-            }
+        for path in &self.folders {
+            make_folder(path, fresh)?;
         }
-        Ok(got)
+        let make = |file: &Wanted, fill: &mut dyn FnMut(File, &Path) -> Result<u64>| {
+            in_place(&file.path, fresh, |path| fill(atomic::new_file(path, file.executable)?, path))
+        };
+        let bytes = restore(self.store, &self.files, &make, progress)?;
+        for (path, target) in &self.links {
+            let target = Path::new(OsStr::from_bytes(target));
+            in_place(path, fresh, |path| atomic::new_link(target, path))?;
+        }
+        let files = (self.files.len() + self.links.len()) as u64;
+        Ok(Got { files, bytes, unchanged: self.unchanged })
     }
 }
 
@@ -261,33 +257,6 @@ fn hash(path: &Path) -> Result<BlobId> {
             0 => return Ok(hasher.finish()),
             n => hasher.update(&buffer[..n]),
         }
-    }
-}
-
-/// Writes to a file, tells how far it is, and keeps an error together with the path.
-struct Watched<'a> {
-    file: File,
-    path: &'a Path,
-    progress: &'a dyn Progress,
-    failed: Option<ObjectsError>,
-}
-
-impl Write for Watched<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes);
-        match &written {
-            Ok(n) => self.progress.advance(*n as u64),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => {
-                let (verb, path, source) = ("write", self.path.to_owned(), e.kind().into());
-                self.failed = Some(ObjectsError::Io { verb, path, source });
-            }
-        }
-        written
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }
 

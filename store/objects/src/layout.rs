@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! format                        what this folder is, and in which format
-//! packs/<2 hex>/<pack>.pack     objects, in write-once files named by their own BLAKE3
-//! packs/<2 hex>/<pack>.idx      a copy of the end of that pack
+//! packs/<2 hex>/<pack>.pack     objects, in write-once files named by what they hold
 //! names/<name>                  a journal per name
 //! locks/name-<name>             held while a name moves
 //! tmp/                          files on their way to one of the places above
@@ -17,8 +16,8 @@ use lab_schema::Name;
 
 use crate::backend::{Key, PackId, Room};
 
-/// The first version of everything here; the only one so far.
-pub(crate) const FORMAT_VERSION: u64 = 1;
+/// The version of everything here. Version 1 was never released.
+pub(crate) const FORMAT_VERSION: u64 = 2;
 
 /// What the format file says before the version.
 pub(crate) const FORMAT_WORDS: &str = "lab store ";
@@ -54,14 +53,14 @@ impl Layout {
     pub(crate) fn room(&self, room: Room) -> PathBuf {
         match room {
             Room::Root => self.root.clone(),
-            Room::Packs | Room::Indexes => self.root.join("packs"),
+            Room::Packs => self.root.join("packs"),
             Room::Names => self.root.join("names"),
         }
     }
 
     /// Whether a room's files lie in folders by the first two digits of their names.
     pub(crate) const fn is_fanned_out(room: Room) -> bool {
-        matches!(room, Room::Packs | Room::Indexes)
+        matches!(room, Room::Packs)
     }
 
     /// Where a file is.
@@ -73,7 +72,6 @@ impl Layout {
         match key {
             Key::Format => self.root.join("format"),
             Key::Pack(id) => fanned_out(id, "pack"),
-            Key::Index(id) => fanned_out(id, "idx"),
             Key::Name(name) => self.room(Room::Names).join(name.as_str()),
         }
     }
@@ -93,7 +91,6 @@ impl Layout {
         match room {
             Room::Root => (file_name == "format").then_some(Key::Format),
             Room::Packs => pack(".pack").map(Key::Pack),
-            Room::Indexes => pack(".idx").map(Key::Index),
             Room::Names => Name::new(file_name).ok().map(Key::Name),
         }
     }
@@ -112,7 +109,6 @@ mod tests {
         let keys = [
             (Key::Format, "s/format".to_owned()),
             (Key::Pack(id), format!("s/packs/af/{hex}.pack")),
-            (Key::Index(id), format!("s/packs/af/{hex}.idx")),
             (Key::Name(Name::new("mnist.v1").unwrap()), "s/names/mnist.v1".to_owned()),
         ];
         for (key, path) in keys {

@@ -1,4 +1,4 @@
-//! Bytes on disk: chunk, compress, pack, find, verify.
+//! Bytes on disk: cut, encode, pack, find, verify.
 //!
 //! A [`Store`] keeps objects (`lab-schema`) in write-once pack files behind a [`Backend`], and
 //! names that point at them. What [`Writer::finish`] reported as done survives a kill, a power
@@ -16,29 +16,36 @@ mod atomic;
 mod folder;
 mod chunk;
 mod frame;
+mod block;
 mod pack;
 mod memory;
 mod catalog;
 mod list;
 mod store;
+mod pipeline;
 mod read;
+mod bases;
 mod writer;
 mod journal;
 mod names;
+mod stat;
 mod add;
+mod restore;
 mod get;
 mod check;
 
-pub use add::{Added, add};
+pub use add::{Added, add, add_cached};
 pub use backend::{Backend, Key, PackId, Room};
 pub use check::{Finding, Report, check};
 pub use error::{ObjectsError, Result};
 pub use folder::Folder;
 pub use get::{GetOptions, Got, find_in_tree, get};
 pub use journal::{BadNameKind, Move, NameKind};
+pub use lab_encoding::weights::Layout;
 pub use memory::Memory;
 pub use names::{Expected, Names};
 pub use progress::{Progress, Silent};
 pub use read::ObjectReader;
+pub use stat::StatCache;
 pub use store::Store;
 pub use writer::Writer;

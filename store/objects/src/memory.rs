@@ -1,17 +1,15 @@
 //! A store in memory, for tests: stricter than a disk.
 //!
 //! It refuses what a folder would let pass and a well-behaved store never does: a file before the
-//! format, a pack under a wrong id, an index before its pack or unlike it, a name that is
-//! published instead of swapped.
+//! format, a pack under a wrong id or with an impossible table of contents, a name
+//! that is published instead of swapped.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lab_schema::BlobId;
-
 use crate::backend::{Backend, Key, Room};
 use crate::error::{ObjectsError, Result};
-use crate::pack::parse_tail;
+use crate::pack::{FOOTER_BYTES, parse_tail, tail_len};
 
 /// Keeps files in memory.
 #[derive(Debug, Default)]
@@ -47,16 +45,10 @@ fn objection(
     match key {
         Key::Format => {}
         Key::Name(_) => return Err("a name moves by compare-and-swap"),
-        Key::Pack(id) if BlobId::of(bytes).digest() != id.digest() => {
-            return Err("a pack is named by its own hash");
-        }
-        Key::Pack(_) => {}
-        Key::Index(id) => {
-            let pack = files.get(&Key::Pack(*id)).ok_or("a pack comes before its index")?;
-            parse_tail(bytes, pack.len() as u64)?;
-            if !pack.ends_with(bytes) {
-                return Err("an index is the end of its pack");
-            }
+        Key::Pack(id) => {
+            let footer = bytes.len().checked_sub(FOOTER_BYTES).ok_or("it is too short")?;
+            let len = tail_len(&bytes[footer..], bytes.len() as u64)? as usize;
+            parse_tail(*id, &bytes[bytes.len() - len..], bytes.len() as u64)?;
         }
     }
     Ok(())

@@ -3,8 +3,10 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 
+use lab_encoding::weights::{self, Layout, Source};
 use lab_schema::{BlobHasher, BlobId, Kind, Object, ObjectId};
 
+use crate::chunk::SMALL;
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::{Part, Parts};
@@ -142,6 +144,38 @@ impl Read for ObjectReader {
     }
 }
 
+/// A blob to be read anywhere; keeps its own error.
+struct Stored<'a> {
+    store: &'a Store,
+    id: BlobId,
+    size: u64,
+    failed: Option<ObjectsError>,
+}
+
+impl Source for Stored<'_> {
+    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let end = offset.saturating_add(len as u64).min(self.size);
+        self.store.read_range(self.id, offset.min(end)..end).map_err(|error| {
+            let text = error.to_string();
+            self.failed = Some(error);
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })
+    }
+}
+
+/// Where the tensors lie; none if it is no file of weights, or one that is not cut anyway.
+pub(crate) fn layout(source: &mut dyn Source, size: u64) -> Result<Option<Layout>> {
+    let failed = |source| ObjectsError::Stream { verb: "read what may be weights", source };
+    if size <= SMALL as u64 {
+        return Ok(None);
+    }
+    let head = source.read_at(0, 64).map_err(failed)?;
+    if !weights::might_have_layout(&head, size) {
+        return Ok(None);
+    }
+    weights::layout(size, source).map_err(failed)
+}
+
 impl Store {
     /// The object's bytes as a stream; none if it is absent.
     pub fn open_object(&self, id: impl Into<ObjectId>) -> Result<Option<ObjectReader>> {
@@ -180,6 +214,25 @@ impl Store {
             }
             Some(_) => Ok(self.open_object(id)?.map(|reader| reader.size)),
         }
+    }
+
+    /// Where the tensors of a blob lie; none if it is no file of weights.
+    pub fn layout(&self, id: BlobId) -> Result<Option<Layout>> {
+        let size = self.size(id)?.ok_or(ObjectsError::Missing { id: id.into() })?;
+        let mut source = Stored { store: self, id, size, failed: None };
+        let found = layout(&mut source, size);
+        source.failed.map_or(found, Err)
+    }
+
+    /// The chunks of a large blob in order; none if it is one frame.
+    pub(crate) fn chunk_list(&self, id: BlobId) -> Result<Option<Vec<Part>>> {
+        let Some(rest) = self.must_open(id.into())?.rest else { return Ok(None) };
+        let mut walk = rest.walk;
+        let mut parts = Vec::new();
+        while let Some(part) = walk.next(&mut 0)? {
+            parts.push(part);
+        }
+        Ok(Some(parts))
     }
 
     /// The object, verified; none if it is absent.

@@ -1,16 +1,20 @@
 //! The store: frames found, read and verified.
 
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use lab_schema::{Digest, IdPrefix, Kind, ObjectId};
 
 use crate::backend::{Backend, Key, PackId, Room};
+use crate::block::{self, Base, Block};
 use crate::catalog::{Catalog, PackState, Place};
 use crate::error::{ObjectsError, Result};
-use crate::frame::{self, FrameKey, Parsed};
+use crate::frame::{FrameKey, Parsed};
 use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
-use crate::pack::{self, FOOTER_BYTES, Record};
+use crate::pack::{self, FOOTER_BYTES, Record, Tail};
+
+/// Bytes at the end of a pack that are read to find its table of contents.
+const READ_AHEAD: u64 = 64 << 10;
 
 /// Objects and names behind a backend. Cheap to clone; usable from several threads.
 #[derive(Clone, Debug)]
@@ -22,20 +26,14 @@ pub struct Store {
 struct Inner {
     backend: Arc<dyn Backend>,
     catalog: RwLock<Catalog>,
+    blocks: Mutex<Blocks>,
 }
 
-/// What became of an attempt to read a frame in one place.
-enum Attempt {
-    Read(Vec<u8>),
+/// What became of an attempt to read something in one place.
+enum Attempt<T> {
+    Read(T),
     Damaged(&'static str),
     Gone,
-}
-
-/// What is in a pack.
-struct Contents {
-    records: Vec<Record>,
-    /// Whether it could not come from the index.
-    unindexed: bool,
 }
 
 impl Store {
@@ -59,10 +57,15 @@ impl Store {
             })
             .ok_or_else(not_a_store)?;
         match version {
-            FORMAT_VERSION => {
-                Ok(Store { inner: Arc::new(Inner { backend, catalog: RwLock::default() }) })
-            }
+            FORMAT_VERSION => Ok(Store {
+                inner: Arc::new(Inner {
+                    backend,
+                    catalog: RwLock::default(),
+                    blocks: Mutex::default(),
+                }),
+            }),
             0 => Err(not_a_store()),
+            1 => Err(ObjectsError::Older { what: backend.location() }),
             newer => Err(ObjectsError::Newer { what: backend.location(), version: newer }),
         }
     }
@@ -76,6 +79,10 @@ impl Store {
     pub(crate) fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
         // No operation panics halfway through a change.
         self.inner.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn blocks(&self) -> MutexGuard<'_, Blocks> {
+        self.inner.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To note what was found.
@@ -98,13 +105,13 @@ impl Store {
         for (key, bytes) in listed {
             let Key::Pack(id) = key else { continue };
             // A broken one is looked at again: somebody may have put it right.
-            let seen = matches!(self.catalog().packs().get(&id), Some(PackState::Readable { .. }));
+            let seen = self.catalog().packs().get(&id) == Some(&PackState::Readable);
             if !seen {
-                match self.read_records(id, bytes)? {
+                match self.read_tail(id, bytes)? {
                     None => {}
-                    Some(Ok(found)) => {
+                    Some(Ok(tail)) => {
                         let mut catalog = self.catalog_mut();
-                        catalog.insert(id, &found.records, found.unindexed);
+                        catalog.insert(id, tail);
                         catalog.set_unsettled(true);
                     }
                     Some(Err(why)) => self.catalog_mut().insert_broken(id, why),
@@ -112,14 +119,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// The index of a pack, as it is; empty, which no index is, if it cannot be one.
-    pub(crate) fn read_index(&self, id: PackId) -> Result<Option<Vec<u8>>> {
-        match self.backend().read(&Key::Index(id)) {
-            Err(ObjectsError::Damaged { .. }) => Ok(Some(Vec::new())),
-            read => read,
-        }
     }
 
     /// Makes durable what has been seen of others' packs; for who is about to rely on it.
@@ -132,42 +131,102 @@ impl Store {
         Ok(())
     }
 
-    /// What is in a pack, from its index or else its own tail. None: it is gone.
-    fn read_records(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Contents>>> {
-        if let Some(index) = self.read_index(id)?
-            && let Ok(records) = pack::parse_tail(&index, pack_bytes)
-        {
-            return Ok(Some(Ok(Contents { records, unindexed: false })));
-        }
-        let tail = self.read_tail(id, pack_bytes)?;
-        let contents = |records| Contents { records, unindexed: true };
-        Ok(tail.map(|tail| pack::parse_tail(&tail?, pack_bytes).map(contents)))
-    }
-
-    /// The tail of a pack, from the pack itself. None: it is gone.
-    pub(crate) fn read_tail(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Vec<u8>>>> {
+    /// What a pack holds, from its end. None: it is gone.
+    pub(crate) fn read_tail(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Tail>>> {
         let range = |len: u64| {
             self.backend().read_range(&Key::Pack(id), pack_bytes.saturating_sub(len), len)
         };
-        let Some(footer) = range(FOOTER_BYTES as u64)? else { return Ok(None) };
-        match pack::tail_len(&footer, pack_bytes) {
-            Ok(len) => Ok(range(len)?.map(Ok)),
-            Err(why) => Ok(Some(Err(why))),
+        // Most tails are shorter than this, so that one read is enough.
+        let Some(end) = range(READ_AHEAD.min(pack_bytes))? else { return Ok(None) };
+        let footer = &end[end.len().saturating_sub(FOOTER_BYTES)..];
+        let len = match pack::tail_len(footer, pack_bytes) {
+            Ok(len) => len,
+            Err(why) => return Ok(Some(Err(why))),
+        };
+        if len <= end.len() as u64 {
+            let tail = &end[end.len() - len as usize..];
+            return Ok(Some(pack::parse_tail(id, tail, pack_bytes)));
         }
+        Ok(range(len)?.map(|tail| pack::parse_tail(id, &tail, pack_bytes)))
     }
 
-    fn attempt(&self, place: &Place) -> Result<Attempt> {
-        let Record { key, encoding, offset, stored_bytes, bytes } = place.record;
-        let stored = u64::from(stored_bytes);
-        let read = self.backend().read_range(&Key::Pack(place.pack), offset, stored)?;
-        let Some(found) = read else { return Ok(Attempt::Gone) };
-        if found.len() as u64 != stored {
-            return Ok(Attempt::Damaged("its pack is cut off"));
+    /// The bytes of a block, decoded.
+    fn read_block(&self, place: &Place) -> Result<Attempt<Arc<Vec<u8>>>> {
+        let Place { pack, block, .. } = place;
+        let at = (*pack, place.record.block);
+        if let Some(bytes) = self.blocks().get(at) {
+            return Ok(Attempt::Read(bytes));
         }
-        Ok(match frame::decode(encoding, found, u64::from(bytes)) {
-            Ok(raw) if key.fits(&raw) => Attempt::Read(raw),
-            Ok(_) => Attempt::Damaged("its bytes have another hash"),
-            Err(why) => Attempt::Damaged(why),
+        let stored = u64::from(block.stored);
+        let Some(found) = self.backend().read_range(&Key::Pack(*pack), block.offset, stored)?
+        else {
+            return Ok(Attempt::Gone);
+        };
+        let bytes = match self.decode_block(block, &found)? {
+            Ok(bytes) => bytes,
+            Err(why) => return Ok(Attempt::Damaged(why)),
+        };
+        let bytes = Arc::new(bytes);
+        if place.record.bytes < block.bytes {
+            self.blocks().put(at, Arc::clone(&bytes));
+        }
+        Ok(Attempt::Read(bytes))
+    }
+
+    /// What a block holds that lies on disk as `stored`.
+    pub(crate) fn decode_block(&self, block: &Block, stored: &[u8]) -> Result<Parsed<Vec<u8>>> {
+        if stored.len() != block.stored as usize {
+            return Ok(Err("its pack is cut off"));
+        }
+        if crc32fast::hash(stored) != block.checksum {
+            return Ok(Err("its block has another checksum"));
+        }
+        let base = match block.base {
+            None => None,
+            Some(base) => match self.read_base(base, block.depth)? {
+                Some(bytes) => Some(bytes),
+                None => return Ok(Err("what it is a difference to is lost")),
+            },
+        };
+        let mut bytes = vec![0; block.bytes as usize];
+        Ok(block::decode(block, stored, base.as_deref(), &mut bytes).map(|()| bytes))
+    }
+
+    /// The chunk that a delta of `depth` stands on, verified; none if it is nowhere sound. What it
+    /// stands on itself takes fewer deltas, so that a ring of hostile packs ends.
+    fn read_base(&self, digest: Digest, depth: u8) -> Result<Option<Vec<u8>>> {
+        for place in self.places(&FrameKey::of_chunk(digest))? {
+            if place.block.depth < depth
+                && let Attempt::Read(bytes) = self.attempt(&place)?
+            {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of a frame. They have the recorded length; whether they hash to the key is not
+    /// looked at.
+    fn attempt_unverified(&self, place: &Place) -> Result<Attempt<Vec<u8>>> {
+        let Record { start, bytes, .. } = place.record;
+        Ok(match self.read_block(place)? {
+            Attempt::Gone => Attempt::Gone,
+            Attempt::Damaged(why) => Attempt::Damaged(why),
+            Attempt::Read(block) if bytes == place.block.bytes => {
+                Attempt::Read(Arc::try_unwrap(block).unwrap_or_else(|shared| (*shared).clone()))
+            }
+            Attempt::Read(block) => {
+                Attempt::Read(block[start as usize..(start + bytes) as usize].to_vec())
+            }
+        })
+    }
+
+    fn attempt(&self, place: &Place) -> Result<Attempt<Vec<u8>>> {
+        Ok(match self.attempt_unverified(place)? {
+            Attempt::Read(bytes) if !place.record.key.fits(&bytes) => {
+                Attempt::Damaged("its bytes have another hash")
+            }
+            attempt => attempt,
         })
     }
 
@@ -184,13 +243,21 @@ impl Store {
 
     /// The bytes of whichever of these frames is here, verified; none if none is.
     pub(crate) fn fetch(&self, keys: &[FrameKey]) -> Result<Option<(FrameKey, Vec<u8>)>> {
+        self.fetch_by(keys, |place| self.attempt(place))
+    }
+
+    fn fetch_by(
+        &self,
+        keys: &[FrameKey],
+        attempt: impl Fn(&Place) -> Result<Attempt<Vec<u8>>>,
+    ) -> Result<Option<(FrameKey, Vec<u8>)>> {
         let mut damage = None;
         // A second time if a pack was gone, whose frames may have moved to another one, or if all
         // was damaged, which somebody may have put right.
         for _ in 0..2 {
             let mut again = false;
             for place in self.places(keys)? {
-                match self.attempt(&place)? {
+                match attempt(&place)? {
                     Attempt::Read(bytes) => return Ok(Some((place.record.key, bytes))),
                     Attempt::Gone => again = true,
                     Attempt::Damaged(why) => {
@@ -213,13 +280,23 @@ impl Store {
 
     /// A chunk's bytes, verified.
     pub(crate) fn fetch_chunk(&self, digest: Digest) -> Result<Vec<u8>> {
-        match self.fetch(&FrameKey::of_chunk(digest))? {
-            Some((_, bytes)) => Ok(bytes),
-            None => Err(ObjectsError::Damaged {
-                what: format!("chunk {}", digest.short()),
-                why: "it is not in any pack",
-            }),
+        present(digest, self.fetch(&FrameKey::of_chunk(digest))?)
+    }
+
+    /// What lies under a chunk's key, for who verifies the whole that it is a part of.
+    pub(crate) fn fetch_chunk_unverified(&self, digest: Digest) -> Result<Vec<u8>> {
+        let attempt = |place: &Place| self.attempt_unverified(place);
+        present(digest, self.fetch_by(&FrameKey::of_chunk(digest), attempt)?)
+    }
+
+    /// A chunk that another one may be written as a difference to; none if it is nowhere sound.
+    pub(crate) fn base(&self, digest: Digest) -> Result<Option<Base>> {
+        for place in self.places(&FrameKey::of_chunk(digest))? {
+            if let Attempt::Read(bytes) = self.attempt(&place)? {
+                return Ok(Some(Base { digest, bytes: bytes.into(), depth: place.block.depth }));
+            }
         }
+        Ok(None)
     }
 
     /// Whether the object is here. Its bytes are not looked at.
@@ -260,9 +337,8 @@ impl Store {
     pub fn packs(&self) -> Result<Vec<PackId>> {
         self.refresh()?;
         let catalog = self.catalog();
-        let readable = |(id, state): (&PackId, &PackState)| {
-            matches!(state, PackState::Readable { .. }).then_some(*id)
-        };
+        let readable =
+            |(id, state): (&PackId, &PackState)| (*state == PackState::Readable).then_some(*id);
         let mut packs: Vec<PackId> = catalog.packs().iter().filter_map(readable).collect();
         packs.sort();
         Ok(packs)
@@ -270,26 +346,49 @@ impl Store {
 
     /// The objects (not their chunks) that are recorded in a pack, sorted; none if it is gone.
     pub fn pack_objects(&self, pack: PackId) -> Result<Vec<ObjectId>> {
-        let listed = self.read_index(pack)?;
-        let records = match listed.and_then(|tail| pack::parse_any_tail(&tail).ok()) {
-            Some(records) => records,
-            None => {
-                let all = self.backend().list(Room::Packs)?;
-                let found = all.into_iter().find(|(key, _)| *key == Key::Pack(pack));
-                let Some((_, bytes)) = found else { return Ok(Vec::new()) };
-                match self.read_records(pack, bytes)? {
-                    None => return Ok(Vec::new()),
-                    Some(Ok(found)) => found.records,
-                    Some(Err(why)) => {
-                        return Err(ObjectsError::Damaged { what: format!("pack {pack}"), why });
-                    }
-                }
-            }
-        };
-        let mut objects: Vec<ObjectId> = records.iter().filter_map(|r| r.key.object()).collect();
+        let state = self.catalog().packs().get(&pack).cloned();
+        if state.is_none() {
+            self.refresh()?;
+        }
+        let catalog = self.catalog();
+        if let Some(PackState::Broken(why)) = catalog.packs().get(&pack) {
+            return Err(ObjectsError::Damaged { what: format!("pack {pack}"), why });
+        }
+        let Some(tail) = catalog.contents(pack) else { return Ok(Vec::new()) };
+        let mut objects: Vec<ObjectId> =
+            tail.frames.iter().filter_map(|r| r.key.object()).collect();
         objects.sort();
         objects.dedup();
         Ok(objects)
+    }
+}
+
+/// The bytes of a chunk that must be here.
+fn present(digest: Digest, found: Option<(FrameKey, Vec<u8>)>) -> Result<Vec<u8>> {
+    found.map(|(_, bytes)| bytes).ok_or_else(|| ObjectsError::Damaged {
+        what: format!("chunk {}", digest.short()),
+        why: "it is not in any pack",
+    })
+}
+
+/// The shared blocks that were read last, so that files that lie in one block are not decoded one
+/// by one.
+#[derive(Debug, Default)]
+struct Blocks(VecDeque<((PackId, u32), Arc<Vec<u8>>)>);
+
+impl Blocks {
+    /// Blocks kept: some megabytes.
+    const KEPT: usize = 16;
+
+    fn get(&self, at: (PackId, u32)) -> Option<Arc<Vec<u8>>> {
+        self.0.iter().find(|(key, _)| *key == at).map(|(_, bytes)| Arc::clone(bytes))
+    }
+
+    fn put(&mut self, at: (PackId, u32), bytes: Arc<Vec<u8>>) {
+        if self.0.len() == Self::KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back((at, bytes));
     }
 }
 

@@ -1,34 +1,61 @@
 //! Objects on their way into a store.
 
-use std::collections::HashSet;
-use std::io::Read;
+use std::collections::VecDeque;
+use std::io::{self, Read};
 
+use lab_encoding::float::Element;
+use lab_encoding::weights::{Layout, Source};
 use lab_schema::codec::MAX_OBJECT_BYTES;
-use lab_schema::{BlobId, Digest, Kind, Object, ObjectId, SchemaError};
+use lab_schema::{BlobId, ContentId, Kind, Object, ObjectId, SchemaError};
 
-use crate::backend::{Key, PackId, Room};
-use crate::catalog::PackState;
-use crate::chunk::{Buffer, Chunker};
+use crate::bases::{Bases, blobs_in};
+use crate::block::{self, Coder};
+use crate::chunk::{Cutter, SMALL};
 use crate::error::{ObjectsError, Result};
-use crate::frame::{Encoder, FrameKey, FrameKind};
-use crate::list::{ListBuilder, Part};
-use crate::pack::{Pack, PackBuilder};
+use crate::frame::{FrameKey, FrameKind};
+use crate::list::ListBuilder;
+use crate::pack::{Encoded, Record};
+use crate::pipeline::{Batch, Load, Piece, Pipeline, Reply};
+use crate::read::layout;
 use crate::store::Store;
 
-/// Collects frames into packs of bounded size. Nothing is visible before its pack is published,
-/// and what an object is made of is never published after the object. What the store already has
-/// is not stored again. Dropping a writer without [`Writer::finish`] publishes nothing more.
+/// A batch is submitted once it has this many bytes.
+pub(crate) const BATCH: usize = 2 << 20;
+
+/// Collects frames into packs of bounded size, over all cores. Nothing is visible before its pack is
+/// published, and what an object is made of is never published after the object. What the store
+/// already has is not stored again. Dropping a writer without [`Writer::finish`] publishes nothing
+/// more. After an error that is not about what was put, nothing more can be put.
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
-    /// What the pack that is being filled holds.
-    pending: HashSet<FrameKey>,
-    pack: PackBuilder,
-    /// Made when it is first needed.
-    encoder: Option<Encoder>,
-    buffer: Buffer,
+    pipeline: Pipeline,
+    /// Small blobs that are to be submitted together.
+    open: Batch,
+    /// Objects that wait for what they are made of, in the order in which they were put.
+    waiting: VecDeque<Waiting>,
+    upper: Upper,
+    bases: Bases,
     fresh: bool,
-    suspicious: bool,
+}
+
+/// An object that may go into a pack once all batches below a number are there.
+struct Waiting {
+    number: u64,
+    what: What,
+}
+
+enum What {
+    Frame(FrameKey, Vec<u8>),
+    List(BlobId, Vec<Reply>),
+}
+
+/// Objects that are to share a block.
+#[derive(Default)]
+struct Upper {
+    coder: Option<Coder>,
+    raw: Vec<u8>,
+    encoded: Encoded,
 }
 
 impl Store {
@@ -36,12 +63,12 @@ impl Store {
     pub fn writer(&self) -> Writer {
         Writer {
             store: self.clone(),
-            pending: HashSet::new(),
-            pack: PackBuilder::new(),
-            encoder: None,
-            buffer: Buffer::default(),
+            pipeline: Pipeline::new(self),
+            open: Batch::default(),
+            waiting: VecDeque::new(),
+            upper: Upper::default(),
+            bases: Bases::default(),
             fresh: false,
-            suspicious: false,
         }
     }
 }
@@ -55,19 +82,36 @@ impl Writer {
     /// From now on what is stored already is read back, and stored again if it is damaged. Without
     /// this, only damage that this process has seen is mended.
     pub fn trust_nothing(&mut self) {
-        self.suspicious = true;
+        self.pipeline.trust_nothing();
+    }
+
+    /// From now on tensors may be stored as differences to their namesakes of the same size in these
+    /// files and folders, which the store has. What has no tensors is passed over.
+    pub fn set_bases(&mut self, contents: &[ContentId]) -> Result<()> {
+        let mut blobs = Vec::new();
+        for content in contents {
+            blobs.extend(blobs_in(&self.store, *content)?);
+        }
+        self.bases = Bases::new(blobs);
+        Ok(())
     }
 
     /// Stores a blob that is read to its end; returns its id and size in bytes. Uses bounded
-    /// memory.
+    /// memory. Its tensors, if it has any, are not recognised: see [`Writer::put_weights`].
     pub fn put_blob(&mut self, source: &mut dyn Read) -> Result<(BlobId, u64)> {
-        self.put_stream(source, None)
+        self.put_stream(source, None, None)
+    }
+
+    /// The same, cut at the tensors of its layout.
+    pub fn put_weights(&mut self, source: &mut dyn Read, layout: &Layout) -> Result<(BlobId, u64)> {
+        self.put_stream(source, Some(layout), None)
     }
 
     /// Stores a blob with these bytes.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result<BlobId> {
+        let layout = layout(&mut Slice(bytes), bytes.len() as u64)?;
         let mut source = bytes;
-        self.put_stream(&mut source, None).map(|(id, _)| id)
+        self.put_stream(&mut source, layout.as_ref(), None).map(|(id, _)| id)
     }
 
     /// Stores a structured object.
@@ -79,15 +123,25 @@ impl Writer {
             return Err(SchemaError::TooLarge { kind, bytes: len, limit }.into());
         }
         let id = O::id_of(kind.digest(&bytes));
-        self.put_object(id.into(), &bytes)?;
+        self.put_object(id.into(), bytes)?;
         Ok(id)
     }
 
     /// Stores bytes that claim to be the object `id`; returns their number. Refuses bytes that
     /// hash to anything else, and structured objects that are not canonical.
     pub fn put_verified(&mut self, id: ObjectId, source: &mut dyn Read) -> Result<u64> {
+        self.put_copy(id, source, None)
+    }
+
+    /// The same; a blob is cut at the tensors of its layout, if it has one.
+    pub fn put_copy(
+        &mut self,
+        id: ObjectId,
+        source: &mut dyn Read,
+        layout: Option<&Layout>,
+    ) -> Result<u64> {
         if let ObjectId::Blob(blob) = id {
-            return self.put_stream(source, Some(blob)).map(|(_, bytes)| bytes);
+            return self.put_stream(source, layout, Some(blob)).map(|(_, bytes)| bytes);
         }
         let mut bytes = Vec::new();
         source.take(MAX_OBJECT_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -96,177 +150,246 @@ impl Writer {
             return Err(ObjectsError::Corrupt { id });
         }
         lab_schema::object::links(id.kind(), &bytes)?;
-        self.put_object(id, &bytes)?;
+        self.put_object(id, bytes)?;
         Ok(len)
     }
 
     /// Publishes what is left: everything put is now durable and visible.
     pub fn finish(mut self) -> Result<()> {
-        self.publish()?;
+        self.submit_open()?;
+        self.pipeline.wait_for_all()?;
+        self.release()?;
+        self.flush_upper()?;
+        self.pipeline.finish()?;
         // What was there already was not stored again.
-        self.store.settle()?;
-        self.restore_indexes()
+        self.store.settle()
     }
 
-    fn put_object(&mut self, id: ObjectId, bytes: &[u8]) -> Result<()> {
-        FrameKey::of_object(id).take(1).try_for_each(|key| self.put_frame(key, bytes))
+    /// Stores what a worker loads: small files, each of which becomes a blob. Their ids come with
+    /// [`Writer::loaded`].
+    pub(crate) fn put_loaded(&mut self, load: Load) -> Result<Reply> {
+        self.begin()?;
+        let bytes = self.pipeline.memory();
+        let reply = self.pipeline.submit(Batch { bytes, pieces: Vec::new(), load: Some(load) })?;
+        self.release()?;
+        Ok(reply)
+    }
+
+    /// Waits until what was to be loaded is.
+    pub(crate) fn loaded(&self, reply: &Reply) -> Result<()> {
+        self.pipeline.wait(reply)
+    }
+
+    /// Whether the blob is stored, so that it need not be put again.
+    pub(crate) fn relies_on(&mut self, id: BlobId) -> Result<bool> {
+        self.begin()?;
+        let keys: Vec<FrameKey> = FrameKey::of_object(id.into()).collect();
+        self.pipeline.holds(&keys)
+    }
+
+    /// What other processes stored before this writer began is not stored again.
+    fn begin(&mut self) -> Result<()> {
+        if !self.fresh {
+            self.store.refresh()?;
+            self.fresh = true;
+        }
+        Ok(())
+    }
+
+    fn put_object(&mut self, id: ObjectId, bytes: Vec<u8>) -> Result<()> {
+        self.begin()?;
+        let Some(key) = FrameKey::of_object(id).next() else { return Ok(()) };
+        if self.pipeline.claim(key)? {
+            self.hold_back(What::Frame(key, bytes));
+        }
+        self.release()
+    }
+
+    /// Queues what stands on all that has been put so far.
+    fn hold_back(&mut self, what: What) {
+        let under_way = u64::from(!self.open.pieces.is_empty());
+        let number = self.pipeline.submitted() + under_way;
+        self.waiting.push_back(Waiting { number, what });
     }
 
     fn put_stream(
         &mut self,
         source: &mut dyn Read,
+        layout: Option<&Layout>,
         expected: Option<BlobId>,
     ) -> Result<(BlobId, u64)> {
-        // The chunker borrows the buffer while this writer stores what it cuts.
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let result = self.put_chunks(&mut Chunker::new(source, &mut buffer), expected);
-        self.buffer = buffer;
-        result
-    }
-
-    fn put_chunks(
-        &mut self,
-        chunker: &mut Chunker<'_>,
-        expected: Option<BlobId>,
-    ) -> Result<(BlobId, u64)> {
-        let mut whole = Kind::Blob.hasher();
-        let mut list = ListBuilder::default();
-        let mut size = 0;
-        let mut before = None;
-        while let Some(cut) = chunker.next().map_err(unreadable)? {
-            let digest = match before {
-                Some(digest) if cut.again => digest,
-                _ => BlobId::of(cut.bytes).digest(),
-            };
-            if cut.last && size == 0 {
-                return self.put_single(BlobId::from_digest(digest), cut.bytes, expected);
-            }
-            size += cut.bytes.len() as u64;
-            whole.update(cut.bytes);
-            if before != Some(digest) && !self.holds(&FrameKey::of_chunk(digest))? {
-                self.put_frame(FrameKey::new(FrameKind::Chunk, digest), cut.bytes)?;
-            }
-            before = Some(digest);
-            list.push(Part { digest, bytes: cut.bytes.len() as u64 });
-            self.put_nodes(list.take_nodes())?;
+        self.begin()?;
+        let mut start = self.pipeline.memory();
+        let ended = fill(source, &mut start, SMALL + 1)?;
+        if ended && start.len() <= SMALL {
+            return self.put_small(&start, expected);
         }
-        if size == 0 {
-            return self.put_single(BlobId::of(b""), b"", expected);
+        let bases = match layout {
+            Some(layout) => self.bases.find(&self.store, layout)?,
+            None => None,
+        };
+        let mut cutter = Cutter::new(layout);
+        let mut whole = Kind::Blob.hasher();
+        let (mut size, mut replies, mut ended) = (0, Vec::new(), ended);
+        while !start.is_empty() || !ended {
+            let mut bytes = start;
+            if !ended {
+                let wanted = cutter.reach(BATCH).max(bytes.len() + 1);
+                ended = fill(source, &mut bytes, wanted)?;
+            }
+            let (mut pieces, mut at) = (Vec::new(), 0);
+            while let Some(cut) = cutter.next(&bytes[at..], ended) {
+                let base = match (&bases, cut.tensor) {
+                    (Some(bases), Some((tensor, at))) => bases.chunk(tensor, at, cut.bytes),
+                    _ => None,
+                };
+                pieces.push(Piece {
+                    kind: FrameKind::Chunk,
+                    range: at..at + cut.bytes,
+                    element: cut.element,
+                    digest: None,
+                    base,
+                });
+                at += cut.bytes;
+            }
+            start = self.pipeline.memory();
+            start.extend_from_slice(&bytes[at..]);
+            bytes.truncate(at);
+            whole.update(&bytes);
+            size += at as u64;
+            if !pieces.is_empty() {
+                replies.push(self.pipeline.submit(Batch { bytes, pieces, load: None })?);
+                self.release()?;
+            }
         }
         let id = as_expected(whole.finish(), expected)?;
-        let (nodes, frame) = list.finish(id.digest());
-        self.put_nodes(nodes)?;
-        self.put_frame(FrameKey::new(FrameKind::List, id.digest()), &frame)?;
+        if self.pipeline.claim(FrameKey::new(FrameKind::List, id.digest()))? {
+            self.hold_back(What::List(id, replies));
+        }
         Ok((id, size))
     }
 
-    fn put_single(
-        &mut self,
-        id: BlobId,
-        bytes: &[u8],
-        expected: Option<BlobId>,
-    ) -> Result<(BlobId, u64)> {
-        let id = as_expected(id, expected)?;
-        self.put_frame(FrameKey::new(FrameKind::Blob, id.digest()), bytes)?;
+    fn put_small(&mut self, bytes: &[u8], expected: Option<BlobId>) -> Result<(BlobId, u64)> {
+        let id = as_expected(BlobId::of(bytes), expected)?;
+        let start = self.open.bytes.len();
+        self.open.bytes.extend_from_slice(bytes);
+        self.open.pieces.push(Piece {
+            kind: FrameKind::Blob,
+            range: start..self.open.bytes.len(),
+            element: Element::Other,
+            digest: Some(id.digest()),
+            base: None,
+        });
+        if self.open.bytes.len() + SMALL > BATCH {
+            self.submit_open()?;
+        }
         Ok((id, bytes.len() as u64))
     }
 
-    fn put_nodes(&mut self, nodes: Vec<(Digest, Vec<u8>)>) -> Result<()> {
-        nodes.iter().try_for_each(|(digest, frame)| {
-            self.put_frame(FrameKey::new(FrameKind::Node, *digest), frame)
-        })
+    fn submit_open(&mut self) -> Result<()> {
+        if !self.open.pieces.is_empty() {
+            let batch = std::mem::take(&mut self.open);
+            self.pipeline.submit(batch)?;
+        }
+        Ok(())
     }
 
-    /// Whether one of these frames is on its way, or stored where it is not known to be damaged.
-    fn holds(&self, keys: &[FrameKey]) -> Result<bool> {
-        if keys.iter().any(|key| self.pending.contains(key)) {
-            return Ok(true);
-        }
-        // What is not even recorded need not be looked for: that would list all packs each time.
-        if self.suspicious && keys.iter().any(|key| self.store.catalog().knows(key)) {
-            match self.store.fetch(keys) {
-                // Damage that was seen is remembered, and therefore not relied on below.
-                Ok(_) | Err(ObjectsError::Damaged { .. }) => {}
-                Err(other) => return Err(other),
-            }
-        }
-        Ok(keys.iter().any(|key| self.store.catalog().holds(key)))
-    }
-
-    fn put_frame(&mut self, key: FrameKey, bytes: &[u8]) -> Result<()> {
-        if !self.fresh {
-            // What other processes stored before this writer began is not stored again.
-            self.store.refresh()?;
-            self.fresh = true;
-        }
-        if self.holds(&[key])? {
+    /// Packs what no longer waits for anything.
+    fn release(&mut self) -> Result<()> {
+        if self.waiting.is_empty() {
             return Ok(());
         }
-        let encoder = match &mut self.encoder {
-            Some(encoder) => encoder,
-            none => none.insert(Encoder::new()?),
-        };
-        self.pack.push(key, bytes, encoder)?;
-        self.pending.insert(key);
-        if self.pack.is_full() { self.publish() } else { Ok(()) }
-    }
-
-    /// Publishes the pack that is being filled, then its index.
-    fn publish(&mut self) -> Result<()> {
-        if self.pack.is_empty() {
-            return Ok(());
-        }
-        let pack = std::mem::replace(&mut self.pack, PackBuilder::new()).finish();
-        if let Err(error) = self.publish_pack(&pack) {
-            // Nothing that was put is dropped: finishing tries again.
-            self.pack = pack.reopen();
-            return Err(error);
-        }
-        self.pending.clear();
-        self.store.catalog_mut().insert(pack.id, &pack.records, true);
-        publish_index(&self.store, pack.id, pack.tail())
-    }
-
-    fn publish_pack(&self, pack: &Pack) -> Result<()> {
-        let backend = self.store.backend();
-        match backend.publish(&Key::Pack(pack.id), &pack.bytes) {
-            // The name is the hash of the bytes: other bytes under it are damaged.
-            Err(ObjectsError::RefusedKey { .. }) => backend.mend(&Key::Pack(pack.id), &pack.bytes),
-            published => published,
-        }
-    }
-
-    /// Publishes the indexes that were found lost or damaged.
-    fn restore_indexes(&self) -> Result<()> {
-        let lost = |(id, state): (&PackId, &PackState)| {
-            (*state == PackState::Readable { unindexed: true }).then_some(*id)
-        };
-        let lost: Vec<PackId> = self.store.catalog().packs().iter().filter_map(lost).collect();
-        if lost.is_empty() {
-            return Ok(());
-        }
-        for (key, bytes) in self.store.backend().list(Room::Packs)? {
-            if let Key::Pack(id) = key
-                && lost.contains(&id)
-                && let Some(Ok(tail)) = self.store.read_tail(id, bytes)?
-                && crate::pack::parse_tail(&tail, bytes).is_ok()
-            {
-                publish_index(&self.store, id, &tail)?;
+        let settled = self.pipeline.settled()?;
+        while let Some(Waiting { what, .. }) = self.waiting.pop_front_if(|w| w.number <= settled) {
+            match what {
+                What::Frame(key, bytes) => self.put_upper(key, &bytes)?,
+                What::List(id, replies) => {
+                    let mut list = ListBuilder::default();
+                    for part in replies.iter().flat_map(|r| r.get().into_iter().flatten()) {
+                        list.push(*part);
+                        self.put_nodes(list.take_nodes())?;
+                    }
+                    let (nodes, frame) = list.finish(id.digest());
+                    self.put_nodes(nodes)?;
+                    self.put_upper(FrameKey::new(FrameKind::List, id.digest()), &frame)?;
+                }
             }
         }
         Ok(())
     }
+
+    fn put_nodes(&mut self, nodes: Vec<(lab_schema::Digest, Vec<u8>)>) -> Result<()> {
+        for (digest, frame) in nodes {
+            let key = FrameKey::new(FrameKind::Node, digest);
+            if self.pipeline.claim(key)? {
+                self.put_upper(key, &frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_upper(&mut self, key: FrameKey, bytes: &[u8]) -> Result<()> {
+        if self.upper.raw.len() + bytes.len() > block::TARGET {
+            self.flush_upper()?;
+        }
+        let start = self.upper.raw.len() as u32;
+        self.upper.raw.extend_from_slice(bytes);
+        let bytes = bytes.len() as u32;
+        self.upper.encoded.records.push(Record { key, block: 0, start, bytes });
+        Ok(())
+    }
+
+    fn flush_upper(&mut self) -> Result<()> {
+        let Upper { coder, raw, encoded } = &mut self.upper;
+        if encoded.records.is_empty() {
+            return Ok(());
+        }
+        let coder = match coder {
+            Some(coder) => coder,
+            none => none.insert(Coder::new()?),
+        };
+        encoded.blocks.push(coder.encode(raw, Element::Other, None, &mut encoded.bytes)?);
+        self.pipeline.pack(encoded)?;
+        raw.clear();
+        *encoded = Encoded::default();
+        Ok(())
+    }
 }
 
-/// Publishes an index, in the place of a damaged one if there is one.
-fn publish_index(store: &Store, id: PackId, tail: &[u8]) -> Result<()> {
-    let key = Key::Index(id);
-    match store.backend().publish(&key, tail) {
-        Err(ObjectsError::RefusedKey { .. }) => store.backend().mend(&key, tail)?,
-        published => published?,
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Waiting({})", self.number)
     }
-    store.catalog_mut().set_indexed(id);
-    Ok(())
+}
+
+impl std::fmt::Debug for Upper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Upper({} bytes)", self.raw.len())
+    }
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Batch({} bytes)", self.bytes.len())
+    }
+}
+
+/// Reads until `bytes` has the wanted length; says whether the source has ended.
+fn fill(source: &mut dyn Read, bytes: &mut Vec<u8>, wanted: usize) -> Result<bool> {
+    let missing = wanted.saturating_sub(bytes.len());
+    bytes.reserve(missing);
+    let read = source.take(missing as u64).read_to_end(bytes).map_err(unreadable)?;
+    Ok(read < missing)
+}
+
+/// Bytes in memory.
+struct Slice<'a>(&'a [u8]);
+
+impl Source for Slice<'_> {
+    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
+        Ok(self.0[start..start + len.min(self.0.len() - start)].to_vec())
+    }
 }
 
 fn as_expected(id: BlobId, expected: Option<BlobId>) -> Result<BlobId> {
@@ -276,6 +399,6 @@ fn as_expected(id: BlobId, expected: Option<BlobId>) -> Result<BlobId> {
     }
 }
 
-fn unreadable(source: std::io::Error) -> ObjectsError {
+fn unreadable(source: io::Error) -> ObjectsError {
     ObjectsError::Stream { verb: "read what is to be stored", source }
 }

@@ -103,7 +103,10 @@ fn a_file_is_added_and_got_by_itself() {
     let store = memory();
     for path in [&file, &link] {
         let added = add_to(&store, path).unwrap();
-        assert_eq!(added, Added { content: BlobId::of(b"abc").into(), files: 1, bytes: 3 });
+        assert_eq!(
+            added,
+            Added { content: BlobId::of(b"abc").into(), files: 1, bytes: 3, unchanged: 0 }
+        );
     }
     let to = root.path().join("to");
     let content = BlobId::of(b"abc").into();

@@ -87,8 +87,14 @@ impl Route<'_> {
             else {
                 return Err(RemoteError::Missing { side: self.from.1, id: *id, by: None });
             };
+            // Cut as it was when it was added, so that both sides hold the same chunks.
+            let layout = match id {
+                ObjectId::Blob(blob) => self.from.0.layout(*blob),
+                _ => Ok(None),
+            };
+            let layout = layout.map_err(|e| blame(self.from.1, *id, e))?;
             let mut source = Counted { source: &mut source, progress, failed: None };
-            let put = writer.put_verified(*id, &mut source);
+            let put = writer.put_copy(*id, &mut source, layout.as_ref());
             match source.failed.take() {
                 Some(error) => Err(blame(self.from.1, *id, error)),
                 None => put.map(drop).map_err(|error| match error {

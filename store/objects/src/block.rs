@@ -1,0 +1,263 @@
+//! Blocks: what is encoded and decoded as one. A pack is a row of blocks, and in a block lies one
+//! frame, or several small ones that compress better together.
+//!
+//! A block carries a checksum of the bytes that lie on disk, so that damage is found without
+//! decoding; whether a frame is what its key says is a matter of its hash (`frame.rs`). A block
+//! decodes to exactly the recorded length, and the length is bounded before it is decoded.
+
+use lab_encoding::float::Element;
+use lab_encoding::{Parsed, delta, plain, planes};
+use lab_schema::Digest;
+
+use crate::error::{ObjectsError, Result};
+
+/// A block of several frames is closed once it has this many bytes before encoding.
+pub(crate) const TARGET: usize = 256 << 10;
+/// Most bytes before encoding of a block of several frames, and of any that holds file contents.
+pub(crate) const MAX_SHARED: usize = 2 << 20;
+/// Most deltas between a block and the bytes that the last of them stands on.
+pub(crate) const MAX_DEPTH: u8 = 8;
+
+/// Blocks shorter than this are not worth encoding.
+const MIN_ENCODED: usize = 64;
+const LEVEL: i32 = 1;
+
+/// How a block's bytes are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Encoding {
+    /// As they are.
+    Raw,
+    /// One zstd frame.
+    Zstd,
+    /// Floats, split into byte planes.
+    Planes,
+    /// Floats, as the difference to a chunk of the same length.
+    Delta,
+}
+
+impl Encoding {
+    /// Its number on disk.
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The encoding with this number.
+    pub(crate) fn from_code(code: u8) -> Option<Encoding> {
+        use Encoding::{Delta, Planes, Raw, Zstd};
+        [Raw, Zstd, Planes, Delta].get(usize::from(code)).copied()
+    }
+}
+
+/// Where a block lies in its pack, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Block {
+    pub(crate) offset: u64,
+    /// Bytes on disk.
+    pub(crate) stored: u32,
+    /// Bytes before encoding.
+    pub(crate) bytes: u32,
+    /// CRC-32 of the bytes on disk.
+    pub(crate) checksum: u32,
+    pub(crate) encoding: Encoding,
+    /// Deltas that must be undone to read it.
+    pub(crate) depth: u8,
+    /// The chunk that a delta stands on.
+    pub(crate) base: Option<Digest>,
+}
+
+/// What a chunk of floats may be written as a difference to.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: std::sync::Arc<[u8]>,
+    /// Deltas that it takes itself.
+    pub(crate) depth: u8,
+}
+
+/// Encodes blocks; keeps its memory between them.
+pub(crate) struct Coder {
+    plain: plain::Coder,
+    planes: planes::Coder,
+    scratch: Vec<u8>,
+    check: Vec<u8>,
+}
+
+impl Coder {
+    /// A new coder.
+    pub(crate) fn new() -> Result<Coder> {
+        let plain = plain::Coder::new(LEVEL).map_err(failed)?;
+        let planes = planes::Coder::new().map_err(failed)?;
+        Ok(Coder { plain, planes, scratch: Vec::new(), check: Vec::new() })
+    }
+
+    /// Appends the shortest encoding to `out`, and tells how it is written; the offset is to be
+    /// filled in. What was encoded has been decoded again, and is the same.
+    pub(crate) fn encode(
+        &mut self,
+        raw: &[u8],
+        element: Element,
+        base: Option<&Base>,
+        out: &mut Vec<u8>,
+    ) -> Result<Block> {
+        let start = out.len();
+        let mut block = self.try_encode(raw, element, base, out)?;
+        if block.encoding != Encoding::Raw {
+            self.check.resize(raw.len(), 0);
+            let base = block.base.and(base).map(|base| &*base.bytes);
+            if decode(&block, &out[start..], base, &mut self.check).is_err() || self.check != raw {
+                return Err(ObjectsError::Damaged {
+                    what: "a block in memory".into(),
+                    why: "it does not decode to what was encoded (faulty memory?)",
+                });
+            }
+        } else {
+            out.extend_from_slice(raw);
+        }
+        block.stored = bounded(out.len() - start);
+        block.checksum = crc32fast::hash(&out[start..]);
+        Ok(block)
+    }
+
+    fn try_encode(
+        &mut self,
+        raw: &[u8],
+        element: Element,
+        base: Option<&Base>,
+        out: &mut Vec<u8>,
+    ) -> Result<Block> {
+        let start = out.len();
+        let mut block = Block {
+            offset: 0,
+            stored: 0,
+            bytes: bounded(raw.len()),
+            checksum: 0,
+            encoding: Encoding::Raw,
+            depth: 0,
+            base: None,
+        };
+        if raw.len() < MIN_ENCODED {
+            return Ok(block);
+        }
+        if element != Element::Other {
+            if self.planes.encode(raw, element, out) {
+                block.encoding = Encoding::Planes;
+            }
+            let taken = if block.encoding == Encoding::Raw { raw.len() } else { out.len() - start };
+            if let Some(base) = base
+                && base.bytes.len() == raw.len()
+                && base.depth < MAX_DEPTH
+            {
+                self.scratch.clear();
+                let coder = &mut self.planes;
+                if coder.encode_delta(raw, &base.bytes, element, &mut self.scratch)
+                    && self.scratch.len() < taken
+                {
+                    out.truncate(start);
+                    out.extend_from_slice(&self.scratch);
+                    block.encoding = Encoding::Delta;
+                    block.depth = base.depth + 1;
+                    block.base = Some(base.digest);
+                }
+            }
+            if block.encoding != Encoding::Raw {
+                return Ok(block);
+            }
+        }
+        if let Some(stored) = self.plain.encode(raw).map_err(failed)? {
+            out.extend_from_slice(stored);
+            block.encoding = Encoding::Zstd;
+        }
+        Ok(block)
+    }
+}
+
+impl std::fmt::Debug for Coder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("block::Coder")
+    }
+}
+
+fn bounded(len: usize) -> u32 {
+    u32::try_from(len).expect("blocks are at most 256 MiB")
+}
+
+fn failed(source: std::io::Error) -> ObjectsError {
+    ObjectsError::Stream { verb: "compress", source }
+}
+
+/// Decodes the `stored` bytes of a block into `out`, which has the recorded length; a delta needs
+/// the bytes of its base.
+pub(crate) fn decode(
+    block: &Block,
+    stored: &[u8],
+    base: Option<&[u8]>,
+    out: &mut [u8],
+) -> Parsed<()> {
+    match block.encoding {
+        Encoding::Raw if stored.len() == out.len() => {
+            out.copy_from_slice(stored);
+            Ok(())
+        }
+        Encoding::Raw => Err("it has another length than was recorded"),
+        Encoding::Zstd => plain::decode(stored, out),
+        Encoding::Planes => planes::decode(stored, out),
+        Encoding::Delta => match base {
+            Some(base) if base.len() == out.len() => delta::decode(stored, base, out),
+            _ => Err("what it is a difference to is lost"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lab_schema::BlobId;
+
+    use super::*;
+
+    fn encoded(raw: &[u8], element: Element) -> (Block, Vec<u8>) {
+        let mut out = Vec::new();
+        let block = Coder::new().unwrap().encode(raw, element, None, &mut out).unwrap();
+        (block, out)
+    }
+
+    // proves L-13
+    #[test]
+    fn the_shortest_encoding_is_taken() {
+        let floats: Vec<u8> =
+            (0..9000).flat_map(|i| ((i as f32 * 0.7).sin() * 0.02).to_le_bytes()).collect();
+        let noise: Vec<u8> =
+            (0..40u64).flat_map(|i| *BlobId::of(&i.to_le_bytes()).digest().as_bytes()).collect();
+        for (raw, element, expected) in [
+            (vec![7; 10_000], Element::Other, Encoding::Zstd),
+            (b"short".to_vec(), Element::Other, Encoding::Raw),
+            (Vec::new(), Element::Other, Encoding::Raw),
+            (noise.clone(), Element::Other, Encoding::Raw),
+            (floats, Element::F32, Encoding::Planes),
+        ] {
+            let (block, stored) = encoded(&raw, element);
+            assert_eq!(block.encoding, expected);
+            assert!(stored.len() <= raw.len() && stored.len() == block.stored as usize);
+            let mut back = vec![1; raw.len()];
+            assert_eq!(decode(&block, &stored, None, &mut back), Ok(()));
+            assert_eq!(back, raw);
+        }
+    }
+
+    // proves L-14
+    #[test]
+    fn no_block_decodes_to_another_length() {
+        let (block, stored) = encoded(&vec![0; 1 << 20], Element::Other);
+        for len in [0, 1000, (1 << 20) - 1, (1 << 20) + 1] {
+            assert!(decode(&block, &stored, None, &mut vec![0; len]).is_err(), "{len}");
+        }
+        let raw = Block { encoding: Encoding::Raw, ..block };
+        assert!(decode(&raw, &stored, None, &mut vec![0; stored.len() + 1]).is_err());
+    }
+
+    #[test]
+    fn codes_are_frozen() {
+        use Encoding::{Delta, Planes, Raw, Zstd};
+        assert_eq!([Raw, Zstd, Planes, Delta].map(Encoding::code), [0, 1, 2, 3]);
+        assert_eq!(Encoding::from_code(4), None);
+    }
+}

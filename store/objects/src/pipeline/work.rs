@@ -1,0 +1,283 @@
+//! What workers and the publisher do.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use lab_encoding::float::Element;
+
+use super::batch::{Batch, Piece, digests};
+use super::queue::{Job, Queue, check, stopped};
+use crate::backend::Key;
+use crate::block::{self, Coder};
+use crate::error::{ObjectsError, Result};
+use crate::frame::{FrameKey, FrameKind};
+use crate::pack::{Encoded, Pack, PackBuilder, Record};
+use crate::store::Store;
+
+/// The pack that is being filled.
+pub(super) struct Packing {
+    pub(super) builder: PackBuilder,
+    /// Where full packs go; none: they are published at once.
+    pub(super) out: Option<SyncSender<Pack>>,
+}
+
+/// What all threads of a pipeline share.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) queue: Mutex<Queue>,
+    /// There is something to do.
+    pub(super) work: Condvar,
+    /// Something was done.
+    pub(super) progress: Condvar,
+    /// Frames that are on their way into a pack or in one that is not published yet, and the batch
+    /// that brings them.
+    pub(super) claims: Mutex<HashMap<FrameKey, u64>>,
+    pub(super) packing: Mutex<Packing>,
+    /// Memory of packs that were published.
+    pub(super) spare_packs: Mutex<Vec<Vec<u8>>>,
+    pub(super) suspicious: AtomicBool,
+}
+
+/// Takes a lock of the pipeline.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that panicked has stopped the pipeline; nothing is left half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn check(&self) -> Result<()> {
+        check(&mut lock(&self.queue))
+    }
+
+    pub(super) fn fail(&self, error: ObjectsError) {
+        let mut queue = lock(&self.queue);
+        if !queue.stopped {
+            queue.failure = Some(error);
+            queue.stopped = true;
+        }
+        queue.jobs.clear();
+        self.progress.notify_all();
+        self.work.notify_all();
+    }
+
+    /// A worker's life.
+    pub(super) fn work_on(&self) {
+        let stop = StopOnPanic(self);
+        let mut encoded = Encoded::default();
+        let mut coder = match Coder::new() {
+            Ok(coder) => coder,
+            Err(error) => return self.fail(error),
+        };
+        loop {
+            let mut queue = lock(&self.queue);
+            let job = loop {
+                if queue.stopped {
+                    return;
+                }
+                match queue.jobs.pop_front() {
+                    Some(job) => break job,
+                    None if queue.closed => return,
+                    None => {}
+                }
+                queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            };
+            self.progress.notify_all();
+            drop(queue);
+            if let Err(error) = self.process(job, &mut coder, &mut encoded) {
+                self.fail(error);
+            }
+            let _ = &stop;
+        }
+    }
+
+    /// Whether one of these frames is stored where it is not known to be damaged.
+    pub(super) fn holds(&self, keys: &[FrameKey]) -> Result<bool> {
+        // What is not even recorded need not be looked for: that would list all packs each time.
+        if self.suspicious.load(Ordering::Relaxed)
+            && keys.iter().any(|key| self.store.catalog().knows(key))
+        {
+            match self.store.fetch(keys) {
+                // Damage that was seen is remembered, and therefore not relied on below.
+                Ok(_) | Err(ObjectsError::Damaged { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let catalog = self.store.catalog();
+        Ok(keys.iter().any(|key| catalog.holds(key)))
+    }
+
+    pub(super) fn process(
+        &self,
+        mut job: Job,
+        coder: &mut Coder,
+        encoded: &mut Encoded,
+    ) -> Result<()> {
+        if let Some(load) = job.batch.load.take() {
+            job.batch.pieces = load(&mut job.batch.bytes)?;
+        }
+        let parts = digests(&mut job.batch);
+        let (fresh, borrowed) = self.fresh(job.number, &job.batch.pieces)?;
+        encoded.bytes.clear();
+        encoded.blocks.clear();
+        encoded.records.clear();
+        self.encode(&job.batch, &fresh, coder, encoded)?;
+        if !encoded.records.is_empty() {
+            self.pack(encoded)?;
+        }
+        // Nobody else sets it.
+        let _ = job.reply.set(parts);
+        let mut queue = lock(&self.queue);
+        queue.spare.push(job.batch.bytes);
+        queue.borrowed = queue.borrowed.max(borrowed);
+        queue.ahead.insert(job.number);
+        while queue.ahead.first() == Some(&queue.done) {
+            queue.ahead.pop_first();
+            queue.done += 1;
+        }
+        self.progress.notify_all();
+        Ok(())
+    }
+
+    /// The pieces that are neither stored nor on their way, claimed; and the highest number of a
+    /// batch in which one of the others is on its way.
+    fn fresh(&self, number: u64, pieces: &[Piece]) -> Result<(Vec<usize>, u64)> {
+        let (mut fresh, mut borrowed) = (Vec::new(), 0);
+        for (at, piece) in pieces.iter().enumerate() {
+            let digest = piece.digest.expect("all digests were just computed");
+            let key = FrameKey::new(piece.kind, digest);
+            let stored = match piece.kind {
+                FrameKind::Chunk => self.holds(&FrameKey::of_chunk(digest))?,
+                _ => self.holds(&[key])?,
+            };
+            if stored {
+                continue;
+            }
+            match lock(&self.claims).entry(key) {
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(number);
+                    fresh.push(at);
+                }
+                std::collections::hash_map::Entry::Occupied(claim) if *claim.get() != number => {
+                    borrowed = borrowed.max(*claim.get());
+                }
+                std::collections::hash_map::Entry::Occupied(_) => {}
+            }
+        }
+        Ok((fresh, borrowed))
+    }
+
+    fn encode(
+        &self,
+        batch: &Batch,
+        fresh: &[usize],
+        coder: &mut Coder,
+        encoded: &mut Encoded,
+    ) -> Result<()> {
+        let mut rest = fresh.iter().map(|at| &batch.pieces[*at]).peekable();
+        let mut gathered = Vec::new();
+        while let Some(first) = rest.next() {
+            let mut end = first.range.end;
+            let mut len = first.range.len();
+            let mut group = vec![first];
+            if first.element == Element::Other {
+                while let Some(piece) = rest.next_if(|piece| {
+                    piece.element == Element::Other && len + piece.range.len() <= block::TARGET
+                }) {
+                    len += piece.range.len();
+                    if piece.range.start == end {
+                        end = piece.range.end;
+                    }
+                    group.push(piece);
+                }
+            }
+            // What lies in one piece is not copied together.
+            let raw = if first.range.start + len == end {
+                &batch.bytes[first.range.start..end]
+            } else {
+                gathered.clear();
+                group
+                    .iter()
+                    .for_each(|p| gathered.extend_from_slice(&batch.bytes[p.range.clone()]));
+                &gathered[..]
+            };
+            let base = match first.base {
+                Some(base) if first.element != Element::Other => self.store.base(base)?,
+                _ => None,
+            };
+            let offset = encoded.bytes.len() as u64;
+            let block = coder.encode(raw, first.element, base.as_ref(), &mut encoded.bytes)?;
+            let number = encoded.blocks.len() as u32;
+            encoded.blocks.push(block::Block { offset, ..block });
+            let mut start = 0;
+            for piece in group {
+                let digest = piece.digest.expect("all digests were just computed");
+                let (key, bytes) = (FrameKey::new(piece.kind, digest), piece.range.len() as u32);
+                encoded.records.push(Record { key, block: number, start, bytes });
+                start += bytes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to the pack that is being filled, and hands it on when it is full.
+    pub(super) fn pack(&self, encoded: &Encoded) -> Result<()> {
+        let mut packing = lock(&self.packing);
+        packing.builder.append(encoded);
+        if !packing.builder.is_full() {
+            return Ok(());
+        }
+        let memory = lock(&self.spare_packs).pop().unwrap_or_default();
+        let full = std::mem::replace(&mut packing.builder, PackBuilder::new(memory)).finish();
+        match &packing.out {
+            // The lock is held, so that packs keep their order.
+            Some(out) => out.send(full).map_err(|_| stopped()),
+            None => self.publish(full),
+        }
+    }
+
+    /// The publisher's life.
+    pub(super) fn publish_all(&self, packs: &Receiver<Pack>) {
+        let _stop = StopOnPanic(self);
+        for pack in packs {
+            // After a failure packs are dropped, so that nobody waits.
+            if !lock(&self.queue).stopped
+                && let Err(error) = self.publish(pack)
+            {
+                self.fail(error);
+            }
+        }
+    }
+
+    pub(super) fn publish(&self, pack: Pack) -> Result<()> {
+        let (backend, key) = (self.store.backend(), Key::Pack(pack.id));
+        match backend.publish(&key, &pack.bytes) {
+            // The name tells every bit that must be there: other bytes under it are damaged.
+            Err(ObjectsError::RefusedKey { .. }) => backend.mend(&key, &pack.bytes)?,
+            published => published?,
+        }
+        let keys: Vec<FrameKey> = pack.tail.frames.iter().map(|record| record.key).collect();
+        self.store.catalog_mut().insert(pack.id, pack.tail);
+        let mut claims = lock(&self.claims);
+        for key in &keys {
+            claims.remove(key);
+        }
+        let mut spare = lock(&self.spare_packs);
+        if spare.is_empty() {
+            spare.push(pack.bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Whoever waits for a thread that panics must hear of it.
+struct StopOnPanic<'a>(&'a Shared);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(stopped());
+        }
+    }
+}
