@@ -22,7 +22,7 @@ use reliability::sample::{
 use reliability::shim::{Fault, Hits, strike};
 use reliability::{Dice, each, figure, in_memory, times};
 
-/// A command that writes, in a registry that has `old`, `gone` without a name, and a remote.
+/// A command that writes, in a registry that has `old`, data without a name, and remotes.
 struct Work {
     name: &'static str,
     args: Vec<String>,
@@ -31,6 +31,9 @@ struct Work {
     /// Demands that what the command does was done entirely, or (before it has said so) not at all.
     judge: fn(place: &Place, data: &Path, done: bool, when: &str),
 }
+
+/// What is called `old` in the registry.
+const OLD: &str = "both/old";
 
 /// Weights that differ little from those of the other data sets.
 const WEIGHTS: &str = "new/weights.safetensors";
@@ -45,7 +48,7 @@ impl Start {
     fn new() -> Start {
         in_memory();
         let data = Place::empty();
-        for (seed, name) in ["old", "gone", "new", "theirs"].iter().enumerate() {
+        for (seed, name) in ["both/old", "both/gone", "new", "theirs"].iter().enumerate() {
             fill(&data.at(name), seed as u64, *name == "new");
         }
         let colleague = Place::registry();
@@ -55,10 +58,11 @@ impl Start {
         let registry = Place::registry();
         copy(&colleague.at("share"), &registry.at("theirs"));
         let at = |name: &str| data.at(name).to_str().unwrap().to_owned();
-        registry.lab(["add", &at("old"), "--name", "old"]).succeeds();
-        registry.lab(["add", &at("gone"), "--name", "gone"]).succeeds();
+        // One pack holds both, and half of it is there for nothing in the end.
+        registry.lab(["add", &at("both"), "--name", "both"]).succeeds();
+        registry.lab(["name", "old", "both/old"]).succeeds();
         registry.lab(["push", "./share", "old"]).succeeds();
-        registry.lab(["name", "--delete", "gone"]).succeeds();
+        registry.lab(["name", "--delete", "both"]).succeeds();
         let script = "echo made > made";
         registry.lab(["run", "-o", "made", "--", "sh", "-c", script]).succeeds();
         for file in files(&registry.at(".lab"), &[".db", ".db-journal", ".db-wal", ".db-shm"]) {
@@ -114,7 +118,7 @@ impl Start {
         let again = place.lab(&work.args);
         demand(again.code == 0, &format!("{when}, and once more"), &again);
         (work.judge)(place, &self.data.path(), true, when);
-        holds(place, ".", "old", &self.data.at("old"), when);
+        holds(place, ".", "old", &self.data.at(OLD), when);
         sound(place, ".", when);
     }
 }
@@ -136,7 +140,7 @@ fn tuned(place: &Place, data: &Path, done: bool, when: &str) {
 }
 
 fn got(place: &Place, data: &Path, done: bool, when: &str) {
-    let (wanted, copy) = (data.join("old"), place.at("copy"));
+    let (wanted, copy) = (data.join(OLD), place.at("copy"));
     let found = if done { difference(&wanted, &copy) } else { wrong(&wanted, &copy) };
     assert!(found.is_none() || !done && !copy.exists(), "{when}: {}", found.unwrap());
 }
@@ -145,7 +149,7 @@ fn named(place: &Place, data: &Path, done: bool, when: &str) {
     let shown = place.lab(["show", "new"]);
     demand(shown.code == 0 || !done && shown.code == 3, when, &shown);
     if shown.code == 0 {
-        holds(place, ".", "new", &data.join("old"), when);
+        holds(place, ".", "new", &data.join(OLD), when);
     }
 }
 
@@ -153,7 +157,7 @@ fn pushed(place: &Place, data: &Path, done: bool, when: &str) {
     if done {
         let clone = place.lab(["clone", "./full", "clone"]);
         demand(clone.code == 0, when, &clone);
-        holds(place, "clone", "old", &data.join("old"), when);
+        holds(place, "clone", "old", &data.join(OLD), when);
         sound(place, "clone", when);
         fs::remove_dir_all(place.at("clone")).unwrap();
     }
@@ -314,7 +318,7 @@ fn a_write_that_was_only_reported_is_found() {
             holds(&place, ".", "new", &start.data.at("new"), &when);
         }
         // What was there before is not touched by it.
-        holds(&place, ".", "old", &start.data.at("old"), &when);
+        holds(&place, ".", "old", &start.data.at(OLD), &when);
     }
     figure(&format!("add, half of a write silently lost: {hits}, found by check {found} times"));
     assert!(found > 1, "{found} lies were found");

@@ -98,7 +98,7 @@ fn try_states(
     short: u64,
     judge: impl Fn(&Place, &State, &str) + Sync,
 ) {
-    let all = recording.states(times(1, 30), &mut Dice(1));
+    let all = recording.states(times(1, 8), &mut Dice(1));
     let most = usize::try_from(times(short, u64::MAX)).unwrap();
     assert!(all.len() > 200, "only {} states: does the log say all?", all.len());
     let stride = all.len().div_ceil(most);
@@ -157,6 +157,11 @@ fn a_power_cut_loses_nothing_that_was_reported() {
         acts.push(act(&args, Some(("tuned", Some(TUNED)))));
     }
     if collects() {
+        // A pack of which a part stays.
+        let all = data.path().to_str().unwrap().to_owned();
+        acts.push(act(&["add", &all, "--name", "all"], Some(("all", Some("")))));
+        acts.push(act(&["name", "d", "all/three"], Some(("d", Some("three")))));
+        acts.push(act(&["name", "--delete", "all"], Some(("all", None))));
         acts.push(act(&["gc", "--grace", "0s"], None));
         acts.push(act(&["add", &at("two"), "--name", "b"], Some(("b", Some("two")))));
     }
