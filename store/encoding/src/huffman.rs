@@ -1,10 +1,9 @@
 //! A Huffman coder for one plane of bytes.
 //!
-//! Exponents of weights have some thirty values in use and two to three bits of entropy. A code of at
-//! most [`LIMIT`] bits lets the writer look up two symbols at once and the reader up to seven, and
-//! four streams side by side keep the processor busy: that is faster than a general Huffman coder,
-//! at the same size. The decoder refuses codes that are not complete, streams that are too short or
-//! too long, and never reads or writes outside what it was given.
+//! Exponents of weights have some thirty values in use and two to three bits of entropy. Codes of at
+//! most [`LIMIT`] bits let the reader look up to seven symbols up at once, and four streams side by
+//! side keep the processor busy. The decoder refuses codes that are not complete, streams that are
+//! too short or too long, and never reads or writes outside what it was given.
 
 use crate::Parsed;
 use crate::prefix::{LIMIT, Lengths, SLOTS};
@@ -15,61 +14,67 @@ const STREAMS: usize = 4;
 const BURST: usize = 7;
 /// Look-ups between two refills: five codes of eleven bits fit the 56 bits that a refill grants.
 const ROUNDS: usize = 5;
-/// With more symbols than this, building the table of pairs costs more than it saves.
-const PAIRED: usize = 96;
+/// Symbols between two flushes: as many codes as fit beside seven bits that wait.
+const UNROLLED: usize = 4;
 
-/// Writes planes; keeps its tables between them.
+/// Writes planes; keeps its memory between them.
+#[derive(Default)]
 pub(crate) struct Encoder {
-    /// The code of two symbols, and its length in the top byte.
-    pairs: Vec<u32>,
     scratch: Vec<u8>,
 }
 
-/// Bits on their way to a stream.
+/// A code in the highest bits, its length in the lowest byte: what [`Writer::put`] takes.
+fn entry(code: u32, length: u32) -> u64 {
+    u64::from(code) << (64 - length) | u64::from(length)
+}
+
+/// Bits on their way to a stream: the last ones stand highest, and what is below the `held` ones
+/// does not count. So a flush need not move them.
 #[derive(Default)]
 struct Writer {
     bits: u64,
-    held: u32,
+    held: u64,
     at: usize,
 }
 
 impl Writer {
     #[inline(always)]
-    fn put(&mut self, entry: u32) {
-        self.bits |= u64::from(entry & 0xff_ffff) << self.held;
-        self.held += entry >> 24;
+    fn put(&mut self, entry: u64) {
+        self.bits = (self.bits >> (entry & 63)) | entry;
+        // Only the lowest byte is looked at, and it does not overflow between flushes.
+        self.held = self.held.wrapping_add(entry);
     }
 
     /// Hands over whole bytes; fewer than eight bits stay.
     #[inline(always)]
     fn flush(&mut self, out: &mut [u8]) {
-        out[self.at..self.at + 8].copy_from_slice(&self.bits.to_le_bytes());
-        self.at += (self.held >> 3) as usize;
-        self.bits >>= self.held & 56;
-        self.held &= 7;
+        let held = self.held & 63;
+        let bits = self.bits >> (64u64.wrapping_sub(held) & 63);
+        out[self.at..self.at + 8].copy_from_slice(&bits.to_le_bytes());
+        self.at += (held >> 3) as usize;
+        self.held = held & 7;
+    }
+
+    /// The rest of a stream; gives its length.
+    fn finish(mut self, part: &[u8], table: &[u64; 256], out: &mut [u8]) -> usize {
+        for symbols in part.chunks(UNROLLED) {
+            for &symbol in symbols {
+                self.put(table[symbol as usize]);
+            }
+            self.flush(out);
+        }
+        self.at + usize::from(self.held > 0)
     }
 }
 
 impl Encoder {
-    pub(crate) fn new() -> Encoder {
-        Encoder { pairs: vec![0; 1 << 16], scratch: Vec::new() }
-    }
-
     /// Appends `plane`, whose bytes all have a code in `lengths`.
     pub(crate) fn encode(&mut self, plane: &[u8], lengths: &Lengths, out: &mut Vec<u8>) {
         lengths.write(out);
         let codes = lengths.codes();
-        let single: Vec<u32> = (0..256).map(|s| codes[s] | u32::from(lengths.0[s]) << 24).collect();
-        let used: Vec<usize> = (0..256).filter(|&s| lengths.0[s] > 0).collect();
-        let paired = used.len() <= PAIRED && plane.len() >= 1 << 13;
-        if paired {
-            for &second in &used {
-                for &first in &used {
-                    let code = codes[first] | codes[second] << lengths.0[first];
-                    let length = u32::from(lengths.0[first] + lengths.0[second]);
-                    self.pairs[first | second << 8] = code | length << 24;
-                }
-            }
+        let mut table = [0; 256];
+        for symbol in (0..256).filter(|&symbol| lengths.0[symbol] > 0) {
+            table[symbol] = entry(codes[symbol], lengths.0[symbol].into());
         }
         let quarter = plane.len().div_ceil(STREAMS);
         let room = quarter * LIMIT / 8 + 16;
@@ -79,17 +84,8 @@ impl Encoder {
         let mut parts = plane.chunks(quarter.max(1));
         for sizes in sizes.chunks_exact_mut(2) {
             let (Some(a), Some(b)) = (regions.next(), regions.next()) else { break };
-            let pa = parts.next().unwrap_or_default();
-            let pb = parts.next().unwrap_or_default();
-            let written = if paired {
-                write_pairs(pa, pb, &self.pairs, &single, a, b)
-            } else {
-                (
-                    write_singles(pa, &single, Writer::default(), a),
-                    write_singles(pb, &single, Writer::default(), b),
-                )
-            };
-            (sizes[0], sizes[1]) = written;
+            let two = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
+            sizes.copy_from_slice(&write_two(two, &table, [a, b]));
         }
         for size in &sizes[..STREAMS - 1] {
             out.extend_from_slice(&(*size as u32).to_le_bytes());
@@ -100,39 +96,21 @@ impl Encoder {
     }
 }
 
-/// Two streams at once, two symbols a look-up.
-fn write_pairs(
-    pa: &[u8],
-    pb: &[u8],
-    pairs: &[u32],
-    single: &[u32],
-    a: &mut [u8],
-    b: &mut [u8],
-) -> (usize, usize) {
-    let Ok(pairs) = <&[u32; 1 << 16]>::try_from(pairs) else { return (0, 0) };
+/// Two streams at once, so that one's look-ups fill the other's waits.
+fn write_two(parts: [&[u8]; 2], table: &[u64; 256], outs: [&mut [u8]; 2]) -> [usize; 2] {
+    let ([pa, pb], [a, b]) = (parts, outs);
     let (mut wa, mut wb) = (Writer::default(), Writer::default());
-    let fours = pa.len().min(pb.len()) / 4 * 4;
-    for (x, y) in pa[..fours].chunks_exact(4).zip(pb[..fours].chunks_exact(4)) {
-        wa.put(pairs[u16::from_le_bytes([x[0], x[1]]) as usize]);
-        wb.put(pairs[u16::from_le_bytes([y[0], y[1]]) as usize]);
-        wa.put(pairs[u16::from_le_bytes([x[2], x[3]]) as usize]);
-        wb.put(pairs[u16::from_le_bytes([y[2], y[3]]) as usize]);
+    let whole = pb.len() / UNROLLED * UNROLLED;
+    let groups = pa[..whole].chunks_exact(UNROLLED).zip(pb[..whole].chunks_exact(UNROLLED));
+    for (x, y) in groups {
+        for at in 0..UNROLLED {
+            wa.put(table[x[at] as usize]);
+            wb.put(table[y[at] as usize]);
+        }
         wa.flush(a);
         wb.flush(b);
     }
-    (write_singles(&pa[fours..], single, wa, a), write_singles(&pb[fours..], single, wb, b))
-}
-
-/// The rest of a stream, or all of one with too many symbols for pairs.
-fn write_singles(part: &[u8], single: &[u32], mut writer: Writer, out: &mut [u8]) -> usize {
-    let Ok(single) = <&[u32; 256]>::try_from(single) else { return 0 };
-    for symbols in part.chunks(4) {
-        for &symbol in symbols {
-            writer.put(single[symbol as usize]);
-        }
-        writer.flush(out);
-    }
-    writer.at + usize::from(writer.held > 0)
+    [wa.finish(&pa[whole..], table, a), wb.finish(&pb[whole..], table, b)]
 }
 
 /// Reads planes; keeps its tables between them.

@@ -62,7 +62,7 @@ impl Coder {
         }
         Ok(Coder {
             planes: Vec::new(),
-            huffman: huffman::Encoder::new(),
+            huffman: huffman::Encoder::default(),
             ans: ans::Encoder::new(),
             delta: delta::Coder::default(),
             zstd,
