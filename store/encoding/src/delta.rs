@@ -137,8 +137,8 @@ fn top<W: Difference>(base: &[u8], element: Element) -> u16 {
     (counts.len() - 1).saturating_sub(outliers.count()) as u16
 }
 
-/// How many low bits are noise: the typical difference keeps four to eight bits above them (of half
-/// bytes, else up to twelve). Coarser than that costs size, finer costs time.
+/// How many low bits are noise: the typical difference keeps three to six bits above them (with planes
+/// of whole bytes only, up to ten). Fewer than that cost size, more cost time.
 fn lower_bits<W: Difference>(raw: &[u8], base: &[u8]) -> u32 {
     const SAMPLE: usize = 1 << 11;
     let count = raw.len() / W::WIDTH;
