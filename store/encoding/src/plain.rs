@@ -14,13 +14,17 @@ pub struct Coder {
 }
 
 impl Coder {
-    /// A coder of the given zstd level.
-    pub fn new(level: i32) -> io::Result<Coder> {
+    /// A coder with the parameters that tables and text were found to do best with: level 1 with a
+    /// table of hashes that is twice as long and of shorter matches takes 4 % less room in the same
+    /// time (`docs/decisions/008-encodings.md`).
+    pub fn new() -> io::Result<Coder> {
         let mut context = CCtx::try_create()
             .ok_or_else(|| io::Error::new(io::ErrorKind::OutOfMemory, "no memory to compress"))?;
         // The length is recorded beside the frame, and so is a checksum.
         for parameter in [
-            CParameter::CompressionLevel(level),
+            CParameter::CompressionLevel(1),
+            CParameter::HashLog(15),
+            CParameter::MinMatch(6),
             CParameter::ContentSizeFlag(false),
             CParameter::ChecksumFlag(false),
             CParameter::DictIdFlag(false),
@@ -75,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_not_inflated() {
-        let stored = Coder::new(1).unwrap().encode(&vec![0; 1 << 20]).unwrap().unwrap().to_vec();
+        let stored = Coder::new().unwrap().encode(&vec![0; 1 << 20]).unwrap().unwrap().to_vec();
         assert!(stored.len() < 200);
         assert!(decode(&stored, &mut [0; 1000]).is_err());
         assert!(decode(&stored, &mut vec![0; (1 << 20) + 1]).is_err());
@@ -84,9 +88,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_encoded_is_decoded(pattern: Vec<u8>, times in 1usize..200, level in -5i32..6) {
+        fn what_was_encoded_is_decoded(pattern: Vec<u8>, times in 1usize..200) {
             let raw = pattern.repeat(times);
-            let mut coder = Coder::new(level).unwrap();
+            let mut coder = Coder::new().unwrap();
             if let Some(stored) = coder.encode(&raw).unwrap() {
                 prop_assert!(stored.len() < raw.len());
                 let mut out = vec![1; raw.len()];

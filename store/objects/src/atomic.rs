@@ -18,7 +18,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,13 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Age at which what lies beside a target has been left behind, if its process is gone.
 const LEFT_BEHIND: Duration = Duration::from_secs(60 * 60);
+
+/// Direct writes are of whole pages.
+const PAGE: usize = 4096;
+/// Fewer bytes are not worth a direct write.
+const WORTH_IT: usize = 4 << 20;
+/// Bytes per direct write.
+const AT_ONCE: usize = 8 << 20;
 
 /// The steps at which to crash and to fail; 0 is never.
 struct Hook {
@@ -65,7 +72,7 @@ fn step<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// A word that no other process uses at the same time.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish())
 }
 
@@ -125,10 +132,51 @@ pub(crate) fn replace(target: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn write_temp(temp: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file =
-        step(|| OpenOptions::new().write(true).create_new(true).open(temp)).at("create", temp)?;
-    step(|| file.write_all(bytes)).at("write", temp)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    let mut file = step(|| options.open(temp)).at("create", temp)?;
+    let written = step(|| {
+        let direct = write_direct(temp, bytes)?;
+        file.seek(SeekFrom::Start(direct as u64))?;
+        file.write_all(&bytes[direct..])
+    });
+    written.at("write", temp)?;
     step(|| file.sync_all()).at("sync", temp)
+}
+
+/// Writes the whole pages of many bytes past the page cache, as far as the file system lets it, and
+/// says how many bytes that were. A pack is seldom read soon after it was written; the cache is
+/// left to what is, and is not filled by copying what goes to the disk anyway.
+#[cfg(target_os = "linux")]
+fn write_direct(path: &Path, bytes: &[u8]) -> io::Result<usize> {
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+    let whole = bytes.len() - bytes.len() % PAGE;
+    if bytes.len() < WORTH_IT || bytes.as_ptr().align_offset(PAGE) != 0 {
+        return Ok(0);
+    }
+    let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
+    // Not every file system knows it; then the bytes are written as always.
+    let Ok(file) = OpenOptions::new().write(true).custom_flags(direct).open(path) else {
+        return Ok(0);
+    };
+    let mut written = 0;
+    while written < whole {
+        let end = whole.min(written + AT_ONCE);
+        match file.write_at(&bytes[written..end], written as u64) {
+            // Less than a whole page cannot be gone on from.
+            Ok(n) if n < PAGE => break,
+            Ok(n) => written += n - n % PAGE,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::InvalidInput => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(written)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_direct(_: &Path, _: &[u8]) -> io::Result<usize> {
+    Ok(0)
 }
 
 /// Removes a file durably; says whether it was there.
@@ -216,6 +264,89 @@ impl Lock {
         })
         .at("lock", path)?;
         Ok(Lock { _file: file })
+    }
+}
+
+impl Lock {
+    /// When it was taken, by the clock of the file system.
+    pub(crate) fn taken(&self) -> io::Result<SystemTime> {
+        self._file.sync_all()?;
+        self._file.metadata()?.modified()
+    }
+}
+
+/// A file under a name of its own that is locked while its process lives.
+#[derive(Debug)]
+pub(crate) struct Held {
+    path: PathBuf,
+    _file: File,
+}
+
+/// What the name of a [`Held`] file starts with.
+const LEASE: &str = "lease-";
+
+impl Held {
+    /// Holds a new file in `folder`.
+    pub(crate) fn new(folder: &Path) -> Result<Held> {
+        loop {
+            let path = folder.join(format!("{LEASE}{}", unique()));
+            let mut options = OpenOptions::new();
+            let open = || options.read(true).write(true).create_new(true).open(&path);
+            let mut file = step(open).at("create", &path)?;
+            // Whoever looks for the dead could have taken it for one before it was locked.
+            let held = match file.try_lock() {
+                Ok(()) => is_at(&file, &path).unwrap_or(false),
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(source)) => {
+                    let _ = fs::remove_file(&path);
+                    return Err(source).at("lock", &path);
+                }
+            };
+            let text = format!("process {} on {}\n", std::process::id(), host());
+            let written = step(|| file.write_all(text.as_bytes())).at("write", &path);
+            let held_file = Held { path, _file: file };
+            written?;
+            if held {
+                return Ok(held_file);
+            }
+        }
+    }
+
+    /// Who holds a file in `folder`, and since when. Removes what nobody holds, if `sweep` is set.
+    pub(crate) fn all(folder: &Path, sweep: bool) -> Result<Vec<(SystemTime, String)>> {
+        let mut living = Vec::new();
+        for entry in fs::read_dir(folder).at("list", folder)? {
+            let entry = entry.at("list", folder)?;
+            let (name, path) = (entry.file_name(), entry.path());
+            let ours = name.to_str().and_then(|n| n.strip_prefix(LEASE)).is_some_and(is_unique);
+            if !ours || !entry.file_type().at("inspect", &path)?.is_file() {
+                continue;
+            }
+            // Somebody else's may not be written to; then reading has to be enough to lock it.
+            let file = OpenOptions::new().read(true).write(true).open(&path);
+            let file = match file.or_else(|_| File::open(&path)) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                file => file.at("open", &path)?,
+            };
+            let since = file.metadata().and_then(|m| m.modified()).at("inspect", &path)?;
+            if file.try_lock().is_err() {
+                let mut holder = String::new();
+                // Who it is only matters to people.
+                let _ = (&file).take(200).read_to_string(&mut holder);
+                living.push((since, holder.trim().escape_debug().to_string()));
+            } else if sweep {
+                // Whatever cannot be removed stays for the next time.
+                let _ = step(|| fs::remove_file(&path));
+            }
+        }
+        Ok(living)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // What remains is held by nobody, and a collector removes it.
+        let _ = fs::remove_file(&self.path);
     }
 }
 

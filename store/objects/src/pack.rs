@@ -32,6 +32,10 @@ pub(crate) const FOOTER_BYTES: usize = 52;
 pub(crate) const TARGET_BYTES: usize = 32 << 20;
 /// Most frames, and most blocks, in a pack, so that a tail has a bounded size (96 MB).
 pub(crate) const MAX_RECORDS: usize = 1 << 20;
+/// Memory for a pack: the target, what may go beyond it, and the tail.
+const CAPACITY: usize = TARGET_BYTES + (4 << 20);
+/// Direct writes start at such addresses.
+const ALIGNMENT: usize = 4096;
 /// A pack is closed at so many frames, to leave room for what is under way.
 const FULL_RECORDS: usize = MAX_RECORDS - (1 << 16);
 
@@ -80,10 +84,13 @@ impl Frames {
     }
 }
 
-/// A pack that is being filled, in memory.
+/// A pack that is being filled, in memory that lies so that it can be written past the page cache
+/// (`atomic.rs`).
 #[derive(Debug)]
 pub(crate) struct PackBuilder {
-    bytes: Vec<u8>,
+    memory: Vec<u8>,
+    /// Where the pack starts in the memory.
+    first: usize,
     blocks: Vec<Block>,
     records: Vec<Record>,
 }
@@ -92,7 +99,8 @@ pub(crate) struct PackBuilder {
 #[derive(Debug)]
 pub(crate) struct Pack {
     pub(crate) id: PackId,
-    pub(crate) bytes: Vec<u8>,
+    memory: Vec<u8>,
+    first: usize,
     pub(crate) tail: Tail,
 }
 
@@ -109,8 +117,12 @@ impl PackBuilder {
     /// With no frames, in `memory` that is to be used again.
     pub(crate) fn new(mut memory: Vec<u8>) -> PackBuilder {
         memory.clear();
+        // Enough that it seldom moves; what is not used costs nothing.
+        memory.reserve(CAPACITY);
+        let first = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        memory.resize(first, 0);
         memory.extend_from_slice(HEADER);
-        PackBuilder { bytes: memory, blocks: Vec::new(), records: Vec::new() }
+        PackBuilder { memory, first, blocks: Vec::new(), records: Vec::new() }
     }
 
     /// Whether it has no frames.
@@ -120,13 +132,14 @@ impl PackBuilder {
 
     /// Whether it is time to publish it.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() >= TARGET_BYTES || self.records.len() >= FULL_RECORDS
+        self.memory.len() - self.first >= TARGET_BYTES || self.records.len() >= FULL_RECORDS
     }
 
     /// Appends blocks; the caller has seen to it that none of the keys is in here yet.
     pub(crate) fn append(&mut self, encoded: &Encoded) {
-        let (start, first) = (self.bytes.len() as u64, self.blocks.len() as u32);
-        self.bytes.extend_from_slice(&encoded.bytes);
+        let start = (self.memory.len() - self.first) as u64;
+        let first = self.blocks.len() as u32;
+        self.memory.extend_from_slice(&encoded.bytes);
         self.blocks.extend(encoded.blocks.iter().map(|b| Block { offset: start + b.offset, ..*b }));
         self.records
             .extend(encoded.records.iter().map(|r| Record { block: first + r.block, ..*r }));
@@ -135,16 +148,16 @@ impl PackBuilder {
     /// The finished pack.
     pub(crate) fn finish(mut self) -> Pack {
         self.records.sort_unstable_by_key(|r| r.key);
-        let start = self.bytes.len();
+        let start = self.memory.len();
         for block in &self.blocks {
             for number in [block.stored, block.bytes, block.checksum] {
-                self.bytes.extend_from_slice(&number.to_le_bytes());
+                self.memory.extend_from_slice(&number.to_le_bytes());
             }
-            self.bytes.extend_from_slice(&[block.encoding.code(), block.depth]);
+            self.memory.extend_from_slice(&[block.encoding.code(), block.depth]);
         }
         let bases: Vec<&Digest> = self.blocks.iter().filter_map(|b| b.base.as_ref()).collect();
         for base in &bases {
-            self.bytes.extend_from_slice(base.as_bytes());
+            self.memory.extend_from_slice(base.as_bytes());
         }
         let mut frames = Vec::with_capacity(self.records.len() * FRAME_BYTES);
         for record in &self.records {
@@ -154,15 +167,53 @@ impl PackBuilder {
                 frames.extend_from_slice(&number.to_le_bytes());
             }
         }
-        self.bytes.extend_from_slice(&frames);
+        self.memory.extend_from_slice(&frames);
         for count in [self.blocks.len(), bases.len(), self.records.len()] {
-            self.bytes.extend_from_slice(&(count as u32).to_le_bytes());
+            self.memory.extend_from_slice(&(count as u32).to_le_bytes());
         }
-        let checksum = checksum(&self.bytes[start..]);
-        self.bytes.extend_from_slice(checksum.as_bytes());
-        self.bytes.extend_from_slice(MAGIC);
+        let checksum = checksum(&self.memory[start..]);
+        self.memory.extend_from_slice(checksum.as_bytes());
+        self.memory.extend_from_slice(MAGIC);
         let tail = Tail { blocks: self.blocks, frames: Frames(frames) };
-        Pack { id: PackId::from_digest(checksum), bytes: self.bytes, tail }
+        let id = PackId::from_digest(checksum);
+        Pack { id, memory: self.memory, first: self.first, tail }
+    }
+}
+
+impl Pack {
+    /// The bytes of the file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.memory[self.first..]
+    }
+
+    /// The memory, for another pack.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.memory
+    }
+}
+
+impl Pack {
+    /// The same under another name, for when a pack of its name is to be removed: `word`, a few bytes
+    /// that nobody else uses, lie in it besides.
+    pub(crate) fn renamed(self, word: &[u8]) -> Pack {
+        let Pack { mut memory, first, tail, .. } = self;
+        let end = tail.blocks.iter().map(|b| u64::from(b.stored)).sum::<u64>();
+        memory.truncate(first + HEADER.len() + end as usize);
+        let records = tail.frames.iter().collect();
+        let mut builder = PackBuilder { memory, first, blocks: tail.blocks, records };
+        let len = word.len() as u32;
+        let checksum = crc32fast::hash(word);
+        let (encoding, depth, base) = (Encoding::Raw, 0, None);
+        let block =
+            Block { offset: 0, stored: len, bytes: len, checksum, encoding, depth, base };
+        let key = FrameKey::new(FrameKind::Chunk, lab_schema::BlobId::of(word).digest());
+        let record = Record { key, block: 0, start: 0, bytes: len };
+        builder.append(&Encoded {
+            bytes: word.to_vec(),
+            blocks: vec![block],
+            records: vec![record],
+        });
+        builder.finish()
     }
 }
 
@@ -312,27 +363,27 @@ mod tests {
     }
 
     fn tail(pack: &Pack) -> &[u8] {
-        let footer = &pack.bytes[pack.bytes.len() - FOOTER_BYTES..];
-        let len = tail_len(footer, pack.bytes.len() as u64).unwrap() as usize;
-        &pack.bytes[pack.bytes.len() - len..]
+        let footer = &pack.bytes()[pack.bytes().len() - FOOTER_BYTES..];
+        let len = tail_len(footer, pack.bytes().len() as u64).unwrap() as usize;
+        &pack.bytes()[pack.bytes().len() - len..]
     }
 
     // proves L-07
     #[test]
     fn the_tail_of_a_pack_tells_what_is_in_it() {
         let pack = pack(&["b", "a", &"long ".repeat(100)]);
-        let parsed = parse_tail(pack.id, tail(&pack), pack.bytes.len() as u64).unwrap();
+        let parsed = parse_tail(pack.id, tail(&pack), pack.bytes().len() as u64).unwrap();
         assert_eq!(parsed, pack.tail);
         assert_eq!((parsed.blocks.len(), parsed.frames.len()), (2, 3));
         assert!(parsed.frames.iter().is_sorted_by_key(|r| r.key));
-        assert!(has_header(&pack.bytes));
+        assert!(has_header(&pack.bytes()));
     }
 
     // proves L-08: the frozen bytes of a pack, but for zstd's, which may change with its version.
     #[test]
     fn the_bytes_of_a_pack_are_frozen() {
         let pack = pack(&["hello"]);
-        assert_eq!(pack.bytes.len(), 8 + 5 + 14 + 45 + 52);
+        assert_eq!(pack.bytes().len(), 8 + 5 + 14 + 45 + 52);
         assert_eq!(
             pack.id.to_string(),
             "f7ba9aae8da7f4295b1a32c9da71f2c61701c9d3cfc858375615435a5838764c"
@@ -343,7 +394,7 @@ mod tests {
     #[test]
     fn every_damaged_tail_is_refused() {
         let pack = pack(&["b", "a", &"long ".repeat(100)]);
-        let (len, tail) = (pack.bytes.len() as u64, tail(&pack));
+        let (len, tail) = (pack.bytes().len() as u64, tail(&pack));
         for bit in 0..tail.len() * 8 {
             let mut bad = tail.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);

@@ -142,7 +142,8 @@ impl StatCache {
         if self.new.is_empty() {
             return Ok(());
         }
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new("."));
         atomic::create_folder(folder)?;
         let (device, ahead) = clock(folder)?;
         let mut fresh: Vec<[u8; RECORD_BYTES]> = self

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use lab_objects::{Backend, Folder, Key, Memory, ObjectsError, Room, Silent, Store, check};
+use lab_objects::{Backend, Folder, Memory, ObjectsError, Room, Silent, Store, check};
 use lab_schema::tree::Node;
 use lab_schema::{BlobId, Entry, FileName, Kind, Object, ObjectId, Tree};
 use proptest::prelude::*;

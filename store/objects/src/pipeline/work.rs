@@ -9,6 +9,7 @@ use lab_encoding::float::Element;
 
 use super::batch::{Batch, Piece, digests};
 use super::queue::{Job, Queue, check, stopped};
+use crate::atomic;
 use crate::backend::Key;
 use crate::block::{self, Coder};
 use crate::error::{ObjectsError, Result};
@@ -251,21 +252,24 @@ impl Shared {
     }
 
     pub(super) fn publish(&self, pack: Pack) -> Result<()> {
+        // A pack of the same name that is to be removed would take this one with it.
+        let condemned = self.store.catalog().is_condemned(pack.id);
+        let pack = if condemned { pack.renamed(atomic::unique().as_bytes()) } else { pack };
         let (backend, key) = (self.store.backend(), Key::Pack(pack.id));
-        match backend.publish(&key, &pack.bytes) {
+        match backend.publish(&key, pack.bytes()) {
             // The name tells every bit that must be there: other bytes under it are damaged.
-            Err(ObjectsError::RefusedKey { .. }) => backend.mend(&key, &pack.bytes)?,
+            Err(ObjectsError::RefusedKey { .. }) => backend.mend(&key, pack.bytes())?,
             published => published?,
         }
         let keys: Vec<FrameKey> = pack.tail.frames.iter().map(|record| record.key).collect();
-        self.store.catalog_mut().insert(pack.id, pack.tail);
+        self.store.catalog_mut().insert(pack.id, pack.tail.clone());
         let mut claims = lock(&self.claims);
         for key in &keys {
             claims.remove(key);
         }
         let mut spare = lock(&self.spare_packs);
         if spare.is_empty() {
-            spare.push(pack.bytes);
+            spare.push(pack.into_memory());
         }
         Ok(())
     }
