@@ -4,10 +4,12 @@
 //! `Ok(None)`. Files are write-once, except names, which move by compare-and-swap.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use lab_schema::{Digest, Name};
 
-use crate::error::Result;
+use crate::error::{ObjectsError, Result};
+use crate::lease::{Lease, Living};
 
 /// Where a store keeps its files.
 pub trait Backend: Send + Sync + fmt::Debug {
@@ -40,6 +42,31 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Removes a file other than the format; says whether it was there.
     fn remove(&self, key: &Key) -> Result<bool>;
+
+    /// Tells collectors that somebody is at work here, until it is dropped or its process ends. A
+    /// backend that has no [collector](Backend::exclude) need not do anything.
+    fn lease(&self) -> Result<Lease> {
+        Ok(Lease::default())
+    }
+
+    /// The leases that somebody holds. Removes those that nobody does, if `sweep` is set.
+    fn leases(&self, sweep: bool) -> Result<Vec<Living>> {
+        let _ = sweep;
+        Ok(Vec::new())
+    }
+
+    /// Keeps other collectors out, and tells the time by the clock of [`Backend::published`]. Unless
+    /// a backend says otherwise it cannot be collected.
+    fn exclude(&self) -> Result<(Lease, SystemTime)> {
+        let (key, why) = (self.location(), "this kind of store has no collector");
+        Err(ObjectsError::RefusedKey { verb: "collect", key, why })
+    }
+
+    /// When a file was published, by the clock of whatever keeps it; none if it is absent.
+    fn published(&self, key: &Key) -> Result<Option<SystemTime>> {
+        let _ = key;
+        Ok(None)
+    }
 }
 
 /// A group of files with one purpose.
@@ -51,6 +78,8 @@ pub enum Room {
     Packs,
     /// Mutable pointers.
     Names,
+    /// Marks on packs that are to be removed.
+    Condemned,
 }
 
 /// A file of a store.
@@ -62,6 +91,8 @@ pub enum Key {
     Pack(PackId),
     /// The journal of a name.
     Name(Name),
+    /// The mark on a pack that is to be removed: an empty file, whose age counts.
+    Condemned(PackId),
 }
 
 impl Key {
@@ -71,6 +102,7 @@ impl Key {
             Key::Format => Room::Root,
             Key::Pack(_) => Room::Packs,
             Key::Name(_) => Room::Names,
+            Key::Condemned(_) => Room::Condemned,
         }
     }
 }
@@ -79,7 +111,7 @@ impl Key {
     /// Most bytes that the file can have; a larger one is not what it claims to be, and not read.
     pub const fn max_bytes(&self) -> u64 {
         match self {
-            Key::Format => 1 << 10,
+            Key::Format | Key::Condemned(_) => 1 << 10,
             // 32 MiB and one frame of 256 MiB beyond, and the tail.
             Key::Pack(_) => 512 << 20,
             Key::Name(_) => 64 << 20,
@@ -93,6 +125,7 @@ impl fmt::Display for Key {
             Key::Format => f.write_str("format"),
             Key::Pack(id) => write!(f, "pack {id}"),
             Key::Name(name) => write!(f, "name {name}"),
+            Key::Condemned(id) => write!(f, "mark on pack {id}"),
         }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Catalog {
 
 /// The start of a digest is as good as a hash of it.
 #[derive(Debug, Default)]
-struct AsItIs(u64);
+pub(crate) struct AsItIs(u64);
 
 impl Hasher for AsItIs {
     fn finish(&self) -> u64 {
@@ -70,7 +70,7 @@ impl Hasher for AsItIs {
 }
 
 /// The start of the digest; the kind sets equal digests of different kinds apart.
-fn start(key: &FrameKey) -> u64 {
+pub(crate) fn start(key: &FrameKey) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&key.digest.as_bytes()[..8]);
     u64::from_le_bytes(first) ^ u64::from(key.kind.code()).rotate_right(8)
@@ -94,7 +94,7 @@ impl Catalog {
             self.states.insert(pack, PackState::Readable);
         }
         // It may have been mended in its place.
-        self.damaged.retain(|(damaged, _)| *damaged != pack);
+        self.absolve(pack);
         let number = self.packs.len() as u32;
         self.index.reserve(tail.frames.len());
         for (at, record) in tail.frames.iter().enumerate() {
@@ -117,7 +117,6 @@ impl Catalog {
     /// Forgets a pack that is gone.
     pub(crate) fn forget(&mut self, pack: PackId) {
         self.states.remove(&pack);
-        self.condemned.remove(&pack);
         let holds = |p: &Option<(PackId, Tail)>| p.as_ref().is_some_and(|(id, _)| *id == pack);
         let Some(number) = self.packs.iter().position(holds) else { return };
         let Some((_, tail)) = self.packs[number].take() else { return };
@@ -141,15 +140,40 @@ impl Catalog {
         }
     }
 
-    /// Which packs are to be removed.
+    /// Which packs are to be removed, be they here or not.
     pub(crate) fn set_condemned(&mut self, condemned: HashSet<PackId>) {
         self.condemned = condemned;
+    }
+
+    /// Adds to the packs that are to be removed.
+    pub(crate) fn add_condemned(&mut self, condemned: &HashSet<PackId>) {
+        self.condemned.extend(condemned);
+    }
+
+    /// Whether any pack is to be removed.
+    pub(crate) fn has_condemned(&self) -> bool {
+        !self.condemned.is_empty()
+    }
+
+    /// Whether this pack is to be removed.
+    pub(crate) fn is_condemned(&self, pack: PackId) -> bool {
+        self.condemned.contains(&pack)
     }
 
     /// Notes that a block turned out to be damaged, so that what lies in it is stored again when it is
     /// put.
     pub(crate) fn condemn(&mut self, place: &Place) {
-        self.damaged.insert((place.pack, place.record.block));
+        self.condemn_block(place.pack, place.record.block);
+    }
+
+    /// The same, for a block by its number.
+    pub(crate) fn condemn_block(&mut self, pack: PackId, block: u32) {
+        self.damaged.insert((pack, block));
+    }
+
+    /// Forgets what turned out to be damaged in a pack: it is about to be read again.
+    pub(crate) fn absolve(&mut self, pack: PackId) {
+        self.damaged.retain(|(damaged, _)| *damaged != pack);
     }
 
     fn slots(&self, key: &FrameKey) -> impl Iterator<Item = Place> + '_ {
@@ -163,7 +187,7 @@ impl Catalog {
         })
     }
 
-    fn is_sound(&self, place: &Place) -> bool {
+    pub(crate) fn is_sound(&self, place: &Place) -> bool {
         self.damaged.is_empty() || !self.damaged.contains(&(place.pack, place.record.block))
     }
 
@@ -180,9 +204,22 @@ impl Catalog {
         self.slots(key).find(|place| self.is_sound(place))
     }
 
-    /// Whether a frame is somewhere where it is not known to be damaged, and not about to be removed.
+    /// Whether a frame is somewhere where it is not known to be damaged, and not about to be removed:
+    /// neither it nor what it is a difference to.
     pub(crate) fn holds(&self, key: &FrameKey) -> bool {
-        self.slots(key).any(|place| self.is_sound(&place) && !self.condemned.contains(&place.pack))
+        self.slots(key).any(|place| self.is_kept(&place))
+    }
+
+    /// Whether a place can be relied on, as [`Catalog::holds`] does.
+    pub(crate) fn is_kept(&self, place: &Place) -> bool {
+        let base_is_kept = |base| {
+            let below = |p: &Place| p.block.depth < place.block.depth && self.is_kept(p);
+            FrameKey::of_chunk(base).iter().any(|key| self.slots(key).any(|p| below(&p)))
+        };
+        self.is_sound(place)
+            && (self.condemned.is_empty()
+                || !self.condemned.contains(&place.pack)
+                    && place.block.base.is_none_or(base_is_kept))
     }
 
     /// Whether a frame was ever recorded, damaged or not.

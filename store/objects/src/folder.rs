@@ -1,15 +1,17 @@
 //! A store in a folder: on a disk, or one that several hosts share.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
-use std::time::Duration;
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use crate::atomic::{self, Lock};
+use crate::atomic::{self, Held, Lock};
 use crate::backend::{Backend, Key, Room};
 use crate::error::{At, ObjectsError, Result};
 use crate::layout::Layout;
+use crate::lease::{Lease, Living};
 
 /// How long to wait for somebody who moves the same name.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,12 +21,14 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Folder {
     layout: Layout,
     swept: Once,
+    /// Folders that are themselves certain to be there after a power cut.
+    synced: Mutex<HashSet<PathBuf>>,
 }
 
 impl Folder {
     /// The folder of a new store. Makes it if it is absent; leaves other files in it alone.
     pub fn create(path: &Path) -> Result<Folder> {
-        let folder = Folder { layout: Layout::new(path), swept: Once::new() };
+        let folder = Folder { layout: Layout::new(path), swept: Once::new(), synced: Mutex::default() };
         for part in folder.layout.folders() {
             atomic::create_folder(&part)?;
         }
@@ -60,7 +64,7 @@ impl Folder {
         let layout = Layout::new(path);
         let format = layout.file(&Key::Format);
         match fs::metadata(&format) {
-            Ok(meta) if meta.is_file() => Ok(Folder { layout, swept: Once::new() }),
+            Ok(meta) if meta.is_file() => Ok(Folder { layout, swept: Once::new(), synced: Mutex::default() }),
             Err(e) if !is_absent(&e) => Err(e).at("open", &format),
             _ => Err(ObjectsError::NotAStore { path: path.to_owned() }),
         }
@@ -161,15 +165,26 @@ impl Backend for Folder {
         if key.room() == Room::Names {
             return Err(refused("a name moves by compare-and-swap"));
         }
+        let file = self.layout.file(key);
+        let mut folders = file.ancestors().skip(1).take_while(|f| f.starts_with(self.path()));
+        let own = folders.next();
         match self.equals(key, bytes)? {
-            Some(true) => {}
             Some(false) => return Err(refused("it exists with other bytes")),
+            // Whoever else put the file there may not have come to this.
+            Some(true) => own.map_or(Ok(()), atomic::sync_folder)?,
             None => self.write(key, bytes)?,
         }
-        // Whoever else put the file there, or made its folder, may not have come to this.
-        let file = self.layout.file(key);
-        let folders = file.ancestors().skip(1).take_while(|f| f.starts_with(self.path()));
-        folders.into_iter().try_for_each(atomic::sync_folder)
+        // Nor whoever made the folder; once is enough, since none is ever removed.
+        for folder in folders {
+            let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+            if own.is_some_and(|own| !synced.contains(own)) {
+                atomic::sync_folder(folder)?;
+                if folder == self.path() {
+                    synced.extend(own.map(Path::to_owned));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn settle(&self) -> Result<()> {
@@ -239,5 +254,31 @@ impl Backend for Folder {
             return Err(ObjectsError::RefusedKey { verb: "remove", key, why });
         }
         atomic::remove(&self.layout.file(key))
+    }
+
+    fn lease(&self) -> Result<Lease> {
+        let locks = self.layout.locks();
+        atomic::create_folder(&locks)?;
+        Ok(Lease::new(Held::new(&locks)?))
+    }
+
+    fn leases(&self, sweep: bool) -> Result<Vec<Living>> {
+        let locks = self.layout.locks();
+        let all = if locks.is_dir() { Held::all(&locks, sweep)? } else { Vec::new() };
+        Ok(all.into_iter().map(|(since, holder)| Living { since, holder }).collect())
+    }
+
+    fn exclude(&self) -> Result<(Lease, SystemTime)> {
+        let path = self.layout.collector();
+        atomic::create_folder(&self.layout.locks())?;
+        let lock = Lock::take(&path, LOCK_TIMEOUT)?;
+        let now = lock.taken().at("inspect", &path)?;
+        Ok((Lease::new(lock), now))
+    }
+
+    fn published(&self, key: &Key) -> Result<Option<SystemTime>> {
+        let path = self.layout.file(key);
+        let when = fs::metadata(&path).and_then(|there| there.modified());
+        optional(when).at("inspect", &path)
     }
 }

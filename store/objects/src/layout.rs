@@ -4,7 +4,10 @@
 //! format                        what this folder is, and in which format
 //! packs/<2 hex>/<pack>.pack     objects, in write-once files named by what they hold
 //! names/<name>                  a journal per name
+//! condemned/<pack>              marks on packs that are to be removed, empty
 //! locks/name-<name>             held while a name moves
+//! locks/lease-<unique>          held while a command is at work
+//! locks/collector               held by the one collector
 //! tmp/                          files on their way to one of the places above
 //! ```
 //!
@@ -55,6 +58,7 @@ impl Layout {
             Room::Root => self.root.clone(),
             Room::Packs => self.root.join("packs"),
             Room::Names => self.root.join("names"),
+            Room::Condemned => self.root.join("condemned"),
         }
     }
 
@@ -73,12 +77,23 @@ impl Layout {
             Key::Format => self.root.join("format"),
             Key::Pack(id) => fanned_out(id, "pack"),
             Key::Name(name) => self.room(Room::Names).join(name.as_str()),
+            Key::Condemned(id) => self.room(Room::Condemned).join(id.to_string()),
         }
+    }
+
+    /// The folder of locks and leases.
+    pub(crate) fn locks(&self) -> PathBuf {
+        self.root.join("locks")
     }
 
     /// The lock under which a name moves.
     pub(crate) fn lock(&self, name: &Name) -> PathBuf {
-        self.root.join("locks").join(format!("name-{name}"))
+        self.locks().join(format!("name-{name}"))
+    }
+
+    /// The lock that a collector holds.
+    pub(crate) fn collector(&self) -> PathBuf {
+        self.locks().join("collector")
     }
 
     /// The file of `room` that has this file name, if it is one.
@@ -92,6 +107,7 @@ impl Layout {
             Room::Root => (file_name == "format").then_some(Key::Format),
             Room::Packs => pack(".pack").map(Key::Pack),
             Room::Names => Name::new(file_name).ok().map(Key::Name),
+            Room::Condemned => pack("").map(Key::Condemned),
         }
     }
 }
@@ -110,6 +126,7 @@ mod tests {
             (Key::Format, "s/format".to_owned()),
             (Key::Pack(id), format!("s/packs/af/{hex}.pack")),
             (Key::Name(Name::new("mnist.v1").unwrap()), "s/names/mnist.v1".to_owned()),
+            (Key::Condemned(id), format!("s/condemned/{hex}")),
         ];
         for (key, path) in keys {
             assert_eq!(layout.file(&key), Path::new(&path));

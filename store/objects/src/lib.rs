@@ -10,6 +10,7 @@
 
 mod error;
 mod progress;
+mod lease;
 mod backend;
 mod layout;
 mod atomic;
@@ -24,8 +25,10 @@ mod list;
 mod store;
 mod pipeline;
 mod read;
+mod keep;
 mod bases;
 mod writer;
+mod rescue;
 mod journal;
 mod names;
 mod stat;
@@ -36,12 +39,13 @@ mod check;
 
 pub use add::{Added, add, add_cached};
 pub use backend::{Backend, Key, PackId, Room};
-pub use check::{Finding, Report, check};
+pub use check::{CheckLog, CheckOptions, Finding, Report, check, check_with};
 pub use error::{ObjectsError, Result};
 pub use folder::Folder;
 pub use get::{GetOptions, Got, find_in_tree, get};
 pub use journal::{BadNameKind, Move, NameKind};
 pub use lab_encoding::weights::Layout;
+pub use lease::{Lease, Living};
 pub use memory::Memory;
 pub use names::{Expected, Names};
 pub use progress::{Progress, Silent};

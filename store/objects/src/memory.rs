@@ -5,16 +5,20 @@
 //! that is published instead of swapped.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::backend::{Backend, Key, Room};
 use crate::error::{ObjectsError, Result};
+use crate::lease::{Lease, Living};
 use crate::pack::{FOOTER_BYTES, parse_tail, tail_len};
 
 /// Keeps files in memory.
 #[derive(Debug, Default)]
 pub struct Memory {
     files: Mutex<BTreeMap<Key, Vec<u8>>>,
+    published: Mutex<BTreeMap<Key, SystemTime>>,
+    leases: Arc<Mutex<BTreeMap<u64, SystemTime>>>,
 }
 
 impl Memory {
@@ -26,6 +30,20 @@ impl Memory {
     fn files(&self) -> MutexGuard<'_, BTreeMap<Key, Vec<u8>>> {
         // No operation leaves the map half changed.
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_time(&self, key: &Key) {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.insert(key.clone(), SystemTime::now());
+    }
+}
+
+/// A lease that is one of several in a map.
+struct Held(u64, Arc<Mutex<BTreeMap<u64, SystemTime>>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }
 }
 
@@ -43,7 +61,7 @@ fn objection(
         return Err("the format comes first");
     }
     match key {
-        Key::Format => {}
+        Key::Format | Key::Condemned(_) => {}
         Key::Name(_) => return Err("a name moves by compare-and-swap"),
         Key::Pack(id) => {
             let footer = bytes.len().checked_sub(FOOTER_BYTES).ok_or("it is too short")?;
@@ -77,7 +95,9 @@ impl Backend for Memory {
         if files.get(key).is_some_and(|there| there != bytes) {
             return Err(refused("publish", key, "it exists with other bytes"));
         }
-        files.insert(key.clone(), bytes.to_vec());
+        if files.insert(key.clone(), bytes.to_vec()).is_none() {
+            self.note_time(key);
+        }
         Ok(())
     }
 
@@ -87,11 +107,12 @@ impl Backend for Memory {
 
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
         let mut files = self.files();
-        if *key == Key::Format {
+        if matches!(key, Key::Format | Key::Condemned(_)) {
             return Err(refused("mend", key, "it cannot be made again"));
         }
         objection(&files, key, bytes).map_err(|why| refused("mend", key, why))?;
         files.insert(key.clone(), bytes.to_vec());
+        self.note_time(key);
         Ok(())
     }
 
@@ -118,5 +139,27 @@ impl Backend for Memory {
             return Err(refused("remove", key, "a store cannot lose its format"));
         }
         Ok(self.files().remove(key).is_some())
+    }
+
+    fn lease(&self) -> Result<Lease> {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = leases.last_key_value().map_or(0, |(last, _)| last + 1);
+        leases.insert(number, SystemTime::now());
+        Ok(Lease::new(Held(number, Arc::clone(&self.leases))))
+    }
+
+    fn leases(&self, _sweep: bool) -> Result<Vec<Living>> {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let living = |since: &SystemTime| Living { since: *since, holder: "this process".into() };
+        Ok(leases.values().map(living).collect())
+    }
+
+    fn exclude(&self) -> Result<(Lease, SystemTime)> {
+        Ok((Lease::default(), SystemTime::now()))
+    }
+
+    fn published(&self, key: &Key) -> Result<Option<SystemTime>> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(published.get(key).copied())
     }
 }

@@ -90,6 +90,9 @@ impl Names<'_> {
         {
             return Err(ObjectsError::Missing { id });
         }
+        if let Some(id) = m.target {
+            self.store.rescue(&[id])?;
+        }
         // A name that survives a power cut must not point at what does not.
         self.store.settle()?;
         let key = Key::Name(name.clone());

@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, PackState, Place};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, Parsed};
 use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
+use crate::lease::Lease;
 use crate::pack::{self, FOOTER_BYTES, Record, Tail};
 
 /// Bytes at the end of a pack that are read to find its table of contents.
@@ -94,6 +95,10 @@ impl Store {
     pub(crate) fn refresh(&self) -> Result<()> {
         // Known before the listing: what is published during it is not gone.
         let known: Vec<PackId> = self.catalog().packs().keys().copied().collect();
+        // Marks before packs: a mark goes after its pack, and a pack that is still listed must not be
+        // taken for one that stays.
+        let marks = self.condemned()?;
+        self.catalog_mut().add_condemned(&marks);
         let listed = self.backend().list(Room::Packs)?;
         let here: HashSet<PackId> = listed
             .iter()
@@ -118,7 +123,24 @@ impl Store {
                 }
             }
         }
+        self.catalog_mut().set_condemned(marks);
         Ok(())
+    }
+
+    /// The packs that bear a mark.
+    fn condemned(&self) -> Result<HashSet<PackId>> {
+        let listed = self.backend().list(Room::Condemned)?.into_iter();
+        let pack = |key| if let Key::Condemned(id) = key { Some(id) } else { None };
+        Ok(listed.filter_map(|(key, _)| pack(key)).collect())
+    }
+
+    /// Tells collectors that somebody is at work; to be held by whoever writes, from before it looks
+    /// at the store until after its names have moved. What was known of the store before counts no
+    /// more.
+    pub fn lease(&self) -> Result<Lease> {
+        let lease = self.backend().lease()?;
+        self.refresh()?;
+        Ok(lease)
     }
 
     /// Makes durable what has been seen of others' packs; for who is about to rely on it.
@@ -185,7 +207,7 @@ impl Store {
             None => None,
             Some(base) => match self.read_base(base, block.depth)? {
                 Some(bytes) => Some(bytes),
-                None => return Ok(Err("what it is a difference to is lost")),
+                None => return Ok(Err(block::BASE_LOST)),
             },
         };
         let mut bytes = vec![0; block.bytes as usize];
@@ -227,6 +249,14 @@ impl Store {
                 Attempt::Damaged("its bytes have another hash")
             }
             attempt => attempt,
+        })
+    }
+
+    /// The bytes of a frame in this very place, verified; none if they are damaged or gone.
+    pub(crate) fn read_at(&self, place: &Place) -> Result<Option<Vec<u8>>> {
+        Ok(match self.attempt(place)? {
+            Attempt::Read(bytes) => Some(bytes),
+            Attempt::Damaged(_) | Attempt::Gone => None,
         })
     }
 
@@ -289,10 +319,13 @@ impl Store {
         present(digest, self.fetch_by(&FrameKey::of_chunk(digest), attempt)?)
     }
 
-    /// A chunk that another one may be written as a difference to; none if it is nowhere sound.
+    /// A chunk that another one may be written as a difference to; none if it is nowhere sound, or
+    /// about to be removed.
     pub(crate) fn base(&self, digest: Digest) -> Result<Option<Base>> {
         for place in self.places(&FrameKey::of_chunk(digest))? {
-            if let Attempt::Read(bytes) = self.attempt(&place)? {
+            if self.catalog().is_kept(&place)
+                && let Attempt::Read(bytes) = self.attempt(&place)?
+            {
                 return Ok(Some(Base { digest, bytes: bytes.into(), depth: place.block.depth }));
             }
         }
@@ -303,22 +336,6 @@ impl Store {
     pub fn has(&self, id: impl Into<ObjectId>) -> Result<bool> {
         let keys: Vec<FrameKey> = FrameKey::of_object(id.into()).collect();
         Ok(!self.places(&keys)?.is_empty())
-    }
-
-    /// Those of `ids` that are not here, in their order; looks for new packs at most once, so
-    /// that many at a time are quicker than one by one.
-    pub fn lacking(&self, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
-        let lacks = |ids: &[ObjectId]| -> Vec<ObjectId> {
-            let catalog = self.catalog();
-            let lacks = |id: &&ObjectId| !FrameKey::of_object(**id).any(|key| catalog.knows(&key));
-            ids.iter().filter(lacks).copied().collect()
-        };
-        let lacking = lacks(ids);
-        if lacking.is_empty() {
-            return Ok(lacking);
-        }
-        self.refresh()?;
-        Ok(lacks(&lacking))
     }
 
     /// All objects of a kind, sorted.

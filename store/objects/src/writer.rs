@@ -184,7 +184,7 @@ impl Writer {
     pub(crate) fn relies_on(&mut self, id: BlobId) -> Result<bool> {
         self.begin()?;
         let keys: Vec<FrameKey> = FrameKey::of_object(id.into()).collect();
-        self.pipeline.holds(&keys)
+        Ok(self.pipeline.holds(&keys)? && self.store.keeps(id.into())?)
     }
 
     /// What other processes stored before this writer began is not stored again.

@@ -1,0 +1,86 @@
+//! What can be relied on: whether an object is here, and not about to be removed.
+//!
+//! A collector marks packs long before it removes them (`collect.rs`). Whoever begins after the mark
+//! must not rely on what lies only there, nor on what is made of it: the list of a large file may
+//! stay while its chunks go. Without any mark, being here is enough, and nothing is read.
+
+use lab_schema::ObjectId;
+
+use crate::error::{ObjectsError, Result};
+use crate::frame::{FrameKey, FrameKind};
+use crate::list::Parts;
+use crate::read;
+use crate::store::Store;
+
+impl Store {
+    /// Those of `ids` that are not here, or about to be removed, in their order; looks for new packs
+    /// at most once, so that many at a time are quicker than one by one.
+    pub fn lacking(&self, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        let lacking = self.not_kept(ids)?;
+        if lacking.is_empty() {
+            return Ok(lacking);
+        }
+        self.refresh()?;
+        self.not_kept(&lacking)
+    }
+
+    fn not_kept(&self, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        let mut lacking = Vec::new();
+        for id in ids {
+            if !self.keeps(*id)? {
+                lacking.push(*id);
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// Whether the object is here, and all that it is made of stays.
+    pub(crate) fn keeps(&self, id: ObjectId) -> Result<bool> {
+        for key in FrameKey::of_object(id) {
+            {
+                let catalog = self.catalog();
+                if !catalog.has_condemned() {
+                    if catalog.knows(&key) {
+                        return Ok(true);
+                    }
+                    continue;
+                }
+                if !catalog.holds(&key) {
+                    continue;
+                }
+            }
+            if key.kind != FrameKind::List {
+                return Ok(true);
+            }
+            match self.keeps_parts(id, &key) {
+                Err(ObjectsError::Damaged { .. }) => {}
+                Ok(false) => {}
+                kept => return kept,
+            }
+        }
+        Ok(false)
+    }
+
+    fn keeps_parts(&self, id: ObjectId, key: &FrameKey) -> Result<bool> {
+        let Some((_, frame)) = self.fetch(&[*key])? else { return Ok(false) };
+        let mut open = vec![read::list(id, &frame)?.1];
+        while let Some(Parts { level, parts }) = open.pop() {
+            for part in parts {
+                let kept = match level {
+                    0 => {
+                        let catalog = self.catalog();
+                        FrameKey::of_chunk(part.digest).iter().any(|key| catalog.holds(key))
+                    }
+                    _ => self.catalog().holds(&FrameKey::new(FrameKind::Node, part.digest)),
+                };
+                if !kept {
+                    return Ok(false);
+                }
+                if level > 0 {
+                    open.push(read::node(self, part, level)?);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
