@@ -1,0 +1,184 @@
+//! Which packs were read to their last byte, and when, so that a check that was ended goes on where
+//! it was.
+//!
+//! ```text
+//! lab check 1
+//! round MS                          when the round began that is under way
+//! PACK BYTES MS                     for every pack that was sound when it was read
+//! sum BLAKE3                        of the lines above
+//! ```
+//!
+//! In a round every pack is read once. A damaged pack is not noted, so that it is read and reported
+//! again. The file can be lost: one that is absent, damaged or of another version is an empty one.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lab_schema::Digest;
+
+use crate::atomic;
+use crate::backend::PackId;
+use crate::error::Result;
+
+const HEADER: &str = "lab check 1";
+/// A file of more bytes is not read: that would be a million packs.
+const MOST_BYTES: u64 = 128 << 20;
+/// How often what was read is written down.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Remembers which packs were read, and when.
+#[derive(Debug)]
+pub struct CheckLog {
+    path: PathBuf,
+    /// When the round began, in milliseconds since 1970.
+    round_ms: u64,
+    /// Size in bytes and when it was read.
+    packs: HashMap<PackId, (u64, u64)>,
+    saved: Option<Instant>,
+}
+
+impl CheckLog {
+    /// The log in the file at `path`; an empty one if it is absent or damaged.
+    pub fn open(path: &Path) -> CheckLog {
+        let fits = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= MOST_BYTES);
+        let text = if fits { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
+        let (round_ms, packs) = parse(&text).unwrap_or_default();
+        CheckLog { path: path.to_owned(), round_ms, packs, saved: None }
+    }
+
+    /// When the round under way began, in milliseconds since 1970.
+    pub fn round_ms(&self) -> u64 {
+        self.round_ms
+    }
+
+    /// The packs that are to be read in this round, those first that were not read for longest. A new
+    /// round begins if that is wanted, or if none is left in the old one.
+    pub(crate) fn begin(&mut self, packs: &[(PackId, u64)], anew: bool) -> Vec<(PackId, u64)> {
+        let sizes: HashMap<PackId, u64> = packs.iter().copied().collect();
+        self.packs.retain(|pack, (bytes, _)| sizes.get(pack) == Some(bytes));
+        let in_round = |log: &CheckLog, pack: &PackId| {
+            log.packs.get(pack).is_some_and(|(_, when)| *when >= log.round_ms)
+        };
+        if anew || packs.iter().all(|(pack, _)| in_round(self, pack)) {
+            // Later than everything that was read, whatever the clock says.
+            let last = self.packs.values().map(|(_, when)| *when).max().unwrap_or(0);
+            self.round_ms = now_ms().max(last.saturating_add(1));
+        }
+        let mut left: Vec<(PackId, u64)> =
+            packs.iter().filter(|(pack, _)| !in_round(self, pack)).copied().collect();
+        left.sort_by_key(|(pack, _)| (self.packs.get(pack).map_or(0, |(_, when)| *when), *pack));
+        left
+    }
+
+    /// Notes that a pack was read, and is sound; writes that down now and then.
+    pub(crate) fn note(&mut self, pack: PackId, bytes: u64) -> Result<()> {
+        self.packs.insert(pack, (bytes, now_ms().max(self.round_ms)));
+        if self.saved.is_some_and(|saved| saved.elapsed() < PAUSE) {
+            return Ok(());
+        }
+        self.save()
+    }
+
+    /// Forgets that a pack was read.
+    pub(crate) fn strike(&mut self, pack: PackId) {
+        self.packs.remove(&pack);
+    }
+
+    /// Writes down what was noted.
+    pub(crate) fn save(&mut self) -> Result<()> {
+        let mut text = format!("{HEADER}\nround {}\n", self.round_ms);
+        let mut packs: Vec<_> = self.packs.iter().collect();
+        packs.sort();
+        for (pack, (bytes, when_ms)) in packs {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{pack} {bytes} {when_ms}");
+        }
+        let sum = sum(&text);
+        let _ = writeln!(text, "sum {sum}");
+        if let Some(folder) = self.path.parent() {
+            atomic::create_folder(folder)?;
+        }
+        atomic::replace(&self.path, text.as_bytes())?;
+        self.saved = Some(Instant::now());
+        Ok(())
+    }
+}
+
+type Noted = (u64, HashMap<PackId, (u64, u64)>);
+
+fn parse(text: &str) -> Option<Noted> {
+    let (lines, last) = text.strip_suffix('\n')?.rsplit_once('\n')?;
+    let end = lines.len() + 1;
+    if last.strip_prefix("sum ")?.parse::<Digest>().ok()? != sum(&text[..end]) {
+        return None;
+    }
+    let mut lines = lines.lines();
+    if lines.next()? != HEADER {
+        return None;
+    }
+    let round_ms = lines.next()?.strip_prefix("round ")?.parse().ok()?;
+    let packs = lines.map(|line| {
+        let mut words = line.split(' ');
+        let pack = PackId::from_digest(words.next()?.parse().ok()?);
+        Some((pack, (words.next()?.parse().ok()?, words.next()?.parse().ok()?)))
+    });
+    Some((round_ms, packs.collect::<Option<_>>()?))
+}
+
+fn sum(text: &str) -> Digest {
+    Digest::derive("lab 2026-11-25 check log", text.as_bytes())
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use lab_schema::BlobId;
+
+    use super::*;
+
+    fn pack(n: u64) -> (PackId, u64) {
+        (PackId::from_digest(BlobId::of(&n.to_le_bytes()).digest()), 100 + n)
+    }
+
+    #[test]
+    fn a_round_goes_on_where_it_was_and_a_damaged_log_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache").join("check");
+        let all: Vec<_> = (0..4).map(pack).collect();
+        let mut log = CheckLog::open(&path);
+        let first = log.begin(&all, false);
+        assert_eq!(first.len(), 4);
+        for (pack, bytes) in &first[..3] {
+            log.note(*pack, *bytes).unwrap();
+        }
+        log.save().unwrap();
+        let mut log = CheckLog::open(&path);
+        assert_eq!(log.begin(&all, false), first[3..]);
+        // One that has another size than it had is another one.
+        let mut grown = all.clone();
+        let at = grown.iter().position(|p| *p == first[0]).unwrap();
+        grown[at].1 += 1;
+        assert_eq!(CheckLog::open(&path).begin(&grown, false).len(), 2);
+        assert_eq!(CheckLog::open(&path).begin(&all, true).len(), 4);
+        log.note(first[3].0, first[3].1).unwrap();
+        // All were read: a new round, and the longest unread come first.
+        assert_eq!(log.begin(&all, false).last(), Some(&first[3]));
+        log.save().unwrap();
+        let right = fs::read(&path).unwrap();
+        for at in 0..right.len() {
+            let mut bad = right.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            assert!(CheckLog::open(&path).packs.is_empty(), "{at}");
+            fs::write(&path, &right[..at]).unwrap();
+            assert!(CheckLog::open(&path).packs.is_empty(), "{at}");
+        }
+    }
+}
