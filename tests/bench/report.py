@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tables of one run, and its claims, as Markdown: report.py FILE... [--base cp] [--only PART]... [--strict]
+"""Tables of one run, and its claims, as Markdown: report.py FILE... [--base cp] [--only PART]... [--tools "T..."] [--strict]
 
 PARTs, all of them unless some are named:
   steps    for each workload and step: repetitions, median wall seconds with their spread, CPU seconds (user and system),
@@ -81,8 +81,8 @@ class Results:
         return stored / whole if stored is not None and whole else None
 
     def growth(self, workload, edit, tool):
-        """What an edit added to the store, over the edit before it or the first add."""
-        order = [op for (w, op, t) in self.sizes if (w, t) == (workload, tool) and (op == "add" or op.startswith("edit:"))]
+        """What an edit added to the store, over the step before it."""
+        order = [op for (w, op, t) in self.sizes if (w, t) == (workload, tool) and (op in ("add", "readd") or op.startswith("edit:"))]
         if f"edit:{edit}" not in order:
             return None
         before = order[order.index(f"edit:{edit}") - 1]
@@ -133,10 +133,11 @@ def sizes(results):
     table(["workload", "tool", "MB", "of the data", "MB on disk", "files", "an edit adds, MB", "came back"], rows)
 
 
-def summary(results):
+def summary(results, chosen=None):
     """Work down, tools across."""
     tools = [t for t in results.versions if any(t in by for by in results.steps.values())]
     tools += [t for t in ["lab"] if t not in tools]
+    tools = chosen.split() if chosen else tools
     number = lambda x, form: "" if x is None else format(x, form)
     cpu = lambda w, op: lambda t: number(results.figure(w, op, t, "cpu"), ".1f")
     wall = lambda w, op: lambda t: number(results.figure(w, op, t, "wall"), ".1f")
@@ -184,6 +185,7 @@ def main():
     ap.add_argument("files", nargs="+")
     ap.add_argument("--base", default="cp")
     ap.add_argument("--only", action="append", choices=["steps", "stored", "summary", "claims"])
+    ap.add_argument("--tools", help="the summary's columns, in this order")
     ap.add_argument("--strict", action="store_true")
     a = ap.parse_args()
     results, parts, held = Results(a.files), a.only or ["steps", "stored", "summary", "claims"], True
@@ -196,7 +198,7 @@ def main():
     if "stored" in parts:
         sizes(results)
     if "summary" in parts:
-        summary(results)
+        summary(results, a.tools)
     if "claims" in parts or a.strict:
         held = print_claims(results)
     return 1 if a.strict and not held else 0
