@@ -2,8 +2,8 @@
 """Tables of one run, and its claims, as Markdown: report.py FILE... [--base cp] [--only PART]... [--tools "T..."] [--strict]
 
 PARTs, all of them unless some are named:
-  steps    for each workload and step: repetitions, median wall seconds with their spread, CPU seconds (user and system),
-           peak memory of the largest process, and wall over the wall of the base tool in the same repetition
+  steps    for each workload and step: repetitions, median wall seconds with their spread, CPU seconds (user and system,
+           and user alone), peak memory of the largest process, and wall over the wall of the base tool in the same repetition
   stored   what each tool stores, what each edit adds, and whether what came back was the same
   summary  all tools side by side, as in docs/benchmarks.md
   claims   what lab must reach, against what it reached (claims.py); a claim whose figures are missing says so
@@ -107,14 +107,14 @@ def steps(results, base):
         for tool, every in tools.items():
             good = results.good(workload, op, tool)
             if not good:
-                rows.append([tool, "0", "failed: exit code " + ", ".join(str(r["rc"]) for r in every.values()), "", "", ""])
+                rows.append([tool, "0", "failed: exit code " + ", ".join(str(r["rc"]) for r in every.values()), "", "", "", ""])
                 continue
             walls = [r["wall"] for r in good.values()]
             ratio = results.wall_ratio(workload, op, tool, base)
             spread = f" ({min(walls):.2f} to {max(walls):.2f})" if len(walls) > 1 else ""
             rows.append([tool, str(len(good)), f"{median(walls):.2f}{spread}", f"{results.figure(workload, op, tool, 'cpu'):.2f}",
-                         f"{results.figure(workload, op, tool, 'rss_mib'):.0f}", f"{ratio:.2f}" if ratio else ""])
-        table(["tool", "n", "wall s", "CPU s", "peak MiB", f"wall / {base}"], rows)
+                         f"{results.figure(workload, op, tool, 'user'):.2f}", f"{results.figure(workload, op, tool, 'rss_mib'):.0f}", f"{ratio:.2f}" if ratio else ""])
+        table(["tool", "n", "wall s", "CPU s", "user s", "peak MiB", f"wall / {base}"], rows)
 
 
 def sizes(results):
