@@ -1,4 +1,5 @@
-//! The only file that creates, syncs, renames, removes or locks anything on disk.
+//! The only file that creates, syncs, renames, removes or locks anything on disk; leases are in
+//! `held.rs`.
 //!
 //! What is assumed of the disk: once `fsync` of a file returns, its bytes survive a power cut;
 //! `rename` within one file system happens entirely or not at all, and survives once `fsync` of
@@ -48,7 +49,7 @@ struct Hook {
 static STEPS: AtomicU64 = AtomicU64::new(0);
 
 /// Does one step, under the test hooks.
-fn step<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn step<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     static HOOK: OnceLock<Hook> = OnceLock::new();
     let hook = HOOK.get_or_init(|| {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -77,7 +78,7 @@ pub(crate) fn unique() -> String {
 }
 
 /// Whether a file can have got its name from [`unique`].
-fn is_unique(file_name: &str) -> bool {
+pub(crate) fn is_unique(file_name: &str) -> bool {
     let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     file_name.split_once('-').is_some_and(|(process, word)| {
         process.parse::<u32>().is_ok() && word.len() == 16 && word.bytes().all(hexadecimal)
@@ -275,89 +276,14 @@ impl Lock {
     }
 }
 
-/// A file under a name of its own that is locked while its process lives.
-#[derive(Debug)]
-pub(crate) struct Held {
-    path: PathBuf,
-    _file: File,
-}
-
-/// What the name of a [`Held`] file starts with.
-const LEASE: &str = "lease-";
-
-impl Held {
-    /// Holds a new file in `folder`.
-    pub(crate) fn new(folder: &Path) -> Result<Held> {
-        loop {
-            let path = folder.join(format!("{LEASE}{}", unique()));
-            let mut options = OpenOptions::new();
-            let open = || options.read(true).write(true).create_new(true).open(&path);
-            let mut file = step(open).at("create", &path)?;
-            // Whoever looks for the dead could have taken it for one before it was locked.
-            let held = match file.try_lock() {
-                Ok(()) => is_at(&file, &path).unwrap_or(false),
-                Err(TryLockError::WouldBlock) => false,
-                Err(TryLockError::Error(source)) => {
-                    let _ = fs::remove_file(&path);
-                    return Err(source).at("lock", &path);
-                }
-            };
-            let text = format!("process {} on {}\n", std::process::id(), host());
-            let written = step(|| file.write_all(text.as_bytes())).at("write", &path);
-            let held_file = Held { path, _file: file };
-            written?;
-            if held {
-                return Ok(held_file);
-            }
-        }
-    }
-
-    /// Who holds a file in `folder`, and since when. Removes what nobody holds, if `sweep` is set.
-    pub(crate) fn all(folder: &Path, sweep: bool) -> Result<Vec<(SystemTime, String)>> {
-        let mut living = Vec::new();
-        for entry in fs::read_dir(folder).at("list", folder)? {
-            let entry = entry.at("list", folder)?;
-            let (name, path) = (entry.file_name(), entry.path());
-            let ours = name.to_str().and_then(|n| n.strip_prefix(LEASE)).is_some_and(is_unique);
-            if !ours || !entry.file_type().at("inspect", &path)?.is_file() {
-                continue;
-            }
-            // Somebody else's may not be written to; then reading has to be enough to lock it.
-            let file = OpenOptions::new().read(true).write(true).open(&path);
-            let file = match file.or_else(|_| File::open(&path)) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                file => file.at("open", &path)?,
-            };
-            let since = file.metadata().and_then(|m| m.modified()).at("inspect", &path)?;
-            if file.try_lock().is_err() {
-                let mut holder = String::new();
-                // Who it is only matters to people.
-                let _ = (&file).take(200).read_to_string(&mut holder);
-                living.push((since, holder.trim().escape_debug().to_string()));
-            } else if sweep {
-                // Whatever cannot be removed stays for the next time.
-                let _ = step(|| fs::remove_file(&path));
-            }
-        }
-        Ok(living)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // What remains is held by nobody, and a collector removes it.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 /// Whether what was opened at `path` is what lies there, and not what a link there leads to.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let (opened, there) = (file.metadata()?, fs::symlink_metadata(path)?);
     Ok(there.is_file() && (opened.dev(), opened.ino()) == (there.dev(), there.ino()))
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     let read = fs::read_to_string("/proc/sys/kernel/hostname");
     read.map_or_else(|_| "this host".into(), |name| name.trim().to_owned())
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::atomic::{self, Held, Lock};
+use crate::atomic::{self, Lock};
 use crate::backend::{Backend, Key, Room};
 use crate::error::{At, ObjectsError, Result};
+use crate::held::Held;
 use crate::layout::Layout;
 use crate::lease::{Lease, Living};
 

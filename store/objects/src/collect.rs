@@ -1,0 +1,395 @@
+//! Removes what nobody needs, while others write and read.
+//!
+//! Two phases, at least a grace period apart. A pack of which nothing is needed is *condemned*: it
+//! gets a mark, a file whose age counts. One that is marked is *removed* once the mark is old
+//! enough, older than every living lease, and still nothing that is needed lies in it alone. Of a
+//! pack that is needed for less than half, and of many small ones, what is needed is first copied
+//! elsewhere (`repack.rs`).
+//!
+//! Why nothing is lost. A collector reads the marks first, then the leases, and only then is it
+//! decided what is needed. Consider any writer:
+//! - It ended before the leases were read: its names have moved, so what it wrote is needed.
+//! - It held a lease then: only packs are removed that were marked before that lease began. It read the
+//!   marks after it took the lease, and relied on nothing in such packs (`Catalog::holds`), nor
+//!   on what is made of it (`keep.rs`): it stored that again.
+//! - It began later: the marks that this collector acts on were there before, so the same holds.
+//!
+//! What is pointed at again after it was condemned is copied by whoever points at it (`rescue.rs`),
+//! or, if it was pointed at before the collector looked, loses its mark. A pack that is stored again
+//! under the name of a condemned one gets another name (`Pack::renamed`). A pack younger than
+//! the grace is left alone: that keeps what was stored and not named yet.
+//!
+//! Whoever dies at any step leaves too much and never too little: copies are durable before the pack
+//! they are of is marked, and a mark goes after its pack. There is one collector at a time. The clock
+//! is that of the files. On a network file system a mark may be seen late, by minutes: the
+//! grace has to be longer than that, unless nobody else is at work.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
+
+use lab_schema::ObjectId;
+
+use crate::backend::{Key, PackId, Room};
+use crate::block::Block;
+use crate::catalog::{PackState, Place};
+use crate::error::{ObjectsError, Result};
+use crate::lease::{Lease, Living};
+use crate::marks::{Encoded, Marks, Share, share};
+use crate::pack::Record;
+use crate::progress::Progress;
+use crate::repack::Repack;
+use crate::store::Store;
+
+/// A pack smaller than this is small.
+const SMALL_PACK: u64 = 4 << 20;
+/// More small packs than this are made into larger ones.
+const SMALL_PACKS: usize = 8;
+
+/// Finds out what may go from a store, and removes it.
+#[derive(Debug)]
+pub struct Collector {
+    store: Store,
+    grace: Duration,
+    now: SystemTime,
+    /// Held against other collectors; none when nothing is to be changed.
+    lock: Option<Lease>,
+    condemned: BTreeMap<PackId, SystemTime>,
+    leases: Vec<Living>,
+    marks: Marks,
+    /// Bytes that each who was [kept](Collector::keep) needs.
+    stored: Vec<u64>,
+}
+
+/// What is to become of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is left alone.
+    Stays(Stay),
+    /// It gets a mark.
+    Condemned,
+    /// What is needed of it is copied, and then it gets a mark.
+    Repacked,
+    /// It has a mark and is removed.
+    Removed,
+    /// It has a mark, and is needed again: the mark is taken off.
+    Spared,
+}
+
+/// Why a pack is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stay {
+    /// It is needed.
+    Needed,
+    /// It is too young to be judged.
+    Young {
+        /// Until when.
+        until: SystemTime,
+    },
+    /// Its mark is too young.
+    Grace {
+        /// Until when.
+        until: SystemTime,
+    },
+    /// It has a mark that is younger than a command that is at work.
+    Leased {
+        /// Whose command.
+        holder: String,
+    },
+}
+
+/// A pack, and what is to become of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackPlan {
+    /// The pack.
+    pub pack: PackId,
+    /// Its size.
+    pub bytes: u64,
+    /// Bytes of it that are needed and not kept in a better place.
+    pub needed: u64,
+    /// What is to become of it.
+    pub fate: Fate,
+}
+
+/// What a collection would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Every pack, sorted.
+    pub packs: Vec<PackPlan>,
+    /// What each who was kept needs, in that order.
+    pub shares: Vec<Share>,
+    /// Bytes before and after encoding of all that lies in the packs, needed or not: raw, zstd, planes,
+    /// delta.
+    pub encodings: [Encoded; 4],
+}
+
+impl Plan {
+    /// Number and bytes of the packs with a fate.
+    pub fn sum(&self, of: impl Fn(&Fate) -> bool) -> (u64, u64) {
+        let those = self.packs.iter().filter(|pack| of(&pack.fate));
+        those.fold((0, 0), |(n, bytes), pack| (n + 1, bytes + pack.bytes))
+    }
+}
+
+/// What a collection did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Packs that were removed, and their bytes.
+    pub removed: (u64, u64),
+    /// Packs that got a mark, and their bytes.
+    pub condemned: (u64, u64),
+    /// Packs that lost their mark.
+    pub spared: u64,
+    /// Packs that were made of what was needed of condemned ones, and their bytes.
+    pub made: (u64, u64),
+    /// Packs that could not be copied since something in them is damaged.
+    pub damaged: Vec<PackId>,
+}
+
+impl Collector {
+    /// Begins a collection; what is needed is to be worked out after this. Waits for another
+    /// collector, for a while. Refuses a store with a pack whose contents are not known, since what is
+    /// needed cannot be known then.
+    pub fn begin(store: &Store, grace: Duration) -> Result<Collector> {
+        let (lock, now) = store.backend().exclude()?;
+        Collector::new(store, grace, now, Some(lock))
+    }
+
+    /// Looks only: [`Collector::carry_out`] will refuse. Goes by this host's clock.
+    pub fn look(store: &Store, grace: Duration) -> Result<Collector> {
+        Collector::new(store, grace, SystemTime::now(), None)
+    }
+
+    fn new(
+        store: &Store,
+        grace: Duration,
+        now: SystemTime,
+        lock: Option<Lease>,
+    ) -> Result<Collector> {
+        let backend = store.backend();
+        let mut condemned = BTreeMap::new();
+        for (key, _) in backend.list(Room::Condemned)? {
+            if let (Key::Condemned(pack), Some(when)) = (&key, backend.published(&key)?) {
+                condemned.insert(*pack, when);
+            }
+        }
+        // After the marks: see the module.
+        let leases = backend.leases(lock.is_some())?;
+        store.refresh()?;
+        for (pack, state) in store.catalog().packs() {
+            if let PackState::Broken(why) = state {
+                return Err(ObjectsError::Damaged { what: format!("pack {pack}"), why });
+            }
+        }
+        let (store, marks, stored) = (store.clone(), Marks::default(), Vec::new());
+        Ok(Collector { store, grace, now, lock, condemned, leases, marks, stored })
+    }
+
+    /// When it began, by the clock of the store.
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    /// Who is at work.
+    pub fn leases(&self) -> &[Living] {
+        &self.leases
+    }
+
+    /// Keeps these objects, which must be here. What they need by hash is to be among them, or kept
+    /// otherwise. What one call asks for is told apart in [`Plan::shares`] from what others do.
+    pub fn keep(&mut self, ids: &[ObjectId]) -> Result<()> {
+        let owner = self.stored.len() as u32;
+        let stored = self.marks.add(&self.store, owner, ids)?;
+        self.stored.push(stored);
+        Ok(())
+    }
+
+    /// What is to be done.
+    pub fn plan(&self) -> Result<Plan> {
+        let mut plan = Plan::default();
+        let mut listed = Vec::new();
+        for (key, bytes) in self.store.backend().list(Room::Packs)? {
+            if let Key::Pack(pack) = key {
+                listed.push((pack, bytes));
+            }
+        }
+        let ranks = self.ranks();
+        let mut needed: HashMap<PackId, (u64, u64)> = HashMap::new();
+        {
+            let catalog = self.store.catalog();
+            for (pack, blocks, frames) in catalog.all() {
+                let sum = needed.entry(pack).or_default();
+                for record in frames.iter() {
+                    let block = &blocks[record.block as usize];
+                    if self.is_home(&ranks, pack, &record, block) {
+                        *sum = (sum.0 + 1, sum.1 + share(&record, block));
+                    }
+                }
+                for block in blocks {
+                    let sum = &mut plan.encodings[usize::from(block.encoding.code())];
+                    sum.bytes += u64::from(block.bytes);
+                    sum.stored += u64::from(block.stored);
+                }
+            }
+        }
+        for (pack, bytes) in listed {
+            // One that appeared since then is young whatever the grace.
+            let Some((frames, needed)) = needed.get(&pack).copied() else {
+                let fate = Fate::Stays(Stay::Young { until: self.now + self.grace });
+                plan.packs.push(PackPlan { pack, bytes, needed: bytes, fate });
+                continue;
+            };
+            let fate = self.fate(pack, bytes, frames, needed)?;
+            plan.packs.push(PackPlan { pack, bytes, needed, fate });
+        }
+        let is_small = |p: &PackPlan| p.fate == Fate::Stays(Stay::Needed) && p.bytes < SMALL_PACK;
+        if plan.packs.iter().filter(|p| is_small(p)).count() > SMALL_PACKS {
+            plan.packs.iter_mut().filter(|p| is_small(p)).for_each(|p| p.fate = Fate::Repacked);
+        }
+        let alone = self.marks.alone(self.stored.len());
+        let shares = self.stored.iter().zip(alone);
+        plan.shares = shares.map(|(stored, alone)| Share { stored: *stored, alone }).collect();
+        Ok(plan)
+    }
+
+    fn fate(&self, pack: PackId, bytes: u64, frames: u64, needed: u64) -> Result<Fate> {
+        let age = |when: SystemTime| self.now.duration_since(when).unwrap_or_default();
+        if let Some(marked) = self.condemned.get(&pack) {
+            let younger = |lease: &&Living| lease.since <= *marked;
+            return Ok(match self.leases.iter().find(younger) {
+                _ if frames > 0 => Fate::Spared,
+                _ if age(*marked) < self.grace => {
+                    Fate::Stays(Stay::Grace { until: *marked + self.grace })
+                }
+                Some(lease) => Fate::Stays(Stay::Leased { holder: lease.holder.clone() }),
+                None => Fate::Removed,
+            });
+        }
+        let published = self.store.backend().published(&Key::Pack(pack))?.unwrap_or(self.now);
+        Ok(if age(published) < self.grace {
+            Fate::Stays(Stay::Young { until: published + self.grace })
+        } else if frames == 0 {
+            Fate::Condemned
+        } else if needed * 2 < bytes {
+            Fate::Repacked
+        } else {
+            Fate::Stays(Stay::Needed)
+        })
+    }
+
+    /// For each pack, how much of it is needed, in thousandths.
+    fn ranks(&self) -> HashMap<PackId, u64> {
+        let catalog = self.store.catalog();
+        let rank = |(pack, blocks, frames): (PackId, &[Block], &crate::pack::Frames)| {
+            let share = |r: Record| share(&r, &blocks[r.block as usize]);
+            let needed = frames.iter().filter(|r| self.marks.contains(&r.key));
+            let all: u64 = blocks.iter().map(|block| u64::from(block.stored)).sum();
+            (pack, needed.map(share).sum::<u64>() * 1000 / all.max(1))
+        };
+        catalog.all().map(rank).collect()
+    }
+
+    /// Whether a frame is needed and this is the place where it is kept: of all places the one with the
+    /// fewest differences, since others may stand on it; then one in a pack that stays anyway.
+    fn is_home(
+        &self,
+        ranks: &HashMap<PackId, u64>,
+        pack: PackId,
+        record: &Record,
+        block: &Block,
+    ) -> bool {
+        if !self.marks.contains(&record.key) {
+            return false;
+        }
+        let catalog = self.store.catalog();
+        let worth = |place: &Place| {
+            (
+                !catalog.is_sound(place),
+                place.block.depth,
+                self.condemned.contains_key(&place.pack),
+                Reverse(ranks.get(&place.pack).copied().unwrap_or(0)),
+                place.pack,
+            )
+        };
+        let here = worth(&Place { pack, record: *record, block: *block });
+        catalog.places(&record.key).iter().all(|place| here <= worth(place))
+    }
+
+    /// Does what was planned.
+    pub fn carry_out(self, plan: &Plan, progress: &dyn Progress) -> Result<Done> {
+        if self.lock.is_none() {
+            let (key, why) = (self.store.backend().location(), "it was only to be looked at");
+            return Err(ObjectsError::RefusedKey { verb: "collect", key, why });
+        }
+        // What is relied on instead of what goes must not be lost in a power cut.
+        self.store.settle()?;
+        let mut done = Done::default();
+        let with = |fate: Fate| plan.packs.iter().filter(move |pack| pack.fate == fate);
+        progress.begin("remove", Some(plan.sum(|fate| *fate == Fate::Removed).1));
+        let swept = self.sweep(with(Fate::Removed), with(Fate::Spared), &mut done, progress);
+        progress.end();
+        swept?;
+        progress.begin("repack", Some(plan.sum(|fate| *fate == Fate::Repacked).1));
+        let repacked = self.repack(with(Fate::Repacked), &mut done, progress);
+        progress.end();
+        let repacked = repacked?;
+        let going = with(Fate::Repacked).filter(|p| repacked.contains(&p.pack));
+        for PackPlan { pack, bytes, .. } in with(Fate::Condemned).chain(going) {
+            self.store.backend().publish(&Key::Condemned(*pack), b"")?;
+            done.condemned = (done.condemned.0 + 1, done.condemned.1 + bytes);
+        }
+        self.store.refresh()?;
+        Ok(done)
+    }
+
+    fn sweep<'a>(
+        &self,
+        removed: impl Iterator<Item = &'a PackPlan>,
+        spared: impl Iterator<Item = &'a PackPlan>,
+        done: &mut Done,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let backend = self.store.backend();
+        for plan in spared {
+            backend.remove(&Key::Condemned(plan.pack))?;
+            done.spared += 1;
+        }
+        for PackPlan { pack, bytes, .. } in removed {
+            backend.remove(&Key::Pack(*pack))?;
+            // The mark last: while the pack is there, nobody may rely on it.
+            backend.remove(&Key::Condemned(*pack))?;
+            done.removed = (done.removed.0 + 1, done.removed.1 + bytes);
+            progress.advance(*bytes);
+        }
+        // Marks that somebody left who died between the two.
+        let here = |pack: &PackId| self.store.catalog().packs().contains_key(pack);
+        for pack in self.condemned.keys().filter(|pack| !here(pack)) {
+            backend.remove(&Key::Condemned(*pack))?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is needed of these packs; returns those that may go then.
+    fn repack<'a>(
+        &self,
+        packs: impl Iterator<Item = &'a PackPlan>,
+        done: &mut Done,
+        progress: &dyn Progress,
+    ) -> Result<BTreeSet<PackId>> {
+        let (ranks, mut taken) = (self.ranks(), BTreeSet::new());
+        let mut repack = Repack::new(&self.store)?;
+        for plan in packs {
+            let home = |r: &Record, block: &Block| self.is_home(&ranks, plan.pack, r, block);
+            match repack.take(plan.pack, home)? {
+                true => drop(taken.insert(plan.pack)),
+                false => done.damaged.push(plan.pack),
+            }
+            progress.advance(plan.bytes);
+        }
+        let made = repack.finish()?;
+        done.made = made.iter().fold((0, 0), |(n, sum), (_, bytes)| (n + 1, sum + bytes));
+        Ok(taken)
+    }
+}
