@@ -366,7 +366,7 @@ fn unsupported(meta: &Metadata) -> Option<&'static str> {
 }
 
 /// A file, read anywhere.
-struct Random<'a>(&'a File);
+pub(crate) struct Random<'a>(pub(crate) &'a File);
 
 impl Source for Random<'_> {
     fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {

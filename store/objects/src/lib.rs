@@ -40,6 +40,9 @@ mod add;
 mod restore;
 mod get;
 mod check;
+mod shelf;
+mod mend;
+mod salvage;
 
 pub use add::{Added, add, add_cached};
 pub use backend::{Backend, Key, PackId, Room};
@@ -56,6 +59,7 @@ pub use memory::Memory;
 pub use names::{Expected, Names};
 pub use progress::{Progress, Silent};
 pub use read::ObjectReader;
+pub use salvage::{Salvaged, salvage};
 pub use stat::StatCache;
 pub use store::Store;
 pub use writer::Writer;

@@ -35,9 +35,9 @@ impl Damage {
                     let lost = |base: &Digest| {
                         !FrameKey::of_chunk(*base).iter().any(|key| {
                             let places = catalog.places(key).into_iter();
-                            places.into_iter().any(|place| {
-                                place.block.depth < depth && catalog.is_sound(&place)
-                            })
+                            places
+                                .into_iter()
+                                .any(|place| place.block.depth < depth && catalog.is_sound(&place))
                         })
                     };
                     let blocks: HashMap<u32, Digest> = (0u32..)
@@ -97,7 +97,10 @@ impl Damage {
         match self.bases.get(&digest) {
             _ if !known => format!("its chunk {chunk} is in no pack"),
             Some(base) => {
-                format!("its chunk {chunk} is a difference to chunk {}, which is lost", base.short())
+                format!(
+                    "its chunk {chunk} is a difference to chunk {}, which is lost",
+                    base.short()
+                )
             }
             None => format!("its chunk {chunk} is damaged"),
         }
