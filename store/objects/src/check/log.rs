@@ -4,12 +4,12 @@
 //! ```text
 //! lab check 1
 //! round MS                          when the round began that is under way
-//! PACK BYTES MS                     for every pack that was sound when it was read
+//! PACK BYTES MS sound               for every pack that was read; or damaged
 //! sum BLAKE3                        of the lines above
 //! ```
 //!
-//! In a round every pack is read once. A damaged pack is not noted, so that it is read and reported
-//! again. The file can be lost: one that is absent, damaged or of another version is an empty one.
+//! In a round every pack is read once; one that was damaged is read and reported again each time
+//! besides. The file can be lost: one that is absent, damaged or of another version is an empty one.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -29,14 +29,30 @@ const MOST_BYTES: u64 = 128 << 20;
 /// How often what was read is written down.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What is known of a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Noted {
+    bytes: u64,
+    when_ms: u64,
+    sound: bool,
+}
+
+/// What is to be read.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    /// What is left of the round, in this order.
+    pub(super) left: Vec<(PackId, u64)>,
+    /// What was damaged when it was read in this round.
+    pub(super) damaged: Vec<(PackId, u64)>,
+}
+
 /// Remembers which packs were read, and when.
 #[derive(Debug)]
 pub struct CheckLog {
     path: PathBuf,
     /// When the round began, in milliseconds since 1970.
     round_ms: u64,
-    /// Size in bytes and when it was read.
-    packs: HashMap<PackId, (u64, u64)>,
+    packs: HashMap<PackId, Noted>,
     saved: Option<Instant>,
 }
 
@@ -56,45 +72,43 @@ impl CheckLog {
 
     /// The packs that are to be read in this round, those first that were not read for longest. A new
     /// round begins if that is wanted, or if none is left in the old one.
-    pub(crate) fn begin(&mut self, packs: &[(PackId, u64)], anew: bool) -> Vec<(PackId, u64)> {
+    pub(super) fn begin(&mut self, packs: &[(PackId, u64)], anew: bool) -> Chosen {
         let sizes: HashMap<PackId, u64> = packs.iter().copied().collect();
-        self.packs.retain(|pack, (bytes, _)| sizes.get(pack) == Some(bytes));
+        self.packs.retain(|pack, noted| sizes.get(pack) == Some(&noted.bytes));
         let in_round = |log: &CheckLog, pack: &PackId| {
-            log.packs.get(pack).is_some_and(|(_, when)| *when >= log.round_ms)
+            log.packs.get(pack).is_some_and(|noted| noted.when_ms >= log.round_ms)
         };
         if anew || packs.iter().all(|(pack, _)| in_round(self, pack)) {
             // Later than everything that was read, whatever the clock says.
-            let last = self.packs.values().map(|(_, when)| *when).max().unwrap_or(0);
+            let last = self.packs.values().map(|noted| noted.when_ms).max().unwrap_or(0);
             self.round_ms = now_ms().max(last.saturating_add(1));
         }
-        let mut left: Vec<(PackId, u64)> =
-            packs.iter().filter(|(pack, _)| !in_round(self, pack)).copied().collect();
-        left.sort_by_key(|(pack, _)| (self.packs.get(pack).map_or(0, |(_, when)| *when), *pack));
-        left
+        let (read, mut left): (Vec<_>, Vec<_>) =
+            packs.iter().copied().partition(|(pack, _)| in_round(self, pack));
+        left.sort_by_key(|(pack, _)| (self.packs.get(pack).map_or(0, |n| n.when_ms), *pack));
+        let is_damaged = |pack: &PackId| self.packs.get(pack).is_some_and(|noted| !noted.sound);
+        Chosen { left, damaged: read.into_iter().filter(|(pack, _)| is_damaged(pack)).collect() }
     }
 
-    /// Notes that a pack was read, and is sound; writes that down now and then.
-    pub(crate) fn note(&mut self, pack: PackId, bytes: u64) -> Result<()> {
-        self.packs.insert(pack, (bytes, now_ms().max(self.round_ms)));
+    /// Notes that a pack was read, and whether it is sound; writes that down now and then.
+    pub(super) fn note(&mut self, pack: PackId, bytes: u64, sound: bool) -> Result<()> {
+        let when_ms = now_ms().max(self.round_ms);
+        self.packs.insert(pack, Noted { bytes, when_ms, sound });
         if self.saved.is_some_and(|saved| saved.elapsed() < PAUSE) {
             return Ok(());
         }
         self.save()
     }
 
-    /// Forgets that a pack was read.
-    pub(crate) fn strike(&mut self, pack: PackId) {
-        self.packs.remove(&pack);
-    }
-
     /// Writes down what was noted.
-    pub(crate) fn save(&mut self) -> Result<()> {
+    pub(super) fn save(&mut self) -> Result<()> {
         let mut text = format!("{HEADER}\nround {}\n", self.round_ms);
         let mut packs: Vec<_> = self.packs.iter().collect();
         packs.sort();
-        for (pack, (bytes, when_ms)) in packs {
+        for (pack, Noted { bytes, when_ms, sound }) in packs {
+            let state = if *sound { "sound" } else { "damaged" };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{pack} {bytes} {when_ms}");
+            let _ = writeln!(text, "{pack} {bytes} {when_ms} {state}");
         }
         let sum = sum(&text);
         let _ = writeln!(text, "sum {sum}");
@@ -107,9 +121,7 @@ impl CheckLog {
     }
 }
 
-type Noted = (u64, HashMap<PackId, (u64, u64)>);
-
-fn parse(text: &str) -> Option<Noted> {
+fn parse(text: &str) -> Option<(u64, HashMap<PackId, Noted>)> {
     let (lines, last) = text.strip_suffix('\n')?.rsplit_once('\n')?;
     let end = lines.len() + 1;
     if last.strip_prefix("sum ")?.parse::<Digest>().ok()? != sum(&text[..end]) {
@@ -123,7 +135,8 @@ fn parse(text: &str) -> Option<Noted> {
     let packs = lines.map(|line| {
         let mut words = line.split(' ');
         let pack = PackId::from_digest(words.next()?.parse().ok()?);
-        Some((pack, (words.next()?.parse().ok()?, words.next()?.parse().ok()?)))
+        let (bytes, when_ms) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some((pack, Noted { bytes, when_ms, sound: words.next()? == "sound" }))
     });
     Some((round_ms, packs.collect::<Option<_>>()?))
 }
@@ -153,23 +166,24 @@ mod tests {
         let path = folder.path().join("cache").join("check");
         let all: Vec<_> = (0..4).map(pack).collect();
         let mut log = CheckLog::open(&path);
-        let first = log.begin(&all, false);
+        let first = log.begin(&all, false).left;
         assert_eq!(first.len(), 4);
         for (pack, bytes) in &first[..3] {
-            log.note(*pack, *bytes).unwrap();
+            log.note(*pack, *bytes, *pack != first[0].0).unwrap();
         }
         log.save().unwrap();
         let mut log = CheckLog::open(&path);
-        assert_eq!(log.begin(&all, false), first[3..]);
+        let rest = log.begin(&all, false);
+        assert_eq!((&rest.left[..], &rest.damaged[..]), (&first[3..], &first[..1]));
         // One that has another size than it had is another one.
         let mut grown = all.clone();
         let at = grown.iter().position(|p| *p == first[0]).unwrap();
         grown[at].1 += 1;
-        assert_eq!(CheckLog::open(&path).begin(&grown, false).len(), 2);
-        assert_eq!(CheckLog::open(&path).begin(&all, true).len(), 4);
-        log.note(first[3].0, first[3].1).unwrap();
+        assert_eq!(CheckLog::open(&path).begin(&grown, false).left.len(), 2);
+        assert_eq!(CheckLog::open(&path).begin(&all, true).left.len(), 4);
+        log.note(first[3].0, first[3].1, true).unwrap();
         // All were read: a new round, and the longest unread come first.
-        assert_eq!(log.begin(&all, false).last(), Some(&first[3]));
+        assert_eq!(log.begin(&all, false).left.last(), Some(&first[3]));
         log.save().unwrap();
         let right = fs::read(&path).unwrap();
         for at in 0..right.len() {

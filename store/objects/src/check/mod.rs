@@ -24,6 +24,7 @@ pub use self::log::CheckLog;
 pub(crate) use self::packs::{alike, unfit};
 
 use self::damage::Damage;
+use self::log::Chosen;
 use self::packs::{Found, Look};
 use crate::backend::{Key, PackId, Room};
 use crate::error::{ObjectsError, Result};
@@ -66,9 +67,9 @@ pub fn check_with(
     let bytes = all.iter().map(|(_, bytes)| bytes).sum();
     let chosen = match &mut log {
         Some(log) if full => log.begin(&all, until.is_none()),
-        _ => all.clone(),
+        _ => Chosen { left: all.clone(), damaged: Vec::new() },
     };
-    progress.begin("check", Some(chosen.iter().map(|(_, bytes)| bytes).sum()));
+    progress.begin("check", Some(chosen.left.iter().map(|(_, bytes)| bytes).sum()));
     let report = Report { packs: all.len() as u64, bytes, ..Report::default() };
     let whole = full && until.is_none();
     let mut checker = Checker {
@@ -79,9 +80,22 @@ pub fn check_with(
         seen: HashSet::new(),
         lost: HashSet::new(),
     };
-    let done = Look { store, full, until, progress }
-        .at_all(&chosen, log)
-        .and_then(|found| checker.all(found, chosen.len() as u64, full));
+    let look = |until| Look { store, full, until, progress };
+    let mut read = || {
+        let mut found = look(until).at_all(&chosen.left, log.as_deref_mut())?;
+        let looked = found.looked;
+        // There are few, and what is lost by them is to be told again.
+        found.take_in(look(None).at_all(&chosen.damaged, log.as_deref_mut())?);
+        found.sort();
+        Ok((found, looked))
+    };
+    let done = read().and_then(|(found, looked)| {
+        if full {
+            checker.report.read = looked;
+            checker.report.unread = chosen.left.len() as u64 - looked;
+        }
+        checker.all(found)
+    });
     progress.end();
     done?;
     Ok(checker.report)
@@ -98,11 +112,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn all(&mut self, found: Found, chosen: u64, full: bool) -> Result<()> {
-        if full {
-            self.report.read = found.looked;
-            self.report.unread = chosen - found.looked;
-        }
+    fn all(&mut self, found: Found) -> Result<()> {
         self.report.damaged_packs = found.damaged;
         self.damage = Damage::spread(self.store);
         for kind in Kind::ALL {

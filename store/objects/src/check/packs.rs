@@ -66,14 +66,8 @@ impl Look<'_> {
                 let noted = looked.and_then(|found| {
                     let sound = found.damaged.is_empty() && found.frames.is_empty();
                     state.0.take_in(found);
-                    match &mut state.1 {
-                        Some(log) if self.full && sound => log.note(*id, *bytes),
-                        Some(log) => {
-                            log.strike(*id);
-                            Ok(())
-                        }
-                        None => Ok(()),
-                    }
+                    let log = state.1.as_deref_mut().filter(|_| self.full);
+                    log.map_or(Ok(()), |log| log.note(*id, *bytes, sound))
                 });
                 if let Err(error) = noted {
                     next.store(packs.len(), Ordering::Relaxed);
@@ -88,7 +82,7 @@ impl Look<'_> {
         });
         let (mut found, log, done) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         done?;
-        log.map_or(Ok(()), CheckLog::save)?;
+        log.filter(|_| self.full).map_or(Ok(()), CheckLog::save)?;
         found.sort();
         Ok(found)
     }
@@ -173,7 +167,7 @@ impl Found {
         Found { packs, damaged: vec![pack], looked: 1, ..Found::default() }
     }
 
-    fn take_in(&mut self, other: Found) {
+    pub(super) fn take_in(&mut self, other: Found) {
         self.packs.extend(other.packs);
         self.frames.extend(other.frames);
         self.damaged.extend(other.damaged);
@@ -181,7 +175,7 @@ impl Found {
     }
 
     /// The same, whichever thread was quicker.
-    fn sort(&mut self) {
+    pub(super) fn sort(&mut self) {
         self.packs.sort_by_key(ToString::to_string);
         self.frames.sort_by_key(|bad| (bad.pack, bad.key));
         self.damaged.sort();
