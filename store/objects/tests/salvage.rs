@@ -30,10 +30,12 @@ fn full(store: &Store) -> Report {
 }
 
 fn packs(root: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for folder in fs::read_dir(root.join("packs")).unwrap() {
-        let files = fs::read_dir(folder.unwrap().path()).unwrap();
-        found.extend(files.map(|file| file.unwrap().path()));
+    let (mut found, mut open) = (Vec::new(), vec![root.join("packs")]);
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
     }
     found.sort();
     found
@@ -208,7 +210,7 @@ fn a_check_with_little_time_goes_on_and_reads_every_pack_once_a_round() {
     assert_eq!((report.read, report.unread), (5, 0));
     // Nothing is left of that round, so that the next one begins.
     let report = step();
-    assert_eq!((report.read, report.unread), (1, 4));
+    assert_eq!((report.read, report.unread), (2, 3));
     assert!(!report.findings.is_empty());
 }
 

@@ -17,7 +17,7 @@ mod damage;
 use std::collections::HashSet;
 use std::time::Instant;
 
-use lab_schema::{Kind, Name, ObjectId};
+use lab_schema::{Digest, Kind, Name, ObjectId};
 
 pub use self::finding::{Finding, Report};
 pub use self::log::CheckLog;
@@ -69,7 +69,10 @@ pub fn check_with(
         Some(log) if full => log.begin(&all, until.is_none()),
         _ => Chosen { left: all.clone(), damaged: Vec::new() },
     };
-    progress.begin("check", Some(chosen.left.iter().map(|(_, bytes)| bytes).sum()));
+    progress.begin(
+        "check",
+        Some(chosen.left.iter().chain(&chosen.damaged).map(|(_, bytes)| bytes).sum()),
+    );
     let report = Report { packs: all.len() as u64, bytes, ..Report::default() };
     let whole = full && until.is_none();
     let mut checker = Checker {
@@ -83,16 +86,16 @@ pub fn check_with(
     let look = |until| Look { store, full, until, progress };
     let mut read = || {
         let mut found = look(until).at_all(&chosen.left, log.as_deref_mut())?;
-        let looked = found.looked;
+        let unread = chosen.left.len() as u64 - found.looked;
         // There are few, and what is lost by them is to be told again.
         found.take_in(look(None).at_all(&chosen.damaged, log.as_deref_mut())?);
         found.sort();
-        Ok((found, looked))
+        Ok((found, unread))
     };
-    let done = read().and_then(|(found, looked)| {
+    let done = read().and_then(|(found, unread)| {
         if full {
-            checker.report.read = looked;
-            checker.report.unread = chosen.left.len() as u64 - looked;
+            checker.report.read = found.looked;
+            checker.report.unread = unread;
         }
         checker.all(found)
     });
@@ -195,7 +198,7 @@ impl Checker<'_> {
     fn large_blob(&mut self, id: ObjectId, list: &[u8]) -> Result<()> {
         let listed = read::list(id, list);
         let Some((_, parts)) = self.sound(id, listed)? else { return Ok(()) };
-        let (first, lost) = self.chunks(id, &parts)?;
+        let (first, lost) = self.chunks(id, &parts, &mut HashSet::new())?;
         if let Some(why) = first {
             let more = if lost > 1 { format!(" (and {} more)", lost - 1) } else { String::new() };
             self.damaged(id, why + &more);
@@ -206,8 +209,14 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// What is wrong with the first part that cannot be read, and how many there are.
-    fn chunks(&mut self, id: ObjectId, parts: &Parts) -> Result<(Option<String>, u64)> {
+    /// What is wrong with the first part that cannot be read, and how many there are. Nodes that were
+    /// `seen` are passed over: a few can claim any number of chunks.
+    fn chunks(
+        &mut self,
+        id: ObjectId,
+        parts: &Parts,
+        seen: &mut HashSet<Digest>,
+    ) -> Result<(Option<String>, u64)> {
         let (mut first, mut lost) = (None, 0);
         for part in &parts.parts {
             if parts.level == 0 {
@@ -218,9 +227,12 @@ impl Checker<'_> {
                 }
                 continue;
             }
+            if !seen.insert(part.digest) {
+                continue;
+            }
             match read::node(self.store, *part, parts.level) {
                 Ok(below) => {
-                    let (why, below) = self.chunks(id, &below)?;
+                    let (why, below) = self.chunks(id, &below, seen)?;
                     lost += below;
                     first = first.or(why);
                 }
