@@ -4,7 +4,7 @@
 //! name, kind and size. Nothing depends on the choice but the room that is taken. A base that
 //! cannot be read is passed over: what is stored then stands on its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lab_encoding::float::Element;
@@ -87,9 +87,14 @@ pub(crate) fn blobs_in(store: &Store, content: ContentId) -> Result<Vec<BlobId>>
         ContentId::Blob(id) => return Ok(vec![id]),
         ContentId::Tree(id) => vec![id],
     };
+    // A tree may stand in itself many times over, at any depth.
+    let mut seen = HashSet::new();
     while let Some(tree) = trees.pop()
         && found.len() < MOST
     {
+        if !seen.insert(tree) {
+            continue;
+        }
         for entry in store.load::<Tree>(tree)?.entries() {
             match entry.node {
                 Node::File { id, size, .. } if size > SMALL as u64 => found.push(id),

@@ -4,6 +4,8 @@
 //! must not rely on what lies only there, nor on what is made of it: the list of a large file may
 //! stay while its chunks go. Without any mark, being here is enough, and nothing is read.
 
+use std::collections::HashSet;
+
 use lab_schema::ObjectId;
 
 use crate::error::{ObjectsError, Result};
@@ -64,6 +66,8 @@ impl Store {
     fn keeps_parts(&self, id: ObjectId, key: &FrameKey) -> Result<bool> {
         let Some((_, frame)) = self.fetch(&[*key])? else { return Ok(false) };
         let mut open = vec![read::list(id, &frame)?.1];
+        // A few nodes that repeat each other can claim any number of chunks.
+        let mut seen = HashSet::new();
         while let Some(Parts { level, parts }) = open.pop() {
             for part in parts {
                 let kept = match level {
@@ -76,7 +80,7 @@ impl Store {
                 if !kept {
                     return Ok(false);
                 }
-                if level > 0 {
+                if level > 0 && seen.insert(part.digest) {
                     open.push(read::node(self, part, level)?);
                 }
             }

@@ -117,7 +117,12 @@ impl Walk<'_> {
         while let Some(Parts { level, parts }) = open.pop() {
             for part in parts {
                 if level > 0 {
-                    self.frame(FrameKey::new(FrameKind::Node, part.digest))?;
+                    let key = FrameKey::new(FrameKind::Node, part.digest);
+                    // A few nodes that repeat each other can claim any number of chunks.
+                    if self.seen.contains(&start(&key)) {
+                        continue;
+                    }
+                    self.frame(key)?;
                     open.push(read::node(self.store, part, level)?);
                 } else if !self.chunk(FrameKey::of_chunk(part.digest))? {
                     let why = "one of its chunks is in no pack";

@@ -12,6 +12,9 @@ use crate::frame::{FrameKey, FrameKind};
 use crate::list::{Part, Parts};
 use crate::store::Store;
 
+/// Most chunks of a blob that are listed in memory: 40 MB, for 75 GB of text or 1 TB of floats.
+const MAX_LISTED: usize = 1 << 20;
+
 /// Reads an object's bytes, chunk by chunk. Each chunk is checked before it is given out, and
 /// the whole before its last chunk is; what is wrong comes as an [`io::Error`] of the kind
 /// [`io::ErrorKind::InvalidData`] that wraps an [`ObjectsError`].
@@ -224,12 +227,16 @@ impl Store {
         source.failed.map_or(found, Err)
     }
 
-    /// The chunks of a large blob in order; none if it is one frame.
+    /// The chunks of a large blob in order; none if it is one frame, or has so many that they are
+    /// better read one after the other: a few nodes can claim any number.
     pub(crate) fn chunk_list(&self, id: BlobId) -> Result<Option<Vec<Part>>> {
         let Some(rest) = self.must_open(id.into())?.rest else { return Ok(None) };
         let mut walk = rest.walk;
         let mut parts = Vec::new();
         while let Some(part) = walk.next(&mut 0)? {
+            if parts.len() == MAX_LISTED {
+                return Ok(None);
+            }
             parts.push(part);
         }
         Ok(Some(parts))

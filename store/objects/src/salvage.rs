@@ -226,8 +226,8 @@ fn gather(store: &Store, id: ObjectId, list: &[u8], needed: &mut HashSet<Digest>
     };
     while let Some(Parts { level, parts }) = open.pop() {
         for part in parts {
-            needed.insert(part.digest);
-            if level == 0 {
+            // What was seen before need not be followed: a few nodes can claim any number of chunks.
+            if !needed.insert(part.digest) || level == 0 {
                 continue;
             }
             match read::node(store, part, level) {

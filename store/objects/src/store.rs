@@ -30,6 +30,10 @@ struct Inner {
     blocks: Mutex<Blocks>,
 }
 
+/// Copies that turned out to be no good in one attempt: without them all copies of all bases of a
+/// chain would be tried in every combination, and a few hostile packs could have years of them.
+type Bad = HashSet<(PackId, FrameKey)>;
+
 /// What became of an attempt to read something in one place.
 enum Attempt<T> {
     Read(T),
@@ -173,7 +177,7 @@ impl Store {
     }
 
     /// The bytes of a block, decoded.
-    fn read_block(&self, place: &Place) -> Result<Attempt<Arc<Vec<u8>>>> {
+    fn read_block(&self, place: &Place, bad: &mut Bad) -> Result<Attempt<Arc<Vec<u8>>>> {
         let Place { pack, block, .. } = place;
         let at = (*pack, place.record.block);
         if let Some(bytes) = self.blocks().get(at) {
@@ -184,7 +188,7 @@ impl Store {
         else {
             return Ok(Attempt::Gone);
         };
-        let bytes = match self.decode_block(block, &found)? {
+        let bytes = match self.decode(block, &found, bad)? {
             Ok(bytes) => bytes,
             Err(why) => return Ok(Attempt::Damaged(why)),
         };
@@ -197,6 +201,10 @@ impl Store {
 
     /// What a block holds that lies on disk as `stored`.
     pub(crate) fn decode_block(&self, block: &Block, stored: &[u8]) -> Result<Parsed<Vec<u8>>> {
+        self.decode(block, stored, &mut Bad::new())
+    }
+
+    fn decode(&self, block: &Block, stored: &[u8], bad: &mut Bad) -> Result<Parsed<Vec<u8>>> {
         if stored.len() != block.stored as usize {
             return Ok(Err("its pack is cut off"));
         }
@@ -205,7 +213,7 @@ impl Store {
         }
         let base = match block.base {
             None => None,
-            Some(base) => match self.read_base(base, block.depth)? {
+            Some(base) => match self.read_base(base, block.depth, bad)? {
                 Some(bytes) => Some(bytes),
                 None => return Ok(Err(block::BASE_LOST)),
             },
@@ -216,12 +224,14 @@ impl Store {
 
     /// The chunk that a delta of `depth` stands on, verified; none if it is nowhere sound. What it
     /// stands on itself takes fewer deltas, so that a ring of hostile packs ends.
-    fn read_base(&self, digest: Digest, depth: u8) -> Result<Option<Vec<u8>>> {
+    fn read_base(&self, digest: Digest, depth: u8, bad: &mut Bad) -> Result<Option<Vec<u8>>> {
         for place in self.places(&FrameKey::of_chunk(digest))? {
-            if place.block.depth < depth
-                && let Attempt::Read(bytes) = self.attempt(&place)?
-            {
-                return Ok(Some(bytes));
+            let copy = (place.pack, place.record.key);
+            if place.block.depth < depth && !bad.contains(&copy) {
+                match self.attempt_among(&place, bad)? {
+                    Attempt::Read(bytes) => return Ok(Some(bytes)),
+                    Attempt::Damaged(_) | Attempt::Gone => drop(bad.insert(copy)),
+                }
             }
         }
         Ok(None)
@@ -229,9 +239,9 @@ impl Store {
 
     /// The bytes of a frame. They have the recorded length; whether they hash to the key is not
     /// looked at.
-    fn attempt_unverified(&self, place: &Place) -> Result<Attempt<Vec<u8>>> {
+    fn attempt_unverified(&self, place: &Place, bad: &mut Bad) -> Result<Attempt<Vec<u8>>> {
         let Record { start, bytes, .. } = place.record;
-        Ok(match self.read_block(place)? {
+        Ok(match self.read_block(place, bad)? {
             Attempt::Gone => Attempt::Gone,
             Attempt::Damaged(why) => Attempt::Damaged(why),
             Attempt::Read(block) if bytes == place.block.bytes => {
@@ -244,7 +254,11 @@ impl Store {
     }
 
     fn attempt(&self, place: &Place) -> Result<Attempt<Vec<u8>>> {
-        Ok(match self.attempt_unverified(place)? {
+        self.attempt_among(place, &mut Bad::new())
+    }
+
+    fn attempt_among(&self, place: &Place, bad: &mut Bad) -> Result<Attempt<Vec<u8>>> {
+        Ok(match self.attempt_unverified(place, bad)? {
             Attempt::Read(bytes) if !place.record.key.fits(&bytes) => {
                 Attempt::Damaged("its bytes have another hash")
             }
@@ -315,7 +329,7 @@ impl Store {
 
     /// What lies under a chunk's key, for who verifies the whole that it is a part of.
     pub(crate) fn fetch_chunk_unverified(&self, digest: Digest) -> Result<Vec<u8>> {
-        let attempt = |place: &Place| self.attempt_unverified(place);
+        let attempt = |place: &Place| self.attempt_unverified(place, &mut Bad::new());
         present(digest, self.fetch_by(&FrameKey::of_chunk(digest), attempt)?)
     }
 
@@ -338,7 +352,7 @@ impl Store {
         Ok(!self.places(&keys)?.is_empty())
     }
 
-    /// All objects of a kind, sorted.
+    /// All objects of a kind, sorted; without those that are about to be removed.
     pub fn list(&self, kind: Kind) -> Result<Vec<ObjectId>> {
         self.refresh()?;
         Ok(self.catalog().objects(|id| id.kind() == kind).into_iter().collect())
