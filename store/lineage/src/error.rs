@@ -4,6 +4,7 @@
 //! an index in memory. What is left are stores that cannot be read.
 
 use lab_objects::ObjectsError;
+use lab_schema::ObjectId;
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, LineageError>;
@@ -30,9 +31,37 @@ pub enum LineageError {
         /// The value.
         what: &'static str,
     },
+    /// An object that another one needs is not in the store.
+    #[error("the store lacks {id}{}", needed(.by))]
+    Missing {
+        /// The object.
+        id: ObjectId,
+        /// What needs it; none if it is what was asked for.
+        by: Option<ObjectId>,
+    },
+    /// An object that is needed cannot be read.
+    #[error("{source}")]
+    Unreadable {
+        /// The object.
+        id: ObjectId,
+        /// What is wrong.
+        source: Box<ObjectsError>,
+    },
+    /// What is needed cannot be told, so that nothing may be removed.
+    #[error("nothing is removed while {what} cannot be read: {why}")]
+    Uncertain {
+        /// The name or object.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The store that the lineage is derived from cannot be read.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
+}
+
+fn needed(by: &Option<ObjectId>) -> String {
+    by.map_or_else(String::new, |by| format!(", which {by} needs"))
 }
 
 /// What goes wrong inside, before it is known which index it concerns.

@@ -15,9 +15,15 @@ mod question;
 mod intake;
 mod refresh;
 mod query;
+mod closure;
+mod collect;
+mod usage;
 
+pub use closure::{Closure, closure};
+pub use collect::{Collected, Policy, Reason, Root, collect, plan_collect};
 pub use error::{LineageError, Result};
 pub use graph::Node;
 pub use index::Lineage;
 pub use question::{Consumption, Production, Role, RunRow};
 pub use refresh::{Refreshed, Skipped, Unread};
+pub use usage::{NameUsage, Usage, usage};

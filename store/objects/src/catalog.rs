@@ -222,6 +222,11 @@ impl Catalog {
                     && place.block.base.is_none_or(base_is_kept))
     }
 
+    /// Whether a frame is nowhere but where it is about to be removed.
+    pub(crate) fn goes(&self, key: &FrameKey) -> bool {
+        self.slots(key).all(|place| self.condemned.contains(&place.pack))
+    }
+
     /// Whether a frame was ever recorded, damaged or not.
     pub(crate) fn knows(&self, key: &FrameKey) -> bool {
         self.slots(key).next().is_some()

@@ -3,8 +3,8 @@
 //! Two phases, at least a grace period apart. A pack of which nothing is needed is *condemned*: it
 //! gets a mark, a file whose age counts. One that is marked is *removed* once the mark is old
 //! enough, older than every living lease, and still nothing that is needed lies in it alone. Of a
-//! pack that is needed for less than half, and of many small ones, what is needed is first copied
-//! elsewhere (`repack.rs`).
+//! pack that is needed for less than half, or holds objects that go, and of many small ones, what is
+//! needed is first copied elsewhere (`repack.rs`).
 //!
 //! Why nothing is lost. A collector reads the marks first, then the leases, and only then is it
 //! decided what is needed. Consider any writer:
@@ -35,16 +35,27 @@ use crate::block::Block;
 use crate::catalog::{PackState, Place};
 use crate::error::{ObjectsError, Result};
 use crate::lease::{Lease, Living};
-use crate::marks::{Encoded, Marks, Share, share};
+use crate::marks::{Marks, Share, share};
 use crate::pack::Record;
+use crate::plan::{Done, Fate, PackPlan, Plan, Stay};
 use crate::progress::Progress;
-use crate::repack::Repack;
+use crate::repack::{Repack, is_upper};
 use crate::store::Store;
 
 /// A pack smaller than this is small.
 const SMALL_PACK: u64 = 4 << 20;
 /// More small packs than this are made into larger ones.
 const SMALL_PACKS: usize = 8;
+
+/// What is needed of a pack and not kept in a better place.
+#[derive(Clone, Copy, Default)]
+struct Needed {
+    frames: u64,
+    bytes: u64,
+    /// Whether it holds objects that nobody needs. They must not outlast what they are made of: a
+    /// check would find that lacking.
+    has_dead_objects: bool,
+}
 
 /// Finds out what may go from a store, and removes it.
 #[derive(Debug)]
@@ -59,93 +70,6 @@ pub struct Collector {
     marks: Marks,
     /// Bytes that each who was [kept](Collector::keep) needs.
     stored: Vec<u64>,
-}
-
-/// What is to become of a pack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fate {
-    /// It is left alone.
-    Stays(Stay),
-    /// It gets a mark.
-    Condemned,
-    /// What is needed of it is copied, and then it gets a mark.
-    Repacked,
-    /// It has a mark and is removed.
-    Removed,
-    /// It has a mark, and is needed again: the mark is taken off.
-    Spared,
-}
-
-/// Why a pack is left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Stay {
-    /// It is needed.
-    Needed,
-    /// It is too young to be judged.
-    Young {
-        /// Until when.
-        until: SystemTime,
-    },
-    /// Its mark is too young.
-    Grace {
-        /// Until when.
-        until: SystemTime,
-    },
-    /// It has a mark that is younger than a command that is at work.
-    Leased {
-        /// Whose command.
-        holder: String,
-    },
-}
-
-/// A pack, and what is to become of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackPlan {
-    /// The pack.
-    pub pack: PackId,
-    /// Its size.
-    pub bytes: u64,
-    /// Bytes of it that are needed and not kept in a better place.
-    pub needed: u64,
-    /// What is to become of it.
-    pub fate: Fate,
-}
-
-/// What a collection would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Every pack, sorted.
-    pub packs: Vec<PackPlan>,
-    /// What each who was kept needs, in that order.
-    pub shares: Vec<Share>,
-    /// Bytes before and after encoding of all that lies in the packs, needed or not: raw, zstd, planes,
-    /// delta.
-    pub encodings: [Encoded; 4],
-}
-
-impl Plan {
-    /// Number and bytes of the packs with a fate.
-    pub fn sum(&self, of: impl Fn(&Fate) -> bool) -> (u64, u64) {
-        let those = self.packs.iter().filter(|pack| of(&pack.fate));
-        those.fold((0, 0), |(n, bytes), pack| (n + 1, bytes + pack.bytes))
-    }
-}
-
-/// What a collection did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Packs that were removed, and their bytes.
-    pub removed: (u64, u64),
-    /// Packs that got a mark, and their bytes.
-    pub condemned: (u64, u64),
-    /// Packs that lost their mark.
-    pub spared: u64,
-    /// Packs that were made of what was needed of condemned ones, and their bytes.
-    pub made: (u64, u64),
-    /// Packs that could not be copied since something in them is damaged.
-    pub damaged: Vec<PackId>,
 }
 
 impl Collector {
@@ -200,8 +124,17 @@ impl Collector {
     /// Keeps these objects, which must be here. What they need by hash is to be among them, or kept
     /// otherwise. What one call asks for is told apart in [`Plan::shares`] from what others do.
     pub fn keep(&mut self, ids: &[ObjectId]) -> Result<()> {
+        self.add(ids, false)
+    }
+
+    /// The same; of what they are made of, what is here is enough.
+    pub fn keep_what_is_here(&mut self, ids: &[ObjectId]) -> Result<()> {
+        self.add(ids, true)
+    }
+
+    fn add(&mut self, ids: &[ObjectId], lenient: bool) -> Result<()> {
         let owner = self.stored.len() as u32;
-        let stored = self.marks.add(&self.store, owner, ids)?;
+        let stored = self.marks.add(&self.store, owner, ids, lenient)?;
         self.stored.push(stored);
         Ok(())
     }
@@ -216,7 +149,7 @@ impl Collector {
             }
         }
         let ranks = self.ranks();
-        let mut needed: HashMap<PackId, (u64, u64)> = HashMap::new();
+        let mut needed: HashMap<PackId, Needed> = HashMap::new();
         {
             let catalog = self.store.catalog();
             for (pack, blocks, frames) in catalog.all() {
@@ -224,8 +157,11 @@ impl Collector {
                 for record in frames.iter() {
                     let block = &blocks[record.block as usize];
                     if self.is_home(&ranks, pack, &record, block) {
-                        *sum = (sum.0 + 1, sum.1 + share(&record, block));
+                        sum.frames += 1;
+                        sum.bytes += share(&record, block);
                     }
+                    sum.has_dead_objects |=
+                        is_upper(record.key.kind) && !self.marks.contains(&record.key);
                 }
                 for block in blocks {
                     let sum = &mut plan.encodings[usize::from(block.encoding.code())];
@@ -236,13 +172,13 @@ impl Collector {
         }
         for (pack, bytes) in listed {
             // One that appeared since then is young whatever the grace.
-            let Some((frames, needed)) = needed.get(&pack).copied() else {
+            let Some(needed) = needed.get(&pack).copied() else {
                 let fate = Fate::Stays(Stay::Young { until: self.now + self.grace });
                 plan.packs.push(PackPlan { pack, bytes, needed: bytes, fate });
                 continue;
             };
-            let fate = self.fate(pack, bytes, frames, needed)?;
-            plan.packs.push(PackPlan { pack, bytes, needed, fate });
+            let fate = self.fate(pack, bytes, needed)?;
+            plan.packs.push(PackPlan { pack, bytes, needed: needed.bytes, fate });
         }
         let is_small = |p: &PackPlan| p.fate == Fate::Stays(Stay::Needed) && p.bytes < SMALL_PACK;
         if plan.packs.iter().filter(|p| is_small(p)).count() > SMALL_PACKS {
@@ -254,12 +190,12 @@ impl Collector {
         Ok(plan)
     }
 
-    fn fate(&self, pack: PackId, bytes: u64, frames: u64, needed: u64) -> Result<Fate> {
+    fn fate(&self, pack: PackId, bytes: u64, needed: Needed) -> Result<Fate> {
         let age = |when: SystemTime| self.now.duration_since(when).unwrap_or_default();
         if let Some(marked) = self.condemned.get(&pack) {
             let younger = |lease: &&Living| lease.since <= *marked;
             return Ok(match self.leases.iter().find(younger) {
-                _ if frames > 0 => Fate::Spared,
+                _ if needed.frames > 0 => Fate::Spared,
                 _ if age(*marked) < self.grace => {
                     Fate::Stays(Stay::Grace { until: *marked + self.grace })
                 }
@@ -270,9 +206,9 @@ impl Collector {
         let published = self.store.backend().published(&Key::Pack(pack))?.unwrap_or(self.now);
         Ok(if age(published) < self.grace {
             Fate::Stays(Stay::Young { until: published + self.grace })
-        } else if frames == 0 {
+        } else if needed.frames == 0 {
             Fate::Condemned
-        } else if needed * 2 < bytes {
+        } else if needed.bytes * 2 < bytes || needed.has_dead_objects {
             Fate::Repacked
         } else {
             Fate::Stays(Stay::Needed)
@@ -327,35 +263,46 @@ impl Collector {
         self.store.settle()?;
         let mut done = Done::default();
         let with = |fate: Fate| plan.packs.iter().filter(move |pack| pack.fate == fate);
-        progress.begin("remove", Some(plan.sum(|fate| *fate == Fate::Removed).1));
-        let swept = self.sweep(with(Fate::Removed), with(Fate::Spared), &mut done, progress);
-        progress.end();
-        swept?;
+        for plan in with(Fate::Spared) {
+            self.store.backend().remove(&Key::Condemned(plan.pack))?;
+            done.spared += 1;
+        }
+        self.condemn(with(Fate::Condemned), &mut done)?;
         progress.begin("repack", Some(plan.sum(|fate| *fate == Fate::Repacked).1));
-        let repacked = self.repack(with(Fate::Repacked), &mut done, progress);
+        let repacked = self.repack(with(Fate::Repacked), &mut done, progress).and_then(|taken| {
+            let those = with(Fate::Repacked).filter(|p| taken.contains(&p.pack));
+            self.condemn(those, &mut done)
+        });
         progress.end();
-        let repacked = repacked?;
-        let going = with(Fate::Repacked).filter(|p| repacked.contains(&p.pack));
-        for PackPlan { pack, bytes, .. } in with(Fate::Condemned).chain(going) {
+        // Even if there was no room to copy anything: this makes some. After it, since what lies in
+        // marked packs is not missed by a check.
+        progress.begin("remove", Some(plan.sum(|fate| *fate == Fate::Removed).1));
+        let swept = self.sweep(with(Fate::Removed), &mut done, progress);
+        progress.end();
+        repacked.and(swept)?;
+        self.store.refresh()?;
+        Ok(done)
+    }
+
+    fn condemn<'a>(
+        &self,
+        packs: impl Iterator<Item = &'a PackPlan>,
+        done: &mut Done,
+    ) -> Result<()> {
+        for PackPlan { pack, bytes, .. } in packs {
             self.store.backend().publish(&Key::Condemned(*pack), b"")?;
             done.condemned = (done.condemned.0 + 1, done.condemned.1 + bytes);
         }
-        self.store.refresh()?;
-        Ok(done)
+        Ok(())
     }
 
     fn sweep<'a>(
         &self,
         removed: impl Iterator<Item = &'a PackPlan>,
-        spared: impl Iterator<Item = &'a PackPlan>,
         done: &mut Done,
         progress: &dyn Progress,
     ) -> Result<()> {
         let backend = self.store.backend();
-        for plan in spared {
-            backend.remove(&Key::Condemned(plan.pack))?;
-            done.spared += 1;
-        }
         for PackPlan { pack, bytes, .. } in removed {
             backend.remove(&Key::Pack(*pack))?;
             // The mark last: while the pack is there, nobody may rely on it.

@@ -69,6 +69,11 @@ impl Names<'_> {
         Ok(all.into_iter().filter_map(|(name, last)| Some((name, last.err()?))).collect())
     }
 
+    /// Every name that was ever set, deleted ones too, sorted.
+    pub fn known(&self) -> Result<Vec<Name>> {
+        Ok(self.all()?.into_iter().map(|(name, _)| name).collect())
+    }
+
     /// Every name that was ever set, with where it points or what is wrong with its journal.
     fn all(&self) -> Result<Vec<(Name, Result<Option<Move>>)>> {
         let mut found = Vec::new();

@@ -28,7 +28,7 @@ pub(crate) struct Repack<'a> {
 }
 
 /// What objects are and what files hold do not share blocks.
-fn is_upper(kind: FrameKind) -> bool {
+pub(crate) fn is_upper(kind: FrameKind) -> bool {
     !matches!(kind, FrameKind::Blob | FrameKind::Chunk)
 }
 

@@ -355,7 +355,12 @@ impl Store {
     /// All objects of a kind, sorted; without those that are about to be removed.
     pub fn list(&self, kind: Kind) -> Result<Vec<ObjectId>> {
         self.refresh()?;
-        Ok(self.catalog().objects(|id| id.kind() == kind).into_iter().collect())
+        let catalog = self.catalog();
+        let mut objects = catalog.objects(|id| id.kind() == kind);
+        if catalog.has_condemned() {
+            objects.retain(|id| !FrameKey::of_object(*id).all(|key| catalog.goes(&key)));
+        }
+        Ok(objects.into_iter().collect())
     }
 
     /// All objects whose id starts like this, sorted by kind and id.

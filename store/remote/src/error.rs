@@ -160,6 +160,8 @@ impl<T> On<T> for std::result::Result<T, LineageError> {
     fn on(self, side: Side) -> Result<T> {
         self.map_err(|source| match source {
             LineageError::Objects(source) => RemoteError::Store { side, source: Box::new(source) },
+            LineageError::Missing { id, by } => RemoteError::Missing { side, id, by },
+            LineageError::Unreadable { id, source } => RemoteError::Damaged { side, id, source },
             source => RemoteError::Lineage { side, source },
         })
     }

@@ -4,11 +4,10 @@
 //! exchange breaks off. A name moves by compare-and-swap, from what it was seen to point at, and
 //! only forward: from something that the giving side once had under that name too.
 
-use lab_lineage::{Lineage, Skipped};
+use lab_lineage::{Lineage, Skipped, closure};
 use lab_objects::{Expected, Move, ObjectsError, Progress, Store};
 use lab_schema::{Base, Name, ObjectId};
 
-use crate::closure::closure_of;
 use crate::error::{On, RemoteError, Result, Side};
 use crate::resolve::{Found, resolve};
 use crate::transfer::{Route, Transfer};
@@ -89,7 +88,7 @@ impl Deal<'_> {
                 steps.push((self.step(name, &last)?, last));
             }
         }
-        let objects = closure_of(side, giver, lineage, &targets)?.objects;
+        let objects = closure(giver, lineage, &targets).on(side)?.objects;
         Ok(Agreed { targets, objects, steps })
     }
 

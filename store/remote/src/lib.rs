@@ -2,7 +2,7 @@
 //!
 //! A remote is a [`Store`](lab_objects::Store) like any other, so everything here works between
 //! any two of them; only [`open`] knows what kinds of place there are. Three steps, always in this
-//! order: what belongs to it ([`closure()`]), what of that is lacking ([`transfer()`]), and last the
+//! order: what belongs to it ([`closure`](lab_lineage::closure())), what of that is lacking ([`transfer()`]), and last the
 //! names, by compare-and-swap. Nothing that arrives is believed before it has been hashed.
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
@@ -10,14 +10,12 @@
 
 mod error;
 mod location;
-mod closure;
 mod transfer;
 mod resolve;
 mod exchange;
 mod push;
 mod pull;
 
-pub use closure::{Closure, closure};
 pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, NameStep, Options};
 pub use location::{open, open_or_create};

@@ -6,9 +6,14 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{attest, blob, everything, lineage, memory, pipeline, run, tree};
+use lab_lineage::{Closure, Lineage, LineageError};
 use lab_objects::{Silent, Store};
-use lab_remote::{Closure, RemoteError, closure, transfer};
+use lab_remote::transfer;
 use lab_schema::{Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Tree};
+
+fn closure(store: &Store, lineage: &Lineage, root: ObjectId) -> lab_lineage::Result<Closure> {
+    lab_lineage::closure(store, lineage, &[root])
+}
 
 fn links(store: &Store, id: ObjectId) -> Vec<ObjectId> {
     match id {
@@ -107,7 +112,7 @@ fn what_is_missing_is_named_with_who_needs_it() {
         let rest: Vec<ObjectId> = all.iter().copied().filter(|id| id != lost).collect();
         transfer(&whole, &part, &rest, &Silent).unwrap();
         match closure(&part, &lineage(&part), p.train.into()) {
-            Err(RemoteError::Missing { id, by, .. }) => {
+            Err(LineageError::Missing { id, by }) => {
                 assert_eq!(id, *lost);
                 assert_eq!(by.is_none(), id == p.train.into());
                 told += 1;
@@ -123,7 +128,7 @@ fn what_is_missing_is_named_with_who_needs_it() {
     assert!(told > 8);
     let nowhere = BlobId::of(b"nowhere");
     let error = closure(&whole, &lineage(&whole), nowhere.into()).unwrap_err();
-    assert_eq!(error.to_string(), format!("this store lacks blob {nowhere}"));
+    assert_eq!(error.to_string(), format!("the store lacks blob {nowhere}"));
 }
 
 /// The folder that holds `file`.

@@ -12,8 +12,9 @@ use common::{
     store, target,
 };
 use lab_objects::{Expected, Folder, Move, NameKind, Progress, Silent, Store, check};
+use lab_lineage::closure;
 use lab_remote::{
-    Exchange, RemoteError, Result, Side, clone, closure, plan_pull, plan_push, pull, push,
+    Exchange, RemoteError, Result, Side, clone, plan_pull, plan_push, pull, push,
 };
 use lab_schema::{Base, BlobId, IdPrefix, ObjectId};
 
@@ -36,7 +37,7 @@ fn what_is_pushed_can_be_pulled_exactly() {
     set(&ada, "base", p.train);
 
     let pushed = send(&ada, &remote, &["base"]).unwrap();
-    let exact = closure(&ada, &lineage(&ada), p.train.into()).unwrap();
+    let exact = closure(&ada, &lineage(&ada), &[p.train.into()]).unwrap();
     assert_eq!(pushed.transfer.objects, exact.objects.len() as u64);
     assert_eq!((pushed.transfer.bytes, pushed.transfer.already_there), (exact.bytes, 0));
     assert_eq!(pushed.targets, [p.train.into()]);
@@ -340,7 +341,7 @@ fn a_remote_that_vanishes_leaves_nothing_half_done() {
         backend.becomes(Mood::Well);
         let remote = Store::open(backend).unwrap();
         if target(&remote, "base").is_some() {
-            closure(&remote, &lineage(&remote), p.train.into()).unwrap();
+            closure(&remote, &lineage(&remote), &[p.train.into()]).unwrap();
         }
         if first.is_ok() {
             break;
@@ -358,7 +359,7 @@ fn a_remote_that_vanishes_leaves_nothing_half_done() {
 fn a_damaged_remote_is_named_and_nothing_wrong_is_kept() {
     let whole = memory();
     let p = pipeline(&whole);
-    for victim in closure(&whole, &lineage(&whole), p.train.into()).unwrap().objects {
+    for victim in closure(&whole, &lineage(&whole), &[p.train.into()]).unwrap().objects {
         let (backend, local) = (Faulty::new(), memory());
         let remote = store(backend.clone());
         assert_eq!(pipeline(&remote).train, p.train);
@@ -436,7 +437,7 @@ fn repairing_mends_what_is_damaged_on_the_receiving_side() {
         };
         exchange(&bad, POLITE).unwrap();
         let pack = bad.packs().unwrap()[0].to_string();
-        let path = folder.path().join(format!("packs/{}/{pack}.pack", &pack[..2]));
+        let path = folder.path().join(format!("packs/{pack}.pack"));
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[3 << 20] ^= 1;
         std::fs::write(&path, bytes).unwrap();

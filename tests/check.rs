@@ -1,0 +1,178 @@
+//! `lab check` with the real binary: what it says of damage, how it goes on where it was, and what it
+//! puts right.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use std::fs;
+use std::path::PathBuf;
+
+use kit::Place;
+
+/// Every pack of the registry in a folder, the largest first.
+fn packs(place: &Place, store: &str) -> Vec<PathBuf> {
+    let mut found = kit::files(&place.at(store).join("packs"), &[".pack"]);
+    found.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
+    found
+}
+
+fn flip(path: &PathBuf, at: u64) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at as usize] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// Bytes that no encoding makes much of.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+fn damage_largest(place: &Place) {
+    let pack = packs(place, ".lab").remove(0);
+    let middle = fs::metadata(&pack).unwrap().len() / 2;
+    flip(&pack, middle);
+}
+
+#[test]
+fn damage_is_named_and_put_right_from_the_work_tree() {
+    let place = Place::registry();
+    place.write("data/large.bin", noise(1, 600_000));
+    place.write("data/small.txt", "small");
+    place.lab(["add", "data", "--name", "data"]).succeeds();
+    place.lab(["check", "--repair"]).succeeds().says("sound");
+    damage_largest(&place);
+    place.lab(["check", "--quick"]).succeeds();
+    let said = place.lab(["check"]).exits(1).says("not sound").says("data/large.bin");
+    assert!(said.err.contains("lab check --repair"), "{}", said.err);
+    let json = place.lab(["check", "--json"]).exits(1).json();
+    assert_eq!(json["sound"], false);
+    assert_eq!(json["lost"].as_array().unwrap().len(), 1);
+    assert_eq!(json["lost"][0]["at"][0], "data/large.bin");
+
+    // The file has another name now, and there is one of the same size beside it.
+    fs::rename(place.at("data/large.bin"), place.at("moved.bin")).unwrap();
+    place.write("data/decoy.bin", noise(2, 600_000));
+    let before = packs(&place, ".lab").remove(0);
+    place
+        .lab(["check", "--repair"])
+        .succeeds()
+        .says("repaired")
+        .says("from moved.bin")
+        .says("cleared")
+        .says("sound");
+    assert!(!before.exists());
+    place.lab(["check"]).succeeds().says("sound");
+    place.lab(["get", "data", "back"]).succeeds();
+    assert!(place.read("back/large.bin") == noise(1, 600_000));
+}
+
+#[test]
+fn what_nobody_has_is_named_and_a_remote_that_has_it_is_enough() {
+    let place = Place::registry();
+    place.write("in/large.bin", noise(3, 600_000));
+    place.write("in/sub/small.txt", "small");
+    place.lab(["add", "in", "--name", "data"]).succeeds();
+    place.lab(["remote", "add", "share", &place.at("share").to_string_lossy()]).succeeds();
+    place.lab(["push", "share", "data"]).succeeds();
+    place.lab(["remote", "remove", "share"]).succeeds();
+    fs::remove_dir_all(place.at("in")).unwrap();
+    let others = packs(&place, ".lab");
+    damage_largest(&place);
+    let said = place.lab(["check", "--repair"]).exits(1).says("not repaired").says("kept");
+    let said = said.says("no file in the work tree has it").says("there is no remote");
+    assert!(said.out.contains("not sound"), "{}", said.out);
+    // Nothing was made worse.
+    assert_eq!(packs(&place, ".lab"), others);
+    place.lab(["cat", "data/sub/small.txt"]).succeeds().says("small");
+
+    // All packs, so that the directories are lost too.
+    for pack in packs(&place, ".lab") {
+        let bytes = fs::metadata(&pack).unwrap().len();
+        flip(&pack, bytes - 30);
+    }
+    place.lab(["remote", "add", "nowhere", &place.at("nowhere").to_string_lossy()]).succeeds();
+    place.lab(["check", "--repair"]).exits(1).says("remote nowhere");
+    place.lab(["remote", "add", "share", &place.at("share").to_string_lossy()]).succeeds();
+    place.lab(["check", "--repair"]).succeeds().says("from remote share").says("sound");
+    place.lab(["check"]).succeeds();
+    place.lab(["get", "data", "back"]).succeeds();
+    assert!(place.read("back/large.bin") == noise(3, 600_000));
+}
+
+const MAKE: &str =
+    "i=0; while [ $i -lt 9000 ]; do echo \"line $i of many\"; i=$((i+1)); done > out.txt";
+
+/// Damages the pack in which most of a result lies, which is in no file of the work tree.
+fn lose(place: &Place, reference: &str) {
+    let size = |path: &PathBuf| fs::metadata(path).unwrap().len();
+    for pack in packs(place, ".lab") {
+        let right = fs::read(&pack).unwrap();
+        flip(&pack, size(&pack) / 3);
+        if place.lab(["cat", reference]).code != 0 {
+            return;
+        }
+        fs::write(&pack, right).unwrap();
+    }
+    panic!("{reference} lies nowhere");
+}
+
+#[test]
+fn a_result_that_was_never_verified_is_not_made_again() {
+    let place = Place::registry();
+    place.lab(["run", "--name", "made", "-o", "out.txt", "--", "sh", "-c", MAKE]).succeeds();
+    let _ = fs::remove_file(place.at("out.txt"));
+    lose(&place, "made:out.txt");
+    let said = place.lab(["check", "--repair"]).exits(1).says("made:out.txt");
+    said.says("has never been verified");
+}
+
+#[test]
+fn a_result_of_a_verified_command_is_made_again() {
+    let place = Place::registry();
+    place.lab(["run", "--name", "made", "-o", "out.txt", "--", "sh", "-c", MAKE]).succeeds();
+    let right = place.lab(["cat", "made:out.txt"]).succeeds().out;
+    place.lab(["verify", "made"]).succeeds();
+    let _ = fs::remove_file(place.at("out.txt"));
+    lose(&place, "made:out.txt");
+    let said = place.lab(["check", "--repair"]).succeeds();
+    said.says("by doing run").says("sound");
+    assert!(place.lab(["cat", "made:out.txt"]).succeeds().out == right);
+    place.lab(["check"]).succeeds();
+}
+
+#[test]
+fn a_check_with_little_time_says_how_much_is_left() {
+    let place = Place::registry();
+    for n in 0..3 {
+        place.write("x.bin", noise(n, 20_000));
+        place.lab(["add", "x.bin", "--name", "x"]).succeeds();
+    }
+    let count = packs(&place, ".lab").len();
+    assert!(count >= 3);
+    place
+        .lab(["check", "--for", "0s"])
+        .succeeds()
+        .says(&format!("read 1 of {count} packs; the rest next time"));
+    for n in 2..count {
+        let left = format!("read 1 of {count} packs; {} left in this round", count - n);
+        place.lab(["check", "--for", "0s"]).succeeds().says(&left);
+    }
+    place.lab(["check", "--for", "0s"]).succeeds().says("every byte was read in the round");
+    let json = place.lab(["check", "--for", "1h", "--json"]).succeeds().json();
+    assert_eq!(
+        (json["read"].as_u64(), json["every_byte"].as_bool()),
+        (Some(count as u64), Some(true))
+    );
+    place.lab(["check", "--for", "soon"]).exits(2);
+    place.lab(["check", "--for", "1m", "--fast"]).exits(2);
+    // A cache that is damaged is an empty one.
+    place.write(".lab/cache/check", "nonsense");
+    place.lab(["check", "--for", "0s"]).succeeds().says("the rest next time");
+}
