@@ -148,6 +148,18 @@ fn a_result_of_a_verified_command_is_made_again() {
 }
 
 #[test]
+fn a_trained_model_is_made_again() {
+    let place = Place::digits();
+    let run = ["run", "digits.toml", "--name", "base", "--set", "train.epochs=1"];
+    place.lab(run).succeeds();
+    place.lab(["verify", "base.train"]).succeeds();
+    let right = place.lab(["cat", "base.train:model.safetensors"]).succeeds().out;
+    lose(&place, "base.train:model.safetensors");
+    place.lab(["check", "--repair"]).succeeds().says("by doing run").says("sound");
+    assert!(place.lab(["cat", "base.train:model.safetensors"]).succeeds().out == right);
+}
+
+#[test]
 fn a_check_with_little_time_says_how_much_is_left() {
     let place = Place::registry();
     for n in 0..3 {

@@ -1,7 +1,7 @@
 //! Lost results, made again by the run that made them.
 //!
-//! Only a run whose record is complete and that was verified is done again: of others nobody knows
-//! whether they would give the same. What comes out has the right hash or is of no use.
+//! Only a run that was verified, and whose record is not known to be incomplete, is done again: of
+//! others nobody knows whether they would give the same. What comes out has the right hash or is of no use.
 
 use std::collections::HashSet;
 
@@ -68,8 +68,8 @@ pub(super) fn rerun(registry: &Registry, progress: &dyn Progress, repair: &mut R
 /// Does a run again, or says why not.
 fn attempt(bench: &Bench<'_>, id: RunId, run: &Run) -> Outcome<Result<(), String>> {
     let short = id.short();
-    if !run.outcome.status.is_success() || run.outcome.completeness != Completeness::Complete {
-        return Ok(Err(format!("run {short} made it, but its record is not complete")));
+    if let Completeness::Incomplete(why) = &run.outcome.completeness {
+        return Ok(Err(format!("run {short} made it, but its record is incomplete: {why}")));
     }
     if !was_verified(bench.store, bench.lineage, id)? {
         return Ok(Err(format!("run {short} made it, but has never been verified")));
