@@ -69,7 +69,7 @@ fn bombs_are_refused_by_what_they_claim() {
     let id = digest(b"a bomb");
     // By its own word it is too large for a chunk, and for a block that several share.
     let block = Block::encoded(forge::ZSTD, &stored, 64 << 20);
-    let why = refused([forge::pack(&[block.clone()], &[frame(BLOB, id, 64 << 20)])]);
+    let why = refused([forge::pack(std::slice::from_ref(&block), &[frame(BLOB, id, 64 << 20)])]);
     assert_eq!(why, "it holds a frame with impossible lengths");
     let why = refused([forge::pack(&[block], &[frame(BLOB, id, 10)])]);
     assert_eq!(why, "it holds a block that is too large for what lies in it");
@@ -108,7 +108,10 @@ fn absurd_numbers_in_a_table_are_refused() {
     let bytes = b"some bytes";
     let (good, id) = (Block::raw(bytes), digest(bytes));
     let whole = frame(BLOB, id, 10);
-    assert_eq!(checked(&forge::store([forge::pack(&[good.clone()], &[whole])]).0).findings, []);
+    assert_eq!(
+        checked(&forge::store([forge::pack(std::slice::from_ref(&good), &[whole])]).0).findings,
+        []
+    );
     let block = |change: &dyn Fn(&mut Block)| {
         let mut block = good.clone();
         change(&mut block);
