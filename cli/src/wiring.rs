@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab_lineage::Lineage;
-use lab_objects::{Folder, StatCache, Store};
+use lab_objects::{Folder, Lease, RawCache, StatCache, Store};
 
 use crate::config::Config;
 use crate::failure::{Failure, Outcome, io_failure};
+
+/// Most bytes of files that are kept as they are, to be cloned or linked.
+const RAW_BYTES: u64 = 20 << 30;
 
 /// A registry: a folder with a `.lab` in it.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(crate) struct Registry {
     pub store: Store,
     /// Remotes and user.
     pub config: Config,
+    /// Held by commands that write, until their names have moved.
+    pub lease: Lease,
 }
 
 impl Registry {
@@ -30,14 +35,14 @@ impl Registry {
         // Git leaves the registry alone without anybody having to tell it.
         let ignore = folder.join(".gitignore");
         std::fs::write(&ignore, "*\n").map_err(|e| io_failure("write", &ignore, &e))?;
-        Ok(Registry { folder, store, config: Config::default() })
+        Ok(Registry { folder, store, config: Config::default(), lease: Lease::default() })
     }
 
     /// Opens the registry whose store lies in `folder`.
     pub(crate) fn open(folder: PathBuf) -> Outcome<Registry> {
         let store = Store::open(Arc::new(Folder::open(&folder)?))?;
         let config = Config::read(&folder)?;
-        Ok(Registry { folder, store, config })
+        Ok(Registry { folder, store, config, lease: Lease::default() })
     }
 
     /// The lineage, brought up to date with the store.
@@ -50,6 +55,11 @@ impl Registry {
     /// What the files of this machine were when they were last read.
     pub(crate) fn stat_cache(&self) -> StatCache {
         StatCache::open(&self.folder.join("cache").join("stat"))
+    }
+
+    /// Files as they are, to be cloned or linked.
+    pub(crate) fn raw_cache(&self, link: bool) -> RawCache {
+        RawCache::new(&self.folder.join("cache").join("raw"), RAW_BYTES, link)
     }
 
     /// Where runs are executed.

@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Replace files that differ
     #[arg(short, long)]
     force: bool,
+    /// Make read-only hard links of one copy in the registry, not copies
+    #[arg(short, long)]
+    link: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
@@ -37,7 +40,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let to = context.path(&shown);
     refuse_registry(&registry, &to)?;
     let bars = Bars::new(context.ui);
-    let options = GetOptions { force: args.force };
+    let raw = registry.raw_cache(args.link);
+    let options = GetOptions { force: args.force, raw: Some(&raw) };
     let fetch = |content, to: &Path| {
         get(&registry.store, content, to, &options, &bars)
             .map_err(|error| refused(error, &args.reference))
@@ -58,6 +62,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         make_executable(&to)?;
     }
     drop(bars);
+    raw.trim()?;
     let kept = if unchanged > 0 { format!(", {unchanged} already there") } else { String::new() };
     context.ui.line(format!(
         "{}  {}  {}{kept}, {}, every byte verified",

@@ -323,15 +323,66 @@ fn sweep_siblings(folder: &Path) {
 pub(crate) struct Sibling {
     path: PathBuf,
     placed: bool,
+    /// Held while somebody works in the folder.
+    lock: Option<File>,
 }
 
 impl Sibling {
     /// Reserves a hidden name beside `target`; nothing exists there yet.
     pub(crate) fn of(target: &Path) -> Sibling {
-        if let Some(parent) = target.parent() {
-            sweep_siblings(parent);
+        let path = target.with_file_name(format!(".lab-{}", unique()));
+        Sibling { path, placed: false, lock: None }
+    }
+
+    /// The same for work that can be gone on with: a folder that another process, which is gone, has
+    /// left for the same `work` beside the same target is taken over. Sweeps what else was left.
+    pub(crate) fn of_work(target: &Path, work: u64) -> Sibling {
+        let named = |process| target.with_file_name(format!(".lab-{process}-{work:016x}"));
+        let path = named(std::process::id().to_string());
+        let mut lock = None;
+        let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        for entry in fs::read_dir(parent).into_iter().flatten().filter_map(io::Result::ok) {
+            let file_name = entry.file_name();
+            let Some(word) = file_name.to_str().and_then(|n| n.strip_prefix(".lab-")) else {
+                continue;
+            };
+            let Some((process, rest)) = word.split_once('-') else { continue };
+            let gone = process == std::process::id().to_string()
+                || cfg!(target_os = "linux") && !Path::new("/proc").join(process).exists();
+            let left = is_unique(word)
+                && rest == format!("{work:016x}")
+                && gone
+                && entry.file_type().is_ok_and(|kind| kind.is_dir());
+            // Held by whoever works in it, on this host or on another.
+            if left
+                && let Ok(folder) = File::open(entry.path())
+                && folder.try_lock().is_ok()
+                && (entry.path() == path || fs::rename(entry.path(), &path).is_ok())
+            {
+                lock = Some(folder);
+                break;
+            }
         }
-        Sibling { path: target.with_file_name(format!(".lab-{}", unique())), placed: false }
+        let sibling = Sibling { path, placed: false, lock };
+        sweep_siblings(parent);
+        sibling
+    }
+
+    /// Whether it was taken over.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Makes the folder, and holds it, so that nobody else takes it over.
+    pub(crate) fn make_folder(&mut self) -> Result<()> {
+        new_folder(&self.path)?;
+        let folder = File::open(&self.path).at("open", &self.path)?;
+        // A file system without locks has nobody who takes over either.
+        if folder.try_lock().is_ok() {
+            self.lock = Some(folder);
+        }
+        Ok(())
     }
 
     /// Where to put what will be renamed.

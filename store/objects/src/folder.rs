@@ -1,10 +1,9 @@
 //! A store in a folder: on a disk, or one that several hosts share.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
 use crate::atomic::{self, Lock};
@@ -22,14 +21,14 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Folder {
     layout: Layout,
     swept: Once,
-    /// Folders that are themselves certain to be there after a power cut.
-    synced: Mutex<HashSet<PathBuf>>,
+    /// Whether the folders themselves are certain to be there after a power cut.
+    rooted: Once,
 }
 
 impl Folder {
     /// The folder of a new store. Makes it if it is absent; leaves other files in it alone.
     pub fn create(path: &Path) -> Result<Folder> {
-        let folder = Folder { layout: Layout::new(path), swept: Once::new(), synced: Mutex::default() };
+        let folder = Folder { layout: Layout::new(path), swept: Once::new(), rooted: Once::new() };
         for part in folder.layout.folders() {
             atomic::create_folder(&part)?;
         }
@@ -65,7 +64,9 @@ impl Folder {
         let layout = Layout::new(path);
         let format = layout.file(&Key::Format);
         match fs::metadata(&format) {
-            Ok(meta) if meta.is_file() => Ok(Folder { layout, swept: Once::new(), synced: Mutex::default() }),
+            Ok(meta) if meta.is_file() => {
+                Ok(Folder { layout, swept: Once::new(), rooted: Once::new() })
+            }
             Err(e) if !is_absent(&e) => Err(e).at("open", &format),
             _ => Err(ObjectsError::NotAStore { path: path.to_owned() }),
         }
@@ -85,22 +86,6 @@ impl Folder {
         // Sweeping is a courtesy: a failure there must not fail this write.
         self.swept.call_once(|| drop(atomic::sweep(&temporary)));
         atomic::write(&temporary, &target, bytes)
-    }
-
-    /// The folders that packs lie in.
-    fn pack_folders(&self) -> Result<Vec<PathBuf>> {
-        let packs = self.layout.room(Room::Packs);
-        let Some(entries) = optional(fs::read_dir(&packs)).at("list", &packs)? else {
-            return Ok(Vec::new());
-        };
-        let mut folders = Vec::new();
-        for entry in entries {
-            let entry = entry.at("list", &packs)?;
-            if entry.file_name().len() == 2 && entry.path().is_dir() {
-                folders.push(entry.path());
-            }
-        }
-        Ok(folders)
     }
 
     /// Whether the file has exactly these bytes; none if it is absent.
@@ -176,24 +161,15 @@ impl Backend for Folder {
             None => self.write(key, bytes)?,
         }
         // Nor whoever made the folder; once is enough, since none is ever removed.
-        for folder in folders {
-            let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-            if own.is_some_and(|own| !synced.contains(own)) {
-                atomic::sync_folder(folder)?;
-                if folder == self.path() {
-                    synced.extend(own.map(Path::to_owned));
-                }
-            }
+        if !self.rooted.is_completed() {
+            folders.try_for_each(atomic::sync_folder)?;
+            self.rooted.call_once(|| {});
         }
         Ok(())
     }
 
     fn settle(&self) -> Result<()> {
-        let packs = self.layout.room(Room::Packs);
-        for folder in self.pack_folders()? {
-            atomic::sync_folder(&folder)?;
-        }
-        atomic::sync_folder(&packs)?;
+        atomic::sync_folder(&self.layout.room(Room::Packs))?;
         atomic::sync_folder(self.path())
     }
 
@@ -224,25 +200,15 @@ impl Backend for Folder {
 
     fn list(&self, room: Room) -> Result<Vec<(Key, u64)>> {
         let mut found = Vec::new();
-        let folders = match Layout::is_fanned_out(room) {
-            true => self.pack_folders()?,
-            false => vec![self.layout.room(room)],
-        };
-        for folder in folders {
-            let Some(entries) = optional(fs::read_dir(&folder)).at("list", &folder)? else {
-                continue;
-            };
-            for entry in entries {
-                let entry = entry.at("list", &folder)?;
-                let Ok(file_name) = entry.file_name().into_string() else { continue };
-                if let Some(key) = Layout::key(room, &file_name) {
-                    let path = entry.path();
-                    if path != self.layout.file(&key) {
-                        continue;
-                    }
-                    let meta = optional(fs::metadata(&path)).at("inspect", &path)?;
-                    found.extend(meta.filter(|m| m.is_file()).map(|m| (key, m.len())));
-                }
+        let folder = self.layout.room(room);
+        let entries = optional(fs::read_dir(&folder)).at("list", &folder)?;
+        for entry in entries.into_iter().flatten() {
+            let entry = entry.at("list", &folder)?;
+            let Ok(file_name) = entry.file_name().into_string() else { continue };
+            if let Some(key) = Layout::key(room, &file_name) {
+                let path = entry.path();
+                let meta = optional(fs::metadata(&path)).at("inspect", &path)?;
+                found.extend(meta.filter(|m| m.is_file()).map(|m| (key, m.len())));
             }
         }
         found.sort();

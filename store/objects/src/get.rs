@@ -12,18 +12,19 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lab_schema::tree::Node;
-use lab_schema::{BlobHasher, BlobId, ContentId, FileName, Tree, TreeId};
+use lab_schema::{BlobId, ContentId, Digest, FileName, ObjectId, Tree, TreeId};
 
 use crate::add::{MAX_DEPTH, REGISTRY};
 use crate::atomic::{self, Sibling};
 use crate::error::{At, ObjectsError, Result};
 use crate::progress::Progress;
+use crate::raw::{self, RawCache};
 use crate::restore::{Wanted, restore};
 use crate::store::Store;
 
@@ -31,10 +32,12 @@ use crate::store::Store;
 const MAX_ENTRIES: usize = 10_000_000;
 
 /// How to get.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GetOptions {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GetOptions<'a> {
     /// Replace files and links that exist and differ.
     pub force: bool,
+    /// Where files lie as they are, to be cloned or linked.
+    pub raw: Option<&'a RawCache>,
 }
 
 /// What was got.
@@ -66,7 +69,7 @@ pub fn get(
     store: &Store,
     content: ContentId,
     to: &Path,
-    options: &GetOptions,
+    options: &GetOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Got> {
     let mut plan = Plan {
@@ -80,27 +83,59 @@ pub fn get(
     };
     let there = inspect(to)?;
     let fresh = there.is_none();
-    let sibling = Sibling::of(&target_path(to)?);
+    let target = target_path(to)?;
+    let mut sibling = Sibling::of_work(&target, work(content, &target));
+    let way = match (fresh, sibling.is_taken_over()) {
+        (false, _) => Way::Merge,
+        (true, false) => Way::Fresh,
+        (true, true) => Way::GoOn,
+    };
     // A new target is planned under its temporary name.
-    let root = if fresh { sibling.path() } else { to };
+    let root = if fresh { sibling.path().to_owned() } else { to.to_owned() };
+    plan.force |= way == Way::GoOn;
     match content {
         ContentId::Blob(id) => {
             let size = store.size(id)?.ok_or(ObjectsError::Missing { id: id.into() })?;
-            plan.file(root, !fresh, id, size, None)?;
+            plan.file(&root, way != Way::Fresh, id, size, None)?;
         }
-        ContentId::Tree(id) => plan.folder(root, !fresh, id, 1)?,
+        ContentId::Tree(id) => plan.folder(&root, way != Way::Fresh, id, 1)?,
     }
     if fresh && let Some(parent) = to.parent().filter(|p| !p.as_os_str().is_empty()) {
         atomic::create_folder(parent)?;
     }
+    if way == Way::Fresh && matches!(content, ContentId::Tree(_)) {
+        sibling.make_folder()?;
+        plan.folders.remove(0);
+    }
     progress.begin("get", Some(plan.bytes));
-    let done = plan.execute(fresh, progress);
+    let done = plan.execute(way, options, progress);
     progress.end();
     let got = done?;
     if fresh {
         sibling.place(to)?;
     }
     Ok(got)
+}
+
+/// How files come into their places.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Nothing is there yet.
+    Fresh,
+    /// Something is there that a process that is gone has left, for nobody but us.
+    GoOn,
+    /// Somebody's folder is there, in which every file is whole at any time.
+    Merge,
+}
+
+/// Tells what is got into which target from all else that may be got into the same folder.
+fn work(content: ContentId, target: &Path) -> u64 {
+    let digest = ObjectId::from(content).digest();
+    let target = target.file_name().unwrap_or_default().as_bytes();
+    let word = Digest::derive("lab 2026-11-25 get", &[digest.as_bytes(), target].concat());
+    let mut first = [0; 8];
+    first.copy_from_slice(&word.as_bytes()[..8]);
+    u64::from_le_bytes(first)
 }
 
 /// The target with a file name, so that something can be made beside it.
@@ -175,7 +210,7 @@ impl Plan<'_> {
             let alike = meta.is_file()
                 && meta.len() == size
                 && executable.is_none_or(|wanted| wanted == is_executable);
-            if alike && hash(path)? == id {
+            if alike && raw::holds(path, id)? {
                 self.unchanged += 1;
                 return Ok(());
             }
@@ -186,7 +221,7 @@ impl Plan<'_> {
         self.bytes = self.bytes.saturating_add(size);
         let executable = executable.unwrap_or(false);
         self.bounded(path)?;
-        self.files.push(Wanted { path: path.to_owned(), id, executable });
+        self.files.push(Wanted { path: path.to_owned(), id, size, executable });
         Ok(())
     }
 
@@ -208,26 +243,38 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Does what was planned; `fresh` if nothing is there yet.
-    fn execute(self, fresh: bool, progress: &dyn Progress) -> Result<Got> {
+    /// Does what was planned.
+    fn execute(self, way: Way, options: &GetOptions<'_>, progress: &dyn Progress) -> Result<Got> {
         for path in &self.folders {
-            make_folder(path, fresh)?;
+            make_folder(path, way)?;
         }
-        let make = |file: &Wanted, fill: &mut dyn FnMut(File, &Path) -> Result<u64>| {
-            in_place(&file.path, fresh, |path| fill(atomic::new_file(path, file.executable)?, path))
+        let make = |wanted: &Wanted, fill: &mut dyn FnMut(File, &Path) -> Result<u64>| {
+            in_place(&wanted.path, way, |path| {
+                let Some(raw) = options.raw else {
+                    return fill(atomic::new_file(path, wanted.executable)?, path);
+                };
+                if let Some(bytes) = raw.provide(wanted, path)? {
+                    return Ok(bytes);
+                }
+                let bytes = fill(atomic::new_file(path, wanted.executable)?, path)?;
+                raw.keep(wanted, path)?;
+                Ok(bytes)
+            })
         };
         let bytes = restore(self.store, &self.files, &make, progress)?;
         for (path, target) in &self.links {
             let target = Path::new(OsStr::from_bytes(target));
-            in_place(path, fresh, |path| atomic::new_link(target, path))?;
+            in_place(path, way, |path| atomic::new_link(target, path))?;
         }
         let files = (self.files.len() + self.links.len()) as u64;
         Ok(Got { files, bytes, unchanged: self.unchanged })
     }
 }
 
-fn make_folder(path: &Path, fresh: bool) -> Result<()> {
-    if !fresh && let Some(meta) = inspect(path)? {
+fn make_folder(path: &Path, way: Way) -> Result<()> {
+    if way != Way::Fresh
+        && let Some(meta) = inspect(path)?
+    {
         if meta.is_dir() {
             return Ok(());
         }
@@ -237,25 +284,19 @@ fn make_folder(path: &Path, fresh: bool) -> Result<()> {
     atomic::new_folder(path)
 }
 
-/// Makes something directly at `path` if all around it is new, else beside it and renames.
-fn in_place<T>(path: &Path, fresh: bool, make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-    if fresh {
-        return make(path);
-    }
-    let sibling = Sibling::of(path);
-    let made = make(sibling.path())?;
-    sibling.place(path)?;
-    Ok(made)
-}
-
-fn hash(path: &Path) -> Result<BlobId> {
-    let mut file = File::open(path).at("open", path)?;
-    let mut hasher = BlobHasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).at("read", path)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(&buffer[..n]),
+/// Makes something directly at `path` if nobody but us sees it, else beside it and renames.
+fn in_place<T>(path: &Path, way: Way, make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    match way {
+        Way::Fresh => make(path),
+        Way::GoOn => {
+            atomic::remove(path)?;
+            make(path)
+        }
+        Way::Merge => {
+            let sibling = Sibling::of(path);
+            let made = make(sibling.path())?;
+            sibling.place(path)?;
+            Ok(made)
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! format                        what this folder is, and in which format
-//! packs/<2 hex>/<pack>.pack     objects, in write-once files named by what they hold
+//! packs/<pack>.pack             objects, in write-once files named by what they hold
 //! names/<name>                  a journal per name
 //! condemned/<pack>              marks on packs that are to be removed, empty
 //! locks/name-<name>             held while a name moves
@@ -52,7 +52,7 @@ impl Layout {
         self.root.join("tmp")
     }
 
-    /// The folder that holds a room's files, directly or one level down.
+    /// The folder that holds a room's files.
     pub(crate) fn room(&self, room: Room) -> PathBuf {
         match room {
             Room::Root => self.root.clone(),
@@ -62,20 +62,11 @@ impl Layout {
         }
     }
 
-    /// Whether a room's files lie in folders by the first two digits of their names.
-    pub(crate) const fn is_fanned_out(room: Room) -> bool {
-        matches!(room, Room::Packs)
-    }
-
     /// Where a file is.
     pub(crate) fn file(&self, key: &Key) -> PathBuf {
-        let fanned_out = |id: &PackId, extension: &str| {
-            let digits = id.to_string();
-            self.room(key.room()).join(&digits[..2]).join(format!("{digits}.{extension}"))
-        };
         match key {
             Key::Format => self.root.join("format"),
-            Key::Pack(id) => fanned_out(id, "pack"),
+            Key::Pack(id) => self.room(Room::Packs).join(format!("{id}.pack")),
             Key::Name(name) => self.room(Room::Names).join(name.as_str()),
             Key::Condemned(id) => self.room(Room::Condemned).join(id.to_string()),
         }
@@ -124,7 +115,7 @@ mod tests {
         let hex = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
         let keys = [
             (Key::Format, "s/format".to_owned()),
-            (Key::Pack(id), format!("s/packs/af/{hex}.pack")),
+            (Key::Pack(id), format!("s/packs/{hex}.pack")),
             (Key::Name(Name::new("mnist.v1").unwrap()), "s/names/mnist.v1".to_owned()),
             (Key::Condemned(id), format!("s/condemned/{hex}")),
         ];

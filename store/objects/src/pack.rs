@@ -204,8 +204,7 @@ impl Pack {
         let len = word.len() as u32;
         let checksum = crc32fast::hash(word);
         let (encoding, depth, base) = (Encoding::Raw, 0, None);
-        let block =
-            Block { offset: 0, stored: len, bytes: len, checksum, encoding, depth, base };
+        let block = Block { offset: 0, stored: len, bytes: len, checksum, encoding, depth, base };
         let key = FrameKey::new(FrameKind::Chunk, lab_schema::BlobId::of(word).digest());
         let record = Record { key, block: 0, start: 0, bytes: len };
         builder.append(&Encoded {

@@ -40,7 +40,7 @@ struct Rest {
 
 /// The chunks of a large blob, in order.
 #[derive(Debug)]
-struct Walk {
+pub(crate) struct Walk {
     store: Store,
     stack: Vec<(u8, std::vec::IntoIter<Part>)>,
 }
@@ -52,7 +52,7 @@ impl Walk {
 
     /// The next chunk after `skip` bytes, without reading what is skipped. `skip` falls by what
     /// was passed over; what remains of it lies inside the chunk.
-    fn next(&mut self, skip: &mut u64) -> Result<Option<Part>> {
+    pub(crate) fn next(&mut self, skip: &mut u64) -> Result<Option<Part>> {
         while let Some((level, parts)) = self.stack.last_mut() {
             let level = *level;
             match parts.next() {
@@ -227,11 +227,15 @@ impl Store {
         source.failed.map_or(found, Err)
     }
 
-    /// The chunks of a large blob in order; none if it is one frame, or has so many that they are
-    /// better read one after the other: a few nodes can claim any number.
+    /// The chunks of a large blob; none if it is one frame.
+    pub(crate) fn walk(&self, id: BlobId) -> Result<Option<Walk>> {
+        Ok(self.must_open(id.into())?.rest.map(|rest| rest.walk))
+    }
+
+    /// The chunks of a large blob in order; none if it is one frame, or if there are so many
+    /// that they would not fit into memory.
     pub(crate) fn chunk_list(&self, id: BlobId) -> Result<Option<Vec<Part>>> {
-        let Some(rest) = self.must_open(id.into())?.rest else { return Ok(None) };
-        let mut walk = rest.walk;
+        let Some(mut walk) = self.walk(id)? else { return Ok(None) };
         let mut parts = Vec::new();
         while let Some(part) = walk.next(&mut 0)? {
             if parts.len() == MAX_LISTED {

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use lab_schema::{BlobHasher, BlobId};
 
@@ -21,6 +21,7 @@ use crate::frame::{FrameKey, FrameKind};
 use crate::list::Part;
 use crate::pipeline::MAX_WORKERS;
 use crate::progress::Progress;
+use crate::read::Walk;
 use crate::store::Store;
 
 /// A file that is to be written.
@@ -28,6 +29,8 @@ use crate::store::Store;
 pub(crate) struct Wanted {
     pub(crate) path: PathBuf,
     pub(crate) id: BlobId,
+    /// What the tree says; another size is refused before anything is written.
+    pub(crate) size: u64,
     pub(crate) executable: bool,
 }
 
@@ -45,6 +48,10 @@ pub(crate) fn restore(
     let (mut small, mut large) = (Vec::new(), Vec::new());
     for file in files {
         let keys: Vec<FrameKey> = FrameKey::of_object(file.id.into()).collect();
+        if store.size(file.id)?.is_some_and(|size| size != file.size) {
+            let why = "it has another size than its tree says";
+            return Err(ObjectsError::Damaged { what: file.id.to_string(), why });
+        }
         match store.places(&keys)?.first() {
             None => return Err(ObjectsError::Missing { id: file.id.into() }),
             Some(place) if place.record.key.kind == FrameKind::List => large.push(file),
@@ -144,16 +151,79 @@ impl Write for Out<'_> {
     }
 }
 
-/// Parts that lie behind each other in one block.
-type Run<'a> = &'a [(Option<(PackId, u32)>, Part)];
+/// The chunks of a blob, a run of them at a time.
+struct Feed<'a> {
+    store: &'a Store,
+    walk: Walk,
+    /// The first of the next run, and the block that it lies in.
+    next: Option<(Option<Block>, Part)>,
+    /// Number of the next run.
+    number: usize,
+}
+
+/// A block by its pack and number.
+type Block = (PackId, u32);
+
+/// Most chunks in a run.
+const RUN: usize = 64;
+
+impl Feed<'_> {
+    fn part(&mut self) -> Result<Option<(Option<Block>, Part)>> {
+        let Some(part) = self.walk.next(&mut 0)? else { return Ok(None) };
+        let catalog = self.store.catalog();
+        let place = FrameKey::of_chunk(part.digest).iter().find_map(|key| catalog.first(key));
+        Ok(Some((place.map(|place| (place.pack, place.record.block)), part)))
+    }
+
+    /// The next chunks that lie in one block, with the number of their run; none at the end.
+    fn run(&mut self) -> Result<Option<(usize, Vec<Part>)>> {
+        let first = match self.next.take() {
+            Some(first) => first,
+            None => match self.part()? {
+                Some(first) => first,
+                None => return Ok(None),
+            },
+        };
+        let mut run = vec![first.1];
+        while run.len() < RUN
+            && let Some(next) = self.part()?
+        {
+            if first.0.is_none() || next.0 != first.0 {
+                self.next = Some(next);
+                break;
+            }
+            run.push(next.1);
+        }
+        self.number += 1;
+        Ok(Some((self.number - 1, run)))
+    }
+}
 
 /// What was decoded ahead of the writing.
-struct Ahead {
-    ready: Mutex<BTreeMap<usize, Option<Vec<u8>>>>,
+struct Ahead<'a> {
+    feed: Mutex<Feed<'a>>,
+    state: Mutex<State>,
     changed: Condvar,
-    next: AtomicUsize,
-    written: AtomicUsize,
-    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// By number; none for what could not be read.
+    ready: BTreeMap<usize, Option<Vec<u8>>>,
+    written: usize,
+    /// Threads that may still add something.
+    decoders: usize,
+    stop: bool,
+}
+
+impl Ahead<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Copies a large blob with several threads; none if what was found is not it.
@@ -164,52 +234,52 @@ fn ahead(
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<Option<u64>> {
-    let Some(parts) = store.chunk_list(id)? else { return Ok(None) };
-    let mut placed = Vec::with_capacity(parts.len());
-    for part in parts {
-        let catalog = store.catalog();
-        let place = FrameKey::of_chunk(part.digest).iter().find_map(|k| catalog.first(k));
-        placed.push((place.map(|place| (place.pack, place.record.block)), part));
-    }
-    let runs: Vec<Run<'_>> = placed.chunk_by(|a, b| a.0.is_some() && a.0 == b.0).collect();
-    let window = 4 * cores();
+    let Some(walk) = store.walk(id)? else { return Ok(None) };
+    let threads = cores();
     let shared = Ahead {
-        ready: Mutex::default(),
+        feed: Mutex::new(Feed { store, walk, next: None, number: 0 }),
+        state: Mutex::new(State { decoders: threads, ..State::default() }),
         changed: Condvar::new(),
-        next: AtomicUsize::new(0),
-        written: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
-        for _ in 0..cores() {
-            scope.spawn(|| decode(store, &runs, &shared, window));
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let _done = Done(&shared);
+                decode(store, &shared, 4 * threads);
+            });
         }
-        let written = write(id, &runs, &shared, out, path, progress);
-        shared.stop.store(true, Ordering::Relaxed);
-        // Taken, so that nobody is between looking and waiting.
-        drop(shared.ready.lock().unwrap_or_else(PoisonError::into_inner));
+        let written = write(id, &shared, out, path, progress);
+        shared.state().stop = true;
         shared.changed.notify_all();
         written
     })
 }
 
+/// Tells that a thread has ended, however it did.
+struct Done<'a>(&'a Ahead<'a>);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.state().decoders -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
 /// Decodes runs, at most `window` ahead of the writing.
-fn decode(store: &Store, runs: &[Run<'_>], shared: &Ahead, window: usize) {
+fn decode(store: &Store, shared: &Ahead<'_>, window: usize) {
     loop {
-        let number = shared.next.fetch_add(1, Ordering::Relaxed);
-        let Some(run) = runs.get(number) else { return };
-        let mut ready = shared.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        while number >= shared.written.load(Ordering::Relaxed) + window
-            && !shared.stop.load(Ordering::Relaxed)
-        {
-            ready = shared.changed.wait(ready).unwrap_or_else(PoisonError::into_inner);
+        let run = shared.feed.lock().unwrap_or_else(PoisonError::into_inner).run();
+        // What cannot be read here is looked for again the slow way, which says why.
+        let Ok(Some((number, run))) = run else { return };
+        let mut state = shared.state();
+        while number >= state.written + window && !state.stop {
+            state = shared.wait(state);
         }
-        drop(ready);
-        if shared.stop.load(Ordering::Relaxed) {
+        if state.stop {
             return;
         }
-        // What cannot be read here is looked for again the slow way, which says why.
-        let read = run.iter().try_fold(Vec::new(), |mut bytes, (_, part)| {
+        drop(state);
+        let read = run.iter().try_fold(Vec::new(), |mut bytes, part| {
             let chunk = store.fetch_chunk_unverified(part.digest).ok()?;
             if chunk.len() as u64 != part.bytes {
                 return None;
@@ -220,32 +290,33 @@ fn decode(store: &Store, runs: &[Run<'_>], shared: &Ahead, window: usize) {
             bytes.extend_from_slice(&chunk);
             Some(bytes)
         });
-        shared.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(number, read);
+        shared.state().ready.insert(number, read);
         shared.changed.notify_all();
     }
 }
 
 fn write(
     id: BlobId,
-    runs: &[Run<'_>],
-    shared: &Ahead,
+    shared: &Ahead<'_>,
     out: &mut File,
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<Option<u64>> {
     let (mut hasher, mut sum) = (BlobHasher::new(), 0);
-    for number in 0..runs.len() {
-        let mut ready = shared.ready.lock().unwrap_or_else(PoisonError::into_inner);
+    for number in 0.. {
+        let mut state = shared.state();
         let bytes = loop {
-            match ready.remove(&number) {
+            match state.ready.remove(&number) {
                 Some(bytes) => break bytes,
-                None => {
-                    ready = shared.changed.wait(ready).unwrap_or_else(PoisonError::into_inner);
+                // Nobody is left who could bring more.
+                None if state.decoders == 0 => {
+                    return Ok((hasher.finish() == id).then_some(sum));
                 }
+                None => state = shared.wait(state),
             }
         };
-        shared.written.store(number + 1, Ordering::Relaxed);
-        drop(ready);
+        state.written = number + 1;
+        drop(state);
         shared.changed.notify_all();
         let Some(bytes) = bytes else { return Ok(None) };
         hasher.update(&bytes);
@@ -253,5 +324,5 @@ fn write(
         progress.advance(bytes.len() as u64);
         sum += bytes.len() as u64;
     }
-    Ok((hasher.finish() == id).then_some(sum))
+    Ok(None)
 }

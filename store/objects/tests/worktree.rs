@@ -26,7 +26,7 @@ fn add_to(store: &Store, path: &Path) -> lab_objects::Result<Added> {
 }
 
 fn get_from(store: &Store, content: ContentId, to: &Path, force: bool) -> lab_objects::Result<Got> {
-    get(store, content, to, &GetOptions { force }, &Silent)
+    get(store, content, to, &GetOptions { force, raw: None }, &Silent)
 }
 
 fn tree_id(content: ContentId) -> TreeId {
