@@ -62,6 +62,13 @@ impl Context {
         Err(Failure::not_found(message).hint("`lab init` makes one here; `lab clone` fetches one"))
     }
 
+    /// The same, to write to: collectors know of it until the registry is dropped.
+    pub(crate) fn registry_to_write(&self) -> Outcome<Registry> {
+        let mut registry = self.registry()?;
+        registry.lease = registry.store.lease()?;
+        Ok(registry)
+    }
+
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub(crate) fn now_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -184,6 +184,11 @@ impl From<LineageError> for Failure {
     fn from(error: LineageError) -> Self {
         match error {
             LineageError::Objects(inner) => inner.into(),
+            LineageError::Uncertain { .. } => Failure::new(Exit::No, error.to_string())
+                .hint("`lab check` lists what is damaged or missing, `lab check --repair` puts it right; or point the name elsewhere"),
+            LineageError::Missing { .. } => Failure::not_found(error.to_string())
+                .hint("`lab pull` brings it from a remote that has it; `lab check` lists all that is missing"),
+            LineageError::Unreadable { source, .. } => (*source).into(),
             _ => Failure::new(Exit::Io, error.to_string())
                 .hint("the lineage index is only a cache: delete index.db in the registry's folder and try again"),
         }

@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             .hint("add them one by one, or add the folder that holds them"));
     }
     let name = args.name.as_deref().map(Name::new).transpose()?;
-    let registry = context.registry()?;
+    let registry = context.registry_to_write()?;
     let bars = Bars::new(context.ui);
     let mut writer = registry.store.writer();
     if args.repair {

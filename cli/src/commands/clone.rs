@@ -64,6 +64,7 @@ fn fetch(
     remote: &lab_objects::Store,
     what: &[lab_schema::Base],
 ) -> Outcome {
+    let _lease = registry.store.lease()?;
     let who = registry.who();
     let options = exchange::options(context, &who, false, false);
     let bars = Bars::new(context.ui);

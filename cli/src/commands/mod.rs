@@ -8,7 +8,9 @@ mod completions;
 mod demo;
 mod describe;
 mod diff;
+mod du;
 mod exchange;
+mod gc;
 mod get;
 mod graph;
 mod init;
@@ -81,6 +83,8 @@ enum Command {
     Pull(pull::Args),
     Clone(clone::Args),
     Check(check::Args),
+    Du(du::Args),
+    Gc(gc::Args),
     Demo(demo::Args),
     Completions(completions::Args),
 }
@@ -129,6 +133,8 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Pull(args) => pull::run(&context, args),
         Command::Clone(args) => clone::run(&context, args),
         Command::Check(args) => check::run(&context, args),
+        Command::Du(args) => du::run(&context, args),
+        Command::Gc(args) => gc::run(&context, args),
         Command::Demo(args) => demo::run(&context, args),
         Command::Completions(args) => completions::run(args),
     }

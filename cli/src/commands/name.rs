@@ -28,7 +28,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let registry = context.registry()?;
+    let registry = match args.delete || args.target.is_some() {
+        true => context.registry_to_write()?,
+        false => context.registry()?,
+    };
     let Some(typed) = &args.name else { return ls::names(context, &registry) };
     let name = Name::new(typed.as_str())?;
     if args.delete {

@@ -28,7 +28,10 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let registry = context.registry()?;
+    let registry = match args.dry_run {
+        true => context.registry()?,
+        false => context.registry_to_write()?,
+    };
     let location = registry.remote(&args.remote)?;
     let remote = open(&location)?;
     let mut typed = args.what.clone();

@@ -54,6 +54,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         if created {
             context.ui.note(format!("made a store in {location}"));
         }
+        let _lease = remote.lease()?;
         push(&registry.store, &lineage, &remote, &what, options, &bars)?
     };
     drop(bars);

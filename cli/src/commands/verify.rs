@@ -28,7 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let registry = context.registry()?;
+    let registry = context.registry_to_write()?;
     let lineage = registry.lineage()?;
     let scratch = registry.scratch()?;
     let who = registry.who();
@@ -37,6 +37,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         .iter()
         .map(|typed| resolve(&registry.store, typed)?.run(&lineage))
         .collect::<Outcome<_>>()?;
+    // A run that is about to be removed is done again from what is stored again.
+    registry.store.rescue(&runs.iter().map(|run| (*run).into()).collect::<Vec<_>>())?;
     let bars = Bars::new(context.ui);
     let echo = if args.show_output && !context.ui.json { Echo::Through } else { Echo::Quiet };
     let bench = Bench {

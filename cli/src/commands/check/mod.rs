@@ -34,7 +34,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let registry = context.registry()?;
+    let registry = match args.repair {
+        true => context.registry_to_write()?,
+        false => context.registry()?,
+    };
     let mut log = CheckLog::open(&registry.folder.join("cache").join("check"));
     let bars = Bars::new(context.ui);
     let until = args.time.and_then(|time| Instant::now().checked_add(time));

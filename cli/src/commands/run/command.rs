@@ -21,7 +21,7 @@ use crate::ui::{self, BAD, HASH, NAME, paint};
 use crate::wiring::Registry;
 
 pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
-    let registry = context.registry()?;
+    let registry = context.registry_to_write()?;
     let bars = Bars::new(context.ui);
     let mut found = BTreeMap::new();
     for typed in &args.inputs {
@@ -34,6 +34,8 @@ pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome
                 .hint("say where each shall lie, as in `-i a=REF -i b=REF`"));
         }
     }
+    // What is named by its hash may be about to be removed.
+    registry.store.rescue(&found.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
     let mut writer = registry.store.writer();
     let captured = capture_code(&mut writer, &context.directory, &args.command)?;
     for note in &captured.notes {

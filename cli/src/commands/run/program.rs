@@ -20,10 +20,12 @@ use crate::ui::{self, DIM, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
 
 pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name>) -> Outcome {
-    let registry = context.registry()?;
+    let registry = context.registry_to_write()?;
     let program = read(context, args, path)?;
     let bars = Bars::new(context.ui);
     let sources = sources(context, &registry, path, &program, &bars)?;
+    // What is named by its hash may be about to be removed.
+    registry.store.rescue(&sources.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
     let lineage = registry.lineage()?;
     let scratch = registry.scratch()?;
     let who = registry.who();
