@@ -24,6 +24,7 @@ mod memory;
 mod catalog;
 mod list;
 mod store;
+mod listing;
 mod pipeline;
 mod read;
 mod keep;

@@ -189,7 +189,9 @@ impl Salvage<'_> {
                 why: "it changed while it was read",
             };
             let bytes = whole.get(range).ok_or(cut_off)?.to_vec();
-            let blocks = vec![Block { offset: 0, ..block }];
+            // Where only a part of it was damaged, the checksum is another one now.
+            let checksum = crc32fast::hash(&bytes);
+            let blocks = vec![Block { offset: 0, checksum, ..block }];
             let records = group.iter().map(|record| Record { block: 0, ..*record }).collect();
             self.copied += group.len() as u64;
             shelf.put(Encoded { bytes, blocks, records })?;

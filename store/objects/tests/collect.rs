@@ -257,6 +257,7 @@ fn what_is_young_stays_and_a_mark_takes_its_time() {
     assert!(files(&root, "packs").is_empty() && files(&root, "condemned").is_empty());
 }
 
+// proves L-29
 #[test]
 fn a_living_lease_protects_what_was_marked_after_it_began() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,6 +319,7 @@ fn what_is_needed_again_loses_its_mark() {
 
 /// The same bytes give the same pack, and the same name; the pack that goes must not take the new one
 /// with it.
+// proves L-28
 #[test]
 fn what_is_stored_again_while_it_goes_survives() {
     let (_, store) = in_memory();

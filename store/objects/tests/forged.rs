@@ -152,6 +152,7 @@ fn a_delta(base: Digest, depth: u8) -> Block {
     Block::delta(&[3, 0, 8, 0, 0], 4000, base, depth)
 }
 
+// proves L-27
 #[test]
 fn a_ring_of_deltas_ends() {
     let [a, b] = [digest(b"a"), digest(b"b")];

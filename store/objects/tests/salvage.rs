@@ -100,6 +100,27 @@ fn a_flipped_bit_in_a_shared_block_loses_only_what_lies_in_it() {
     }
 }
 
+#[test]
+fn what_lies_there_as_it_is_loses_only_the_chunk_that_was_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = noise(9, 1_500_000);
+    let blobs: Vec<Vec<u8>> = bytes.chunks(10_000).map(Into::into).collect();
+    let ids = with_pack(&create(folder.path()), &blobs);
+    let pack = packs(folder.path()).remove(0);
+    flip(&pack, 700_000);
+    let store = open(folder.path());
+    let report = full(&store);
+    assert_eq!(report.lost.len(), 1);
+    let lost = ids.iter().position(|id| report.lost.contains(&(*id).into())).unwrap();
+    store.mend(ids[lost].into(), &mut blobs[lost].as_slice(), None).unwrap();
+    assert!(salvage(&store, &report.damaged_packs, true).unwrap()[0].kept.is_none());
+    let store = open(folder.path());
+    let report = full(&store);
+    assert_eq!((report.findings, report.damaged_packs), (Vec::new(), Vec::new()));
+    let blobs: Vec<(BlobId, Vec<u8>)> = ids.into_iter().zip(blobs).collect();
+    assert_eq!(whole(&store, &blobs), blobs.len());
+}
+
 /// A safetensors file with one tensor of `count` floats.
 fn weights(count: u32, change: f32) -> Vec<u8> {
     let value = |n: u32| {

@@ -1,0 +1,69 @@
+//! The bytes of our own encodings, pinned: what was written once must decode for ever, so a change
+//! of one bit here is a new encoding with a new number, beside the old one.
+#![allow(clippy::unwrap_used)]
+
+use lab_encoding::float::Element;
+use lab_encoding::{delta, planes};
+use lab_schema::Digest;
+
+/// Numbers about as weights have them, and a step from each.
+fn floats(count: usize) -> Vec<(f64, f64)> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as f64 / f64::from(1 << 24) - 0.5
+    };
+    let mut bell = || (next() + next() + next() + next()) * 0.02;
+    (0..count).map(|_| (bell(), bell())).map(|(w, s)| (w, w + s * 0.01)).collect()
+}
+
+fn bytes(values: impl Iterator<Item = f64>, element: Element) -> Vec<u8> {
+    let write = |value: f64| match element {
+        Element::F64 => value.to_le_bytes().to_vec(),
+        Element::F32 => (value as f32).to_le_bytes().to_vec(),
+        // Cut, not rounded: a pattern is all that is wanted.
+        Element::BF16 => (((value as f32).to_bits() >> 16) as u16).to_le_bytes().to_vec(),
+        Element::F16 => {
+            let bits = (value as f32).to_bits();
+            let exponent = (bits >> 23 & 0xff).saturating_sub(112).min(31) as u16;
+            let half = (bits >> 16 & 0x8000) as u16 | exponent << 10 | (bits >> 13 & 0x3ff) as u16;
+            half.to_le_bytes().to_vec()
+        }
+        Element::Other => vec![(value * 1000.0) as i8 as u8],
+    };
+    let mut all: Vec<u8> = values.flat_map(write).collect();
+    // What fills no word.
+    all.push(7);
+    all
+}
+
+const ELEMENTS: [Element; 4] = [Element::F16, Element::BF16, Element::F32, Element::F64];
+
+// proves L-26
+#[test]
+fn the_bytes_of_planes_and_deltas_are_frozen() {
+    let (mut coder, values) = (planes::Coder::new().unwrap(), floats(20_000));
+    let mut found = Vec::new();
+    for element in ELEMENTS {
+        let base = bytes(values.iter().map(|v| v.0), element);
+        let tuned = bytes(values.iter().map(|v| v.1), element);
+        let (mut alone, mut step) = (Vec::new(), Vec::new());
+        assert!(coder.encode(&base, element, &mut alone));
+        assert!(coder.encode_delta(&tuned, &base, element, &mut step), "{element:?}");
+        let mut back = vec![0; base.len()];
+        planes::decode(&alone, &mut back).unwrap();
+        assert!(back == base);
+        delta::decode(&step, &base, &mut back).unwrap();
+        assert!(back == tuned);
+        let short = |bytes: &[u8]| Digest::derive("test", bytes).short();
+        found.push((alone.len(), short(&alone), step.len(), short(&step)));
+    }
+    let frozen = [
+        (33647, "3d60379ec480", 17901, "8750b2e0033b"),
+        (26374, "722fd71b2a27", 10427, "c225d2caa0a3"),
+        (65396, "fa0d874122df", 50724, "12c64c7e5a57"),
+        (112123, "f4bc264093d8", 123202, "3561866a2a75"),
+    ];
+    let frozen = frozen.map(|(a, b, c, d)| (a, b.to_owned(), c, d.to_owned()));
+    assert_eq!(found, frozen);
+}
