@@ -118,10 +118,11 @@ fn run(
         };
         let kept = added.and_then(|()| {
             let objects = std::mem::take(&mut growing.closure.objects);
-            Ok(match root.reason {
+            match root.reason {
                 Reason::Now => collector.keep(&objects)?,
                 Reason::Earlier(_) => collector.keep_what_is_here(&objects)?,
-            })
+            }
+            Ok(())
         });
         if let Err(error) = kept {
             progress.end();
