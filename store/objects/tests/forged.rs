@@ -285,6 +285,19 @@ fn a_list_that_repeats_itself_is_looked_at_once() {
     assert!(matches!(store.read_blob(id, 1 << 30), Err(ObjectsError::TooLarge { .. })));
 }
 
+/// A tree says how large its files are: a list that says otherwise is not followed.
+#[test]
+fn a_file_of_another_size_than_its_tree_says_is_not_written() {
+    let (store, id) = endless();
+    let node = Node::File { id, size: 7, executable: false };
+    let tree = tree_of(&store, vec![("file", node)]);
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("to");
+    let got = soon("a get", move || get(&store, tree.into(), &to, &GetOptions::default(), &Silent));
+    damaged(got);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 fn entry(name: &str, node: Node) -> Entry {
     Entry { name: FileName::new(name).unwrap(), node }
 }
