@@ -272,9 +272,9 @@ impl Decoder {
         scratch.resize(words.len().max(scratch.len()), 0);
         let mut rest = stored;
         let mut planes: [&[u8]; 8] = [&[]; 8];
-        for (place, scratch) in
-            planes[..W::WIDTH].iter_mut().zip(scratch.chunks_exact_mut(count.max(1)))
-        {
+        // What longer ones left behind them is no plane.
+        let fresh = scratch[..words.len()].chunks_exact_mut(count.max(1));
+        for (place, scratch) in planes[..W::WIDTH].iter_mut().zip(fresh) {
             (*place, rest) = self.plane(rest, scratch)?;
         }
         if rest.len() != tail.len() {
@@ -405,6 +405,19 @@ mod tests {
         fn random_bytes_are_no_planes(bytes in prop::collection::vec(any::<u8>(), 0..600), length in 0usize..400) {
             let _ = decode(&bytes, &mut vec![0; length]);
         }
+    }
+
+    /// Found by fuzzing: fewer bytes than an element has hold no plane, whatever was decoded before.
+    #[test]
+    fn what_was_decoded_before_does_not_matter() {
+        let hostile = [8, 1, 25, 14, 49, 0, 65];
+        let fresh = std::thread::spawn(move || decode(&hostile, &mut [])).join().unwrap();
+        assert_eq!(fresh, Err("planes and their length do not agree"));
+        round_trip(&content(4, 20_000, 3), Element::F64);
+        let mut stored = Vec::new();
+        assert!(Coder::new().unwrap().encode(&[0; 800], Element::F64, &mut stored));
+        decode(&stored, &mut [1; 800]).unwrap();
+        assert_eq!(decode(&hostile, &mut []), fresh);
     }
 
     #[test]
