@@ -151,7 +151,7 @@ def summary(results, chosen=None):
     rows = []
     for w, name in ("big", "weights"), ("csv", "csv"), ("many", "small files"), ("tree", "toolchain"):
         rows += [(f"{name}, add: wall s", wall(w, "add")), ("CPU s", cpu(w, "add")), ("peak MiB", peak(w, "add")),
-                 ("stored share", share(w)), ("store files", files(w)), (f"{name}, again: wall s", wall(w, "readd")),
+                 ("stored share", share(w)), ("store files", files(w)), (f"{name}, again: wall s", wall(w, "readd")), ("CPU s", cpu(w, "readd")),
                  (f"{name}, get: wall s", wall(w, "restore")), ("CPU s", cpu(w, "restore")), ("peak MiB", peak(w, "restore"))]
         for e, what in {"big": [("ft-10", "a tenth of the tensors"), ("ft-full", "full fine-tune")],
                         "csv": [("csv-edit", "1 % edited"), ("csv-rows", "rows all over")]}.get(w, []):
