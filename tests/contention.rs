@@ -142,7 +142,7 @@ fn read(place: &Place, reader: u64, known: &Known, end: Instant) {
 
 fn collect(place: &Place, known: &Known, end: Instant) {
     while Instant::now() < end {
-        let said: Said = place.lab(["gc", "--grace", "0s"]);
+        let said: Said = place.lab(["gc", "--grace", "0s", "--history", "0s"]);
         demand(said.code == 0, "the collector", &said);
         count(&known.collections);
         std::thread::sleep(Duration::from_millis(100));

@@ -102,7 +102,7 @@ impl Start {
             works.push(Work { name: "add --base", args: tune, least: 15, judge: tuned });
         }
         if collects() {
-            let collect = args(&["gc", "--grace", "0s"]);
+            let collect = args(&["gc", "--grace", "0s", "--history", "0s"]);
             works.push(Work { name: "gc", args: collect, least: 3, judge: |_, _, _, _| {} });
         }
         works

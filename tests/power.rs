@@ -162,7 +162,7 @@ fn a_power_cut_loses_nothing_that_was_reported() {
         acts.push(act(&["add", &all, "--name", "all"], Some(("all", Some("")))));
         acts.push(act(&["name", "d", "all/three"], Some(("d", Some("three")))));
         acts.push(act(&["name", "--delete", "all"], Some(("all", None))));
-        acts.push(act(&["gc", "--grace", "0s"], None));
+        acts.push(act(&["gc", "--grace", "0s", "--history", "0s"], None));
         acts.push(act(&["add", &at("two"), "--name", "b"], Some(("b", Some("two")))));
     }
     let place = Place::empty();

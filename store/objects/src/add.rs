@@ -274,9 +274,9 @@ impl Walk<'_> {
             while self.folders.last().is_some_and(Option::is_none) {
                 self.folders.pop();
             }
-            let entries = entries.into_iter().filter_map(|(name, node)| {
+            let entries = entries.into_iter().map(|(name, node)| {
                 let node = node.expect("nothing in the folder is open");
-                Some(Entry { name, node })
+                Entry { name, node }
             });
             let tree = Tree::new(entries.collect())?;
             let (id, size) = (self.writer.put(&tree)?, tree.total_bytes());

@@ -21,11 +21,12 @@ use lab_schema::tree::Node;
 use lab_schema::{BlobId, ContentId, Digest, FileName, ObjectId, Tree, TreeId};
 
 use crate::add::{MAX_DEPTH, REGISTRY};
-use crate::atomic::{self, Sibling};
+use crate::atomic;
 use crate::error::{At, ObjectsError, Result};
 use crate::progress::Progress;
 use crate::raw::{self, RawCache};
 use crate::restore::{Wanted, restore};
+use crate::sibling::Sibling;
 use crate::store::Store;
 
 /// Most entries in one target, so that a tree that names itself many times over ends.

@@ -14,6 +14,7 @@ mod lease;
 mod backend;
 mod layout;
 mod atomic;
+mod sibling;
 mod held;
 mod folder;
 mod chunk;

@@ -297,7 +297,8 @@ fn parse_blocks(table: &[u8], bases: &[u8], end: u64) -> Parsed<Vec<Block>> {
 }
 
 fn parse_frames(table: &[u8], blocks: &[Block]) -> Parsed<()> {
-    let mut in_block = vec![0u32; blocks.len()];
+    // Bytes and number of the frames in each block.
+    let mut in_block = vec![(0u64, 0u32); blocks.len()];
     let mut before = None;
     for bytes in table.chunks_exact(FRAME_BYTES) {
         let kind = FrameKind::from_code(bytes[0]).ok_or("it holds a frame of an unknown kind")?;
@@ -312,14 +313,19 @@ fn parse_frames(table: &[u8], blocks: &[Block]) -> Parsed<()> {
         if !inside || u64::from(len) > kind.max_bytes() {
             return Err("it holds a frame with impossible lengths");
         }
-        if block.bytes as usize > MAX_SHARED
-            && (len != block.bytes || in_block[number as usize] > 0)
-        {
+        let (sum, frames) = &mut in_block[number as usize];
+        if block.bytes as usize > MAX_SHARED && (len != block.bytes || *frames > 0) {
             return Err("it holds a block that is too large for what lies in it");
         }
-        in_block[number as usize] += 1;
+        *sum += u64::from(len);
+        *frames += 1;
+        // Else a few bytes could stand for years of hashing.
+        if *sum > u64::from(block.bytes) {
+            return Err("it holds frames that overlap");
+        }
     }
-    if in_block.contains(&0) { Err("it holds a block without a frame") } else { Ok(()) }
+    let empty = in_block.iter().any(|(_, frames)| *frames == 0);
+    if empty { Err("it holds a block without a frame") } else { Ok(()) }
 }
 
 /// Whether the bytes begin as a pack does.
@@ -375,7 +381,7 @@ mod tests {
         assert_eq!(parsed, pack.tail);
         assert_eq!((parsed.blocks.len(), parsed.frames.len()), (2, 3));
         assert!(parsed.frames.iter().is_sorted_by_key(|r| r.key));
-        assert!(has_header(&pack.bytes()));
+        assert!(has_header(pack.bytes()));
     }
 
     // proves L-08: the frozen bytes of a pack, but for zstd's, which may change with its version.

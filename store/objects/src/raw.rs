@@ -20,6 +20,7 @@ use lab_schema::{BlobHasher, BlobId};
 use crate::atomic;
 use crate::error::{At, Result};
 use crate::restore::Wanted;
+use crate::sibling::Sibling;
 
 /// Smaller files are not worth a clone.
 const WORTH_IT: u64 = 64 << 10;
@@ -87,7 +88,7 @@ impl RawCache {
             }
             atomic::create_folder(entry.parent().unwrap_or(&self.folder))?;
             let source = File::open(path).at("open", path)?;
-            let sibling = atomic::Sibling::of(&entry);
+            let sibling = Sibling::of(&entry);
             let copy = atomic::new_file(sibling.path(), wanted.executable)?;
             if self.clone(&source, &copy) {
                 read_only(sibling.path(), wanted.executable)?;

@@ -193,7 +193,8 @@ impl Store {
             Err(why) => return Ok(Attempt::Damaged(why)),
         };
         let bytes = Arc::new(bytes);
-        if place.record.bytes < block.bytes {
+        // Damage is not remembered: somebody may put it right.
+        if place.record.bytes < block.bytes && crc32fast::hash(&found) == block.checksum {
             self.blocks().put(at, Arc::clone(&bytes));
         }
         Ok(Attempt::Read(bytes))
@@ -365,17 +366,20 @@ fn present(digest: Digest, found: Option<(FrameKey, Vec<u8>)>) -> Result<Vec<u8>
 /// The shared blocks that were read last, so that files that lie in one block are not decoded one
 /// by one.
 #[derive(Debug, Default)]
-struct Blocks(VecDeque<((PackId, u32), Arc<Vec<u8>>)>);
+struct Blocks(VecDeque<(BlockKey, Arc<Vec<u8>>)>);
+
+/// A block by its pack and its number there.
+type BlockKey = (PackId, u32);
 
 impl Blocks {
     /// Blocks kept: some megabytes.
     const KEPT: usize = 16;
 
-    fn get(&self, at: (PackId, u32)) -> Option<Arc<Vec<u8>>> {
+    fn get(&self, at: BlockKey) -> Option<Arc<Vec<u8>>> {
         self.0.iter().find(|(key, _)| *key == at).map(|(_, bytes)| Arc::clone(bytes))
     }
 
-    fn put(&mut self, at: (PackId, u32), bytes: Arc<Vec<u8>>) {
+    fn put(&mut self, at: BlockKey, bytes: Arc<Vec<u8>>) {
         if self.0.len() == Self::KEPT {
             self.0.pop_front();
         }

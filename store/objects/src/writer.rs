@@ -300,7 +300,9 @@ impl Writer {
             return Ok(());
         }
         let settled = self.pipeline.settled()?;
-        while let Some(Waiting { what, .. }) = self.waiting.pop_front_if(|w| w.number <= settled) {
+        while self.waiting.front().is_some_and(|first| first.number <= settled)
+            && let Some(Waiting { what, .. }) = self.waiting.pop_front()
+        {
             match what {
                 What::Frame(key, bytes) => self.put_upper(key, &bytes)?,
                 What::List(id, replies) => {

@@ -11,11 +11,9 @@ use common::{
     FORCED, Faulty, Mood, POLITE, base, blob, everything, lineage, memory, name, pipeline, set,
     store, target,
 };
-use lab_objects::{Expected, Folder, Move, NameKind, Progress, Silent, Store, check};
 use lab_lineage::closure;
-use lab_remote::{
-    Exchange, RemoteError, Result, Side, clone, plan_pull, plan_push, pull, push,
-};
+use lab_objects::{Expected, Folder, Move, NameKind, Progress, Silent, Store, check};
+use lab_remote::{Exchange, RemoteError, Result, Side, clone, plan_pull, plan_push, pull, push};
 use lab_schema::{Base, BlobId, IdPrefix, ObjectId};
 
 fn send(local: &Store, remote: &Store, what: &[&str]) -> Result<Exchange> {

@@ -51,6 +51,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     for (line, _) in &lost {
         context.ui.line(line);
     }
+    if let Some(error) = log.failure() {
+        context.ui.note(format!("what was read could not be noted for the next time: {error}"));
+    }
     let depth = depth(context, args, &report, &log);
     let size = format!(
         "{} in {}, {}",

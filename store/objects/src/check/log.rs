@@ -21,7 +21,7 @@ use lab_schema::Digest;
 
 use crate::atomic;
 use crate::backend::PackId;
-use crate::error::Result;
+use crate::error::{ObjectsError, Result};
 
 const HEADER: &str = "lab check 1";
 /// A file of more bytes is not read: that would be a million packs.
@@ -54,6 +54,8 @@ pub struct CheckLog {
     round_ms: u64,
     packs: HashMap<PackId, Noted>,
     saved: Option<Instant>,
+    /// Why it could not be written down; then it is not tried again.
+    failure: Option<ObjectsError>,
 }
 
 impl CheckLog {
@@ -62,7 +64,13 @@ impl CheckLog {
         let fits = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= MOST_BYTES);
         let text = if fits { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
         let (round_ms, packs) = parse(&text).unwrap_or_default();
-        CheckLog { path: path.to_owned(), round_ms, packs, saved: None }
+        CheckLog { path: path.to_owned(), round_ms, packs, saved: None, failure: None }
+    }
+
+    /// Why what was read could not be written down: a store that can only be read is checked all the
+    /// same.
+    pub fn failure(&self) -> Option<&ObjectsError> {
+        self.failure.as_ref()
     }
 
     /// When the round under way began, in milliseconds since 1970.
@@ -92,17 +100,23 @@ impl CheckLog {
     }
 
     /// Notes that a pack was read, and whether it is sound; writes that down now and then.
-    pub(super) fn note(&mut self, pack: PackId, bytes: u64, sound: bool) -> Result<()> {
+    pub(super) fn note(&mut self, pack: PackId, bytes: u64, sound: bool) {
         let when_ms = now_ms().max(self.round_ms);
         self.packs.insert(pack, Noted { bytes, when_ms, sound });
         if self.saved.is_some_and(|saved| saved.elapsed() < PAUSE) {
-            return Ok(());
+            return;
         }
-        self.save()
+        self.save();
     }
 
     /// Writes down what was noted.
-    pub(super) fn save(&mut self) -> Result<()> {
+    pub(super) fn save(&mut self) {
+        if self.failure.is_none() {
+            self.failure = self.try_save().err();
+        }
+    }
+
+    fn try_save(&mut self) -> Result<()> {
         let mut text = format!("{HEADER}\nround {}\n", self.round_ms);
         let mut packs: Vec<_> = self.packs.iter().collect();
         packs.sort();
@@ -170,9 +184,9 @@ mod tests {
         let first = log.begin(&all, false).left;
         assert_eq!(first.len(), 4);
         for (pack, bytes) in &first[..3] {
-            log.note(*pack, *bytes, *pack != first[0].0).unwrap();
+            log.note(*pack, *bytes, *pack != first[0].0);
         }
-        log.save().unwrap();
+        log.save();
         let mut log = CheckLog::open(&path);
         let rest = log.begin(&all, false);
         assert_eq!((&rest.left[..], &rest.damaged[..]), (&first[3..], &first[..1]));
@@ -182,10 +196,10 @@ mod tests {
         grown[at].1 += 1;
         assert_eq!(CheckLog::open(&path).begin(&grown, false).left.len(), 2);
         assert_eq!(CheckLog::open(&path).begin(&all, true).left.len(), 3);
-        log.note(first[3].0, first[3].1, true).unwrap();
+        log.note(first[3].0, first[3].1, true);
         // All were read: a new round, and the longest unread come first.
         assert_eq!(log.begin(&all, false).left.last(), Some(&first[3]));
-        log.save().unwrap();
+        log.save();
         let right = fs::read(&path).unwrap();
         for at in 0..right.len() {
             let mut bad = right.clone();

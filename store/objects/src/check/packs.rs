@@ -63,15 +63,18 @@ impl Look<'_> {
                 let looked = self.at(*id, *bytes);
                 self.progress.advance(*bytes);
                 let mut state = lock();
-                let noted = looked.and_then(|found| {
-                    let sound = found.damaged.is_empty() && found.frames.is_empty();
-                    state.0.take_in(found);
-                    let log = state.1.as_deref_mut().filter(|_| self.full);
-                    log.map_or(Ok(()), |log| log.note(*id, *bytes, sound))
-                });
-                if let Err(error) = noted {
-                    next.store(packs.len(), Ordering::Relaxed);
-                    state.2 = Err(error);
+                match looked {
+                    Ok(found) => {
+                        let sound = found.damaged.is_empty() && found.frames.is_empty();
+                        state.0.take_in(found);
+                        if let Some(log) = state.1.as_deref_mut().filter(|_| self.full) {
+                            log.note(*id, *bytes, sound);
+                        }
+                    }
+                    Err(error) => {
+                        next.store(packs.len(), Ordering::Relaxed);
+                        state.2 = Err(error);
+                    }
                 }
             }
         };
@@ -82,7 +85,9 @@ impl Look<'_> {
         });
         let (mut found, log, done) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         done?;
-        log.filter(|_| self.full).map_or(Ok(()), CheckLog::save)?;
+        if let Some(log) = log.filter(|_| self.full) {
+            log.save();
+        }
         found.sort();
         Ok(found)
     }
