@@ -182,7 +182,6 @@ fn many_copies_of_a_broken_chain_are_not_all_combined() {
             blocks.push(a_delta(base, depth));
             let id = ids[usize::from(depth)];
             frames.push(Frame { block, ..frame(BLOB, id, 4000) });
-            frames.push(Frame { block, ..frame(CHUNK, id, 4000) });
         }
         // What all stand on is itself not what it should be, and no two packs are equal.
         let block = blocks.len() as u32;
@@ -194,6 +193,15 @@ fn many_copies_of_a_broken_chain_are_not_all_combined() {
     let (top, reading) = (BlobId::from_digest(ids[8]), store.clone());
     damaged(soon("a read", move || reading.read_blob(top, u64::MAX)));
     assert!(!checked(&store).findings.is_empty());
+}
+
+/// Many frames over the same bytes: a small pack could stand for years of hashing.
+#[test]
+fn frames_that_overlap_are_refused() {
+    let frames: Vec<Frame> = (0..200u8).map(|n| frame(CHUNK, digest(&[n]), 4000)).collect();
+    let (store, _) = forge::store([forge::pack(&[Block::raw(&[7; 4000])], &frames)]);
+    let said: Vec<String> = checked(&store).findings.iter().map(ToString::to_string).collect();
+    assert!(said.len() == 1 && said[0].ends_with("it holds frames that overlap"), "{said:?}");
 }
 
 #[test]
