@@ -29,7 +29,7 @@ fn a_full_disk_at_every_step_loses_nothing() {
             .complains("nothing that was stored before is lost");
         assert!(step < 200, "the steps do not end");
     }
-    assert!(failed >= 12, "only {failed} steps could fail: is the hook still there?");
+    assert!(failed >= 10, "only {failed} steps could fail: is the hook still there?");
 }
 
 /// The real thing, where a small file system can be mounted.

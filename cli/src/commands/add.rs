@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if args.repair {
         writer.trust_nothing();
     }
-    writer.set_bases(&bases(&registry, args, name.as_ref())?)?;
+    writer.set_bases(&bases(&registry, args, name.as_ref())?);
     let mut cache = (!args.no_cache && !args.repair).then(|| registry.stat_cache());
     let mut added = Vec::new();
     for path in &args.paths {

@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
                 "{n} names found: its file 'format' was missing and is back; see `lab check`"
             ),
         };
-        context.ui.line(format!("Registry in {} ({found}). Store format 1.", shown.display()));
+        context.ui.line(format!("Registry in {} ({found}). Store format 2.", shown.display()));
     }
     context.ui.answer(&json!({ "registry": root.join(".lab").to_string_lossy(), "created": !existed, "format": 1 }));
     Ok(())

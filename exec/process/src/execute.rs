@@ -62,7 +62,7 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
 
     let mut writer = job.store.writer();
     // Weights that go in and come out changed are stored as the difference.
-    writer.set_bases(&job.recipe.inputs().values().copied().collect::<Vec<_>>())?;
+    writer.set_bases(&job.recipe.inputs().values().copied().collect::<Vec<_>>());
     let gathered = outputs::gather(&mut writer, &layout, &before, job.recipe.outputs())?;
     let logs = BTreeMap::from([
         (Log::Stdout, put_file(&mut writer, &scratch.stdout())?),

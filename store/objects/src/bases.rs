@@ -23,8 +23,8 @@ const MOST: usize = 256;
 /// Blobs that may serve as a base.
 #[derive(Debug, Default)]
 pub(crate) struct Bases {
-    blobs: Vec<BlobId>,
-    /// Those of them that have tensors, once somebody asked.
+    contents: Vec<ContentId>,
+    /// The blobs in there that have tensors, once somebody asked.
     known: Option<Vec<Arc<Known>>>,
 }
 
@@ -46,19 +46,20 @@ pub(crate) struct Chosen {
 }
 
 impl Bases {
-    /// Of these blobs.
-    pub(crate) fn new(mut blobs: Vec<BlobId>) -> Bases {
-        blobs.truncate(MOST);
-        Bases { blobs, known: None }
+    /// Of the blobs in these contents.
+    pub(crate) fn new(contents: &[ContentId]) -> Bases {
+        Bases { contents: contents.to_vec(), known: None }
     }
 
     /// The best base for a file with this layout; none if none has anything in common with it.
     pub(crate) fn find(&mut self, store: &Store, layout: &Layout) -> Result<Option<Chosen>> {
-        if self.blobs.is_empty() {
-            return Ok(None);
-        }
         if self.known.is_none() {
-            let known = self.blobs.iter().filter_map(|id| known(store, *id).transpose());
+            let mut blobs = Vec::new();
+            for content in &self.contents {
+                blobs.extend(blobs_in(store, *content)?);
+            }
+            blobs.truncate(MOST);
+            let known = blobs.into_iter().filter_map(|id| known(store, id).transpose());
             self.known = Some(known.collect::<Result<_>>()?);
         }
         let shared = |known: &Arc<Known>| {
@@ -81,7 +82,7 @@ impl Bases {
 }
 
 /// The blobs in some content that are large enough to be a base.
-pub(crate) fn blobs_in(store: &Store, content: ContentId) -> Result<Vec<BlobId>> {
+fn blobs_in(store: &Store, content: ContentId) -> Result<Vec<BlobId>> {
     let mut found = Vec::new();
     let mut trees = match content {
         ContentId::Blob(id) => return Ok(vec![id]),
@@ -95,7 +96,13 @@ pub(crate) fn blobs_in(store: &Store, content: ContentId) -> Result<Vec<BlobId>>
         if !seen.insert(tree) {
             continue;
         }
-        for entry in store.load::<Tree>(tree)?.entries() {
+        let tree = match store.load::<Tree>(tree) {
+            Ok(tree) => tree,
+            // A base that cannot be read is none.
+            Err(ObjectsError::Damaged { .. } | ObjectsError::Missing { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in tree.entries() {
             match entry.node {
                 Node::File { id, size, .. } if size > SMALL as u64 => found.push(id),
                 Node::Directory { id, size } if size > SMALL as u64 => trees.push(id),

@@ -30,6 +30,7 @@ mod pipeline;
 mod read;
 mod keep;
 mod bases;
+mod upper;
 mod writer;
 mod rescue;
 mod marks;

@@ -8,16 +8,15 @@ use lab_encoding::weights::{Layout, Source};
 use lab_schema::codec::MAX_OBJECT_BYTES;
 use lab_schema::{BlobId, ContentId, Kind, Object, ObjectId, SchemaError};
 
-use crate::bases::{Bases, blobs_in};
-use crate::block::{self, Coder};
+use crate::bases::Bases;
 use crate::chunk::{Cutter, SMALL};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::ListBuilder;
-use crate::pack::{Encoded, Record};
 use crate::pipeline::{Batch, Load, Piece, Pipeline, Reply};
 use crate::read::layout;
 use crate::store::Store;
+use crate::upper::Upper;
 
 /// A batch is submitted once it has this many bytes.
 pub(crate) const BATCH: usize = 2 << 20;
@@ -50,14 +49,6 @@ enum What {
     List(BlobId, Vec<Reply>),
 }
 
-/// Objects that are to share a block.
-#[derive(Default)]
-struct Upper {
-    coder: Option<Coder>,
-    raw: Vec<u8>,
-    encoded: Encoded,
-}
-
 impl Store {
     /// A writer into this store.
     pub fn writer(&self) -> Writer {
@@ -86,14 +77,9 @@ impl Writer {
     }
 
     /// From now on tensors may be stored as differences to their namesakes of the same size in these
-    /// files and folders, which the store has. What has no tensors is passed over.
-    pub fn set_bases(&mut self, contents: &[ContentId]) -> Result<()> {
-        let mut blobs = Vec::new();
-        for content in contents {
-            blobs.extend(blobs_in(&self.store, *content)?);
-        }
-        self.bases = Bases::new(blobs);
-        Ok(())
+    /// files and folders, looked into once weights are put. What has no tensors, or cannot be read, is passed over.
+    pub fn set_bases(&mut self, contents: &[ContentId]) {
+        self.bases = Bases::new(contents);
     }
 
     /// Stores a blob that is read to its end; returns its id and size in bytes. Uses bounded
@@ -159,7 +145,7 @@ impl Writer {
         self.submit_open()?;
         self.pipeline.wait_for_all()?;
         self.release()?;
-        self.flush_upper()?;
+        self.upper.flush(&self.pipeline)?;
         self.pipeline.finish()?;
         // What was there already was not stored again.
         self.store.settle()
@@ -304,7 +290,7 @@ impl Writer {
             && let Some(Waiting { what, .. }) = self.waiting.pop_front()
         {
             match what {
-                What::Frame(key, bytes) => self.put_upper(key, &bytes)?,
+                What::Frame(key, bytes) => self.upper.put(&self.pipeline, key, &bytes)?,
                 What::List(id, replies) => {
                     let mut list = ListBuilder::default();
                     for part in replies.iter().flat_map(|r| r.get().into_iter().flatten()) {
@@ -313,7 +299,8 @@ impl Writer {
                     }
                     let (nodes, frame) = list.finish(id.digest());
                     self.put_nodes(nodes)?;
-                    self.put_upper(FrameKey::new(FrameKind::List, id.digest()), &frame)?;
+                    let key = FrameKey::new(FrameKind::List, id.digest());
+                    self.upper.put(&self.pipeline, key, &frame)?;
                 }
             }
         }
@@ -324,36 +311,9 @@ impl Writer {
         for (digest, frame) in nodes {
             let key = FrameKey::new(FrameKind::Node, digest);
             if self.pipeline.claim(key)? {
-                self.put_upper(key, &frame)?;
+                self.upper.put(&self.pipeline, key, &frame)?;
             }
         }
-        Ok(())
-    }
-
-    fn put_upper(&mut self, key: FrameKey, bytes: &[u8]) -> Result<()> {
-        if self.upper.raw.len() + bytes.len() > block::TARGET {
-            self.flush_upper()?;
-        }
-        let start = self.upper.raw.len() as u32;
-        self.upper.raw.extend_from_slice(bytes);
-        let bytes = bytes.len() as u32;
-        self.upper.encoded.records.push(Record { key, block: 0, start, bytes });
-        Ok(())
-    }
-
-    fn flush_upper(&mut self) -> Result<()> {
-        let Upper { coder, raw, encoded } = &mut self.upper;
-        if encoded.records.is_empty() {
-            return Ok(());
-        }
-        let coder = match coder {
-            Some(coder) => coder,
-            none => none.insert(Coder::new()?),
-        };
-        encoded.blocks.push(coder.encode(raw, Element::Other, None, &mut encoded.bytes)?);
-        self.pipeline.pack(encoded)?;
-        raw.clear();
-        *encoded = Encoded::default();
         Ok(())
     }
 }
@@ -361,12 +321,6 @@ impl Writer {
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Waiting({})", self.number)
-    }
-}
-
-impl std::fmt::Debug for Upper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Upper({} bytes)", self.raw.len())
     }
 }
 

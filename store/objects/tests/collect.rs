@@ -123,7 +123,7 @@ fn what_a_difference_stands_on_stays_until_it_goes() {
     let (old, new) = (weights(5, 0.0), weights(5, 1e-4));
     let base = put(&store, &[old.clone()])[0];
     let mut writer = store.writer();
-    writer.set_bases(&[base.content().unwrap()]).unwrap();
+    writer.set_bases(&[base.content().unwrap()]);
     let tuned: ObjectId = writer.put_bytes(&new).unwrap().into();
     writer.finish().unwrap();
     let (_, plan) = planned(&store, &[tuned]);
@@ -146,7 +146,7 @@ fn nobody_writes_differences_to_what_goes() {
     let base = put(&store, &[old])[0];
     collect(&store, &[]);
     let mut writer = store.writer();
-    writer.set_bases(&[base.content().unwrap()]).unwrap();
+    writer.set_bases(&[base.content().unwrap()]);
     let tuned: ObjectId = writer.put_bytes(&new).unwrap().into();
     writer.finish().unwrap();
     collect(&store, &[tuned]);

@@ -150,7 +150,7 @@ fn damage_to_a_base_names_all_that_hangs_on_it_and_mending_it_is_enough() {
     writer.finish().unwrap();
     let first = packs(&root).remove(0);
     let mut writer = store.writer();
-    writer.set_bases(&[base_id]).unwrap();
+    writer.set_bases(&[base_id]);
     let tuned_id = add(&mut writer, &tuned, &Silent).unwrap().content;
     writer.finish().unwrap();
     let second = packs(&root).into_iter().find(|path| *path != first).unwrap();

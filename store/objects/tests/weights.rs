@@ -45,7 +45,7 @@ fn put(store: &Store, backend: &dyn Backend, bytes: &[u8], bases: &[ContentId]) 
     fs::write(&path, bytes).unwrap();
     let before = stored(backend);
     let mut writer = store.writer();
-    writer.set_bases(bases).unwrap();
+    writer.set_bases(bases);
     let added = add(&mut writer, &path, &Silent).unwrap();
     writer.finish().unwrap();
     assert_eq!(added.content, BlobId::of(bytes).into());
