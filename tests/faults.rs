@@ -221,7 +221,6 @@ fn everywhere(start: &Start, work: &Work, fault: Fault) -> Hits {
         start.judge(work, &place, said.code == 0, &when);
         assert!(number < 3000, "{}: the calls do not end", work.name);
     }
-    hits
 }
 
 fn every_call(name: &str, faults: &[Fault]) {

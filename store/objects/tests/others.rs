@@ -239,8 +239,8 @@ fn files_of_impossible_size_are_not_read() {
 
     let other = put(&store, &[b"another text"])[0];
     let packs = store.packs().unwrap().into_iter();
-    let pack = packs.filter(|pack| store.pack_objects(*pack).unwrap() == [other.into()]);
-    inflate(&path(root.path(), pack.last().unwrap(), "pack"));
+    let mut pack = packs.filter(|pack| store.pack_objects(*pack).unwrap() == [other.into()]);
+    inflate(&path(root.path(), pack.next_back().unwrap(), "pack"));
     let other = open(root.path());
     assert_eq!(other.read_blob(id, 99).unwrap(), b"a text");
     assert_eq!(check(&other, true, &Silent).unwrap().findings.len(), 1);

@@ -57,7 +57,7 @@ fn hash(path: &Path) -> io::Result<BlobId> {
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finish()),
-            Ok(n) => drop(hasher.update(&buffer[..n])),
+            Ok(n) => hasher.update(&buffer[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
