@@ -86,7 +86,8 @@ fn reads(store: &Store, id: ObjectId, bytes: &[u8]) {
 fn a_dead_pack_is_marked_and_then_removed() {
     let (memory, store) = in_memory();
     let (kept, lost) = (noise(1, 300_000), noise(2, 300_000));
-    let (a, b) = (put(&store, &[kept.clone()])[0], put(&store, &[lost.clone()])[0]);
+    let (a, b) =
+        (put(&store, std::slice::from_ref(&kept))[0], put(&store, std::slice::from_ref(&lost))[0]);
     let done = collect(&store, &[a]);
     assert_eq!((done.condemned.0, done.removed.0), (1, 0));
     assert_eq!(marks(&*memory), 1);
@@ -109,7 +110,7 @@ fn chunks_that_are_shared_stay() {
     let (one, two) =
         ([&start[..], &noise(2, 90_000)].concat(), [&start[..], &noise(3, 90_000)].concat());
     put(&store, &[one]);
-    let two_id = put(&store, &[two.clone()])[0];
+    let two_id = put(&store, std::slice::from_ref(&two))[0];
     for _ in 0..4 {
         collect(&store, &[two_id]);
         reads(&store, two_id, &two);
@@ -121,7 +122,7 @@ fn chunks_that_are_shared_stay() {
 fn what_a_difference_stands_on_stays_until_it_goes() {
     let (_, store) = in_memory();
     let (old, new) = (weights(5, 0.0), weights(5, 1e-4));
-    let base = put(&store, &[old.clone()])[0];
+    let base = put(&store, std::slice::from_ref(&old))[0];
     let mut writer = store.writer();
     writer.set_bases(&[base.content().unwrap()]);
     let tuned: ObjectId = writer.put_bytes(&new).unwrap().into();
@@ -160,7 +161,7 @@ fn of_a_pack_that_is_hardly_needed_the_rest_moves() {
     // Small files share blocks; only some of them are needed.
     let all: Vec<Vec<u8>> = (0..400u64).map(|n| noise(n, 3000)).collect();
     let large = weights(9, 0.0);
-    let ids = put(&store, &[&all[..], &[large.clone()]].concat());
+    let ids = put(&store, &[&all[..], std::slice::from_ref(&large)].concat());
     let keep: Vec<ObjectId> = ids
         .iter()
         .enumerate()
@@ -192,7 +193,8 @@ fn of_a_pack_that_is_hardly_needed_the_rest_moves() {
 fn many_small_packs_become_one() {
     let (_, store) = in_memory();
     let all: Vec<Vec<u8>> = (0..12u64).map(|n| noise(n, 3000)).collect();
-    let ids: Vec<ObjectId> = all.iter().map(|bytes| put(&store, &[bytes.clone()])[0]).collect();
+    let ids: Vec<ObjectId> =
+        all.iter().map(|bytes| put(&store, std::slice::from_ref(&bytes))[0]).collect();
     let done = collect(&store, &ids);
     assert_eq!((done.made.0, done.condemned.0), (1, 12));
     assert_eq!(collect(&store, &ids).removed.0, 12);
@@ -306,7 +308,7 @@ fn there_is_one_collector_at_a_time() {
 fn what_is_needed_again_loses_its_mark() {
     let (memory, store) = in_memory();
     let bytes = noise(1, 200_000);
-    let id = put(&store, &[bytes.clone()])[0];
+    let id = put(&store, std::slice::from_ref(&bytes))[0];
     collect(&store, &[]);
     assert_eq!(marks(&*memory), 1);
     let (collector, plan) = planned(&store, &[id]);
