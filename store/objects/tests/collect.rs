@@ -1,6 +1,6 @@
 //! What nobody needs goes, after its time and not before; what somebody needs stays, whatever else
 //! happens at the same time.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -194,7 +194,7 @@ fn many_small_packs_become_one() {
     let (_, store) = in_memory();
     let all: Vec<Vec<u8>> = (0..12u64).map(|n| noise(n, 3000)).collect();
     let ids: Vec<ObjectId> =
-        all.iter().map(|bytes| put(&store, std::slice::from_ref(&bytes))[0]).collect();
+        all.iter().map(|bytes| put(&store, std::slice::from_ref(bytes))[0]).collect();
     let done = collect(&store, &ids);
     assert_eq!((done.made.0, done.condemned.0), (1, 12));
     assert_eq!(collect(&store, &ids).removed.0, 12);
