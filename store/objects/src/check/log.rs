@@ -86,7 +86,8 @@ impl CheckLog {
         let in_round = |log: &CheckLog, pack: &PackId| {
             log.packs.get(pack).is_some_and(|noted| noted.when_ms >= log.round_ms)
         };
-        if anew || packs.iter().all(|(pack, _)| in_round(self, pack)) {
+        let none_yet = self.round_ms == 0;
+        if anew || none_yet || packs.iter().all(|(pack, _)| in_round(self, pack)) {
             // Later than everything that was read, whatever the clock says.
             let last = self.packs.values().map(|noted| noted.when_ms).max().unwrap_or(0);
             self.round_ms = now_ms().max(last.saturating_add(1));
@@ -183,6 +184,7 @@ mod tests {
         let mut log = CheckLog::open(&path);
         let first = log.begin(&all, false).left;
         assert_eq!(first.len(), 4);
+        assert!(log.round_ms() > 0, "the first round has a beginning");
         for (pack, bytes) in &first[..3] {
             log.note(*pack, *bytes, *pack != first[0].0);
         }
