@@ -155,6 +155,7 @@ impl Writer {
     /// [`Writer::loaded`].
     pub(crate) fn put_loaded(&mut self, load: Load) -> Result<Reply> {
         self.begin()?;
+        self.submit_open()?;
         let bytes = self.pipeline.memory();
         let reply = self.pipeline.submit(Batch { bytes, pieces: Vec::new(), load: Some(load) })?;
         self.release()?;
@@ -210,6 +211,8 @@ impl Writer {
         if ended && start.len() <= SMALL {
             return self.put_small(&start, expected);
         }
+        // Objects that wait for it count on its being the next batch.
+        self.submit_open()?;
         let bases = match layout {
             Some(layout) => self.bases.find(&self.store, layout)?,
             None => None,

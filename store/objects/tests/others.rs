@@ -10,7 +10,8 @@ use lab_objects::{
     Backend, Expected, Folder, Key, Memory, Move, NameKind, ObjectsError, PackId, Room, Silent,
     Store, check,
 };
-use lab_schema::{BlobId, Kind, Name};
+use lab_schema::tree::Node;
+use lab_schema::{BlobId, Entry, FileName, Kind, Name, Tree};
 
 fn create(root: &Path) -> Store {
     Store::create(Arc::new(Folder::create(root).unwrap())).unwrap()
@@ -140,6 +141,71 @@ fn a_reader_that_failed_does_not_go_on() {
     for _ in 0..40 {
         let error = reader.read(&mut buffer).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
+    }
+}
+
+/// Whoever dies between two packs must not leave a tree without its files.
+#[test]
+fn whatever_is_published_is_whole_at_any_time() {
+    let backend = Arc::new(Stepwise::default());
+    let store = Store::create(backend.clone()).unwrap();
+    let mut writer = store.writer();
+    for round in 0..4u8 {
+        let id = writer.put_bytes(&[round; 100]).unwrap();
+        let node = |_: &usize| Node::File { id, size: 100, executable: false };
+        let entry = |n| Entry {
+            name: FileName::new(format!("a file of round {round} with a long name {n}")).unwrap(),
+            node: node(&n),
+        };
+        // Larger than a block, so that it is packed as soon as it may be.
+        writer.put(&Tree::new((0..8000).map(entry).collect()).unwrap()).unwrap();
+        writer.put_bytes(&noise(u64::from(round) + 1, 40 << 20)).unwrap();
+    }
+    writer.finish().unwrap();
+    let packs = backend.memory.list(Room::Packs).unwrap().len();
+    assert!(packs > 4 && *backend.looked.lock().unwrap() == packs, "{packs}");
+}
+
+/// Looks, after each pack, at what somebody would find if nothing followed.
+#[derive(Debug, Default)]
+struct Stepwise {
+    memory: Arc<Memory>,
+    looked: Mutex<usize>,
+}
+
+impl Backend for Stepwise {
+    fn location(&self) -> String {
+        "stepwise".into()
+    }
+    fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.memory.read(key)
+    }
+    fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.memory.read_range(key, at, len)
+    }
+    fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.memory.publish(key, bytes)?;
+        if matches!(key, Key::Pack(_)) {
+            let found = check(&Store::open(self.memory.clone())?, false, &Silent)?.findings;
+            assert_eq!(found, []);
+            *self.looked.lock().unwrap() += 1;
+        }
+        Ok(())
+    }
+    fn settle(&self) -> lab_objects::Result<()> {
+        self.memory.settle()
+    }
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.memory.mend(key, bytes)
+    }
+    fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
+        self.memory.swap(key, old, new)
+    }
+    fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
+        self.memory.list(room)
+    }
+    fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
+        self.memory.remove(key)
     }
 }
 

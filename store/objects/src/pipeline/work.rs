@@ -65,7 +65,7 @@ impl Shared {
 
     /// A worker's life.
     pub(super) fn work_on(&self) {
-        let stop = StopOnPanic(self);
+        let _stop = StopOnPanic(self);
         let mut encoded = Encoded::default();
         let mut coder = match Coder::new() {
             Ok(coder) => coder,
@@ -89,7 +89,6 @@ impl Shared {
             if let Err(error) = self.process(job, &mut coder, &mut encoded) {
                 self.fail(error);
             }
-            let _ = &stop;
         }
     }
 
