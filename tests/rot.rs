@@ -99,8 +99,6 @@ fn may_go_unseen(file: &Path, damage: &Damage, bytes: &[u8]) -> Option<&'static 
         Some(DERIVED)
     } else if text.starts_with("locks/") || text == ".gitignore" || text == "config.toml" {
         Some("it holds nothing that was stored")
-    } else if text.ends_with(".idx") && loss {
-        Some("an index is derived: its pack has the same")
     } else if text == "format" && matches!(damage, Damage::Duplicate) {
         Some("files of other names are ignored")
     } else if text.starts_with("names/") {

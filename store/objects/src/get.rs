@@ -258,7 +258,9 @@ impl Plan<'_> {
                     return Ok(bytes);
                 }
                 let bytes = fill(atomic::new_file(path, wanted.executable)?, path)?;
-                raw.keep(wanted, path)?;
+                // The file is there. A cache that cannot be written, as in a registry that can only
+                // be read, is one that stays empty.
+                let _ = raw.keep(wanted, path);
                 Ok(bytes)
             })
         };

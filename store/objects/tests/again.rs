@@ -189,3 +189,18 @@ fn links_share_one_read_only_copy_that_is_checked() {
     assert_eq!(left.map(|f| fs::read_dir(f.unwrap().path()).unwrap().count()).sum::<usize>(), 0);
     same(&bench.path("data"), &bench.path("three"));
 }
+
+/// As in a registry that can only be read.
+#[test]
+fn a_cache_that_cannot_be_written_is_in_nobodys_way() {
+    let bench = Bench::new();
+    let content = bench.add(false).content;
+    fs::write(bench.path("raw"), "in the way").unwrap();
+    for link in [false, true] {
+        let raw = RawCache::new(&bench.path("raw/cache"), 1 << 30, link);
+        let to = format!("out {link}");
+        bench.get(content, &to, Some(&raw));
+        raw.trim().unwrap();
+        same(&bench.path("data"), &bench.path(&to));
+    }
+}
