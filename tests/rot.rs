@@ -94,7 +94,6 @@ const NOT_MISSED: &str = "nothing points into that pack";
 /// what nothing else speaks of.
 fn may_go_unseen(file: &Path, damage: &Damage, bytes: &[u8]) -> Option<&'static str> {
     let text = file.to_str().unwrap();
-    let loss = matches!(damage, Damage::Delete | Damage::Duplicate);
     if text.starts_with("index.db") || text.starts_with("cache") {
         Some(DERIVED)
     } else if text.starts_with("locks/") || text == ".gitignore" || text == "config.toml" {
