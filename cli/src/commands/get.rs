@@ -1,5 +1,6 @@
 //! `lab get`
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_objects::{GetOptions, ObjectsError, get};
@@ -112,6 +113,30 @@ fn refused(error: ObjectsError, reference: &str) -> Failure {
                     "`lab get {reference} ELSEWHERE` leaves it alone, `--force` replaces it"
                 ))
         }
+        ObjectsError::Io { ref path, ref source, .. }
+            if matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ) =>
+        {
+            let begun = begun(path);
+            let failure = Failure::from(error);
+            match begun {
+                None => failure,
+                Some(begun) => failure.hint(format!(
+                    "the same command goes on from what is in {}; remove that if you do not want it",
+                    begun.display()
+                )),
+            }
+        }
         other => other.into(),
     }
+}
+
+/// What a get that failed at `path` has left, to be gone on with.
+fn begun(path: &Path) -> Option<&Path> {
+    let hidden = |part: &&Path| {
+        part.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".lab-"))
+    };
+    path.ancestors().filter(hidden).filter(|part| part.exists()).last()
 }

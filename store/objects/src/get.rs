@@ -2,7 +2,9 @@
 //!
 //! First everything that has to be done is listed, and refused where something different is in
 //! the way; then it is done. A new target is made under a temporary name beside it and renamed.
-//! In a folder that exists, each file is made beside its place and renamed over it.
+//! In a folder that exists, each file is made beside its place and renamed over it, and so is a single
+//! file. What a process that was killed, or that found the disk full, left of a large file or of a
+//! folder is gone on with.
 //!
 //! Nothing is written through a symbolic link: links in the way are refused or, with `force`,
 //! replaced, and the links of a tree are made after all its files, so that even on a file system
@@ -10,8 +12,9 @@
 //! is being written is not defended against.) Folders are never replaced by files. A tree that
 //! holds a folder or link called `.lab` is refused: it would write into the registry there.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +26,8 @@ use lab_schema::{BlobId, ContentId, Digest, FileName, ObjectId, Tree, TreeId};
 use crate::add::{MAX_DEPTH, REGISTRY};
 use crate::atomic;
 use crate::error::{At, ObjectsError, Result};
+use crate::partial::{self, LARGE};
+use crate::place::{Fill, Way, in_place, inspect, large, make_folder, small};
 use crate::progress::Progress;
 use crate::raw::{self, RawCache};
 use crate::restore::{Wanted, restore};
@@ -62,6 +67,8 @@ struct Plan<'a> {
     /// With what they say.
     links: Vec<(PathBuf, Vec<u8>)>,
     bytes: u64,
+    /// Whether something has a name like that of a partial file, and could be mistaken for one.
+    clashes: bool,
 }
 
 /// Writes content to `to`, and nowhere else; without `force`, refuses where something different
@@ -81,18 +88,20 @@ pub fn get(
         files: Vec::new(),
         links: Vec::new(),
         bytes: 0,
+        clashes: false,
     };
     let there = inspect(to)?;
     let fresh = there.is_none();
     let target = target_path(to)?;
     let mut sibling = Sibling::of_work(&target, work(content, &target));
-    let way = match (fresh, sibling.is_taken_over()) {
+    let is_tree = matches!(content, ContentId::Tree(_));
+    let way = match (fresh && is_tree, sibling.is_taken_over()) {
         (false, _) => Way::Merge,
         (true, false) => Way::Fresh,
         (true, true) => Way::GoOn,
     };
-    // A new target is planned under its temporary name.
-    let root = if fresh { sibling.path().to_owned() } else { to.to_owned() };
+    // A new folder is planned under its temporary name.
+    let root = if way == Way::Merge { to.to_owned() } else { sibling.path().to_owned() };
     plan.force |= way == Way::GoOn;
     match content {
         ContentId::Blob(id) => {
@@ -104,29 +113,26 @@ pub fn get(
     if fresh && let Some(parent) = to.parent().filter(|p| !p.as_os_str().is_empty()) {
         atomic::create_folder(parent)?;
     }
-    if way == Way::Fresh && matches!(content, ContentId::Tree(_)) {
+    if way == Way::Fresh {
         sibling.make_folder()?;
         plan.folders.remove(0);
     }
-    progress.begin("get", Some(plan.bytes));
+    let bytes = plan.bytes;
+    progress.begin("get", Some(bytes));
     let done = plan.execute(way, options, progress);
     progress.end();
-    let got = done?;
-    if fresh {
-        sibling.place(to)?;
+    match &done {
+        Ok(_) if way != Way::Merge => sibling.place(to)?,
+        Err(error) if bytes > LARGE && is_full(error) => sibling.leave(),
+        _ => {}
     }
-    Ok(got)
+    done
 }
 
-/// How files come into their places.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Nothing is there yet.
-    Fresh,
-    /// Something is there that a process that is gone has left, for nobody but us.
-    GoOn,
-    /// Somebody's folder is there, in which every file is whole at any time.
-    Merge,
+/// Whether all that is lacking is room.
+fn is_full(error: &ObjectsError) -> bool {
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    matches!(error, ObjectsError::Io { source, .. } if full.contains(&source.kind()))
 }
 
 /// Tells what is got into which target from all else that may be got into the same folder.
@@ -145,14 +151,6 @@ fn target_path(to: &Path) -> Result<PathBuf> {
         return Ok(to.to_owned());
     }
     fs::canonicalize(to).at("resolve", to)
-}
-
-/// What is at `path` itself, without following a link; none if nothing is.
-fn inspect(path: &Path) -> Result<Option<fs::Metadata>> {
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        found => found.at("inspect", path).map(Some),
-    }
 }
 
 impl Plan<'_> {
@@ -183,6 +181,7 @@ impl Plan<'_> {
         self.folders.push(path.to_owned());
         for entry in self.store.load::<Tree>(id)?.entries() {
             let path = path.join(OsStr::from_bytes(entry.name.as_bytes()));
+            self.clashes |= partial::is_like_one(entry.name.as_bytes());
             let is_file = matches!(entry.node, Node::File { .. });
             if !is_file && entry.name.as_bytes().eq_ignore_ascii_case(REGISTRY.as_bytes()) {
                 return Err(ObjectsError::Registry { path });
@@ -244,25 +243,37 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// The names under which large files are made.
+    fn partials(&self) -> HashSet<OsString> {
+        let large = self.files.iter().filter(|file| file.size > LARGE);
+        large.map(|file| partial::name_of(file.id, file.executable)).collect()
+    }
+
+    /// Removes what nobody took up in folders that others write to as well.
+    fn sweep(&self) {
+        let wanted = self.partials();
+        let folders: BTreeSet<&Path> =
+            self.files.iter().filter_map(|file| file.path.parent()).collect();
+        for folder in folders {
+            let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            partial::sweep(here, &wanted);
+        }
+    }
+
     /// Does what was planned.
     fn execute(self, way: Way, options: &GetOptions<'_>, progress: &dyn Progress) -> Result<Got> {
         for path in &self.folders {
             make_folder(path, way)?;
         }
-        let make = |wanted: &Wanted, fill: &mut dyn FnMut(File, &Path) -> Result<u64>| {
-            in_place(&wanted.path, way, |path| {
-                let Some(raw) = options.raw else {
-                    return fill(atomic::new_file(path, wanted.executable)?, path);
-                };
-                if let Some(bytes) = raw.provide(wanted, path)? {
-                    return Ok(bytes);
-                }
-                let bytes = fill(atomic::new_file(path, wanted.executable)?, path)?;
-                // The file is there. A cache that cannot be written, as in a registry that can only
-                // be read, is one that stays empty.
-                let _ = raw.keep(wanted, path);
-                Ok(bytes)
-            })
+        if way == Way::Merge {
+            self.sweep();
+        }
+        let make = |wanted: &Wanted, fill: Fill<'_>| {
+            if wanted.size > LARGE && !self.clashes {
+                large(wanted, way, options.raw, fill)
+            } else {
+                small(wanted, way, options.raw, fill)
+            }
         };
         let bytes = restore(self.store, &self.files, &make, progress)?;
         for (path, target) in &self.links {
@@ -271,36 +282,6 @@ impl Plan<'_> {
         }
         let files = (self.files.len() + self.links.len()) as u64;
         Ok(Got { files, bytes, unchanged: self.unchanged })
-    }
-}
-
-fn make_folder(path: &Path, way: Way) -> Result<()> {
-    if way != Way::Fresh
-        && let Some(meta) = inspect(path)?
-    {
-        if meta.is_dir() {
-            return Ok(());
-        }
-        // Planned only with `force`: a file or link in the way.
-        atomic::remove(path)?;
-    }
-    atomic::new_folder(path)
-}
-
-/// Makes something directly at `path` if nobody but us sees it, else beside it and renames.
-fn in_place<T>(path: &Path, way: Way, make: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-    match way {
-        Way::Fresh => make(path),
-        Way::GoOn => {
-            atomic::remove(path)?;
-            make(path)
-        }
-        Way::Merge => {
-            let sibling = Sibling::of(path);
-            let made = make(sibling.path())?;
-            sibling.place(path)?;
-            Ok(made)
-        }
     }
 }
 

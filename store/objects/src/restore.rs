@@ -4,16 +4,22 @@
 //! share is decoded once. Of a large file, blocks are decoded ahead by several threads, and hashed
 //! and written in order by one. The hash of the whole is what decides: chunks are not hashed one by
 //! one, unless the whole is wrong; then the slow way finds out which, and looks for another copy.
+//!
+//! A large file may come with something in it, from a process that was killed. Chunks that are in
+//! their places there, by their hashes, are not decoded and not written; all else is, and what is
+//! beyond the end goes. The hash of the whole is over what was read there and what was written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use lab_schema::{BlobHasher, BlobId};
 
+use crate::atomic::step;
 use crate::backend::PackId;
 use crate::catalog::Place;
 use crate::error::{At, ObjectsError, Result};
@@ -35,6 +41,7 @@ pub(crate) struct Wanted {
 }
 
 /// Makes a file, by its path and whether it is executable, has it filled, and puts it in its place.
+/// Only one that can be read may have something in it.
 pub(crate) type Make<'a> =
     &'a (dyn Fn(&Wanted, &mut dyn FnMut(File, &Path) -> Result<u64>) -> Result<u64> + Sync);
 
@@ -83,7 +90,7 @@ pub(crate) fn restore(
     for file in large {
         if !stop.load(Ordering::Relaxed) {
             let mut fill = |mut out: File, path: &Path| {
-                if let Some(bytes) = ahead(store, file.id, &mut out, path, progress)? {
+                if let Some(bytes) = ahead(store, file.id, &out, path, progress)? {
                     return Ok(bytes);
                 }
                 // Something is damaged, or has moved: once more, with a look at every part.
@@ -157,8 +164,17 @@ struct Feed<'a> {
     walk: Walk,
     /// The first of the next run, and the block that it lies in.
     next: Option<(Option<Block>, Part)>,
-    /// Number of the next run.
+    /// Number of the next run, and where it starts in the file.
     number: usize,
+    at: u64,
+}
+
+/// Chunks of a blob that follow each other, and lie in one block.
+struct Run {
+    number: usize,
+    at: u64,
+    bytes: u64,
+    parts: Vec<Part>,
 }
 
 /// A block by its pack and number.
@@ -175,8 +191,8 @@ impl Feed<'_> {
         Ok(Some((place.map(|place| (place.pack, place.record.block)), part)))
     }
 
-    /// The next chunks that lie in one block, with the number of their run; none at the end.
-    fn run(&mut self) -> Result<Option<(usize, Vec<Part>)>> {
+    /// The next run; none at the end.
+    fn run(&mut self) -> Result<Option<Run>> {
         let first = match self.next.take() {
             Some(first) => first,
             None => match self.part()? {
@@ -184,18 +200,21 @@ impl Feed<'_> {
                 None => return Ok(None),
             },
         };
-        let mut run = vec![first.1];
-        while run.len() < RUN
+        let mut parts = vec![first.1];
+        while parts.len() < RUN
             && let Some(next) = self.part()?
         {
             if first.0.is_none() || next.0 != first.0 {
                 self.next = Some(next);
                 break;
             }
-            run.push(next.1);
+            parts.push(next.1);
         }
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        let run = Run { number: self.number, at: self.at, bytes, parts };
         self.number += 1;
-        Ok(Some((self.number - 1, run)))
+        self.at += bytes;
+        Ok(Some(run))
     }
 }
 
@@ -209,11 +228,18 @@ struct Ahead<'a> {
 #[derive(Default)]
 struct State {
     /// By number; none for what could not be read.
-    ready: BTreeMap<usize, Option<Vec<u8>>>,
+    ready: BTreeMap<usize, Option<Ready>>,
     written: usize,
     /// Threads that may still add something.
     decoders: usize,
     stop: bool,
+}
+
+/// The bytes of a run.
+struct Ready {
+    bytes: Vec<u8>,
+    /// Whether the file has them already.
+    there: bool,
 }
 
 impl Ahead<'_> {
@@ -230,14 +256,15 @@ impl Ahead<'_> {
 fn ahead(
     store: &Store,
     id: BlobId,
-    out: &mut File,
+    out: &File,
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<Option<u64>> {
     let Some(walk) = store.walk(id)? else { return Ok(None) };
+    let there = Left { file: out, bytes: out.metadata().at("inspect", path)?.len() };
     let threads = cores();
     let shared = Ahead {
-        feed: Mutex::new(Feed { store, walk, next: None, number: 0 }),
+        feed: Mutex::new(Feed { store, walk, next: None, number: 0, at: 0 }),
         state: Mutex::new(State { decoders: threads, ..State::default() }),
         changed: Condvar::new(),
     };
@@ -245,10 +272,10 @@ fn ahead(
         for _ in 0..threads {
             scope.spawn(|| {
                 let _done = Done(&shared);
-                decode(store, &shared, 4 * threads);
+                decode(store, &shared, 4 * threads, &there);
             });
         }
-        let written = write(id, &shared, out, path, progress);
+        let written = write(id, &shared, &there, path, progress);
         shared.state().stop = true;
         shared.changed.notify_all();
         written
@@ -265,32 +292,66 @@ impl Drop for Done<'_> {
     }
 }
 
-/// Decodes runs, at most `window` ahead of the writing.
-fn decode(store: &Store, shared: &Ahead<'_>, window: usize) {
+/// A file, and how much was in it before it was written to.
+struct Left<'a> {
+    file: &'a File,
+    bytes: u64,
+}
+
+impl Left<'_> {
+    /// The bytes of a run, if they are in their place.
+    fn read(&self, run: &Run) -> Option<Vec<u8>> {
+        if run.at + run.bytes > self.bytes {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(run.bytes).ok()?];
+        // What the disk cannot give back is written anew.
+        self.file.read_exact_at(&mut bytes, run.at).ok()?;
+        let mut rest = &bytes[..];
+        for part in &run.parts {
+            let (chunk, more) = rest.split_at_checked(part.bytes as usize)?;
+            if !FrameKey::new(FrameKind::Chunk, part.digest).fits(chunk) {
+                return None;
+            }
+            rest = more;
+        }
+        Some(bytes)
+    }
+}
+
+/// Decodes runs that are not there yet, at most `window` ahead of the writing.
+fn decode(store: &Store, shared: &Ahead<'_>, window: usize, left: &Left<'_>) {
     loop {
         let run = shared.feed.lock().unwrap_or_else(PoisonError::into_inner).run();
         // What cannot be read here is looked for again the slow way, which says why.
-        let Ok(Some((number, run))) = run else { return };
+        let Ok(Some(run)) = run else { return };
         let mut state = shared.state();
-        while number >= state.written + window && !state.stop {
+        while run.number >= state.written + window && !state.stop {
             state = shared.wait(state);
         }
         if state.stop {
             return;
         }
         drop(state);
-        let read = run.iter().try_fold(Vec::new(), |mut bytes, part| {
+        if let Some(bytes) = left.read(&run) {
+            shared.state().ready.insert(run.number, Some(Ready { bytes, there: true }));
+            shared.changed.notify_all();
+            continue;
+        }
+        let read = run.parts.iter().try_fold(Vec::new(), |mut bytes, part| {
             let chunk = store.fetch_chunk_unverified(part.digest).ok()?;
             if chunk.len() as u64 != part.bytes {
                 return None;
             }
-            if bytes.is_empty() {
+            if bytes.is_empty() && run.parts.len() == 1 {
                 return Some(chunk);
             }
+            bytes.reserve_exact((run.bytes as usize).saturating_sub(bytes.len()));
             bytes.extend_from_slice(&chunk);
             Some(bytes)
         });
-        shared.state().ready.insert(number, read);
+        let read = read.map(|bytes| Ready { bytes, there: false });
+        shared.state().ready.insert(run.number, read);
         shared.changed.notify_all();
     }
 }
@@ -298,18 +359,21 @@ fn decode(store: &Store, shared: &Ahead<'_>, window: usize) {
 fn write(
     id: BlobId,
     shared: &Ahead<'_>,
-    out: &mut File,
+    left: &Left<'_>,
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<Option<u64>> {
     let (mut hasher, mut sum) = (BlobHasher::new(), 0);
     for number in 0.. {
         let mut state = shared.state();
-        let bytes = loop {
+        let run = loop {
             match state.ready.remove(&number) {
-                Some(bytes) => break bytes,
+                Some(run) => break run,
                 // Nobody is left who could bring more.
                 None if state.decoders == 0 => {
+                    if sum < left.bytes {
+                        left.file.set_len(sum).at("write", path)?;
+                    }
                     return Ok((hasher.finish() == id).then_some(sum));
                 }
                 None => state = shared.wait(state),
@@ -318,9 +382,11 @@ fn write(
         state.written = number + 1;
         drop(state);
         shared.changed.notify_all();
-        let Some(bytes) = bytes else { return Ok(None) };
+        let Some(Ready { bytes, there }) = run else { return Ok(None) };
         hasher.update(&bytes);
-        out.write_all(&bytes).at("write", path)?;
+        if !there {
+            step(|| left.file.write_all_at(&bytes, sum)).at("write", path)?;
+        }
         progress.advance(bytes.len() as u64);
         sum += bytes.len() as u64;
     }

@@ -113,6 +113,11 @@ impl Sibling {
         &self.path
     }
 
+    /// Leaves it for whoever goes on with it.
+    pub(crate) fn leave(&mut self) {
+        self.placed = true;
+    }
+
     /// Renames it to `target`; replaces a file or link that is there, never a folder.
     pub(crate) fn place(mut self, target: &Path) -> Result<()> {
         step(|| fs::rename(&self.path, target)).at("write", target)?;
