@@ -119,15 +119,13 @@ fn refused(error: ObjectsError, reference: &str) -> Failure {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             ) =>
         {
-            let begun = begun(path);
-            let failure = Failure::from(error);
-            match begun {
-                None => failure,
-                Some(begun) => failure.hint(format!(
+            let hint = begun(path).map(|begun| {
+                format!(
                     "the same command goes on from what is in {}; remove that if you do not want it",
                     begun.display()
-                )),
-            }
+                )
+            });
+            hint.into_iter().fold(error.into(), Failure::hint)
         }
         other => other.into(),
     }

@@ -62,19 +62,23 @@ pub(crate) fn large(
     raw: Option<&RawCache>,
     fill: Fill<'_>,
 ) -> Result<u64> {
+    // What is left, and not taken up, would become a part of the folder.
+    let unused = || match way {
+        Way::GoOn => {
+            let name = partial::name_of(wanted.id, wanted.executable);
+            atomic::remove(&wanted.path.with_file_name(name)).map(drop)
+        }
+        Way::Fresh | Way::Merge => Ok(()),
+    };
     if let Some(raw) = raw {
         let sibling = Sibling::of(&wanted.path);
         if let Some(bytes) = raw.provide(wanted, sibling.path())? {
             sibling.place(&wanted.path)?;
-            if way == Way::GoOn {
-                // Nobody else would, and it would become a part of the folder.
-                let name = partial::name_of(wanted.id, wanted.executable);
-                atomic::remove(&wanted.path.with_file_name(name))?;
-            }
-            return Ok(bytes);
+            return unused().map(|()| bytes);
         }
     }
     let Some(partial) = Partial::of(&wanted.path, wanted.id, wanted.executable)? else {
+        unused()?;
         return small(wanted, way, raw, fill);
     };
     match partial.file().and_then(|file| fill(file, partial.path())) {

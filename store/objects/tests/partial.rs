@@ -362,6 +362,45 @@ fn a_full_disk_leaves_what_is_gone_on_with() {
     }
 }
 
+/// The same inside of a folder, which must get nothing that is not in the tree.
+#[test]
+fn a_killed_get_of_a_folder_goes_on_inside_its_large_file() {
+    let bench = Bench::tree(64 * MIB, &[("a", b"small")]);
+    let (got, all) = bench.get("out");
+    got.unwrap();
+    let mut hit = 0;
+    for round in 0..24u64 {
+        fs::remove_dir_all(bench.work("out")).unwrap();
+        let mut child = bench.child("out").spawn().unwrap();
+        let large = loop {
+            let there = bench.names().into_iter().find(|name| name.starts_with(".lab-"));
+            let partial = there.map(|name| bench.work(&name).join(partial_name(bench.id)));
+            let len = partial.as_deref().and_then(|path| Some(fs::metadata(path).ok()?.len()));
+            match (partial, len) {
+                (Some(partial), Some(len)) if len > (8 + 2 * round) * MIB => break partial,
+                _ if child.try_wait().unwrap().is_some() => break bench.work("missed"),
+                _ => {}
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let there = fs::metadata(&large).map_or(0, |meta| meta.len());
+        if round % 4 == 3 && there > 0 {
+            // As one is left that had another name too.
+            fs::hard_link(&large, bench.root.path().join(format!("name {round}"))).unwrap();
+        }
+        hit += u32::from(there > 0);
+        let (got, read) = bench.get("out");
+        got.unwrap();
+        let due = all * (64 * MIB - there) / (64 * MIB) + 4 * MIB;
+        assert!(there == 0 || round % 4 == 3 || read < due, "{there} were there, {read} read");
+        assert_eq!(bench.names(), ["out"]);
+        assert_eq!(fs::read_dir(bench.work("out")).unwrap().count(), 2);
+        assert!(fs::read(bench.work("out/large")).unwrap() == bench.bytes);
+    }
+    assert!(hit >= 12, "only {hit} kills met the file half way");
+}
+
 /// The real thing, where a small file system can be mounted.
 #[test]
 fn a_file_system_that_is_really_full() {
