@@ -54,3 +54,30 @@ fn a_file_system_that_is_really_full() {
     assert!(!said.out.contains("big  "), "{}", said.out);
     assert!(said.out.trim_end().ends_with('0'), "temporary files were left: {}", said.out);
 }
+
+/// What a get has written when the disk is full is kept and named, and the same command goes on.
+#[test]
+fn a_get_that_filled_the_disk_goes_on() {
+    let place = Place::empty();
+    let script = format!(
+        "mkdir work && mount -t tmpfs -o size=24m none work && '{lab}' init && \
+         head -c 40000000 /dev/urandom > big && '{lab}' add big --name big || exit 9; \
+         '{lab}' get big work/big; code=$?; \
+         mount -o remount,size=64m work && '{lab}' get big work/big && cmp big work/big && \
+         ls -A work && exit $code",
+        lab = kit::lab()
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--map-root-user", "sh", "-c", &script]).current_dir(place.path());
+    let said = said(&mut command);
+    if said.err.contains("unshare:") || said.err.contains("mount:") {
+        // No namespaces here; the store's own tests have done the same with a hook.
+        return;
+    }
+    let said = said
+        .exits(5)
+        .complains("the disk is full")
+        .complains("the same command goes on from what is in ")
+        .complains("/work/.lab-part-");
+    assert!(said.out.trim_end().ends_with("verified\nbig"), "{}", said.out);
+}
