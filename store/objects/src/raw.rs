@@ -3,19 +3,22 @@
 //!
 //! Where the file system can share the blocks of files (reflinks: btrfs, xfs), a file that is
 //! got a second time is cloned from here, and what is written is cloned into here. Where somebody
-//! asks for links, files are hard links of the read-only ones here. What lies here is hashed before
+//! asks for links, files are hard links of the read-only ones here. What lies here is hashed when
 //! it is used: somebody may have written to it through a link.
 //!
-//! The cache can be removed at any time. What was not used for longest goes first.
+//! The cache can be removed at any time, and gives way when the disk has no room for what is got.
+//! Otherwise what was not used for longest goes first.
 
-use std::fs::{self, File, Permissions};
-use std::io;
+use std::fs::{self, File, FileTimes, Metadata, Permissions};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use lab_schema::{BlobHasher, BlobId};
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
 
 use crate::atomic;
 use crate::error::{At, Result};
@@ -24,6 +27,8 @@ use crate::sibling::Sibling;
 
 /// Smaller files are not worth a clone.
 const WORTH_IT: u64 = 64 << 10;
+/// Bytes that are read and hashed at once.
+const AT_ONCE: u64 = 256 << 10;
 
 /// A bounded cache of files as they are.
 #[derive(Debug)]
@@ -51,30 +56,73 @@ impl RawCache {
 
     /// Makes `path` out of the cache; none if it does not have the contents or cannot share them.
     pub(crate) fn provide(&self, wanted: &Wanted, path: &Path) -> Result<Option<u64>> {
-        let entry = self.entry(wanted);
-        if !self.link && self.no_clones.load(Ordering::Relaxed) {
+        let provided = self.share(wanted, path)?;
+        if provided.is_none() && wanted.size >= WORTH_IT {
+            self.make_room(wanted.size, path);
+        }
+        Ok(provided)
+    }
+
+    fn share(&self, wanted: &Wanted, path: &Path) -> Result<Option<u64>> {
+        if !self.link && (wanted.size < WORTH_IT || self.no_clones.load(Ordering::Relaxed)) {
             return Ok(None);
         }
-        let Ok(mut file) = File::open(&entry) else { return Ok(None) };
-        let meta = file.metadata().at("inspect", &entry)?;
-        let mut hasher = BlobHasher::new();
-        let size = io::copy(&mut file, &mut Hashing(&mut hasher)).at("read", &entry)?;
-        if !meta.is_file() || hasher.finish() != wanted.id {
-            // Somebody wrote to it. It is made again, if it can be; their link keeps what they wrote.
+        let entry = self.entry(wanted);
+        let Ok(there) = fs::symlink_metadata(&entry) else { return Ok(None) };
+        // A link has the permissions of all its links, and somebody may have changed them.
+        let as_made = there.is_file()
+            && there.len() == wanted.size
+            && (!self.link || there.mode() & 0o777 == mode(wanted.executable));
+        if !as_made {
             let _ = fs::remove_file(&entry);
             return Ok(None);
         }
-        // The time of use; a file of somebody else's keeps its own.
-        let _ = file.set_modified(SystemTime::now());
-        if self.link {
-            return Ok(fs::hard_link(&entry, path).is_ok().then_some(size));
+        let Ok(file) = File::open(&entry) else { return Ok(None) };
+        let made = if self.link {
+            fs::hard_link(&entry, path).is_ok()
+        } else {
+            let cloned = self.clone(&file, &atomic::new_file(path, wanted.executable)?);
+            if !cloned {
+                fs::remove_file(path).at("remove", path)?;
+            }
+            cloned
+        };
+        if !made {
+            return Ok(None);
         }
-        let out = atomic::new_file(path, wanted.executable)?;
-        if self.clone(&file, &out) {
-            return Ok(Some(size));
+        // Only now, so that what somebody writes to it between the look and the clone is seen. (The
+        // clone is not what is read: its pages are in no cache yet.) A file that cannot be read is
+        // as bad as a wrong one; the store has the bytes.
+        if hash(&file).is_ok_and(|id| id == wanted.id) {
+            // The time of use. Not that of modification, which belongs to all who have links.
+            let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
+            return Ok(Some(wanted.size));
         }
+        // It is made again, if it can be; their link keeps what they wrote.
+        let _ = fs::remove_file(&entry);
         fs::remove_file(path).at("remove", path)?;
         Ok(None)
+    }
+
+    /// Gives way where the disk has no room for so many bytes at `path`: a file that was got and
+    /// removed lives on here, so that removing more of them would make no room.
+    fn make_room(&self, bytes: u64, path: &Path) {
+        let Some(folder) = path.parent() else { return };
+        let same_disk = match (fs::metadata(folder), fs::metadata(&self.folder)) {
+            (Ok(target), Ok(cache)) => target.dev() == cache.dev(),
+            _ => false,
+        };
+        if same_disk
+            && let Ok(disk) = rustix::fs::statvfs(folder)
+            && disk.f_bavail.saturating_mul(disk.f_frsize) <= bytes
+        {
+            for (_, meta, path) in self.list().unwrap_or_default() {
+                // Links have their bytes elsewhere too.
+                if meta.nlink() == 1 {
+                    let _ = fs::remove_file(path);
+                }
+            }
+        }
     }
 
     /// Takes in what was just written to `path`. With links the file there becomes one; `Ok` also
@@ -105,22 +153,25 @@ impl RawCache {
 
     fn clone(&self, from: &File, to: &File) -> bool {
         #[cfg(target_os = "linux")]
-        let cloned = rustix::fs::ioctl_ficlone(to, from).is_ok();
-        #[cfg(not(target_os = "linux"))]
-        let cloned = {
-            let _ = (from, to);
-            false
+        let (cloned, full) = match rustix::fs::ioctl_ficlone(to, from) {
+            Ok(()) => (true, false),
+            Err(error) => (false, matches!(error, Errno::NOSPC | Errno::DQUOT)),
         };
-        if !cloned {
+        #[cfg(not(target_os = "linux"))]
+        let (cloned, full) = {
+            let _ = (from, to);
+            (false, false)
+        };
+        if !cloned && !full {
             self.no_clones.store(true, Ordering::Relaxed);
         }
         cloned
     }
 
-    /// Removes what was not used for longest until the rest fits. Who was faster is not disturbed.
-    pub fn trim(&self) -> Result<()> {
+    /// All files with the times of their last use.
+    fn list(&self) -> Result<Vec<(SystemTime, Metadata, PathBuf)>> {
         let mut files = Vec::new();
-        let Ok(folders) = fs::read_dir(&self.folder) else { return Ok(()) };
+        let Ok(folders) = fs::read_dir(&self.folder) else { return Ok(files) };
         for folder in folders {
             let folder = folder.at("list", &self.folder)?.path();
             let Ok(entries) = fs::read_dir(&folder) else { continue };
@@ -129,10 +180,17 @@ impl RawCache {
                 if let Ok(meta) = fs::symlink_metadata(&path)
                     && meta.is_file()
                 {
-                    files.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), meta, path));
+                    let times = [meta.accessed(), meta.modified()].into_iter().flatten();
+                    files.push((times.max().unwrap_or(SystemTime::UNIX_EPOCH), meta, path));
                 }
             }
         }
+        Ok(files)
+    }
+
+    /// Removes what was not used for longest until the rest fits. Who was faster is not disturbed.
+    pub fn trim(&self) -> Result<()> {
+        let mut files = self.list()?;
         files.sort_by_key(|(used, ..)| std::cmp::Reverse(*used));
         let mut room = self.limit_bytes;
         for (_, meta, path) in files {
@@ -145,29 +203,83 @@ impl RawCache {
     }
 }
 
-fn read_only(path: &Path, executable: bool) -> Result<()> {
-    let mode = if executable { 0o555 } else { 0o444 };
-    fs::set_permissions(path, Permissions::from_mode(mode)).at("make read-only", path)
+fn mode(executable: bool) -> u32 {
+    if executable { 0o555 } else { 0o444 }
 }
 
-/// Hashes what is written to it.
-struct Hashing<'a>(&'a mut BlobHasher);
+fn read_only(path: &Path, executable: bool) -> Result<()> {
+    let permissions = Permissions::from_mode(mode(executable));
+    fs::set_permissions(path, permissions).at("make read-only", path)
+}
 
-impl io::Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// The id of a file's contents, from where it stands.
+fn hash(mut file: &File) -> io::Result<BlobId> {
+    let length = file.metadata()?.len().clamp(1, AT_ONCE);
+    let (mut hasher, mut buffer) = (BlobHasher::new(), vec![0; length as usize]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(length) => hasher.update(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
 /// Whether a file holds the contents of this id.
 pub(crate) fn holds(path: &Path, id: BlobId) -> Result<bool> {
-    let mut file = File::open(path).at("open", path)?;
-    let mut hasher = BlobHasher::new();
-    io::copy(&mut file, &mut Hashing(&mut hasher)).at("read", path)?;
-    Ok(hasher.finish() == id)
+    let file = File::open(path).at("open", path)?;
+    Ok(hash(&file).at("read", path)? == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_was_made_writable_or_executable_is_not_handed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let cache = RawCache::new(&at("raw"), 1 << 30, true);
+        fs::write(at("one"), "contents").unwrap();
+        let id = hash(&File::open(at("one")).unwrap()).unwrap();
+        let wanted = Wanted { path: at("one"), id, size: 8, executable: false };
+        cache.keep(&wanted, &at("one")).unwrap();
+        for mode in [0o644, 0o555] {
+            let before = fs::metadata(at("one")).unwrap().modified().unwrap();
+            assert_eq!(cache.provide(&wanted, &at("two")).unwrap(), Some(8));
+            // Whoever has a link keeps its time.
+            assert_eq!(fs::metadata(at("two")).unwrap().modified().unwrap(), before);
+            fs::remove_file(at("two")).unwrap();
+            set_mode(&at("one"), mode);
+            assert_eq!(cache.provide(&wanted, &at("two")).unwrap(), None);
+            fs::write(at("two"), "contents").unwrap();
+            cache.keep(&wanted, &at("two")).unwrap();
+            assert_eq!(fs::metadata(at("one")).unwrap().mode() & 0o777, mode);
+            fs::rename(at("two"), at("one")).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_or_cannot_be_the_contents_is_removed_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let cache = RawCache::new(&at("raw"), 1 << 30, true);
+        fs::write(at("one"), "contents").unwrap();
+        let id = hash(&File::open(at("one")).unwrap()).unwrap();
+        let wanted = Wanted { path: at("one"), id, size: 8, executable: false };
+        let entry = cache.entry(&wanted);
+        fs::create_dir_all(entry.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(at("one"), &entry).unwrap();
+        assert_eq!(cache.provide(&wanted, &at("two")).unwrap(), None);
+        assert!(fs::symlink_metadata(&entry).is_err() && at("one").exists());
+        fs::write(&entry, "content").unwrap();
+        set_mode(&entry, 0o444);
+        assert_eq!(cache.provide(&wanted, &at("two")).unwrap(), None);
+        assert!(!entry.exists() && !at("two").exists());
+    }
 }
