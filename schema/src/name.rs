@@ -77,8 +77,8 @@ impl FileName {
         } else {
             return Ok(FileName(bytes));
         };
-        let name = String::from_utf8_lossy(&bytes).into_owned();
-        Err(SchemaError::BadFileName { name, why })
+        let shown = &bytes[..bytes.len().min(Self::MAX_BYTES)];
+        Err(SchemaError::BadFileName { name: String::from_utf8_lossy(shown).into_owned(), why })
     }
 
     /// The bytes.
@@ -113,6 +113,8 @@ impl<'de> Deserialize<'de> for FileName {
                 f.write_str("a file name as a byte string")
             }
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<FileName, E> {
+                // One byte too many is enough to be refused by.
+                let bytes = &bytes[..bytes.len().min(FileName::MAX_BYTES + 1)];
                 FileName::new(bytes).map_err(E::custom)
             }
         }

@@ -217,14 +217,15 @@ impl Recipe {
     }
 }
 
-/// Whether one slot is a folder above another.
+/// Whether one slot is a folder above another. In an order in which '/' comes before all else,
+/// what lies in a folder follows it at once.
 fn nests<T>(slots: &BTreeMap<Slot, T>) -> bool {
-    slots.keys().any(|slot| {
-        let text = slot.as_str();
-        text.match_indices('/').any(|(at, _)| {
-            Slot::new(&text[..at]).is_ok_and(|ancestor| slots.contains_key(&ancestor))
-        })
-    })
+    let ordered = |slot: &&str| -> Vec<u8> {
+        slot.bytes().map(|byte| if byte == b'/' { 0 } else { byte }).collect()
+    };
+    let mut slots: Vec<&str> = slots.keys().map(Slot::as_str).collect();
+    slots.sort_by_cached_key(ordered);
+    slots.windows(2).any(|pair| pair[1].strip_prefix(pair[0]).is_some_and(|r| r.starts_with('/')))
 }
 
 impl TryFrom<Wire> for Recipe {
