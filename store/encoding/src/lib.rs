@@ -9,6 +9,7 @@
 
 pub mod float;
 pub mod plain;
+pub mod patch;
 pub mod weights;
 mod word;
 mod prefix;

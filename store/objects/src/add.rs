@@ -67,6 +67,7 @@ pub fn add_cached(
     let meta = fs::metadata(path).at("inspect", path)?;
     progress.begin("add", meta.is_file().then_some(meta.len()));
     let mut walk = Walk {
+        top: path,
         writer,
         cache,
         progress,
@@ -91,6 +92,8 @@ struct Sum {
 }
 
 struct Walk<'a> {
+    /// What is added.
+    top: &'a Path,
     writer: &'a mut Writer,
     cache: Option<&'a mut StatCache>,
     progress: &'a dyn Progress,
@@ -311,11 +314,12 @@ impl Walk<'_> {
             error => error,
         };
         let layout = layout(&mut Random(&file), before.len()).map_err(at)?;
-        let mut source = Watched { file: &file, progress: self.progress };
-        let put = match &layout {
-            Some(layout) => self.writer.put_weights(&mut source, layout),
-            None => self.writer.put_blob(&mut source),
+        let earlier = match self.cache.as_ref().and_then(|cache| cache.last_at(path)) {
+            Some(id) => Some(id),
+            None => self.writer.namesake(path.strip_prefix(self.top).unwrap_or(path))?,
         };
+        let mut source = Watched { file: &file, progress: self.progress };
+        let put = self.writer.put_version(&mut source, layout.as_ref(), earlier);
         let (id, size) = put.map_err(at)?;
         if Identity::of(&file.metadata().at("inspect", path)?) != identity || size != before.len() {
             return Err(changed());
@@ -324,6 +328,7 @@ impl Walk<'_> {
         self.sum.bytes += size;
         if let Some(cache) = &mut self.cache {
             cache.put(identity, id, read);
+            cache.put_at(path, id);
         }
         Ok((id, size))
     }

@@ -6,7 +6,7 @@
 //! decodes to exactly the recorded length, and the length is bounded before it is decoded.
 
 use lab_encoding::float::Element;
-use lab_encoding::{Parsed, delta, plain, planes};
+use lab_encoding::{Parsed, delta, patch, plain, planes};
 use lab_schema::Digest;
 
 use crate::error::{ObjectsError, Result};
@@ -26,6 +26,9 @@ const MIN_ENCODED: usize = 64;
 /// notice a machine that does not compute right, at a fortieth of the time. All in our own encodings
 /// are.
 const CHECKED: u32 = 8;
+/// What was edited is written as a change if that takes at most one byte in so many. Beside its
+/// neighbours, text takes about 0.43 of its bytes.
+const PATCHED: usize = 3;
 
 /// How a block's bytes are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +41,8 @@ pub(crate) enum Encoding {
     Planes,
     /// Floats, as the difference to a chunk of the same length.
     Delta,
+    /// Other bytes, as the change to a chunk of an earlier version.
+    Patch,
 }
 
 impl Encoding {
@@ -48,8 +53,13 @@ impl Encoding {
 
     /// The encoding with this number.
     pub(crate) fn from_code(code: u8) -> Option<Encoding> {
-        use Encoding::{Delta, Planes, Raw, Zstd};
-        [Raw, Zstd, Planes, Delta].get(usize::from(code)).copied()
+        use Encoding::{Delta, Patch, Planes, Raw, Zstd};
+        [Raw, Zstd, Planes, Delta, Patch].get(usize::from(code)).copied()
+    }
+
+    /// Whether it takes another chunk to decode it.
+    pub(crate) const fn has_base(self) -> bool {
+        matches!(self, Encoding::Delta | Encoding::Patch)
     }
 }
 
@@ -70,7 +80,15 @@ pub(crate) struct Block {
     pub(crate) base: Option<Digest>,
 }
 
-/// What a chunk of floats may be written as a difference to.
+impl Block {
+    /// One that stands on its own; its place, stored length and checksum are to be filled in.
+    fn raw(raw: &[u8]) -> Block {
+        let (encoding, bytes) = (Encoding::Raw, bounded(raw.len()));
+        Block { offset: 0, stored: 0, bytes, checksum: 0, encoding, depth: 0, base: None }
+    }
+}
+
+/// A chunk that another may be written as a difference to.
 #[derive(Clone, Debug)]
 pub(crate) struct Base {
     pub(crate) digest: Digest,
@@ -83,6 +101,7 @@ pub(crate) struct Base {
 pub(crate) struct Coder {
     plain: plain::Coder,
     planes: planes::Coder,
+    patch: patch::Coder,
     check: Vec<u8>,
     /// Blocks that zstd has encoded.
     plain_blocks: u32,
@@ -93,7 +112,8 @@ impl Coder {
     pub(crate) fn new() -> Result<Coder> {
         let plain = plain::Coder::new().map_err(failed)?;
         let planes = planes::Coder::new().map_err(failed)?;
-        Ok(Coder { plain, planes, check: Vec::new(), plain_blocks: 0 })
+        let patch = patch::Coder::new().map_err(failed)?;
+        Ok(Coder { plain, planes, patch, check: Vec::new(), plain_blocks: 0 })
     }
 
     /// Appends the shortest encoding to `out`, and tells how it is written; the offset is to be
@@ -107,10 +127,44 @@ impl Coder {
         out: &mut Vec<u8>,
     ) -> Result<Block> {
         let start = out.len();
-        let mut block = self.try_encode(raw, element, base, out)?;
+        let block = self.try_encode(raw, element, base, out)?;
         if block.encoding == Encoding::Raw {
             out.extend_from_slice(raw);
-        } else if self.is_to_be_checked(block.encoding) {
+        }
+        self.checked(block, raw, base, out, start)
+    }
+
+    /// Appends `raw`, which is not floats, to `out` as the change to `base`, if that is far shorter than
+    /// anything else can be expected to be.
+    pub(crate) fn patch(
+        &mut self,
+        raw: &[u8],
+        base: &Base,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Block>> {
+        if base.depth >= MAX_DEPTH || !patch::may_pay(raw, &base.bytes) {
+            return Ok(None);
+        }
+        let Some(stored) = self.patch.encode(raw, &base.bytes, raw.len() / PATCHED) else {
+            return Ok(None);
+        };
+        let start = out.len();
+        out.extend_from_slice(stored);
+        let (encoding, depth) = (Encoding::Patch, base.depth + 1);
+        let block = Block { encoding, depth, base: Some(base.digest), ..Block::raw(raw) };
+        self.checked(block, raw, Some(base), out, start).map(Some)
+    }
+
+    /// Completes a block that has been written from `start` on.
+    fn checked(
+        &mut self,
+        mut block: Block,
+        raw: &[u8],
+        base: Option<&Base>,
+        out: &[u8],
+        start: usize,
+    ) -> Result<Block> {
+        if self.is_to_be_checked(block.encoding) {
             if self.check.len() < raw.len() {
                 self.check.resize(raw.len(), 0);
             }
@@ -130,7 +184,7 @@ impl Coder {
 
     fn is_to_be_checked(&mut self, encoding: Encoding) -> bool {
         if encoding != Encoding::Zstd {
-            return true;
+            return encoding != Encoding::Raw;
         }
         self.plain_blocks += 1;
         self.plain_blocks % CHECKED == 1
@@ -143,15 +197,7 @@ impl Coder {
         base: Option<&Base>,
         out: &mut Vec<u8>,
     ) -> Result<Block> {
-        let mut block = Block {
-            offset: 0,
-            stored: 0,
-            bytes: bounded(raw.len()),
-            checksum: 0,
-            encoding: Encoding::Raw,
-            depth: 0,
-            base: None,
-        };
+        let mut block = Block::raw(raw);
         if raw.len() < MIN_ENCODED {
             return Ok(block);
         }
@@ -212,6 +258,7 @@ pub(crate) fn decode(
             Some(base) if base.len() == out.len() => delta::decode(stored, base, out),
             _ => Err(BASE_LOST),
         },
+        Encoding::Patch => patch::decode(stored, base.ok_or(BASE_LOST)?, out),
     }
 }
 
@@ -263,8 +310,35 @@ mod tests {
 
     #[test]
     fn codes_are_frozen() {
-        use Encoding::{Delta, Planes, Raw, Zstd};
-        assert_eq!([Raw, Zstd, Planes, Delta].map(Encoding::code), [0, 1, 2, 3]);
-        assert_eq!(Encoding::from_code(4), None);
+        use Encoding::{Delta, Patch, Planes, Raw, Zstd};
+        assert_eq!([Raw, Zstd, Planes, Delta, Patch].map(Encoding::code), [0, 1, 2, 3, 4]);
+        assert_eq!(Encoding::from_code(5), None);
+    }
+
+    #[test]
+    fn a_patch_is_written_where_it_is_far_shorter() {
+        let noise = |seed: u64| -> Vec<u8> {
+            (0..500)
+                .flat_map(|i| *BlobId::of(&(seed + i).to_le_bytes()).digest().as_bytes())
+                .collect()
+        };
+        let bytes = noise(0);
+        let base =
+            |depth| Base { digest: BlobId::of(&bytes).digest(), bytes: bytes[..].into(), depth };
+        let mut raw = bytes.clone();
+        raw.splice(8000..8100, noise(1000).into_iter().take(300));
+        let (mut coder, mut out) = (Coder::new().unwrap(), b"before".to_vec());
+        let block = coder.patch(&raw, &base(MAX_DEPTH - 1), &mut out).unwrap().unwrap();
+        assert_eq!((block.encoding, block.depth), (Encoding::Patch, MAX_DEPTH));
+        assert!(block.stored < 500 && block.stored as usize + 6 == out.len());
+        let mut back = vec![0; raw.len()];
+        assert_eq!(decode(&block, &out[6..], Some(&bytes), &mut back), Ok(()));
+        assert_eq!(back, raw);
+        assert_eq!(decode(&block, &out[6..], None, &mut back), Err(BASE_LOST));
+        assert!(coder.patch(&raw, &base(MAX_DEPTH), &mut out).unwrap().is_none());
+        // Half of it is new.
+        raw.splice(4000..12000, noise(3000).into_iter().take(8000));
+        assert!(coder.patch(&raw, &base(0), &mut out).unwrap().is_none());
+        assert_eq!(out.len(), block.stored as usize + 6);
     }
 }

@@ -49,15 +49,95 @@ fn cut(bytes: &[u8]) -> usize {
     let mut hash = 0u64;
     let mut at = MIN.min(end);
     for (limit, mask) in [(relaxed, STRICT), (end, LOOSE)] {
-        for (i, byte) in bytes[at..limit].iter().enumerate() {
+        // Four at a time: the sums of one step do not wait for each other, only for the last step.
+        let (fours, rest) = bytes[at..limit].as_chunks::<4>();
+        for &[a, b, c, d] in fours {
+            let one = gear[usize::from(a)];
+            let two = (one << 1).wrapping_add(gear[usize::from(b)]);
+            let three = (two << 1).wrapping_add(gear[usize::from(c)]);
+            let four = (three << 1).wrapping_add(gear[usize::from(d)]);
+            let sums = [
+                (hash << 1).wrapping_add(one),
+                (hash << 2).wrapping_add(two),
+                (hash << 3).wrapping_add(three),
+                (hash << 4).wrapping_add(four),
+            ];
+            if sums.iter().any(|sum| sum & mask == 0) {
+                let first = sums.iter().position(|sum| sum & mask == 0).unwrap_or_default();
+                return at + first + 1;
+            }
+            hash = sums[3];
+            at += 4;
+        }
+        for byte in rest {
             hash = (hash << 1).wrapping_add(gear[usize::from(*byte)]);
+            at += 1;
             if hash & mask == 0 {
-                return at + i + 1;
+                return at;
             }
         }
-        at = limit;
     }
     end
+}
+
+/// Whether the chunk at the start of `bytes` may end after `len` of them: so it looks from the last 64
+/// bytes, which is all that [`cut`] sees there. Whether there was a cut before is not looked at.
+fn may_end(bytes: &[u8], len: usize) -> bool {
+    const SEEN: usize = 64;
+    if !(MIN + SEEN..MAX_BY_CONTENT).contains(&len) || len > bytes.len() {
+        return false;
+    }
+    let seen = bytes[len - SEEN..len].iter();
+    let hash = seen.fold(0u64, |h, byte| (h << 1).wrapping_add(GEAR[usize::from(*byte)]));
+    hash & if len <= TARGET { STRICT } else { LOOSE } == 0
+}
+
+/// The chunks of an earlier version of a file. Where the new version is like it, its chunks are, and
+/// looking at their ends is enough; where it differs, the earlier chunk is what the new one may be
+/// like.
+///
+/// The cuts are then those that the file would have without it, but for this: where an edit brings a
+/// cut into the middle of a chunk, and leaves its end, the chunk is not cut there.
+#[derive(Debug)]
+pub(crate) struct Earlier {
+    /// Their lengths in bytes.
+    chunks: Vec<(usize, Digest)>,
+    /// The first that was not met again.
+    next: usize,
+    /// Where it may go on if it does not there.
+    guess: Option<usize>,
+}
+
+impl Earlier {
+    /// Chunks that may have been skipped since the last one that was met.
+    const AHEAD: usize = 8;
+
+    /// With chunks of these lengths.
+    pub(crate) fn new(chunks: Vec<(usize, Digest)>) -> Earlier {
+        Earlier { chunks, next: 0, guess: None }
+    }
+
+    /// Length of the first chunk of `bytes`, and the earlier one that it may be, or be like.
+    fn cut(&mut self, bytes: &[u8]) -> (usize, Option<Digest>) {
+        let near = self.next..(self.next + Self::AHEAD).min(self.chunks.len());
+        let guess = self.guess.take();
+        for at in near.chain(guess) {
+            let Some((len, digest)) = self.chunks.get(at).copied() else { continue };
+            if may_end(bytes, len) {
+                self.next = at + 1;
+                return (len, Some(digest));
+            }
+        }
+        let len = cut(bytes);
+        let (before, after) = self.chunks.split_at(self.next);
+        let same = |(earlier, _): &(usize, Digest)| *earlier == len;
+        match after.iter().position(same) {
+            Some(0) => self.next += 1,
+            Some(skipped) => self.guess = Some(self.next + skipped + 1),
+            None => self.guess = before.iter().rposition(same).map(|at| at + 1),
+        }
+        (len, after.first().map(|(_, digest)| *digest))
+    }
 }
 
 /// A piece of a file: how long it is, what it holds, and where.
@@ -68,12 +148,15 @@ pub(crate) struct Cut {
     /// The tensor that it belongs to, by its number in the layout, and where in the tensor it
     /// starts.
     pub(crate) tensor: Option<(usize, u64)>,
+    /// A chunk of an earlier version that it may be like.
+    pub(crate) like: Option<Digest>,
 }
 
 /// Finds the cuts of a file from its start to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Cutter<'a> {
     layout: Option<&'a Layout>,
+    earlier: Option<Earlier>,
     /// The region that comes next or that is being cut.
     region: usize,
     at: u64,
@@ -88,9 +171,9 @@ struct Stretch {
 }
 
 impl<'a> Cutter<'a> {
-    /// For a file with this layout, if it has one.
-    pub(crate) fn new(layout: Option<&'a Layout>) -> Cutter<'a> {
-        Cutter { layout, region: 0, at: 0 }
+    /// For a file with this layout, if it has one, or of which this was an earlier version.
+    pub(crate) fn new(layout: Option<&'a Layout>, earlier: Option<Earlier>) -> Cutter<'a> {
+        Cutter { layout, earlier, region: 0, at: 0 }
     }
 
     /// The stretch that begins here.
@@ -135,10 +218,14 @@ impl<'a> Cutter<'a> {
             return None;
         }
         let window = &rest[..known];
-        let bytes = if element == Element::Other { cut(window) } else { known.min(MAX) };
+        let (bytes, like) = match &mut self.earlier {
+            _ if element != Element::Other => (known.min(MAX), None),
+            Some(earlier) => earlier.cut(window),
+            None => (cut(window), None),
+        };
         let tensor = tensor.map(|(number, start)| (number, self.at - start));
         self.at += bytes as u64;
-        Some(Cut { bytes, element, tensor })
+        Some(Cut { bytes, element, tensor, like })
     }
 }
 
@@ -162,8 +249,12 @@ mod tests {
         (0..len).map(|_| next()).collect()
     }
 
-    fn pieces(bytes: &[u8], layout: Option<&Layout>) -> Vec<Cut> {
-        let mut cutter = Cutter::new(layout);
+    fn pieces(
+        bytes: &[u8],
+        layout: Option<&Layout>,
+        earlier: Option<Vec<(usize, Digest)>>,
+    ) -> Vec<Cut> {
+        let mut cutter = Cutter::new(layout, earlier.map(Earlier::new));
         let (mut cuts, mut at, mut read) = (Vec::new(), 0, 0);
         while at < bytes.len() {
             // A bit more is known each time, as when a file is read.
@@ -180,7 +271,7 @@ mod tests {
 
     fn chunks(bytes: &[u8]) -> Vec<&[u8]> {
         let mut at = 0;
-        let cuts = pieces(bytes, None);
+        let cuts = pieces(bytes, None, None);
         cuts.iter().map(|cut| (&bytes[at..at + cut.bytes], at += cut.bytes).0).collect()
     }
 
@@ -213,8 +304,8 @@ mod tests {
             ],
         };
         let bytes = vec![0; (3 << 20) + 60];
-        let cuts = pieces(&bytes, Some(&layout));
-        let cut = |bytes, element, tensor| Cut { bytes, element, tensor };
+        let cuts = pieces(&bytes, Some(&layout), None);
+        let cut = |bytes, element, tensor| Cut { bytes, element, tensor, like: None };
         let mut expected = vec![
             cut(100, Element::Other, None),
             cut(100, Element::F32, Some((0, 0))),
@@ -230,8 +321,66 @@ mod tests {
         assert_eq!(cuts, expected);
     }
 
+    /// What an earlier version with these bytes lets a later one expect.
+    fn known(bytes: &[u8]) -> Vec<(usize, Digest)> {
+        chunks(bytes).iter().map(|c| (c.len(), BlobId::of(c).digest())).collect()
+    }
+
+    #[test]
+    fn around_an_edit_the_earlier_chunks_are_met_again() {
+        let before = noise(3, 16 << 20);
+        let earlier = known(&before);
+        let stored: HashSet<Digest> = earlier.iter().map(|(_, digest)| *digest).collect();
+        let edits: [(&str, usize, usize, usize); 6] = [
+            ("nothing", 0, 0, 0),
+            ("a byte at the start", 0, 0, 1),
+            ("a byte in the middle", 8 << 20, 1, 1),
+            ("much put in", 3 << 20, 0, 2 << 20),
+            ("much taken out", 5 << 20, 4 << 20, 0),
+            ("the end", (16 << 20) - 5, 5, 7),
+        ];
+        for (what, at, taken, put) in edits {
+            let mut after = before.clone();
+            after.splice(at..at + taken, noise(9, put));
+            let cuts = pieces(&after, None, Some(earlier.clone()));
+            let lengths: Vec<usize> = cuts.iter().map(|c| c.bytes).collect();
+            let plain: Vec<usize> = chunks(&after).iter().map(|c| c.len()).collect();
+            assert_eq!(lengths, plain, "{what}");
+            let (mut start, mut fresh, mut alike) = (0, 0, 0);
+            for cut in &cuts {
+                let digest = BlobId::of(&after[start..start + cut.bytes]).digest();
+                start += cut.bytes;
+                if stored.contains(&digest) {
+                    alike += usize::from(cut.like == Some(digest));
+                } else {
+                    fresh += cut.bytes;
+                }
+            }
+            assert!(fresh <= put + (600 << 10), "{what}: {fresh}");
+            // Nearly all are those that were expected, so that nothing was looked at but their ends.
+            assert!(alike + 8 >= cuts.len() - put / TARGET, "{what}: {alike} of {}", cuts.len());
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn whatever_was_earlier_chunks_are_the_file_and_within_bounds(
+            seed: u64, len in 0usize..3 << 20,
+            lengths in prop::collection::vec(0usize..400 << 10, 0..60), run in 0usize..1 << 20,
+        ) {
+            let mut bytes = noise(seed, len);
+            let from = len / 3;
+            bytes[from..(from + run).min(len)].fill(7);
+            let digest = BlobId::of(b"earlier").digest();
+            let mut earlier: Vec<_> = lengths.into_iter().map(|len| (len, digest)).collect();
+            earlier.extend(known(&bytes[len / 2..]));
+            let cuts = pieces(&bytes, None, Some(earlier));
+            prop_assert_eq!(cuts.iter().map(|c| c.bytes).sum::<usize>(), len);
+            let inner = cuts.split_last().map_or(&[][..], |(_, inner)| inner);
+            prop_assert!(inner.iter().all(|c| (MIN..=MAX_BY_CONTENT).contains(&c.bytes)));
+        }
 
         // proves L-11
         #[test]

@@ -16,6 +16,13 @@ use crate::frame::{Parsed, list_checksum, node_digest};
 
 /// Most entries of a list or node.
 const FAN_OUT: usize = 4096;
+/// The last chunk of a node is one whose digest starts with seven zero bits, and so is the last node
+/// of a node of chunks' nodes: an insertion then changes the nodes around it, and not all that follow. Fewer
+/// entries than these are no node of their own. Whoever reads a list need not know.
+const CLOSING: u8 = 0xfe;
+const FEWEST: usize = 16;
+/// Levels up to this one are cut so; those above hold as much as they may.
+const CUT_BY_CONTENT: usize = 1;
 /// Highest level: 4096^4 chunks are more than any disk holds.
 const MAX_LEVEL: u8 = 3;
 const ENTRY_BYTES: usize = 40;
@@ -124,6 +131,10 @@ impl ListBuilder {
             self.close(level);
         }
         self.levels[level].push(part);
+        let closing = part.digest.as_bytes()[0] & CLOSING == 0;
+        if closing && level <= CUT_BY_CONTENT && self.levels[level].len() >= FEWEST {
+            self.close(level);
+        }
     }
 
     /// Makes a node of what stands at `level`.
@@ -138,12 +149,14 @@ impl ListBuilder {
     /// The remaining nodes, and the frame of the list of the blob `digest`.
     pub(crate) fn finish(mut self, digest: Digest) -> (Vec<(Digest, Vec<u8>)>, Vec<u8>) {
         let mut level = 0;
+        // What stands alone above all others is the list itself.
         while level + 1 < self.levels.len() {
-            self.close(level);
+            if !self.levels[level].is_empty() {
+                self.close(level);
+            }
             level += 1;
         }
-        let parts = self.levels.pop().unwrap_or_default();
-        let parts = Parts { level: level as u8, parts };
+        let parts = Parts { level: level as u8, parts: self.levels.pop().unwrap_or_default() };
         let rest = [&parts.bytes().to_le_bytes()[..], &parts.encode()].concat();
         let frame = [&list_checksum(digest, &rest).as_bytes()[..], &rest].concat();
         (self.ready, frame)
@@ -183,7 +196,7 @@ mod tests {
     // proves L-12
     #[test]
     fn lists_of_any_length_give_their_chunks_back() {
-        for chunks in [2, 4096, 4097, 8192, 100_000] {
+        for chunks in [1, 2, 15, 16, 17, 300, 4096, 4097, 8192, 100_000] {
             let (nodes, list) = built(chunks);
             let (size, parts) = Parts::parse_list(&list).unwrap();
             let expected: u64 = (0..chunks).map(|n| 1 + n % 1000).sum();
@@ -198,6 +211,30 @@ mod tests {
                     .into_iter()
                     .all(|(n, p)| p.digest == BlobId::of(&(n as u64).to_le_bytes()).digest())
             );
+        }
+    }
+
+    #[test]
+    fn an_insertion_changes_few_nodes() {
+        let build = |with: Option<u64>| {
+            let mut builder = ListBuilder::default();
+            for n in 0..100_000u64 {
+                let digest = BlobId::of(&n.to_le_bytes()).digest();
+                builder.push(Part { digest, bytes: 70_000 });
+                if with == Some(n) {
+                    builder.push(Part { digest: BlobId::of(b"new").digest(), bytes: 7 });
+                }
+            }
+            builder.finish(BlobId::of(b"whole").digest())
+        };
+        let (before, list) = build(None);
+        let known: std::collections::HashSet<Digest> = before.iter().map(|(d, _)| *d).collect();
+        assert!((500..1300).contains(&known.len()), "{}", known.len());
+        for at in [0, 777, 50_000, 99_999] {
+            let (after, changed) = build(Some(at));
+            let fresh = after.iter().filter(|(digest, _)| !known.contains(digest));
+            let bytes: usize = fresh.map(|(_, frame)| frame.len()).sum();
+            assert!(bytes < 60_000 && list != changed && changed.len() < 10_000, "{bytes}");
         }
     }
 

@@ -275,7 +275,7 @@ fn parse_blocks(table: &[u8], bases: &[u8], end: u64) -> Parsed<Vec<Block>> {
     for bytes in table.chunks_exact(BLOCK_BYTES) {
         let encoding =
             Encoding::from_code(bytes[12]).ok_or("it holds a block in an unknown encoding")?;
-        let base = if encoding == Encoding::Delta {
+        let base = if encoding.has_base() {
             let mut digest = [0; BASE_BYTES];
             digest.copy_from_slice(bases.next().ok_or("it holds a delta without a base")?);
             Some(Digest::from_bytes(digest))

@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +26,10 @@ const HEADER: &[u8; 8] = b"LABSTAT\x01";
 const RECORD_BYTES: usize = 80;
 /// Most files that are remembered: 120 MB.
 const MOST: usize = 1_500_000;
+
+/// In the place of a device: the record is of a path, by its hash, in the place of an inode. That
+/// another path may have the same does no harm.
+const PATH: u64 = u64::MAX;
 
 /// How long a file must have been left alone before it was read, where its clock is known and
 /// fine. Kernels move it on every 10 ms or faster.
@@ -129,6 +134,23 @@ impl StatCache {
         (identity.encode(&id) == record).then_some(id)
     }
 
+    /// What was last read at a path, whatever is there now: what a later version may be like.
+    pub(crate) fn last_at(&self, path: &Path) -> Option<BlobId> {
+        let record = self.find(PATH, path_key(path)?)?;
+        let mut digest = [0; 32];
+        digest.copy_from_slice(&record[48..]);
+        Some(BlobId::from_digest(Digest::from_bytes(digest)))
+    }
+
+    /// Remembers what was read at a path.
+    pub(crate) fn put_at(&mut self, path: &Path, id: BlobId) {
+        if let Some(inode) = path_key(path) {
+            let (modified, changed) = ((0, 0), (0, 0));
+            let path = Identity { device: PATH, inode, size: 0, modified, changed };
+            self.put(path, id, SystemTime::now());
+        }
+    }
+
     /// Remembers what a file held whose reading began at `read`.
     pub(crate) fn put(&mut self, identity: Identity, id: BlobId, read: SystemTime) {
         if self.new.len() < MOST {
@@ -191,6 +213,13 @@ fn records(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     bytes.drain(..HEADER.len());
     (whole && bytes.chunks_exact(RECORD_BYTES).is_sorted_by(|a, b| a[..16] < b[..16]))
         .then_some(bytes)
+}
+
+/// Stands for a path; none where the current folder is not known.
+fn path_key(path: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(path).ok()?;
+    let digest = BlobId::of(absolute.as_os_str().as_bytes()).digest();
+    digest.as_bytes().first_chunk().map(|first| u64::from_le_bytes(*first))
 }
 
 /// The device of a folder, and how many nanoseconds its clock is ahead of ours.

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::path::Path;
 
 use lab_encoding::float::Element;
 use lab_encoding::weights::{Layout, Source};
 use lab_schema::codec::MAX_OBJECT_BYTES;
 use lab_schema::{BlobId, ContentId, Kind, Object, ObjectId, SchemaError};
 
-use crate::bases::Bases;
-use crate::chunk::{Cutter, SMALL};
+use crate::bases::{self, Bases};
+use crate::chunk::{Cutter, Earlier, SMALL};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::ListBuilder;
@@ -85,19 +86,35 @@ impl Writer {
     /// Stores a blob that is read to its end; returns its id and size in bytes. Uses bounded
     /// memory. Its tensors, if it has any, are not recognised: see [`Writer::put_weights`].
     pub fn put_blob(&mut self, source: &mut dyn Read) -> Result<(BlobId, u64)> {
-        self.put_stream(source, None, None)
+        self.put_stream(source, None, None, None)
     }
 
     /// The same, cut at the tensors of its layout.
     pub fn put_weights(&mut self, source: &mut dyn Read, layout: &Layout) -> Result<(BlobId, u64)> {
-        self.put_stream(source, Some(layout), None)
+        self.put_stream(source, Some(layout), None, None)
+    }
+
+    /// Stores a file of which `earlier` was a version; nothing depends on it but time and room.
+    pub(crate) fn put_version(
+        &mut self,
+        source: &mut dyn Read,
+        layout: Option<&Layout>,
+        earlier: Option<BlobId>,
+    ) -> Result<(BlobId, u64)> {
+        self.put_stream(source, layout, earlier, None)
+    }
+
+    /// What was at this path in the first base that is a folder and has a file there, or, for an empty path, in the
+    /// first that is a file.
+    pub(crate) fn namesake(&mut self, path: &Path) -> Result<Option<BlobId>> {
+        self.bases.namesake(&self.store, path)
     }
 
     /// Stores a blob with these bytes.
     pub fn put_bytes(&mut self, bytes: &[u8]) -> Result<BlobId> {
         let layout = layout(&mut Slice(bytes), bytes.len() as u64)?;
         let mut source = bytes;
-        self.put_stream(&mut source, layout.as_ref(), None).map(|(id, _)| id)
+        self.put_stream(&mut source, layout.as_ref(), None, None).map(|(id, _)| id)
     }
 
     /// Stores a structured object.
@@ -127,7 +144,7 @@ impl Writer {
         layout: Option<&Layout>,
     ) -> Result<u64> {
         if let ObjectId::Blob(blob) = id {
-            return self.put_stream(source, layout, Some(blob)).map(|(_, bytes)| bytes);
+            return self.put_stream(source, layout, None, Some(blob)).map(|(_, bytes)| bytes);
         }
         let mut bytes = Vec::new();
         source.take(MAX_OBJECT_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -203,6 +220,7 @@ impl Writer {
         &mut self,
         source: &mut dyn Read,
         layout: Option<&Layout>,
+        earlier: Option<BlobId>,
         expected: Option<BlobId>,
     ) -> Result<(BlobId, u64)> {
         self.begin()?;
@@ -213,11 +231,12 @@ impl Writer {
         }
         // Objects that wait for it count on its being the next batch.
         self.submit_open()?;
-        let bases = match layout {
-            Some(layout) => self.bases.find(&self.store, layout)?,
-            None => None,
+        let (bases, earlier) = match (layout, earlier) {
+            (Some(layout), earlier) => (self.bases.find(&self.store, layout, earlier)?, None),
+            (None, Some(earlier)) => (None, bases::chunks(&self.store, earlier)?),
+            (None, None) => (None, None),
         };
-        let mut cutter = Cutter::new(layout);
+        let mut cutter = Cutter::new(layout, earlier.map(Earlier::new));
         let mut whole = Kind::Blob.hasher();
         let (mut size, mut replies, mut ended) = (0, Vec::new(), ended);
         while !start.is_empty() || !ended {
@@ -230,7 +249,7 @@ impl Writer {
             while let Some(cut) = cutter.next(&bytes[at..], ended) {
                 let base = match (&bases, cut.tensor) {
                     (Some(bases), Some((tensor, at))) => bases.chunk(tensor, at, cut.bytes),
-                    _ => None,
+                    _ => cut.like,
                 };
                 pieces.push(Piece {
                     kind: FrameKind::Chunk,

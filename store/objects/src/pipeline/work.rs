@@ -11,7 +11,7 @@ use super::batch::{Batch, Piece, digests};
 use super::queue::{Job, Queue, check, stopped};
 use crate::atomic;
 use crate::backend::Key;
-use crate::block::{self, Coder};
+use crate::block::{self, Block, Coder};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::pack::{Encoded, Pack, PackBuilder, Record};
@@ -175,7 +175,13 @@ impl Shared {
         coder: &mut Coder,
         encoded: &mut Encoded,
     ) -> Result<()> {
-        let mut rest = fresh.iter().map(|at| &batch.pieces[*at]).peekable();
+        let mut alone = Vec::with_capacity(fresh.len());
+        for piece in fresh.iter().map(|at| &batch.pieces[*at]) {
+            if !self.patch(batch, piece, coder, encoded)? {
+                alone.push(piece);
+            }
+        }
+        let mut rest = alone.into_iter().peekable();
         let mut gathered = Vec::new();
         while let Some(first) = rest.next() {
             let mut end = first.range.end;
@@ -209,7 +215,7 @@ impl Shared {
             let offset = encoded.bytes.len() as u64;
             let block = coder.encode(raw, first.element, base.as_ref(), &mut encoded.bytes)?;
             let number = encoded.blocks.len() as u32;
-            encoded.blocks.push(block::Block { offset, ..block });
+            encoded.blocks.push(Block { offset, ..block });
             let mut start = 0;
             for piece in group {
                 let digest = piece.digest.expect("all digests were just computed");
@@ -219,6 +225,26 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Encodes a piece of text as the change to an earlier version; says whether that was worth it.
+    fn patch(
+        &self,
+        batch: &Batch,
+        piece: &Piece,
+        coder: &mut Coder,
+        encoded: &mut Encoded,
+    ) -> Result<bool> {
+        let (Some(base), Element::Other) = (piece.base, piece.element) else { return Ok(false) };
+        let Some(base) = self.store.base(base)? else { return Ok(false) };
+        let offset = encoded.bytes.len() as u64;
+        let raw = &batch.bytes[piece.range.clone()];
+        let Some(block) = coder.patch(raw, &base, &mut encoded.bytes)? else { return Ok(false) };
+        let digest = piece.digest.expect("all digests were just computed");
+        let (key, number) = (FrameKey::new(piece.kind, digest), encoded.blocks.len() as u32);
+        encoded.blocks.push(Block { offset, ..block });
+        encoded.records.push(Record { key, block: number, start: 0, bytes: block.bytes });
+        Ok(true)
     }
 
     /// Appends to the pack that is being filled, and hands it on when it is full.
