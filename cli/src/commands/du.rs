@@ -10,7 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::ui::{self, BAD, NAME, pad, paint};
 
 /// How the bytes in a pack can be written.
-const ENCODINGS: [&str; 4] = ["raw", "zstd", "planes", "delta"];
+const ENCODINGS: [&str; 5] = ["raw", "zstd", "planes", "delta", "patch"];
 
 /// Sum up what each name takes, what only it takes, and how it is stored
 #[derive(clap::Args, Debug)]

@@ -18,8 +18,8 @@ pub struct Usage {
     pub packs: u64,
     /// Bytes of the packs.
     pub stored: u64,
-    /// Bytes before and after encoding of what lies in the packs: raw, zstd, planes, delta.
-    pub encodings: [Encoded; 4],
+    /// Bytes before and after encoding of what lies in the packs: raw, zstd, planes, delta, patch.
+    pub encodings: [Encoded; 5],
     /// Bytes on disk that no name needs.
     pub garbage: u64,
 }

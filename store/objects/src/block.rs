@@ -46,6 +46,9 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 5;
+
     /// Its number on disk.
     pub(crate) const fn code(self) -> u8 {
         self as u8
@@ -312,7 +315,7 @@ mod tests {
     fn codes_are_frozen() {
         use Encoding::{Delta, Patch, Planes, Raw, Zstd};
         assert_eq!([Raw, Zstd, Planes, Delta, Patch].map(Encoding::code), [0, 1, 2, 3, 4]);
-        assert_eq!(Encoding::from_code(5), None);
+        assert_eq!(Encoding::from_code(Encoding::COUNT as u8), None);
     }
 
     #[test]

@@ -102,8 +102,14 @@ fn may_end(bytes: &[u8], len: usize) -> bool {
 pub(crate) struct Earlier {
     /// Their lengths in bytes.
     chunks: Vec<(usize, Digest)>,
+    /// Where each ends.
+    ends: Vec<u64>,
     /// The first that was not met again.
     next: usize,
+    /// Where the new version has been cut so far.
+    at: u64,
+    /// By how much what was met last has moved towards the end.
+    moved: i64,
     /// Where it may go on if it does not there.
     guess: Option<usize>,
 }
@@ -111,10 +117,18 @@ pub(crate) struct Earlier {
 impl Earlier {
     /// Chunks that may have been skipped since the last one that was met.
     const AHEAD: usize = 8;
+    /// An end that is at most so many bytes from where it was expected is the same end: small edits
+    /// in every chunk add up, but not within one.
+    const SLACK: u64 = 4 << 10;
 
     /// With chunks of these lengths.
     pub(crate) fn new(chunks: Vec<(usize, Digest)>) -> Earlier {
-        Earlier { chunks, next: 0, guess: None }
+        let mut end = 0u64;
+        let ends = chunks
+            .iter()
+            .map(|(len, _)| (end = u64::wrapping_add(end, *len as u64), end).1)
+            .collect();
+        Earlier { chunks, ends, next: 0, at: 0, moved: 0, guess: None }
     }
 
     /// Length of the first chunk of `bytes`, and the earlier one that it may be, or be like.
@@ -124,19 +138,43 @@ impl Earlier {
         for at in near.chain(guess) {
             let Some((len, digest)) = self.chunks.get(at).copied() else { continue };
             if may_end(bytes, len) {
-                self.next = at + 1;
+                self.at += len as u64;
+                self.meet(at);
                 return (len, Some(digest));
             }
         }
         let len = cut(bytes);
+        self.at += len as u64;
         let (before, after) = self.chunks.split_at(self.next);
+        let like = after.first().map(|(_, digest)| *digest);
         let same = |(earlier, _): &(usize, Digest)| *earlier == len;
-        match after.iter().position(same) {
-            Some(0) => self.next += 1,
-            Some(skipped) => self.guess = Some(self.next + skipped + 1),
-            None => self.guess = before.iter().rposition(same).map(|at| at + 1),
+        let (ahead, behind) = (after.iter().position(same), before.iter().rposition(same));
+        match self.expected() {
+            _ if ahead == Some(0) => self.meet(self.next),
+            Some(at) => self.meet(at),
+            None => {
+                self.guess =
+                    ahead.map(|skipped| self.next + skipped + 1).or(behind.map(|at| at + 1))
+            }
         }
-        (len, after.first().map(|(_, digest)| *digest))
+        (len, like)
+    }
+
+    /// The new version has come to the end of this chunk.
+    fn meet(&mut self, at: usize) {
+        self.next = at + 1;
+        // A forged list may claim anything.
+        self.moved = (self.at as i64).wrapping_sub(self.ends[at] as i64);
+    }
+
+    /// The chunk whose end is expected about here.
+    fn expected(&self) -> Option<usize> {
+        let end = u64::try_from((self.at as i64).wrapping_sub(self.moved)).ok()?;
+        let above = self.ends.partition_point(|e| *e < end);
+        let near = above.saturating_sub(1)..(above + 1).min(self.ends.len());
+        let known = self.next..self.next + Self::AHEAD;
+        near.filter(|at| known.contains(at) && self.ends[*at].abs_diff(end) <= Self::SLACK)
+            .min_by_key(|at| self.ends[*at].abs_diff(end))
     }
 }
 

@@ -214,6 +214,7 @@ mod tests {
         }
     }
 
+    // proves L-34
     #[test]
     fn an_insertion_changes_few_nodes() {
         let build = |with: Option<u64>| {

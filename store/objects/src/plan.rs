@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use crate::backend::PackId;
+use crate::block::Encoding;
 use crate::marks::{Encoded, Share};
 
 /// What is to become of a pack.
@@ -68,8 +69,8 @@ pub struct Plan {
     /// What each who was kept needs, in that order.
     pub shares: Vec<Share>,
     /// Bytes before and after encoding of all that lies in the packs, needed or not: raw, zstd, planes,
-    /// delta.
-    pub encodings: [Encoded; 4],
+    /// delta, patch.
+    pub encodings: [Encoded; Encoding::COUNT],
 }
 
 impl Plan {
