@@ -284,6 +284,9 @@ fn a_list_that_repeats_itself_is_looked_at_once() {
     assert_eq!(store.size(id).unwrap(), Some(1 << 48));
     let quick = store.clone();
     soon("a quick check", move || check(&quick, false, &Silent).unwrap());
+    // Nor is it hashed, which would take days; the check says so.
+    let report = checked(&store);
+    assert_eq!((report.findings, report.unhashed), (vec![], vec![id.into()]));
     let (reading, at) = (store.clone(), 1 << 47);
     let middle = soon("a read", move || reading.read_range(id, at..at + 10).unwrap());
     assert_eq!(middle, [0; 10]);
@@ -291,6 +294,55 @@ fn a_list_that_repeats_itself_is_looked_at_once() {
     let basing = store.clone();
     soon("a base", move || write_on(&basing, id.into()));
     assert!(matches!(store.read_blob(id, 1 << 30), Err(ObjectsError::TooLarge { .. })));
+}
+
+/// One chunk of a mebibyte, so often that the list claims so many bytes (a multiple of a gigabyte).
+fn zeros(gigabytes: usize, blob: Digest) -> Vec<(PackId, Vec<u8>)> {
+    let chunk = vec![0; 1 << 20];
+    let body = forge::parts(0, &[(digest(&chunk), 1 << 20); 1024]);
+    let node = forge::node(&body);
+    let top = forge::parts(1, &vec![(node, 1 << 30); gigabytes]);
+    let list = forge::list(blob, (gigabytes as u64) << 30, &top);
+    vec![forge::plain_pack(&[
+        (LIST, blob, &list),
+        (NODE, node, &body),
+        (CHUNK, digest(&chunk), &chunk),
+    ])]
+}
+
+/// What can be hashed is: repeating oneself is no crime, and no excuse.
+#[test]
+fn a_file_that_repeats_one_chunk_is_hashed_as_long_as_there_is_time_for_it() {
+    let mut hasher = lab_schema::BlobHasher::new();
+    (0..1024).for_each(|_| hasher.update(&[0; 1 << 20]));
+    let report = checked(&forge::store(zeros(1, hasher.digest())).0);
+    assert_eq!((report.findings, report.unhashed), (vec![], vec![]));
+    let report = checked(&forge::store(zeros(1, digest(b"another"))).0);
+    assert!(matches!(&report.findings[..], [Finding::Object { why, .. }] if why.contains("whole")));
+    let report = checked(&forge::store(zeros(2048, digest(b"a long one"))).0);
+    assert_eq!((report.findings.len(), report.unhashed.len()), (0, 1));
+}
+
+/// A node that is passed over the second time must be what it was the first time.
+#[test]
+fn parts_with_two_lengths_are_damage() {
+    let chunk = vec![7; 5000];
+    let (body, blob) = (forge::parts(0, &[(digest(&chunk), 5000)]), digest(b"a blob"));
+    let node = forge::node(&body);
+    for (level, part) in [(0, digest(&chunk)), (1, node)] {
+        for lengths in [[5000, 1 << 19], [1 << 19, 5000], [1 << 19, 1 << 19]] {
+            let list = forge::parts(level, &lengths.map(|bytes| (part, bytes)));
+            let list = forge::list(blob, lengths.iter().sum(), &list);
+            let (store, _) = forge::store([forge::plain_pack(&[
+                (LIST, blob, &list),
+                (NODE, node, &body),
+                (CHUNK, digest(&chunk), &chunk),
+            ])]);
+            // A quick check sees it too.
+            let findings = check(&store, false, &Silent).unwrap().findings;
+            assert!(matches!(&findings[..], [Finding::Object { .. }]), "{findings:?}");
+        }
+    }
 }
 
 /// A tree says how large its files are: a list that says otherwise is not followed.

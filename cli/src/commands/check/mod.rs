@@ -45,6 +45,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let report = check_with(&registry.store, options, &bars)?;
     drop(bars);
     let lost = lost_lines(&registry, &report)?;
+    for blob in &report.unhashed {
+        let hint = format!(
+            "{} repeats so much of itself that it was not put together; every part of it can be read",
+            blob.short()
+        );
+        context.ui.hint(hint);
+    }
     for finding in &report.findings {
         context.ui.line(format!("{}  {finding}", paint(BAD, "damaged")));
     }
@@ -141,6 +148,7 @@ fn answer(
     let mut answer = json!({
         "sound": sound, "packs": report.packs, "objects": report.objects, "bytes": report.bytes,
         "every_byte": !args.fast && report.unread == 0, "findings": findings,
+        "unhashed": report.unhashed.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "read": report.read, "unread": report.unread,
         "lost": lost.into_iter().map(|(_, json)| json).collect::<Vec<_>>(),
         "damaged_packs": report.damaged_packs.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use lab_schema::{Digest, ObjectId};
 
 use crate::block::MAX_DEPTH;
+use crate::catalog::Place;
 use crate::error::{ObjectsError, Result};
 use crate::frame::FrameKey;
 use crate::store::Store;
@@ -73,6 +74,13 @@ impl Damage {
             self.sound.insert(digest, false);
         }
         Ok(sound)
+    }
+
+    /// Whether a chunk is somewhere recorded as so long.
+    pub(super) fn is_long(&self, store: &Store, digest: Digest, bytes: u64) -> bool {
+        let catalog = store.catalog();
+        let fits = |place: Place| u64::from(place.record.bytes) == bytes;
+        FrameKey::of_chunk(digest).iter().any(|key| catalog.places(key).into_iter().any(fits))
     }
 
     /// Notes that an object is lost with a frame, and with everything that this stands on.

@@ -19,6 +19,9 @@ pub struct Report {
     pub objects: u64,
     /// Bytes of all packs.
     pub bytes: u64,
+    /// Large blobs of which every part can be read, but which repeat too much of it to be put together
+    /// in a check; their names are only proven when they are read.
+    pub unhashed: Vec<ObjectId>,
     /// What is wrong, each thing once; empty if everything that was looked at can be read.
     pub findings: Vec<Finding>,
     /// Objects that are damaged, or missing though something needs them; each once.

@@ -6,6 +6,12 @@
 //! something. A full check reads every byte of every pack besides; if there is time without limit,
 //! it puts every large blob together as well, and compares the hash of the whole.
 //!
+//! A list may name one node any number of times, so that a few hundred kilobytes claim to be more
+//! than anybody can hash. Each node and chunk is looked at once. What repeats inside of blobs is
+//! hashed up to [`REPEATED_BYTES`] in a check, or a multiple of what the store holds; a blob that
+//! asks for more is named in the report as not put together, and is no damage: it may be a file
+//! of zeros, which reading it proves.
+//!
 //! Damage is followed to the objects that are lost by it. Nothing is changed, nothing printed; what
 //! cannot be read at all (a permission, a disk that reports errors) ends the check with that error.
 
@@ -14,7 +20,7 @@ mod log;
 mod packs;
 mod damage;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use lab_schema::{Digest, Kind, Name, ObjectId};
@@ -33,6 +39,12 @@ use crate::list::Parts;
 use crate::progress::Progress;
 use crate::read;
 use crate::store::{Store, describe};
+
+/// Bytes of repeated parts that are hashed in one check at least: a quarter of an
+/// hour at a gigabyte a second.
+const REPEATED_BYTES: u64 = 1 << 40;
+/// The same, as a multiple of the bytes of all packs.
+const REPEATED_TIMES: u64 = 16;
 
 /// How to check.
 #[derive(Debug, Default)]
@@ -78,6 +90,7 @@ pub fn check_with(
     let mut checker = Checker {
         store,
         whole,
+        repeated: REPEATED_BYTES.max(bytes.saturating_mul(REPEATED_TIMES)),
         report,
         damage: Damage::default(),
         seen: HashSet::new(),
@@ -108,6 +121,8 @@ struct Checker<'a> {
     store: &'a Store,
     /// Whether large blobs are put together.
     whole: bool,
+    /// Bytes of repeated parts that may still be hashed.
+    repeated: u64,
     report: Report,
     damage: Damage,
     seen: HashSet<Finding>,
@@ -198,53 +213,62 @@ impl Checker<'_> {
     fn large_blob(&mut self, id: ObjectId, list: &[u8]) -> Result<()> {
         let listed = read::list(id, list);
         let Some((_, parts)) = self.sound(id, listed)? else { return Ok(()) };
-        let (first, lost) = self.chunks(id, &parts, &mut HashSet::new())?;
-        if let Some(why) = first {
-            let more = if lost > 1 { format!(" (and {} more)", lost - 1) } else { String::new() };
+        let mut walked = Walked::default();
+        self.parts(id, &parts, &mut walked)?;
+        if let Some(why) = walked.first {
+            let more = match walked.lost - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
             self.damaged(id, why + &more);
         } else if self.whole {
-            let copied = self.store.copy(id, &mut std::io::sink());
-            self.sound(id, copied)?;
+            match self.repeated.checked_sub(walked.repeated) {
+                None => self.report.unhashed.push(id),
+                Some(rest) => {
+                    self.repeated = rest;
+                    let copied = self.store.copy(id, &mut std::io::sink());
+                    self.sound(id, copied)?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// What is wrong with the first part that cannot be read, and how many there are. Nodes that were
-    /// `seen` are passed over: a few can claim any number of chunks.
-    fn chunks(
-        &mut self,
-        id: ObjectId,
-        parts: &Parts,
-        seen: &mut HashSet<Digest>,
-    ) -> Result<(Option<String>, u64)> {
-        let (mut first, mut lost) = (None, 0);
+    /// Looks at the parts of a list or node, and below them; at each node once.
+    fn parts(&mut self, id: ObjectId, parts: &Parts, walked: &mut Walked) -> Result<()> {
+        let mut chunks = HashMap::new();
         for part in &parts.parts {
+            let seen = match parts.level {
+                0 => chunks.insert(part.digest, (part.bytes, 0)),
+                level => walked.nodes.insert(part.digest, (part.bytes, level)),
+            };
+            if let Some(seen) = seen {
+                walked.repeated = walked.repeated.saturating_add(part.bytes);
+                if seen != (part.bytes, parts.level) {
+                    walked.bad("it names a part of it with two lengths".into());
+                }
+                continue;
+            }
             if parts.level == 0 {
                 if !self.damage.has_chunk(self.store, part.digest)? {
                     self.damage.lose(part.digest, id);
-                    lost += 1;
-                    first = first.or_else(|| Some(self.damage.why(self.store, part.digest)));
+                    walked.bad(self.damage.why(self.store, part.digest));
+                } else if !self.damage.is_long(self.store, part.digest, part.bytes) {
+                    let chunk = part.digest.short();
+                    walked.bad(format!("its chunk {chunk} has another length than its list says"));
                 }
-                continue;
-            }
-            if !seen.insert(part.digest) {
                 continue;
             }
             match read::node(self.store, *part, parts.level) {
-                Ok(below) => {
-                    let (why, below) = self.chunks(id, &below, seen)?;
-                    lost += below;
-                    first = first.or(why);
-                }
+                Ok(below) => self.parts(id, &below, walked)?,
                 Err(error @ ObjectsError::Damaged { .. }) => {
                     self.damage.lose(part.digest, id);
-                    lost += 1;
-                    first = first.or_else(|| Some(error.to_string()));
+                    walked.bad(error.to_string());
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok((first, lost))
+        Ok(())
     }
 
     fn name(&mut self, name: Name) -> Result<()> {
@@ -262,5 +286,25 @@ impl Checker<'_> {
         };
         self.found(Finding::Name { name, why });
         Ok(())
+    }
+}
+
+/// What was seen in the parts of a large blob.
+#[derive(Default)]
+struct Walked {
+    /// Length and level of the nodes.
+    nodes: HashMap<Digest, (u64, u8)>,
+    /// Bytes under parts that had been seen.
+    repeated: u64,
+    /// What is wrong with the first part that cannot be read.
+    first: Option<String>,
+    /// How many cannot be read.
+    lost: u64,
+}
+
+impl Walked {
+    fn bad(&mut self, why: String) {
+        self.lost += 1;
+        self.first.get_or_insert(why);
     }
 }
