@@ -6,6 +6,7 @@
 //! what is there, in a new process as in real life, and tell wall time and memory too.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+// Where it cuts is nobody else's business, so it is no public function. (Its tests come along.)
 #[allow(dead_code, unused_imports)]
 #[path = "../src/chunk.rs"]
 mod chunk;

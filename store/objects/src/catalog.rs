@@ -216,10 +216,10 @@ impl Catalog {
             let below = |p: &Place| p.block.depth < place.block.depth && self.is_kept(p);
             FrameKey::of_chunk(base).iter().any(|key| self.slots(key).any(|p| below(&p)))
         };
+        // A base may be gone for good: a collector leaves what nobody needs in packs that stay.
         self.is_sound(place)
-            && (self.condemned.is_empty()
-                || !self.condemned.contains(&place.pack)
-                    && place.block.base.is_none_or(base_is_kept))
+            && !self.condemned.contains(&place.pack)
+            && place.block.base.is_none_or(base_is_kept)
     }
 
     /// Whether a frame is nowhere but where it is about to be removed.
