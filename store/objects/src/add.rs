@@ -12,12 +12,11 @@ use std::collections::VecDeque;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use lab_encoding::float::Element;
-use lab_encoding::weights::Source;
 use lab_schema::tree::Node;
 use lab_schema::{BlobId, ContentId, Entry, FileName, Tree, TreeId};
 
@@ -26,7 +25,7 @@ use crate::error::{At, ObjectsError, Result};
 use crate::frame::FrameKind;
 use crate::pipeline::{Piece, Reply};
 use crate::progress::Progress;
-use crate::read::layout;
+use crate::read::{Random, layout};
 use crate::stat::{Identity, StatCache};
 use crate::writer::{BATCH, Writer};
 
@@ -367,27 +366,6 @@ fn unsupported(meta: &Metadata) -> Option<&'static str> {
         () if kind.is_fifo() => Some("pipe"),
         () if kind.is_block_device() || kind.is_char_device() => Some("device"),
         () => Some("special file"),
-    }
-}
-
-/// A file, read anywhere.
-pub(crate) struct Random<'a>(pub(crate) &'a File);
-
-impl Source for Random<'_> {
-    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let size = self.0.metadata()?.len();
-        let mut bytes = vec![0; (len as u64).min(size.saturating_sub(offset)) as usize];
-        let mut read = 0;
-        while read < bytes.len() {
-            match self.0.read_at(&mut bytes[read..], offset + read as u64) {
-                Ok(0) => break,
-                Ok(n) => read += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        bytes.truncate(read);
-        Ok(bytes)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Objects read back; nothing is given out that does not hash to its id.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 use lab_encoding::weights::{self, Layout, Source};
 use lab_schema::{BlobHasher, BlobId, Kind, Object, ObjectId};
@@ -305,6 +307,27 @@ impl Store {
             bytes.extend_from_slice(&chunk[skip as usize..(skip + wanted) as usize]);
             skip = 0;
         }
+        Ok(bytes)
+    }
+}
+
+/// A file, read anywhere.
+pub(crate) struct Random<'a>(pub(crate) &'a File);
+
+impl Source for Random<'_> {
+    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let size = self.0.metadata()?.len();
+        let mut bytes = vec![0; (len as u64).min(size.saturating_sub(offset)) as usize];
+        let mut read = 0;
+        while read < bytes.len() {
+            match self.0.read_at(&mut bytes[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        bytes.truncate(read);
         Ok(bytes)
     }
 }
