@@ -13,11 +13,11 @@ use lab_encoding::float::Element;
 use lab_encoding::weights::Layout;
 use lab_schema::{BlobId, Kind, ObjectId};
 
+use crate::block::{Block, Coder};
 use crate::error::{At, ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::Part;
 use crate::pack::{Encoded, Record};
-use crate::read::Random;
 use crate::read::{Random, layout};
 use crate::shelf::Shelf;
 use crate::store::Store;
