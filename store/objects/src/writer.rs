@@ -84,17 +84,13 @@ impl Writer {
     }
 
     /// Stores a blob that is read to its end; returns its id and size in bytes. Uses bounded
-    /// memory. Its tensors, if it has any, are not recognised: see [`Writer::put_weights`].
+    /// memory. Its tensors, if it has any, are not recognised: see [`Writer::put_copy`].
     pub fn put_blob(&mut self, source: &mut dyn Read) -> Result<(BlobId, u64)> {
         self.put_stream(source, None, None, None)
     }
 
-    /// The same, cut at the tensors of its layout.
-    pub fn put_weights(&mut self, source: &mut dyn Read, layout: &Layout) -> Result<(BlobId, u64)> {
-        self.put_stream(source, Some(layout), None, None)
-    }
-
-    /// Stores a file of which `earlier` was a version; nothing depends on it but time and room.
+    /// The same, cut at the tensors of its layout, if it has one; `earlier` was a version of it, and nothing
+    /// depends on that but time and room.
     pub(crate) fn put_version(
         &mut self,
         source: &mut dyn Read,

@@ -549,8 +549,6 @@ impl World {
             let of_no_use = match &finding {
                 Finding::Object { id, .. } => !self.model.sure.contains_key(id),
                 Finding::Lacking { needed_by, .. } => !self.model.sure.contains_key(needed_by),
-                // All that is needed has just been read.
-                Finding::Frame { .. } => true,
                 _ => false,
             };
             assert!(self.collected && of_no_use, "{finding}");
