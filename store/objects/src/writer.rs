@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lab_encoding::float::Element;
 use lab_encoding::weights::{Layout, Source};
-use lab_schema::codec::MAX_OBJECT_BYTES;
+use lab_schema::codec::{MAX_ITEMS, MAX_OBJECT_BYTES};
 use lab_schema::{BlobId, ContentId, Kind, Object, ObjectId, SchemaError};
 
 use crate::bases::{self, Bases};
@@ -121,6 +121,10 @@ impl Writer {
             let limit = MAX_OBJECT_BYTES;
             return Err(SchemaError::TooLarge { kind, bytes: len, limit }.into());
         }
+        // Each of its items takes a byte, so that only a long one can have too many to be read.
+        if len > MAX_ITEMS {
+            lab_schema::object::links(kind, &bytes)?;
+        }
         let id = O::id_of(kind.digest(&bytes));
         self.put_object(id.into(), bytes)?;
         Ok(id)
@@ -169,7 +173,8 @@ impl Writer {
     pub(crate) fn put_loaded(&mut self, load: Load) -> Result<Reply> {
         self.begin()?;
         self.submit_open()?;
-        let bytes = self.pipeline.memory();
+        let mut bytes = self.pipeline.memory();
+        bytes.clear();
         let reply = self.pipeline.submit(Batch { bytes, pieces: Vec::new(), load: Some(load) })?;
         self.release()?;
         Ok(reply)
@@ -220,10 +225,12 @@ impl Writer {
         expected: Option<BlobId>,
     ) -> Result<(BlobId, u64)> {
         self.begin()?;
-        let mut start = self.pipeline.memory();
-        let ended = fill(source, &mut start, SMALL + 1)?;
-        if ended && start.len() <= SMALL {
-            return self.put_small(&start, expected);
+        // Memory, and how much of it is of this stream.
+        let mut bytes = self.pipeline.memory();
+        let mut filled = fill(source, &mut bytes, 0, SMALL + 1)?;
+        let mut ended = filled <= SMALL;
+        if ended {
+            return self.put_small(&bytes[..filled], expected);
         }
         // Objects that wait for it count on its being the next batch.
         self.submit_open()?;
@@ -234,15 +241,15 @@ impl Writer {
         };
         let mut cutter = Cutter::new(layout, earlier.map(Earlier::new));
         let mut whole = Kind::Blob.hasher();
-        let (mut size, mut replies, mut ended) = (0, Vec::new(), ended);
-        while !start.is_empty() || !ended {
-            let mut bytes = start;
+        let (mut size, mut replies) = (0, Vec::new());
+        while filled > 0 || !ended {
             if !ended {
-                let wanted = cutter.reach(BATCH).max(bytes.len() + 1);
-                ended = fill(source, &mut bytes, wanted)?;
+                let wanted = cutter.reach(BATCH).max(filled + 1);
+                filled = fill(source, &mut bytes, filled, wanted)?;
+                ended = filled < wanted;
             }
             let (mut pieces, mut at) = (Vec::new(), 0);
-            while let Some(cut) = cutter.next(&bytes[at..], ended) {
+            while let Some(cut) = cutter.next(&bytes[at..filled], ended) {
                 let base = match (&bases, cut.tensor) {
                     (Some(bases), Some((tensor, at))) => bases.chunk(tensor, at, cut.bytes),
                     _ => cut.like,
@@ -256,13 +263,17 @@ impl Writer {
                 });
                 at += cut.bytes;
             }
-            start = self.pipeline.memory();
-            start.extend_from_slice(&bytes[at..]);
-            bytes.truncate(at);
-            whole.update(&bytes);
+            whole.update(&bytes[..at]);
             size += at as u64;
-            if !pieces.is_empty() {
-                replies.push(self.pipeline.submit(Batch { bytes, pieces, load: None })?);
+            // What is left begins the next batch.
+            let mut next = self.pipeline.memory();
+            let left = filled - at;
+            next.resize(next.len().max(left), 0);
+            next[..left].copy_from_slice(&bytes[at..filled]);
+            let batch = Batch { bytes: std::mem::replace(&mut bytes, next), pieces, load: None };
+            filled = left;
+            if !batch.pieces.is_empty() {
+                replies.push(self.pipeline.submit(batch)?);
                 self.release()?;
             }
         }
@@ -348,12 +359,25 @@ impl std::fmt::Debug for Batch {
     }
 }
 
-/// Reads until `bytes` has the wanted length; says whether the source has ended.
-fn fill(source: &mut dyn Read, bytes: &mut Vec<u8>, wanted: usize) -> Result<bool> {
-    let missing = wanted.saturating_sub(bytes.len());
-    bytes.reserve(missing);
-    let read = source.take(missing as u64).read_to_end(bytes).map_err(unreadable)?;
-    Ok(read < missing)
+/// Reads until `wanted` of `bytes` are filled, of which the first `filled` are, or the source ends;
+/// returns how many then are.
+fn fill(
+    source: &mut dyn Read,
+    bytes: &mut Vec<u8>,
+    mut filled: usize,
+    wanted: usize,
+) -> Result<usize> {
+    // Memory that has been used before is not zeroed again.
+    bytes.resize(bytes.len().max(wanted), 0);
+    while filled < wanted {
+        match source.read(&mut bytes[filled..wanted]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(unreadable(e)),
+        }
+    }
+    Ok(filled)
 }
 
 /// Bytes in memory.

@@ -1,6 +1,9 @@
 //! What goes in comes out, once, from wherever it was put.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../../schema/tests/samples/mod.rs"]
+mod samples;
+
 use std::io::Read;
 use std::sync::Arc;
 
@@ -157,6 +160,23 @@ fn bytes_that_are_not_the_object_are_refused() {
     writer.finish().unwrap();
     assert_eq!(store.list(Kind::Blob).unwrap(), [BlobId::of(&large).into()]);
     assert_eq!(check(&store, true, &Silent).unwrap().findings, []);
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_stored() {
+    let (_, store) = memory();
+    let mut run = samples::run();
+    let mut writer = store.writer();
+    for (variables, fits) in [(8_000_000, true), (8 << 20, false)] {
+        run.outcome.unrecorded_variables.resize(variables, String::new());
+        match writer.put(&run) {
+            Ok(_) => assert!(fits),
+            Err(error) => assert!(!fits && matches!(error, ObjectsError::Schema(_)), "{error}"),
+        }
+    }
+    run.outcome.unrecorded_variables.truncate(8_000_000);
+    writer.finish().unwrap();
+    assert!(store.load::<lab_schema::Run>(run.id()).unwrap() == run);
 }
 
 #[test]

@@ -19,6 +19,11 @@ pub use taken::Taken;
 /// Most bytes that are read of one object.
 const MOST: usize = 4 << 20;
 
+/// Bytes that something is a change to, since a fuzzer's own would be too few.
+pub fn earlier(len: u16, seed: u8) -> Vec<u8> {
+    (0..len).map(|n| (n as u8).wrapping_mul(seed) ^ (n >> 8) as u8).collect()
+}
+
 /// What a forged store has so far, for what is forged next to point at.
 #[derive(Default)]
 struct Pool(Vec<(Digest, u64)>);
@@ -84,8 +89,11 @@ fn part(order: u8, input: &mut Taken<'_>, pool: &Pool) -> (u8, Digest, forge::Bl
         }
         3 => {
             let (base, len) = pool.take(input);
-            let (depth, stored) = (input.u8() % 9, input.short());
-            let block = forge::Block::delta(stored, len as u32, base, depth);
+            let (depth, stored) = (input.u8(), input.short());
+            let mut block = forge::Block::delta(stored, len as u32, base, depth % 16 % 9);
+            if depth & 0x10 != 0 {
+                block.encoding = forge::PATCH;
+            }
             (forge::CHUNK, forge::digest(stored), block)
         }
         order @ (4 | 5) => {

@@ -11,7 +11,8 @@ use std::fs;
 use std::path::Path;
 
 use lab_encoding::float::Element;
-use lab_encoding::{plain, planes};
+use lab_encoding::{patch, plain, planes};
+use lab_fuzz::earlier;
 use lab_schema::{Kind, Object};
 
 fn main() -> std::io::Result<()> {
@@ -25,6 +26,7 @@ fn main() -> std::io::Result<()> {
         ("plain", plain()),
         ("planes", planes()),
         ("delta", delta()),
+        ("patch", patches()),
         ("roundtrip", roundtrip()),
         ("layout", layout()),
         ("object", object()),
@@ -129,9 +131,7 @@ fn delta() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (element, len) in kinds.into_iter().zip([1200u16, 3000, 4000, 8000, 1000]) {
         let seed = 37;
-        // As the target makes its base.
-        let base: Vec<u8> =
-            (0..usize::from(len)).map(|n| (n as u8).wrapping_mul(seed) ^ (n >> 8) as u8).collect();
+        let base = earlier(len, seed);
         let mut raw = base.clone();
         for n in (0..raw.len()).step_by(8) {
             raw[n] = raw[n].wrapping_add((n / 8 % 3) as u8);
@@ -144,6 +144,26 @@ fn delta() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+fn patches() -> Vec<Vec<u8>> {
+    let (len, seed) = (6000u16, 37);
+    let base = earlier(len, seed);
+    let texts = [
+        base.clone(),
+        [&base[..2000], b"an edit", &base[1900..]].concat(),
+        [b"other words, other words, and then ", &base[4000..]].concat(),
+        floats(500),
+    ];
+    texts
+        .iter()
+        .filter_map(|raw| {
+            let mut coder = patch::Coder::new().expect("memory");
+            let stored = coder.encode(raw, &base, raw.len())?;
+            let bytes = (raw.len() as u16).to_le_bytes();
+            Some([&len.to_le_bytes()[..], &bytes, &[seed], stored].concat())
+        })
+        .collect()
 }
 
 fn roundtrip() -> Vec<Vec<u8>> {

@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 
 use lab_encoding::float::Element;
-use lab_encoding::{delta, plain, planes};
+use lab_encoding::{delta, patch, plain, planes};
 use lab_fuzz::Taken;
 
 thread_local! {
-    static CODERS: RefCell<(plain::Coder, planes::Coder)> = RefCell::new((
+    static CODERS: RefCell<(plain::Coder, planes::Coder, patch::Coder)> = RefCell::new((
         plain::Coder::new().expect("there is memory"),
         planes::Coder::new().expect("there is memory"),
+        patch::Coder::new().expect("there is memory"),
     ));
 }
 
@@ -29,7 +30,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     for n in (0..base.len()).step_by(1 + usize::from(noise)) {
         base[n] = base[n].wrapping_add(step | 1);
     }
-    CODERS.with_borrow_mut(|(plain, planes)| {
+    CODERS.with_borrow_mut(|(plain, planes, patches)| {
         let mut back = vec![1; raw.len()];
         if let Some(stored) = plain.encode(&raw).expect("there is memory") {
             assert!(stored.len() < raw.len());
@@ -53,6 +54,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             assert!(back == raw, "delta");
         } else {
             assert_eq!(stored, b"before");
+        }
+        if let Some(stored) = patches.encode(&raw, &base, usize::MAX) {
+            back.fill(4);
+            patch::decode(stored, &base, &mut back).expect("it was just encoded");
+            assert!(back == raw, "patch");
         }
     });
 });

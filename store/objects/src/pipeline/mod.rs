@@ -66,11 +66,9 @@ impl Pipeline {
         self.shared.suspicious.store(true, Ordering::Relaxed);
     }
 
-    /// Memory for a batch.
+    /// Memory for a batch, with an earlier one in it.
     pub(crate) fn memory(&self) -> Vec<u8> {
-        let mut memory = lock(&self.shared.queue).spare.pop().unwrap_or_default();
-        memory.clear();
-        memory
+        lock(&self.shared.queue).spare.pop().unwrap_or_default()
     }
 
     /// The number of batches so far: what stands on them may follow once [`Pipeline::settled`] is

@@ -22,6 +22,7 @@ pub const RAW: u8 = 0;
 pub const ZSTD: u8 = 1;
 pub const PLANES: u8 = 2;
 pub const DELTA: u8 = 3;
+pub const PATCH: u8 = 4;
 
 /// A block as its pack describes it.
 #[derive(Clone, Debug)]
