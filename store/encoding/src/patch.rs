@@ -45,12 +45,14 @@ impl std::fmt::Debug for Coder {
     }
 }
 
-/// Whether it is worth trying: both begin alike, or both end alike. The text around an edit does.
-pub fn may_pay(raw: &[u8], base: &[u8]) -> bool {
-    const EDGE: usize = 64;
-    let edges = (raw.first_chunk::<EDGE>(), raw.last_chunk::<EDGE>());
-    let (Some(first), Some(last)) = edges else { return false };
-    base.first_chunk() == Some(first) || base.last_chunk() == Some(last)
+/// About how many bytes at the start and at the end both have in common: none, if a patch is not worth
+/// trying. The text around an edit is what it was.
+pub fn shared(raw: &[u8], base: &[u8]) -> usize {
+    const STEP: usize = 64;
+    let alike = |(a, b): &(&[u8], &[u8])| a == b;
+    let starts = raw.chunks_exact(STEP).zip(base.chunks_exact(STEP)).take_while(alike).count();
+    let ends = raw.rchunks_exact(STEP).zip(base.rchunks_exact(STEP)).take_while(alike).count();
+    (STEP * (starts + ends)).min(raw.len())
 }
 
 /// Decodes into `out`, which the patch of `base` must fill exactly.
@@ -107,17 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_begins_or_ends_alike_is_tried() {
+    fn what_begins_or_ends_alike_is_shared() {
         let base = noise(1, 1_000);
         let with = |at: usize| {
             let mut raw = base.clone();
             raw[at] ^= 1;
             raw
         };
-        assert!(may_pay(&with(0), &base) && may_pay(&with(999), &base));
+        assert_eq!((shared(&with(0), &base), shared(&with(999), &base)), (960, 960));
+        assert_eq!((shared(&with(500), &base), shared(&base, &base)), (448 + 448, 1_000));
         let mut neither = with(0);
         neither[999] ^= 1;
-        assert!(!may_pay(&neither, &base) && !may_pay(&base[..63], &base) && !may_pay(&base, b""));
+        assert_eq!(
+            (shared(&neither, &base), shared(&base[..63], &base), shared(&base, b"")),
+            (0, 0, 0)
+        );
     }
 
     proptest! {

@@ -351,7 +351,7 @@ fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Vec<Piece>> {
             range: start..bytes.len(),
             element: Element::Other,
             digest: None,
-            base: None,
+            bases: [None; 2],
         });
     }
     Ok(pieces)

@@ -145,7 +145,7 @@ impl Coder {
         base: &Base,
         out: &mut Vec<u8>,
     ) -> Result<Option<Block>> {
-        if base.depth >= MAX_DEPTH || !patch::may_pay(raw, &base.bytes) {
+        if base.depth >= MAX_DEPTH {
             return Ok(None);
         }
         let Some(stored) = self.patch.encode(raw, &base.bytes, raw.len() / PATCHED) else {

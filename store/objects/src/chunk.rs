@@ -8,6 +8,7 @@
 //! frozen: changing them would lose the sharing with everything stored before. Ids never depend on
 //! them.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use lab_encoding::float::Element;
@@ -80,32 +81,46 @@ fn cut(bytes: &[u8]) -> usize {
     end
 }
 
-/// Whether the chunk at the start of `bytes` may end after `len` of them: so it looks from the last 64
-/// bytes, which is all that [`cut`] sees there. Whether there was a cut before is not looked at.
-fn may_end(bytes: &[u8], len: usize) -> bool {
-    const SEEN: usize = 64;
-    if !(MIN + SEEN..MAX_BY_CONTENT).contains(&len) || len > bytes.len() {
-        return false;
-    }
-    let seen = bytes[len - SEEN..len].iter();
-    let hash = seen.fold(0u64, |h, byte| (h << 1).wrapping_add(GEAR[usize::from(*byte)]));
-    hash & if len <= TARGET { STRICT } else { LOOSE } == 0
+/// Bytes that the hash looks back on.
+const SEEN: usize = 64;
+
+/// The hash of the last bytes of `bytes`, if there are enough.
+fn hash_at_end(bytes: &[u8]) -> Option<u64> {
+    let seen = bytes.last_chunk::<SEEN>()?;
+    Some(seen.iter().fold(0u64, |h, byte| (h << 1).wrapping_add(GEAR[usize::from(*byte)])))
 }
+
+/// Whether the chunk at the start of `bytes` may end after `len` of them: so it looks from the last bytes
+/// there. Whether there was a cut before is not looked at.
+fn may_end(bytes: &[u8], len: usize) -> bool {
+    (MIN + SEEN..MAX_BY_CONTENT).contains(&len)
+        && bytes.get(..len).and_then(hash_at_end).is_some_and(|hash| hash & LOOSE == 0)
+}
+
+/// Gives the bytes of a chunk of the earlier version, if it can be read.
+pub(crate) type Fetch<'a> = Box<dyn Fn(Digest) -> Option<std::sync::Arc<[u8]>> + 'a>;
 
 /// The chunks of an earlier version of a file. Where the new version is like it, its chunks are, and
 /// looking at their ends is enough; where it differs, the earlier chunk is what the new one may be
 /// like.
 ///
-/// The cuts are then those that the file would have without it, but for this: where an edit brings a
-/// cut into the middle of a chunk, and leaves its end, the chunk is not cut there.
-#[derive(Debug)]
-pub(crate) struct Earlier {
+/// The cuts are then those that the file would have without it, but for those beside an edit: where
+/// the end of an earlier chunk comes within reach again, there is a cut, so that the next chunk is
+/// an earlier one. By its content alone the file would come back into step some chunks later.
+pub(crate) struct Earlier<'a> {
     /// Their lengths in bytes.
     chunks: Vec<(usize, Digest)>,
     /// Where each ends.
     ends: Vec<u64>,
+    fetch: Fetch<'a>,
+    /// The hash at the end of some, and which they are.
+    known: HashMap<u64, usize>,
+    /// Which have been looked at for that.
+    looked: Vec<bool>,
     /// The first that was not met again.
     next: usize,
+    /// How many of the new version were cut since the last that was met.
+    lost: usize,
     /// Where the new version has been cut so far.
     at: u64,
     /// By how much what was met last has moved towards the end.
@@ -114,67 +129,125 @@ pub(crate) struct Earlier {
     guess: Option<usize>,
 }
 
-impl Earlier {
+impl<'a> Earlier<'a> {
     /// Chunks that may have been skipped since the last one that was met.
     const AHEAD: usize = 8;
+    /// The same, where their ends are looked for in the new version: some megabyte.
+    const FAR: usize = 16;
+    /// After so many new chunks no end is looked for any more: it is another file.
+    const LOST: usize = 256;
     /// An end that is at most so many bytes from where it was expected is the same end: small edits
     /// in every chunk add up, but not within one.
     const SLACK: u64 = 4 << 10;
 
     /// With chunks of these lengths.
-    pub(crate) fn new(chunks: Vec<(usize, Digest)>) -> Earlier {
+    pub(crate) fn new(chunks: Vec<(usize, Digest)>, fetch: Fetch<'a>) -> Earlier<'a> {
         let mut end = 0u64;
         let ends = chunks
             .iter()
             .map(|(len, _)| (end = u64::wrapping_add(end, *len as u64), end).1)
             .collect();
-        Earlier { chunks, ends, next: 0, at: 0, moved: 0, guess: None }
+        let (known, looked, guess) = (HashMap::new(), vec![false; chunks.len()], None);
+        Earlier { chunks, ends, fetch, known, looked, next: 0, lost: 0, at: 0, moved: 0, guess }
     }
 
-    /// Length of the first chunk of `bytes`, and the earlier one that it may be, or be like.
-    fn cut(&mut self, bytes: &[u8]) -> (usize, Option<Digest>) {
+    /// Length of the first chunk of `bytes`, and the earlier ones that it may be, or be like.
+    fn cut(&mut self, bytes: &[u8]) -> (usize, [Option<Digest>; 2]) {
         let near = self.next..(self.next + Self::AHEAD).min(self.chunks.len());
         let guess = self.guess.take();
         for at in near.chain(guess) {
             let Some((len, digest)) = self.chunks.get(at).copied() else { continue };
             if may_end(bytes, len) {
-                self.at += len as u64;
-                self.meet(at);
-                return (len, Some(digest));
+                self.meet(at, len);
+                return (len, [Some(digest), None]);
             }
         }
         let len = cut(bytes);
-        self.at += len as u64;
         let (before, after) = self.chunks.split_at(self.next);
         let like = after.first().map(|(_, digest)| *digest);
         let same = |(earlier, _): &(usize, Digest)| *earlier == len;
         let (ahead, behind) = (after.iter().position(same), before.iter().rposition(same));
-        match self.expected() {
-            _ if ahead == Some(0) => self.meet(self.next),
-            Some(at) => self.meet(at),
-            None => {
-                self.guess =
-                    ahead.map(|skipped| self.next + skipped + 1).or(behind.map(|at| at + 1))
-            }
+        let expected = if ahead == Some(0) { Some(self.next) } else { self.expected(len) };
+        if let Some(at) = expected {
+            self.meet(at, len);
+            return (len, [like, None]);
         }
-        (len, like)
+        if let Some((len, at)) = self.found(bytes, len) {
+            let ends = self.chunks[at].1;
+            self.meet(at, len);
+            return (len, [like, Some(ends).filter(|ends| like != Some(*ends))]);
+        }
+        self.at += len as u64;
+        self.lost += 1;
+        self.guess = ahead.map(|skipped| self.next + skipped + 1).or(behind.map(|at| at + 1));
+        (len, [like, None])
     }
 
-    /// The new version has come to the end of this chunk.
-    fn meet(&mut self, at: usize) {
+    /// The new version, after `len` more bytes, has come to the end of this chunk.
+    fn meet(&mut self, at: usize, len: usize) {
+        self.at += len as u64;
         self.next = at + 1;
+        self.lost = 0;
         // A forged list may claim anything.
         self.moved = (self.at as i64).wrapping_sub(self.ends[at] as i64);
     }
 
-    /// The chunk whose end is expected about here.
-    fn expected(&self) -> Option<usize> {
-        let end = u64::try_from((self.at as i64).wrapping_sub(self.moved)).ok()?;
+    /// Where in the earlier version this place is, if nothing has moved since the last that was met.
+    fn place(&self, at: u64) -> u64 {
+        u64::try_from((at as i64).wrapping_sub(self.moved)).unwrap_or(0)
+    }
+
+    /// The chunk whose end is expected about `len` bytes from here. Something new may come to an end
+    /// there by chance, too.
+    fn expected(&self, len: usize) -> Option<usize> {
+        if self.lost > 0 {
+            return None;
+        }
+        let end = self.place(self.at + len as u64);
         let above = self.ends.partition_point(|e| *e < end);
         let near = above.saturating_sub(1)..(above + 1).min(self.ends.len());
         let known = self.next..self.next + Self::AHEAD;
         near.filter(|at| known.contains(at) && self.ends[*at].abs_diff(end) <= Self::SLACK)
             .min_by_key(|at| self.ends[*at].abs_diff(end))
+    }
+
+    /// The first place in `bytes` that looks like the end of an earlier chunk, and which, if there is
+    /// one up to `len`, or so close behind it that no chunk can end there if there is a cut at `len`.
+    fn found(&mut self, bytes: &[u8], len: usize) -> Option<(usize, usize)> {
+        if self.lost >= Self::LOST {
+            return None;
+        }
+        // After what was met last, and where what was written over ends.
+        let there = self.ends.partition_point(|e| *e < self.place(self.at));
+        for first in [self.next, there] {
+            for at in first..(first + Self::FAR).min(self.chunks.len()) {
+                if !std::mem::replace(&mut self.looked[at], true)
+                    && let Some(chunk) = (self.fetch)(self.chunks[at].1)
+                    && let Some(hash) = hash_at_end(&chunk)
+                    // One that was cut for its length alone may end like many places.
+                    && hash & LOOSE == 0
+                {
+                    self.known.insert(hash, at);
+                }
+            }
+        }
+        let limit = (len + MIN).min(MAX_BY_CONTENT).min(bytes.len());
+        let mut hash = hash_at_end(&bytes[..MIN.min(limit)])?;
+        for (at, byte) in bytes.iter().enumerate().take(limit).skip(MIN) {
+            hash = (hash << 1).wrapping_add(GEAR[usize::from(*byte)]);
+            if hash & LOOSE == 0
+                && let Some(earlier) = self.known.get(&hash)
+            {
+                return Some((at + 1, *earlier));
+            }
+        }
+        None
+    }
+}
+
+impl std::fmt::Debug for Earlier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Earlier({} of {} chunks met)", self.next, self.chunks.len())
     }
 }
 
@@ -186,15 +259,15 @@ pub(crate) struct Cut {
     /// The tensor that it belongs to, by its number in the layout, and where in the tensor it
     /// starts.
     pub(crate) tensor: Option<(usize, u64)>,
-    /// A chunk of an earlier version that it may be like.
-    pub(crate) like: Option<Digest>,
+    /// Chunks of an earlier version that it may be like: one of them at its start, both at its end.
+    pub(crate) like: [Option<Digest>; 2],
 }
 
 /// Finds the cuts of a file from its start to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Cutter<'a> {
     layout: Option<&'a Layout>,
-    earlier: Option<Earlier>,
+    earlier: Option<Earlier<'a>>,
     /// The region that comes next or that is being cut.
     region: usize,
     at: u64,
@@ -210,7 +283,7 @@ struct Stretch {
 
 impl<'a> Cutter<'a> {
     /// For a file with this layout, if it has one, or of which this was an earlier version.
-    pub(crate) fn new(layout: Option<&'a Layout>, earlier: Option<Earlier>) -> Cutter<'a> {
+    pub(crate) fn new(layout: Option<&'a Layout>, earlier: Option<Earlier<'a>>) -> Cutter<'a> {
         Cutter { layout, earlier, region: 0, at: 0 }
     }
 
@@ -257,9 +330,9 @@ impl<'a> Cutter<'a> {
         }
         let window = &rest[..known];
         let (bytes, like) = match &mut self.earlier {
-            _ if element != Element::Other => (known.min(MAX), None),
+            _ if element != Element::Other => (known.min(MAX), [None; 2]),
             Some(earlier) => earlier.cut(window),
-            None => (cut(window), None),
+            None => (cut(window), [None; 2]),
         };
         let tensor = tensor.map(|(number, start)| (number, self.at - start));
         self.at += bytes as u64;
@@ -270,6 +343,7 @@ impl<'a> Cutter<'a> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::sync::Arc;
 
     use lab_encoding::weights::Region;
     use lab_schema::BlobId;
@@ -287,12 +361,12 @@ mod tests {
         (0..len).map(|_| next()).collect()
     }
 
-    fn pieces(
+    fn pieces<'a>(
         bytes: &[u8],
-        layout: Option<&Layout>,
-        earlier: Option<Vec<(usize, Digest)>>,
+        layout: Option<&'a Layout>,
+        earlier: Option<Earlier<'a>>,
     ) -> Vec<Cut> {
-        let mut cutter = Cutter::new(layout, earlier.map(Earlier::new));
+        let mut cutter = Cutter::new(layout, earlier);
         let (mut cuts, mut at, mut read) = (Vec::new(), 0, 0);
         while at < bytes.len() {
             // A bit more is known each time, as when a file is read.
@@ -343,7 +417,7 @@ mod tests {
         };
         let bytes = vec![0; (3 << 20) + 60];
         let cuts = pieces(&bytes, Some(&layout), None);
-        let cut = |bytes, element, tensor| Cut { bytes, element, tensor, like: None };
+        let cut = |bytes, element, tensor| Cut { bytes, element, tensor, like: [None; 2] };
         let mut expected = vec![
             cut(100, Element::Other, None),
             cut(100, Element::F32, Some((0, 0))),
@@ -360,43 +434,60 @@ mod tests {
     }
 
     /// What an earlier version with these bytes lets a later one expect.
-    fn known(bytes: &[u8]) -> Vec<(usize, Digest)> {
-        chunks(bytes).iter().map(|c| (c.len(), BlobId::of(c).digest())).collect()
+    fn known(bytes: &[u8]) -> Earlier<'_> {
+        let all = chunks(bytes).into_iter().map(|c| (BlobId::of(c).digest(), c));
+        let all: HashMap<Digest, &[u8]> = all.collect();
+        let list = chunks(bytes).iter().map(|c| (c.len(), BlobId::of(c).digest())).collect();
+        Earlier::new(list, Box::new(move |digest| all.get(&digest).map(|c| Arc::from(*c))))
     }
 
     #[test]
     fn around_an_edit_the_earlier_chunks_are_met_again() {
         let before = noise(3, 16 << 20);
-        let earlier = known(&before);
-        let stored: HashSet<Digest> = earlier.iter().map(|(_, digest)| *digest).collect();
-        let edits: [(&str, usize, usize, usize); 6] = [
+        let stored: HashSet<Digest> = known(&before).chunks.iter().map(|c| c.1).collect();
+        // What is done, where, bytes taken out and put in.
+        let mut edits = vec![
             ("nothing", 0, 0, 0),
             ("a byte at the start", 0, 0, 1),
-            ("a byte in the middle", 8 << 20, 1, 1),
-            ("much put in", 3 << 20, 0, 2 << 20),
             ("much taken out", 5 << 20, 4 << 20, 0),
+            ("much is new", 5 << 20, 4 << 20, 4 << 20),
             ("the end", (16 << 20) - 5, 5, 7),
         ];
+        for at in (1 << 20..15 << 20).step_by(777_777) {
+            edits.push(("a byte in the middle", at, 1, 1));
+            edits.push(("much put in", at, 0, 2 << 20));
+            edits.push(("a bit taken out", at, 700_000, 0));
+            edits.push(("a bit of it is new", at, 600_000, 500_000));
+        }
         for (what, at, taken, put) in edits {
             let mut after = before.clone();
             after.splice(at..at + taken, noise(9, put));
-            let cuts = pieces(&after, None, Some(earlier.clone()));
-            let lengths: Vec<usize> = cuts.iter().map(|c| c.bytes).collect();
-            let plain: Vec<usize> = chunks(&after).iter().map(|c| c.len()).collect();
-            assert_eq!(lengths, plain, "{what}");
-            let (mut start, mut fresh, mut alike) = (0, 0, 0);
+            let cuts = pieces(&after, None, Some(known(&before)));
+            let (mut start, mut fresh, mut expected) = (0, 0, 0);
             for cut in &cuts {
                 let digest = BlobId::of(&after[start..start + cut.bytes]).digest();
-                start += cut.bytes;
                 if stored.contains(&digest) {
-                    alike += usize::from(cut.like == Some(digest));
+                    expected += usize::from(cut.like == [Some(digest), None]);
                 } else {
                     fresh += cut.bytes;
+                    // All that is new is beside the edit.
+                    let reach = at.saturating_sub(MAX_BY_CONTENT)..at + put + MAX_BY_CONTENT;
+                    let far = what == "much taken out";
+                    assert!(far || start >= reach.start, "{what} at {at}: {start}");
+                    assert!(far || start + cut.bytes <= reach.end, "{what} at {at}: {start}");
                 }
+                start += cut.bytes;
             }
-            assert!(fresh <= put + (600 << 10), "{what}: {fresh}");
+            assert!(fresh <= put + (600 << 10), "{what} at {at}: {fresh}");
             // Nearly all are those that were expected, so that nothing was looked at but their ends.
-            assert!(alike + 8 >= cuts.len() - put / TARGET, "{what}: {alike} of {}", cuts.len());
+            assert!(expected + 8 >= cuts.len() - put / TARGET, "{what} at {at}: {expected}");
+            // Once more, and nothing is new.
+            let lengths: Vec<usize> = cuts.iter().map(|c| c.bytes).collect();
+            let mut at = 0;
+            let mut digests = |len: usize| (BlobId::of(&after[at..at + len]).digest(), at += len).0;
+            let list = lengths.iter().map(|len| (*len, digests(*len))).collect();
+            let again = pieces(&after, None, Some(Earlier::new(list, Box::new(|_| None))));
+            assert!(again.iter().map(|c| c.bytes).eq(lengths), "{what} at {at}");
         }
     }
 
@@ -413,8 +504,9 @@ mod tests {
             bytes[from..(from + run).min(len)].fill(7);
             let digest = BlobId::of(b"earlier").digest();
             let mut earlier: Vec<_> = lengths.into_iter().map(|len| (len, digest)).collect();
-            earlier.extend(known(&bytes[len / 2..]));
-            let cuts = pieces(&bytes, None, Some(earlier));
+            let Earlier { chunks, fetch, .. } = known(&bytes[len / 2..]);
+            earlier.extend(chunks);
+            let cuts = pieces(&bytes, None, Some(Earlier::new(earlier, fetch)));
             prop_assert_eq!(cuts.iter().map(|c| c.bytes).sum::<usize>(), len);
             let inner = cuts.split_last().map_or(&[][..], |(_, inner)| inner);
             prop_assert!(inner.iter().all(|c| (MIN..=MAX_BY_CONTENT).contains(&c.bytes)));

@@ -331,3 +331,13 @@ impl Source for Random<'_> {
         Ok(bytes)
     }
 }
+
+/// Bytes in memory.
+pub(crate) struct Slice<'a>(pub(crate) &'a [u8]);
+
+impl Source for Slice<'_> {
+    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
+        Ok(self.0[start..start + len.min(self.0.len() - start)].to_vec())
+    }
+}

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use lab_encoding::float::Element;
-use lab_encoding::weights::{Layout, Source};
+use lab_encoding::weights::Layout;
 use lab_schema::codec::{MAX_ITEMS, MAX_OBJECT_BYTES};
 use lab_schema::{BlobId, ContentId, Kind, Object, ObjectId, SchemaError};
 
@@ -15,7 +15,7 @@ use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::ListBuilder;
 use crate::pipeline::{Batch, Load, Piece, Pipeline, Reply};
-use crate::read::layout;
+use crate::read::{Slice, layout};
 use crate::store::Store;
 use crate::upper::Upper;
 
@@ -239,7 +239,11 @@ impl Writer {
             (None, Some(earlier)) => (None, bases::chunks(&self.store, earlier)?),
             (None, None) => (None, None),
         };
-        let mut cutter = Cutter::new(layout, earlier.map(Earlier::new));
+        let store = &self.store.clone();
+        // An earlier chunk that cannot be read is of no help; whoever needs it will say so.
+        let fetch = |digest| store.base(digest).ok().flatten().map(|base| base.bytes);
+        let earlier = earlier.map(|chunks| Earlier::new(chunks, Box::new(fetch)));
+        let mut cutter = Cutter::new(layout, earlier);
         let mut whole = Kind::Blob.hasher();
         let (mut size, mut replies) = (0, Vec::new());
         while filled > 0 || !ended {
@@ -250,8 +254,8 @@ impl Writer {
             }
             let (mut pieces, mut at) = (Vec::new(), 0);
             while let Some(cut) = cutter.next(&bytes[at..filled], ended) {
-                let base = match (&bases, cut.tensor) {
-                    (Some(bases), Some((tensor, at))) => bases.chunk(tensor, at, cut.bytes),
+                let bases = match (&bases, cut.tensor) {
+                    (Some(bases), Some((tensor, at))) => [bases.chunk(tensor, at, cut.bytes), None],
                     _ => cut.like,
                 };
                 pieces.push(Piece {
@@ -259,7 +263,7 @@ impl Writer {
                     range: at..at + cut.bytes,
                     element: cut.element,
                     digest: None,
-                    base,
+                    bases,
                 });
                 at += cut.bytes;
             }
@@ -293,7 +297,7 @@ impl Writer {
             range: start..self.open.bytes.len(),
             element: Element::Other,
             digest: Some(id.digest()),
-            base: None,
+            bases: [None; 2],
         });
         if self.open.bytes.len() + SMALL > BATCH {
             self.submit_open()?;
@@ -378,16 +382,6 @@ fn fill(
         }
     }
     Ok(filled)
-}
-
-/// Bytes in memory.
-struct Slice<'a>(&'a [u8]);
-
-impl Source for Slice<'_> {
-    fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
-        Ok(self.0[start..start + len.min(self.0.len() - start)].to_vec())
-    }
 }
 
 fn as_expected(id: BlobId, expected: Option<BlobId>) -> Result<BlobId> {

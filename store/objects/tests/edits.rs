@@ -115,6 +115,29 @@ fn rows_that_were_edited_all_over_take_little_more_than_themselves() {
 }
 
 #[test]
+fn rows_put_in_and_taken_out_take_little_more_than_what_is_new() {
+    let (first, new) = (rows(0, 150_000), rows(1_000_000, 32_000));
+    let mut second = first.clone();
+    for (n, run) in new.chunks(8_000).enumerate().rev() {
+        let at = 20_000 + n * 30_000;
+        second.splice(at..at, run.to_vec());
+        second.drain(at - 10_000..at - 1_000);
+    }
+    let alone = Bench::new();
+    alone.write(&new);
+    let (_, least) = alone.add(&[], false);
+    let bench = Bench::new();
+    bench.write(&first);
+    bench.add(&[], true);
+    bench.write(&second);
+    let (after, more) = bench.add(&[], true);
+    // Beside the eight edits parts of chunks are written again.
+    assert!(more < least + least / 4, "{more}, and {least} alone");
+    bench.comes_back(after, &second);
+    bench.sound();
+}
+
+#[test]
 fn versions_after_versions_stay_readable_and_so_does_each_without_the_others() {
     let bench = Bench::new();
     let mut versions = vec![rows(0, 20_000)];

@@ -20,8 +20,8 @@ pub(crate) struct Piece {
     pub(crate) element: Element,
     /// Its digest, if it is known.
     pub(crate) digest: Option<Digest>,
-    /// A chunk that it may be written as a difference to.
-    pub(crate) base: Option<Digest>,
+    /// Chunks that it may be written as a difference to.
+    pub(crate) bases: [Option<Digest>; 2],
 }
 
 /// Fills an empty batch in the worker's thread.

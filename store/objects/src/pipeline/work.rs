@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use lab_encoding::float::Element;
+use lab_encoding::patch;
 
 use super::batch::{Batch, Piece, digests};
 use super::queue::{Job, Queue, check, stopped};
 use crate::atomic;
 use crate::backend::Key;
-use crate::block::{self, Block, Coder};
+use crate::block::{self, Base, Block, Coder};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::pack::{Encoded, Pack, PackBuilder, Record};
@@ -208,7 +209,7 @@ impl Shared {
                     .for_each(|p| gathered.extend_from_slice(&batch.bytes[p.range.clone()]));
                 &gathered[..]
             };
-            let base = match first.base {
+            let base = match first.bases[0] {
                 Some(base) if first.element != Element::Other => self.store.base(base)?,
                 _ => None,
             };
@@ -235,10 +236,17 @@ impl Shared {
         coder: &mut Coder,
         encoded: &mut Encoded,
     ) -> Result<bool> {
-        let (Some(base), Element::Other) = (piece.base, piece.element) else { return Ok(false) };
-        let Some(base) = self.store.base(base)? else { return Ok(false) };
-        let offset = encoded.bytes.len() as u64;
         let raw = &batch.bytes[piece.range.clone()];
+        let mut best: Option<(usize, Base)> = None;
+        for base in piece.bases.into_iter().flatten().filter(|_| piece.element == Element::Other) {
+            let Some(base) = self.store.base(base)? else { continue };
+            let shared = patch::shared(raw, &base.bytes);
+            if shared > best.as_ref().map_or(0, |(most, _)| *most) {
+                best = Some((shared, base));
+            }
+        }
+        let Some((_, base)) = best else { return Ok(false) };
+        let offset = encoded.bytes.len() as u64;
         let Some(block) = coder.patch(raw, &base, &mut encoded.bytes)? else { return Ok(false) };
         let digest = piece.digest.expect("all digests were just computed");
         let (key, number) = (FrameKey::new(piece.kind, digest), encoded.blocks.len() as u32);
