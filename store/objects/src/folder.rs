@@ -1,10 +1,12 @@
 //! A store in a folder: on a disk, or one that several hosts share.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
+
+use lab_encoding::weights::Source;
 
 use crate::atomic::{self, Lock};
 use crate::backend::{Backend, Key, Room};
@@ -12,6 +14,7 @@ use crate::error::{At, ObjectsError, Result};
 use crate::held::Held;
 use crate::layout::Layout;
 use crate::lease::{Lease, Living};
+use crate::read::Random;
 
 /// How long to wait for somebody who moves the same name.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,14 +139,9 @@ impl Backend for Folder {
 
     fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>> {
         let path = self.layout.file(key);
-        let Some(mut file) = optional(File::open(&path)).at("open", &path)? else {
-            return Ok(None);
-        };
-        let size = file.metadata().at("inspect", &path)?.len();
-        file.seek(SeekFrom::Start(offset.min(size))).at("read", &path)?;
-        let mut bytes = Vec::with_capacity(len.min(1 << 21) as usize);
-        file.take(len).read_to_end(&mut bytes).at("read", &path)?;
-        Ok(Some(bytes))
+        let Some(file) = optional(File::open(&path)).at("open", &path)? else { return Ok(None) };
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        Random(&file).read_at(offset, len).at("read", &path).map(Some)
     }
 
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Packs filled by hand, one block after the other, by who puts damage right.
+//! Packs that are published, and those that are filled by hand, one block after the other, by who
+//! puts damage right.
 
 use std::collections::HashSet;
 
@@ -6,7 +7,7 @@ use crate::atomic;
 use crate::backend::{Key, PackId};
 use crate::error::{ObjectsError, Result};
 use crate::frame::FrameKey;
-use crate::pack::{Encoded, PackBuilder};
+use crate::pack::{Encoded, Pack, PackBuilder};
 use crate::store::Store;
 
 /// Takes blocks; what is full is published.
@@ -51,18 +52,25 @@ impl Shelf {
         }
         self.keys.clear();
         let pack = std::mem::replace(&mut self.builder, PackBuilder::new(Vec::new())).finish();
+        let id = self.store.publish(pack)?.id;
+        self.published.push(id);
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Makes a pack durable, and what is in it found. Another name may be chosen for it.
+    pub(crate) fn publish(&self, pack: Pack) -> Result<Pack> {
         // A pack of the same name that is to be removed would take this one with it.
-        let condemned = self.store.catalog().is_condemned(pack.id);
+        let condemned = self.catalog().is_condemned(pack.id);
         let pack = if condemned { pack.renamed(atomic::unique().as_bytes()) } else { pack };
-        let (backend, key) = (self.store.backend(), Key::Pack(pack.id));
+        let (backend, key) = (self.backend(), Key::Pack(pack.id));
         match backend.publish(&key, pack.bytes()) {
             // The name tells every bit that must be there: other bytes under it are damaged.
             Err(ObjectsError::RefusedKey { .. }) => backend.mend(&key, pack.bytes())?,
             published => published?,
         }
-        let id = pack.id;
-        self.store.catalog_mut().insert(id, pack.tail);
-        self.published.push(id);
-        Ok(())
+        self.catalog_mut().insert(pack.id, pack.tail.clone());
+        Ok(pack)
     }
 }

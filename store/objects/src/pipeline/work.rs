@@ -10,8 +10,6 @@ use lab_encoding::patch;
 
 use super::batch::{Batch, Piece, digests};
 use super::queue::{Job, Queue, check, stopped};
-use crate::atomic;
-use crate::backend::Key;
 use crate::block::{self, Base, Block, Coder};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
@@ -285,20 +283,10 @@ impl Shared {
     }
 
     pub(super) fn publish(&self, pack: Pack) -> Result<()> {
-        // A pack of the same name that is to be removed would take this one with it.
-        let condemned = self.store.catalog().is_condemned(pack.id);
-        let pack = if condemned { pack.renamed(atomic::unique().as_bytes()) } else { pack };
-        let (backend, key) = (self.store.backend(), Key::Pack(pack.id));
-        match backend.publish(&key, pack.bytes()) {
-            // The name tells every bit that must be there: other bytes under it are damaged.
-            Err(ObjectsError::RefusedKey { .. }) => backend.mend(&key, pack.bytes())?,
-            published => published?,
-        }
-        let keys: Vec<FrameKey> = pack.tail.frames.iter().map(|record| record.key).collect();
-        self.store.catalog_mut().insert(pack.id, pack.tail.clone());
+        let pack = self.store.publish(pack)?;
         let mut claims = lock(&self.claims);
-        for key in &keys {
-            claims.remove(key);
+        for frame in pack.tail.frames.iter() {
+            claims.remove(&frame.key);
         }
         let mut spare = lock(&self.spare_packs);
         if spare.is_empty() {
