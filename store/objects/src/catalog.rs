@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use lab_schema::ObjectId;
+use lab_schema::{Digest, ObjectId};
 
 use crate::backend::PackId;
 use crate::block::Block;
@@ -212,14 +212,30 @@ impl Catalog {
 
     /// Whether a place can be relied on, as [`Catalog::holds`] does.
     pub(crate) fn is_kept(&self, place: &Place) -> bool {
-        let base_is_kept = |base| {
-            let below = |p: &Place| p.block.depth < place.block.depth && self.is_kept(p);
-            FrameKey::of_chunk(base).iter().any(|key| self.slots(key).any(|p| below(&p)))
+        self.is_kept_among(place, &mut HashSet::new())
+    }
+
+    /// The same; `lost` are the bases of which no copy can be relied on, at this depth of what stands on
+    /// them. Hostile packs may hold any number of copies of each.
+    fn is_kept_among(&self, place: &Place, lost: &mut HashSet<(Digest, u8)>) -> bool {
+        let depth = place.block.depth;
+        let mut base_is_kept = |base: Digest| {
+            if lost.contains(&(base, depth)) {
+                return false;
+            }
+            let kept = FrameKey::of_chunk(base)
+                .iter()
+                .flat_map(|key| self.slots(key))
+                .any(|copy| copy.block.depth < depth && self.is_kept_among(&copy, lost));
+            if !kept {
+                lost.insert((base, depth));
+            }
+            kept
         };
         // A base may be gone for good: a collector leaves what nobody needs in packs that stay.
         self.is_sound(place)
             && !self.condemned.contains(&place.pack)
-            && place.block.base.is_none_or(base_is_kept)
+            && place.block.base.is_none_or(&mut base_is_kept)
     }
 
     /// Whether a frame is nowhere but where it is about to be removed.

@@ -195,6 +195,31 @@ fn many_copies_of_a_broken_chain_are_not_all_combined() {
     assert!(!checked(&store).findings.is_empty());
 }
 
+/// Many copies of each chunk of a chain whose end is nowhere: what is added is stored again.
+#[test]
+fn many_copies_of_a_lost_chain_are_not_all_combined() {
+    let ids: Vec<Digest> = (0..9u8).map(|n| digest(&[n])).collect();
+    let packs = (0..40u8).map(|copy| {
+        let mut blocks = vec![Block::raw(&[copy, 0])];
+        let mut frames = vec![frame(CHUNK, digest(&[copy, 0]), 2)];
+        for depth in 1..9u8 {
+            let block = blocks.len() as u32;
+            blocks.push(a_delta(ids[usize::from(depth) - 1], depth));
+            frames.push(Frame { block, ..frame(BLOB, ids[usize::from(depth)], 4000) });
+        }
+        forge::pack(&blocks, &frames)
+    });
+    let (store, _) = forge::store(packs);
+    let adding = store.clone();
+    let added = soon("an addition", move || {
+        let mut writer = adding.writer();
+        let id = writer.put_bytes(&[8]).unwrap();
+        writer.finish().unwrap();
+        id
+    });
+    assert_eq!(store.read_blob(added, u64::MAX).unwrap(), [8]);
+}
+
 /// Many frames over the same bytes: a small pack could stand for years of hashing.
 #[test]
 fn frames_that_overlap_are_refused() {
