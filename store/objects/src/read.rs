@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use lab_encoding::weights::{self, Layout, Source};
 use lab_schema::{BlobHasher, BlobId, Kind, Object, ObjectId};
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use crate::chunk::SMALL;
 use crate::error::{ObjectsError, Result};
@@ -317,17 +318,18 @@ pub(crate) struct Random<'a>(pub(crate) &'a File);
 impl Source for Random<'_> {
     fn read_at(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let size = self.0.metadata()?.len();
-        let mut bytes = vec![0; (len as u64).min(size.saturating_sub(offset)) as usize];
-        let mut read = 0;
-        while read < bytes.len() {
-            match self.0.read_at(&mut bytes[read..], offset + read as u64) {
+        let len = (len as u64).min(size.saturating_sub(offset)) as usize;
+        // Not zeroed first.
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let at = offset + bytes.len() as u64;
+            match pread(self.0, spare_capacity(&mut bytes), at) {
                 Ok(0) => break,
-                Ok(n) => read += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
             }
         }
-        bytes.truncate(read);
+        bytes.truncate(len);
         Ok(bytes)
     }
 }
