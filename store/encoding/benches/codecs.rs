@@ -3,7 +3,7 @@
 //! `cargo bench -p lab-encoding` measures made-up text and weights;
 //! `cargo bench -p lab-encoding --bench codecs -- TYPE FILE [BASE]` the bytes of a file (f16, bf16, f32,
 //! f64, other), with BASE as the difference to another of the same length. Each line gives megabytes of
-//! raw bytes per CPU second, over chunks of 1 MiB, and the share of the bytes that is left.
+//! raw bytes per CPU second, over chunks of 1 MiB (64 KiB for patches), and the share of the bytes that is left.
 //! zstd level 1 on the same bytes stands beside it: compare with that, not with another machine.
 
 mod kit;
@@ -12,25 +12,28 @@ use std::cell::RefCell;
 
 use kit::{Kernel, bench, bf16_bytes, f32_bytes, text, weights};
 use lab_encoding::float::Element;
-use lab_encoding::{delta, plain, planes};
+use lab_encoding::{delta, patch, plain, planes};
 use zstd::bulk::{Compressor, Decompressor};
 
 const CHUNK: usize = 1 << 20;
+/// As much as a chunk of text has on average.
+const TEXT: usize = 64 << 10;
 
-/// A kernel that encodes the chunks of `raw` and one that decodes them. `encode` is given a chunk, the
+/// A kernel that encodes the chunks of `raw`, each of `len` bytes, and one that decodes them. `encode` is given a chunk, the
 /// same of the base, and an empty buffer; if it says no, the chunk is stored as it is.
 fn pair<'a>(
     name: &str,
+    len: usize,
     raw: &'a [u8],
     base: &'a [u8],
     mut encode: impl FnMut(&[u8], &[u8], &mut Vec<u8>) -> bool + 'a,
     mut decode: impl FnMut(&[u8], &[u8], &mut [u8]) + 'a,
 ) -> [Kernel<'a>; 2] {
-    let chunks = || raw.chunks(CHUNK).zip(base.chunks(CHUNK));
-    let mut out = vec![0; CHUNK];
+    let chunks = move || raw.chunks(len).zip(base.chunks(len));
+    let mut out = vec![0; len];
     let mut stored = Vec::new();
     for (raw, base) in chunks() {
-        let mut bytes = Vec::with_capacity(2 * CHUNK);
+        let mut bytes = Vec::with_capacity(2 * len);
         let encoded = encode(raw, base, &mut bytes);
         if encoded {
             decode(&bytes, base, &mut out[..raw.len()]);
@@ -41,7 +44,7 @@ fn pair<'a>(
     let size =
         chunks().zip(&stored).map(|((raw, _), bytes)| bytes.as_ref().map_or(raw.len(), Vec::len));
     let size = size.sum();
-    let mut bytes = Vec::with_capacity(2 * CHUNK);
+    let mut bytes = Vec::with_capacity(2 * len);
     let encoding = Kernel::new(name, raw.len(), move || {
         for (raw, base) in chunks() {
             bytes.clear();
@@ -66,6 +69,7 @@ fn zstd_level<'a>(what: &str, raw: &'a [u8], level: i32) -> [Kernel<'a>; 2] {
     let mut back = Decompressor::new().expect("a decompressor");
     pair(
         &format!("{what}: zstd -{level}"),
+        CHUNK,
         raw,
         raw,
         move |raw, _, out| coder.compress_to_buffer(raw, out).is_ok(),
@@ -78,6 +82,7 @@ fn plain_coder<'a>(what: &str, raw: &'a [u8]) -> [Kernel<'a>; 2] {
     let mut coder = plain::Coder::new().expect("a coder");
     pair(
         &format!("{what}: plain"),
+        CHUNK,
         raw,
         raw,
         move |raw, _, out| {
@@ -85,6 +90,22 @@ fn plain_coder<'a>(what: &str, raw: &'a [u8]) -> [Kernel<'a>; 2] {
             stored.map(|stored| out.extend_from_slice(stored)).is_some()
         },
         |stored, _, out| plain::decode(stored, out).expect("a frame"),
+    )
+}
+
+/// What an edited text is stored with: `raw` is like `base`, but for a little.
+fn patches<'a>(what: &str, raw: &'a [u8], base: &'a [u8]) -> [Kernel<'a>; 2] {
+    let mut coder = patch::Coder::new().expect("a coder");
+    pair(
+        &format!("{what}: patch"),
+        TEXT,
+        raw,
+        base,
+        move |raw, base, out| {
+            let stored = coder.encode(raw, base, raw.len() / 3);
+            stored.map(|stored| out.extend_from_slice(stored)).is_some()
+        },
+        |stored, base, out| patch::decode(stored, base, out).expect("a patch"),
     )
 }
 
@@ -103,6 +124,7 @@ fn floats<'a>(
     let coder = RefCell::new(planes::Coder::new().expect("a coder"));
     kernels.extend(beside(pair(
         &format!("{what}: planes"),
+        CHUNK,
         raw,
         raw,
         move |raw, _, out| coder.borrow_mut().encode(raw, element, out),
@@ -112,6 +134,7 @@ fn floats<'a>(
         let coder = RefCell::new(planes::Coder::new().expect("a coder"));
         kernels.extend(beside(pair(
             &format!("{what}: difference"),
+            CHUNK,
             raw,
             base,
             move |raw, base, out| coder.borrow_mut().encode_delta(raw, base, element, out),
@@ -140,6 +163,12 @@ fn main() {
     }
     let scale = if kit::in_earnest() { 8 } else { 1 };
     let prose = text(scale * CHUNK);
+    // One word in a thousand is another.
+    let mut edited = prose.clone();
+    edited
+        .chunks_mut(6_000)
+        .filter_map(|part| part.get_mut(3_000..3_006))
+        .for_each(|w| w.fill(b'x'));
     let mut made = Vec::new();
     for step in [1e-3, 1e-2] {
         let (base, tuned) = weights(scale * 256, 1024, step);
@@ -154,6 +183,8 @@ fn main() {
         kernels.extend([there.beside("text: zstd -1"), back.beside("text: zstd -1, back")]);
     }
     let [there, back] = plain_coder("text", &prose);
+    kernels.extend([there.beside("text: zstd -1"), back.beside("text: zstd -1, back")]);
+    let [there, back] = patches("text, edited", &edited, &prose);
     kernels.extend([there.beside("text: zstd -1"), back.beside("text: zstd -1, back")]);
     for (what, raw, base, element) in &made {
         kernels.extend(floats(what, raw, Some(base), *element));

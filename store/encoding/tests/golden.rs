@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lab_encoding::float::Element;
-use lab_encoding::{delta, planes};
+use lab_encoding::{delta, patch, plain, planes};
 use lab_schema::Digest;
 
 /// Numbers about as weights have them, and a step from each.
@@ -66,4 +66,39 @@ fn the_bytes_of_planes_and_deltas_are_frozen() {
     ];
     let frozen = frozen.map(|(a, b, c, d)| (a, b.to_owned(), c, d.to_owned()));
     assert_eq!(found, frozen);
+}
+
+/// Twenty lines, and the same after an edit.
+fn lines() -> (Vec<u8>, Vec<u8>) {
+    let line = |n: usize| format!("{n},{},{}\n", n * n * 7919 % 10_007, ["cat", "dog"][n % 2]);
+    let before: Vec<String> = (0..20).map(line).collect();
+    let mut after = before.clone();
+    after[7] = "7,another line,fox\n".into();
+    after.remove(12);
+    (before.concat().into(), after.concat().into())
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+// proves L-26: what zstd wrote once is read for ever; what it writes may change.
+#[test]
+fn frames_that_zstd_wrote_are_read() {
+    let (before, after) = lines();
+    let frame = bytes_of(concat!(
+        "28b52ffd000005040022091713a02539066816e49faa8ab2a40889dcffba39028194b161e26bb8b5ce2e9e737a",
+        "e3d07d5b6236a195d7d9ed6475f94c5acd620229e3d97d110dd7c3cc53556d24d3fc08710ba48c8968ae100800",
+        "dfe14c8194f1cee613020160b1080e003bc3dc380ae347099941c028601430cace31c12dd00a9002ae8056fc30",
+        "5506",
+    ));
+    let patch =
+        bytes_of("28b52ffd20dded000080616e6f74686572206c696e652c666f780310070f4601d8d126190502");
+    let mut back = vec![0; before.len()];
+    plain::decode(&frame, &mut back).unwrap();
+    assert!(back == before);
+    let mut back = vec![0; after.len()];
+    patch::decode(&patch, &before, &mut back).unwrap();
+    assert!(back == after);
 }
