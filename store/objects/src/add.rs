@@ -25,7 +25,8 @@ use crate::error::{At, ObjectsError, Result};
 use crate::frame::FrameKind;
 use crate::pipeline::{Piece, Reply};
 use crate::progress::Progress;
-use crate::read::{Random, layout};
+use crate::read::layout;
+use crate::source::Random;
 use crate::stat::{Identity, StatCache};
 use crate::writer::{BATCH, Writer};
 

@@ -14,7 +14,7 @@ use crate::error::{At, ObjectsError, Result};
 use crate::held::Held;
 use crate::layout::Layout;
 use crate::lease::{Lease, Living};
-use crate::read::Random;
+use crate::source::Random;
 
 /// How long to wait for somebody who moves the same name.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -18,8 +18,9 @@ use crate::error::{At, ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::Part;
 use crate::pack::{Encoded, Record};
-use crate::read::{Random, layout};
+use crate::read::layout;
 use crate::shelf::Shelf;
+use crate::source::Random;
 use crate::store::Store;
 
 impl Store {

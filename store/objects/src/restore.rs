@@ -275,7 +275,7 @@ fn ahead(
                 decode(store, &shared, 4 * threads, &there);
             });
         }
-        let written = write(id, &shared, &there, path, progress);
+        let written = write((store, id), &shared, &there, path, progress);
         shared.state().stop = true;
         shared.changed.notify_all();
         written
@@ -357,7 +357,7 @@ fn decode(store: &Store, shared: &Ahead<'_>, window: usize, left: &Left<'_>) {
 }
 
 fn write(
-    id: BlobId,
+    (store, id): (&Store, BlobId),
     shared: &Ahead<'_>,
     left: &Left<'_>,
     path: &Path,
@@ -389,6 +389,7 @@ fn write(
         }
         progress.advance(bytes.len() as u64);
         sum += bytes.len() as u64;
+        store.blocks().give_back(bytes);
     }
     Ok(None)
 }

@@ -1,12 +1,13 @@
 //! The store: frames found, read and verified.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use lab_schema::{Digest, ObjectId};
 
 use crate::backend::{Backend, Key, PackId, Room};
 use crate::block::{self, Base, Block};
+use crate::blocks::Blocks;
 use crate::catalog::{Catalog, PackState, Place};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, Parsed};
@@ -86,7 +87,8 @@ impl Store {
         self.inner.catalog.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn blocks(&self) -> MutexGuard<'_, Blocks> {
+    /// What it keeps in memory of blocks.
+    pub(crate) fn blocks(&self) -> MutexGuard<'_, Blocks> {
         self.inner.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -220,7 +222,7 @@ impl Store {
                 None => return Ok(Err(block::BASE_LOST)),
             },
         };
-        let mut bytes = vec![0; block.bytes as usize];
+        let mut bytes = self.blocks().memory(block.bytes as usize);
         Ok(block::decode(block, stored, base.as_deref(), &mut bytes).map(|()| bytes))
     }
 
@@ -361,30 +363,6 @@ fn present(digest: Digest, found: Option<(FrameKey, Vec<u8>)>) -> Result<Vec<u8>
         what: format!("chunk {}", digest.short()),
         why: "it is not in any pack",
     })
-}
-
-/// The shared blocks that were read last, so that files that lie in one block are not decoded one
-/// by one.
-#[derive(Debug, Default)]
-struct Blocks(VecDeque<(BlockKey, Arc<Vec<u8>>)>);
-
-/// A block by its pack and its number there.
-type BlockKey = (PackId, u32);
-
-impl Blocks {
-    /// Blocks kept: some megabytes.
-    const KEPT: usize = 16;
-
-    fn get(&self, at: BlockKey) -> Option<Arc<Vec<u8>>> {
-        self.0.iter().find(|(key, _)| *key == at).map(|(_, bytes)| Arc::clone(bytes))
-    }
-
-    fn put(&mut self, at: BlockKey, bytes: Arc<Vec<u8>>) {
-        if self.0.len() == Self::KEPT {
-            self.0.pop_front();
-        }
-        self.0.push_back((at, bytes));
-    }
 }
 
 /// What a frame is, for people.

@@ -15,7 +15,8 @@ use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::ListBuilder;
 use crate::pipeline::{Batch, Load, Piece, Pipeline, Reply};
-use crate::read::{Slice, layout};
+use crate::read::layout;
+use crate::source::Slice;
 use crate::store::Store;
 use crate::upper::Upper;
 
