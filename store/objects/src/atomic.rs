@@ -19,7 +19,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,12 +116,17 @@ pub(crate) fn write(temporary: &Path, target: &Path, bytes: &[u8]) -> Result<()>
 }
 
 /// Replaces a file that can be lost, entirely or not at all: one that can be made again, and that is
-/// checked when it is read.
-pub(crate) fn replace(target: &Path, bytes: &[u8]) -> Result<()> {
+/// checked when it is read. `fill` writes it.
+pub(crate) fn replace(
+    target: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
     let temp = target.with_file_name(unique());
-    let written = step(|| fs::write(&temp, bytes))
-        .and_then(|()| step(|| fs::rename(&temp, target)))
-        .at("write", target);
+    let written = step(|| {
+        let mut out = BufWriter::new(File::create(&temp)?);
+        fill(&mut out).and_then(|()| out.flush())
+    });
+    let written = written.and_then(|()| step(|| fs::rename(&temp, target))).at("write", target);
     if written.is_err() {
         // What remains is harmless; the first error is the one to tell.
         let _ = fs::remove_file(&temp);

@@ -9,9 +9,8 @@
 //! The cache is a file of this machine's: it can be removed at any time, and one that is damaged is
 //! an empty one. That the contents are in the store is for the caller to ask.
 
-use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::io;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +23,8 @@ use crate::error::{At, Result};
 
 const HEADER: &[u8; 8] = b"LABSTAT\x01";
 const RECORD_BYTES: usize = 80;
+/// Bytes at the start of a record that say what it is of: device and inode.
+const KEY: usize = 16;
 /// Most files that are remembered: 120 MB.
 const MOST: usize = 1_500_000;
 
@@ -75,20 +76,28 @@ impl Identity {
         record[48..].copy_from_slice(id.digest().as_bytes());
         record
     }
+}
 
-    /// Whether nobody had touched the file for some time when it was read at `read`, by the clock of
-    /// the file system, which is `ahead` of ours.
-    fn had_settled(&self, read: SystemTime, ahead: Option<i128>) -> bool {
-        let latest = self.modified.max(self.changed);
-        let latest_nanos = i128::from(latest.0) * 1_000_000_000 + i128::from(latest.1);
-        let read_nanos = read.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i128);
-        let margin = match ahead {
-            None => FOREIGN,
-            Some(_) if latest.1 == 0 => COARSE,
-            Some(_) => FINE,
-        };
-        latest_nanos + (margin.as_nanos() as i128) < read_nanos + ahead.unwrap_or(0)
-    }
+/// Whether nobody had touched the file for some time when it was read, by the clock of its file
+/// system; that of the one called `device` is `ahead` of ours.
+fn had_settled(read: &Read, device: u64, ahead: i128) -> bool {
+    let (key, when) = order(read);
+    let time = |at: usize| {
+        let (mut seconds, mut nanos) = ([0; 8], [0; 4]);
+        seconds.copy_from_slice(&read[at..at + 8]);
+        nanos.copy_from_slice(&read[at + 8..at + 12]);
+        (i64::from_le_bytes(seconds), u32::from_le_bytes(nanos))
+    };
+    let latest = time(24).max(time(36));
+    let latest_nanos = i128::from(latest.0) * 1_000_000_000 + i128::from(latest.1);
+    let is_ours = key[..8] == device.to_be_bytes();
+    let margin = match is_ours {
+        false => FOREIGN,
+        true if latest.1 == 0 => COARSE,
+        true => FINE,
+    };
+    let read_nanos = i128::from(u64::from_be_bytes(when)) + if is_ours { ahead } else { 0 };
+    latest_nanos + (margin.as_nanos() as i128) < read_nanos
 }
 
 /// Remembers which contents files had.
@@ -97,9 +106,17 @@ pub struct StatCache {
     path: PathBuf,
     /// Sorted records.
     old: Vec<u8>,
-    /// What was read since, and when its reading began.
-    new: HashMap<(u64, u64), (Identity, BlobId, SystemTime)>,
+    /// Records of what was read since, each followed by the time when its reading began, in a file
+    /// without a name: for a million files that is more than all else that an addition remembers.
+    new: Option<BufWriter<File>>,
+    /// How many these are.
+    count: usize,
+    /// Why no more were written.
+    failure: Option<io::Error>,
 }
+
+/// A record, and nanoseconds since 1970 in big-endian bytes: what comes last for a file is the latest.
+type Read = [u8; RECORD_BYTES + 8];
 
 impl StatCache {
     /// The cache in the file at `path`; an empty one if it is absent or damaged.
@@ -108,21 +125,21 @@ impl StatCache {
         let fits = fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() <= limit as u64);
         let bytes = if fits { fs::read(path).unwrap_or_default() } else { Vec::new() };
         let old = records(bytes).unwrap_or_default();
-        StatCache { path: path.to_owned(), old, new: HashMap::new() }
+        StatCache { path: path.to_owned(), old, new: None, count: 0, failure: None }
     }
 
     fn find(&self, device: u64, inode: u64) -> Option<&[u8]> {
         let count = self.old.len() / RECORD_BYTES;
-        let mut key = [0; 16];
+        let mut key = [0; KEY];
         key[..8].copy_from_slice(&device.to_be_bytes());
         key[8..].copy_from_slice(&inode.to_be_bytes());
         let record = |at: usize| &self.old[at * RECORD_BYTES..][..RECORD_BYTES];
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low.midpoint(high);
-            if record(middle)[..16] < key[..] { low = middle + 1 } else { high = middle }
+            if record(middle)[..KEY] < key[..] { low = middle + 1 } else { high = middle }
         }
-        (low < count && record(low)[..16] == key[..]).then(|| record(low))
+        (low < count && record(low)[..KEY] == key[..]).then(|| record(low))
     }
 
     /// What the file held when it was last read, if it has not changed since.
@@ -153,54 +170,100 @@ impl StatCache {
 
     /// Remembers what a file held whose reading began at `read`.
     pub(crate) fn put(&mut self, identity: Identity, id: BlobId, read: SystemTime) {
-        if self.new.len() < MOST {
-            self.new.insert((identity.device, identity.inode), (identity, id, read));
+        if self.count < MOST && self.failure.is_none() {
+            self.count += 1;
+            self.failure = self.write(&identity.encode(&id), read).err();
         }
+    }
+
+    fn write(&mut self, record: &[u8; RECORD_BYTES], read: SystemTime) -> io::Result<()> {
+        let since = read.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let new = match &mut self.new {
+            Some(new) => new,
+            none => {
+                none.insert(BufWriter::with_capacity(1 << 16, nameless(folder_of(&self.path))?))
+            }
+        };
+        new.write_all(record)?;
+        new.write_all(&since.to_be_bytes())
+    }
+
+    /// What was read since, sorted.
+    fn take_new(&mut self) -> io::Result<Vec<Read>> {
+        let Some(new) = self.new.take() else { return Ok(Vec::new()) };
+        let mut file = new.into_inner()?;
+        file.rewind()?;
+        let mut file = BufReader::new(file);
+        let mut all = Vec::with_capacity(self.count);
+        for _ in 0..self.count {
+            let mut read = [0; RECORD_BYTES + 8];
+            file.read_exact(&mut read)?;
+            all.push(read);
+        }
+        all.sort_unstable_by_key(order);
+        Ok(all)
     }
 
     /// Writes the cache back, without what may yet change unseen. The clock of the cache's own file
     /// system is compared with ours; that of another one is taken to be a minute off at most.
-    pub fn save(self) -> Result<()> {
-        if self.new.is_empty() {
+    pub fn save(mut self) -> Result<()> {
+        if let Some(error) = self.failure.take() {
+            return Err(error).at("write", &self.path);
+        }
+        if self.count == 0 {
             return Ok(());
         }
-        let parent = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-        let folder = parent.unwrap_or(Path::new("."));
-        atomic::create_folder(folder)?;
-        let (device, ahead) = clock(folder)?;
-        let mut fresh: Vec<[u8; RECORD_BYTES]> = self
-            .new
-            .values()
-            .filter(|(identity, _, read)| {
-                identity.had_settled(*read, (identity.device == device).then_some(ahead))
-            })
-            .map(|(identity, id, _)| identity.encode(id))
-            .collect();
-        fresh.sort_unstable();
-        let mut room = MOST - fresh.len().min(MOST);
-        let replaced = |record: &[u8]| {
-            let word = |at: usize| {
-                let mut word = [0; 8];
-                word.copy_from_slice(&record[at..at + 8]);
-                u64::from_be_bytes(word)
+        let new = self.take_new().at("read", &self.path)?;
+        let (device, ahead) = clock(folder_of(&self.path))?;
+        atomic::replace(&self.path, |out| {
+            let mut checksum = crc32fast::Hasher::new();
+            let mut put = |bytes: &[u8]| {
+                checksum.update(bytes);
+                out.write_all(bytes)
             };
-            self.new.contains_key(&(word(0), word(8)))
-        };
-        let mut bytes = HEADER.to_vec();
-        let mut fresh = fresh.iter().peekable();
-        for record in self.old.chunks_exact(RECORD_BYTES).filter(|r| !replaced(r)) {
-            while let Some(new) = fresh.next_if(|new| new[..16] < record[..16]) {
-                bytes.extend_from_slice(new);
+            put(HEADER)?;
+            let mut old = self.old.chunks_exact(RECORD_BYTES).peekable();
+            let mut room = MOST - new.len();
+            // What was read twice, as a file with two names is, counts as it was the last time.
+            for same in new.chunk_by(|a, b| a[..KEY] == b[..KEY]) {
+                let Some(latest) = same.last() else { continue };
+                while let Some(record) = old.next_if(|old| old[..KEY] < latest[..KEY]) {
+                    if room > 0 {
+                        room -= 1;
+                        put(record)?;
+                    }
+                }
+                old.next_if(|old| old[..KEY] == latest[..KEY]);
+                if had_settled(latest, device, ahead) {
+                    put(&latest[..RECORD_BYTES])?;
+                }
             }
-            if room > 0 {
-                room -= 1;
-                bytes.extend_from_slice(record);
-            }
-        }
-        fresh.for_each(|new| bytes.extend_from_slice(new));
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-        atomic::replace(&self.path, &bytes)
+            old.take(room).try_for_each(put)?;
+            let checksum = checksum.finalize();
+            out.write_all(&checksum.to_le_bytes())
+        })
     }
+}
+
+/// By what it is a record of, and when it was read.
+fn order(read: &Read) -> ([u8; KEY], [u8; 8]) {
+    let (mut key, mut when) = ([0; KEY], [0; 8]);
+    key.copy_from_slice(&read[..KEY]);
+    when.copy_from_slice(&read[RECORD_BYTES..]);
+    (key, when)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A file that is gone when it is closed.
+fn nameless(folder: &Path) -> io::Result<File> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join(atomic::unique());
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
 }
 
 /// The records of a cache file; none if it is not whole.
@@ -211,7 +274,7 @@ fn records(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
         && crc32fast::hash(&bytes[..body]).to_le_bytes() == bytes[body..];
     bytes.truncate(body);
     bytes.drain(..HEADER.len());
-    (whole && bytes.chunks_exact(RECORD_BYTES).is_sorted_by(|a, b| a[..16] < b[..16]))
+    (whole && bytes.chunks_exact(RECORD_BYTES).is_sorted_by(|a, b| a[..KEY] < b[..KEY]))
         .then_some(bytes)
 }
 
@@ -290,20 +353,57 @@ mod tests {
     fn clocks_that_are_not_known_get_a_minute() {
         let now = SystemTime::now();
         let seconds = now.duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-        let written = |ago: i64, nanos: u32| Identity {
-            device: 1,
-            inode: 1,
-            size: 1,
-            modified: (seconds - ago, nanos),
-            changed: (seconds - ago, nanos),
+        let (ours, since) = (1u64, now.duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
+        let settled = |device: u64, ago: i64, nanos: u32, ahead: i128| {
+            let time = (seconds - ago, nanos);
+            let file = Identity { device, inode: 1, size: 1, modified: time, changed: time };
+            let mut read = [0; RECORD_BYTES + 8];
+            read[..RECORD_BYTES].copy_from_slice(&file.encode(&BlobId::of(b"")));
+            read[RECORD_BYTES..].copy_from_slice(&since.to_be_bytes());
+            had_settled(&read, ours, ahead)
         };
-        assert!(written(3, 5).had_settled(now, Some(0)));
-        assert!(written(4, 0).had_settled(now, Some(0)));
-        assert!(!written(1, 0).had_settled(now, Some(0)));
-        assert!(!written(30, 5).had_settled(now, None));
-        assert!(written(90, 5).had_settled(now, None));
+        assert!(settled(ours, 3, 5, 0));
+        assert!(settled(ours, 4, 0, 0));
+        assert!(!settled(ours, 1, 0, 0));
+        assert!(!settled(2, 30, 5, 0));
+        assert!(settled(2, 90, 5, 0));
         // A server whose clock is behind by an hour has seen this file change just now.
-        assert!(!written(3600, 5).had_settled(now, Some(-3601 * 1_000_000_000)));
+        assert!(!settled(ours, 3600, 5, -3601 * 1_000_000_000));
+    }
+
+    #[test]
+    fn what_was_read_twice_counts_as_it_was_the_last_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("stat");
+        let file = |inode, size| Identity {
+            device: 1,
+            inode,
+            size,
+            modified: (1_000_000, 5),
+            changed: (1_000_000, 5),
+        };
+        let (one, two) = (BlobId::of(b"one"), BlobId::of(b"two"));
+        let now = SystemTime::now();
+        let mut open = StatCache::open(&cache);
+        for (n, size, id) in [(300, 1, one), (7, 2, one), (300, 3, two)] {
+            open.put(file(n, size), id, now + Duration::from_secs(size));
+        }
+        open.save().unwrap();
+        let mut open = StatCache::open(&cache);
+        assert_eq!((open.get(&file(300, 1)), open.get(&file(300, 3))), (None, Some(two)));
+        assert_eq!(open.get(&file(7, 2)), Some(one));
+        // Between what was there, before it and after it, and in its place.
+        for (n, id) in [(1, two), (7, two), (100, one), (400, one)] {
+            open.put(file(n, 4), id, now);
+        }
+        open.save().unwrap();
+        let open = StatCache::open(&cache);
+        let there = [(1, 4, two), (7, 4, two), (100, 4, one), (300, 3, two), (400, 4, one)];
+        for (n, size, id) in there {
+            assert_eq!(open.get(&file(n, size)), Some(id), "{n}");
+        }
+        assert_eq!(open.old.len(), there.len() * RECORD_BYTES);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -12,8 +12,9 @@
 //! besides. The file can be lost: one that is absent, damaged or of another version is an empty one.
 
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -131,7 +132,7 @@ impl CheckLog {
         if let Some(folder) = self.path.parent() {
             atomic::create_folder(folder)?;
         }
-        atomic::replace(&self.path, text.as_bytes())?;
+        atomic::replace(&self.path, |out| out.write_all(text.as_bytes()))?;
         self.saved = Some(Instant::now());
         Ok(())
     }

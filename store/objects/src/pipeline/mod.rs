@@ -3,7 +3,7 @@
 //!
 //! A producer submits batches. Whatever is small is done at once, in its thread; for more, workers
 //! are started, and a thread that publishes packs. What is under way is bounded in number, so memory
-//! is: some MiB for each worker and at most three packs.
+//! is: some MiB for each worker and at most two packs.
 //!
 //! Packs are published in the order in which they were filled. What an object is made of must be
 //! in a pack before the object is: the producer holds objects back until [`Pipeline::settled`] says
@@ -110,7 +110,8 @@ impl Pipeline {
 
     fn start(&mut self) {
         self.by_hand = None;
-        let (out, full) = sync_channel(1);
+        // One pack is filled while one is published; none waits in between.
+        let (out, full) = sync_channel(0);
         lock(&self.shared.packing).out = Some(out);
         let shared = Arc::clone(&self.shared);
         self.publisher = Some(std::thread::spawn(move || shared.publish_all(&full)));
