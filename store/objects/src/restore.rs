@@ -9,7 +9,7 @@
 //! their places there, by their hashes, are not decoded and not written; all else is, and what is
 //! beyond the end goes. The hash of the whole is over what was read there and what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::unix::fs::FileExt;
@@ -21,7 +21,6 @@ use lab_schema::{BlobHasher, BlobId};
 
 use crate::atomic::step;
 use crate::backend::PackId;
-use crate::catalog::Place;
 use crate::error::{At, ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::Part;
@@ -53,7 +52,8 @@ pub(crate) fn restore(
     progress: &dyn Progress,
 ) -> Result<u64> {
     let (mut small, mut large) = (Vec::new(), Vec::new());
-    for file in files {
+    let mut packs = HashMap::new();
+    for (number, file) in files.iter().enumerate() {
         let keys: Vec<FrameKey> = FrameKey::of_object(file.id.into()).collect();
         if store.size(file.id)?.is_some_and(|size| size != file.size) {
             let why = "it has another size than its tree says";
@@ -62,19 +62,23 @@ pub(crate) fn restore(
         match store.places(&keys)?.first() {
             None => return Err(ObjectsError::Missing { id: file.id.into() }),
             Some(place) if place.record.key.kind == FrameKind::List => large.push(file),
-            Some(place) => small.push((order(place), file)),
+            Some(place) => {
+                let pack = packs.len() as u32;
+                let pack = *packs.entry(place.pack).or_insert(pack);
+                small.push([pack, place.record.block, place.record.start, number as u32]);
+            }
         }
     }
-    small.sort_unstable_by_key(|(order, _)| *order);
-    let groups: Vec<&[(Order, &Wanted)]> =
-        small.chunk_by(|a, b| (a.0.0, a.0.1) == (b.0.0, b.0.1)).collect();
+    small.sort_unstable();
+    let groups: Vec<&[Order]> = small.chunk_by(|a, b| a[..2] == b[..2]).collect();
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let done = Mutex::new(Ok(0));
     let work = || {
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed))
             && !stop.load(Ordering::Relaxed)
         {
-            let written = group.iter().try_fold(0, |sum, (_, file)| {
+            let written = group.iter().try_fold(0, |sum, [.., number]| {
+                let file = &files[*number as usize];
                 let mut fill = |file_: File, path: &Path| plain(store, file.id, file_, path);
                 let bytes = make(file, &mut fill)?;
                 progress.advance(bytes);
@@ -103,12 +107,9 @@ pub(crate) fn restore(
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where something lies: pack, block, place in the block.
-type Order = (PackId, u32, u32);
-
-fn order(place: &Place) -> Order {
-    (place.pack, place.record.block, place.record.start)
-}
+/// Where a file lies, by the numbers of the pack and the block, and the place in the block; and which
+/// file it is. There may be millions.
+type Order = [u32; 4];
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)
