@@ -112,6 +112,8 @@ pub(crate) struct Earlier<'a> {
     chunks: Vec<(usize, Digest)>,
     /// Where each ends.
     ends: Vec<u64>,
+    /// Which have a length.
+    lengths: HashMap<usize, Vec<usize>>,
     fetch: Fetch<'a>,
     /// The hash at the end of some, and which they are.
     known: HashMap<u64, usize>,
@@ -147,8 +149,23 @@ impl<'a> Earlier<'a> {
             .iter()
             .map(|(len, _)| (end = u64::wrapping_add(end, *len as u64), end).1)
             .collect();
-        let (known, looked, guess) = (HashMap::new(), vec![false; chunks.len()], None);
-        Earlier { chunks, ends, fetch, known, looked, next: 0, lost: 0, at: 0, moved: 0, guess }
+        let mut lengths = HashMap::<usize, Vec<usize>>::new();
+        for (at, (len, _)) in chunks.iter().enumerate() {
+            lengths.entry(*len).or_default().push(at);
+        }
+        Earlier {
+            ends,
+            lengths,
+            fetch,
+            known: HashMap::new(),
+            looked: vec![false; chunks.len()],
+            next: 0,
+            lost: 0,
+            at: 0,
+            moved: 0,
+            guess: None,
+            chunks,
+        }
     }
 
     /// Length of the first chunk of `bytes`, and the earlier ones that it may be, or be like.
@@ -163,11 +180,10 @@ impl<'a> Earlier<'a> {
             }
         }
         let len = cut(bytes);
-        let (before, after) = self.chunks.split_at(self.next);
-        let like = after.first().map(|(_, digest)| *digest);
-        let same = |(earlier, _): &(usize, Digest)| *earlier == len;
-        let (ahead, behind) = (after.iter().position(same), before.iter().rposition(same));
-        let expected = if ahead == Some(0) { Some(self.next) } else { self.expected(len) };
+        let next = self.chunks.get(self.next);
+        let like = next.map(|(_, digest)| *digest);
+        let is_next = next.is_some_and(|(earlier, _)| *earlier == len);
+        let expected = if is_next { Some(self.next) } else { self.expected(len) };
         if let Some(at) = expected {
             self.meet(at, len);
             return (len, [like, None]);
@@ -179,8 +195,15 @@ impl<'a> Earlier<'a> {
         }
         self.at += len as u64;
         self.lost += 1;
-        self.guess = ahead.map(|skipped| self.next + skipped + 1).or(behind.map(|at| at + 1));
+        self.guess = self.of_length(len).map(|at| at + 1);
         (len, [like, None])
+    }
+
+    /// A chunk that was just so long: the next one, or the last one before.
+    fn of_length(&self, len: usize) -> Option<usize> {
+        let all = self.lengths.get(&len)?;
+        let above = all.partition_point(|at| *at < self.next);
+        all.get(above).or(all.get(above.wrapping_sub(1))).copied()
     }
 
     /// The new version, after `len` more bytes, has come to the end of this chunk.
