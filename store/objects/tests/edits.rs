@@ -115,29 +115,6 @@ fn rows_that_were_edited_all_over_take_little_more_than_themselves() {
 }
 
 #[test]
-fn rows_put_in_and_taken_out_take_little_more_than_what_is_new() {
-    let (first, new) = (rows(0, 150_000), rows(1_000_000, 32_000));
-    let mut second = first.clone();
-    for (n, run) in new.chunks(8_000).enumerate().rev() {
-        let at = 20_000 + n * 30_000;
-        second.splice(at..at, run.to_vec());
-        second.drain(at - 10_000..at - 1_000);
-    }
-    let alone = Bench::new();
-    alone.write(&new);
-    let (_, least) = alone.add(&[], false);
-    let bench = Bench::new();
-    bench.write(&first);
-    bench.add(&[], true);
-    bench.write(&second);
-    let (after, more) = bench.add(&[], true);
-    // Beside the eight edits parts of chunks are written again.
-    assert!(more < least + least / 4, "{more}, and {least} alone");
-    bench.comes_back(after, &second);
-    bench.sound();
-}
-
-#[test]
 fn versions_after_versions_stay_readable_and_so_does_each_without_the_others() {
     let bench = Bench::new();
     let mut versions = vec![rows(0, 20_000)];
@@ -172,12 +149,7 @@ fn a_change_that_lost_what_it_stands_on_is_no_damage_and_is_not_relied_on() {
     let second = relabelled(&first);
     bench.write(&second);
     // Much noise comes after it: the changes lie in its first pack, lists and trees in its last.
-    let mut state = 1u64;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 56) as u8
-    };
-    let noise: Vec<u8> = (0..36 << 20).map(|_| next()).collect();
+    let noise = noise(36 << 20);
     fs::create_dir(bench.path("data/then")).unwrap();
     fs::write(bench.path("data/then/noise"), &noise).unwrap();
     bench.add(&[before], false);
@@ -195,4 +167,14 @@ fn a_change_that_lost_what_it_stands_on_is_no_damage_and_is_not_relied_on() {
     let (again, _) = bench.add(&[], false);
     bench.comes_back(again, &second);
     bench.sound();
+}
+
+/// Some bytes that do not compress, to fill packs with.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
 }
