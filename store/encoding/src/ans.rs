@@ -294,7 +294,12 @@ impl Decoder {
                 }
             }
         }
-        // Contexts that the writer did not use have stale tables: some symbol, but never a panic.
+        // The tables of the others are those of an earlier plane.
+        let named =
+            contexts.iter().fold(0u16, |named, c| named | 1 << (usize::from(*c) % CONTEXTS));
+        if named & !used != 0 {
+            return Err("a context has no frequencies");
+        }
         let Some(tables) = self.tables.first_chunk::<{ CONTEXTS * SLOTS }>() else {
             return Err("no table");
         };
@@ -363,6 +368,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_an_earlier_plane_left_is_not_used() {
+        let (symbols, contexts) = ([3u8; 4000], [0u8; 4000]);
+        let counts = Counts::of(&symbols, &contexts);
+        let mut stored = Vec::new();
+        Encoder::new().encode(&symbols, &contexts, &counts, &mut stored);
+        // It says that the frequencies are those of another context.
+        let mut forged = stored.clone();
+        forged[..2].copy_from_slice(&2u16.to_le_bytes());
+        let (mut decoder, mut out) = (Decoder::new(), [0; 4000]);
+        for earlier in [false, true] {
+            if earlier {
+                decoder.decode(&stored, &contexts, &mut out).unwrap();
+            }
+            assert!(decoder.decode(&forged, &contexts, &mut out).is_err(), "{earlier}");
+            assert!(decoder.decode_alone(&forged, &mut out).is_err(), "{earlier}");
+        }
+    }
 
     fn round_trip(symbols: &[u8], contexts: &[u8]) -> usize {
         let counts = Counts::of(symbols, contexts);
