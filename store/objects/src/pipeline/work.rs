@@ -238,6 +238,9 @@ impl Shared {
         let mut best: Option<(usize, Base)> = None;
         for base in piece.bases.into_iter().flatten().filter(|_| piece.element == Element::Other) {
             let Some(base) = self.store.base(base)? else { continue };
+            if base.depth >= block::MAX_DEPTH {
+                continue;
+            }
             let shared = patch::shared(raw, &base.bytes);
             if shared > best.as_ref().map_or(0, |(most, _)| *most) {
                 best = Some((shared, base));
@@ -260,13 +263,18 @@ impl Shared {
         if !packing.builder.is_full() {
             return Ok(());
         }
-        let memory = lock(&self.spare_packs).pop().unwrap_or_default();
-        let full = std::mem::replace(&mut packing.builder, PackBuilder::new(memory)).finish();
+        let fresh = PackBuilder::new(Vec::new());
+        let full = std::mem::replace(&mut packing.builder, fresh).finish();
         match &packing.out {
             // The lock is held, so that packs keep their order.
-            Some(out) => out.send(full).map_err(|_| stopped()),
-            None => self.publish(full),
+            Some(out) => out.send(full).map_err(|_| stopped())?,
+            None => self.publish(full)?,
         }
+        // Only now is the one before published, and its memory free.
+        if let Some(memory) = lock(&self.spare_packs).pop() {
+            packing.builder = PackBuilder::new(memory);
+        }
+        Ok(())
     }
 
     /// The publisher's life.
