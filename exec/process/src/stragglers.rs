@@ -132,6 +132,19 @@ mod tests {
         }
     }
 
+    /// Looks until it sees what it looks for; a process shows its new name and environment, and its end, only
+    /// some time after whoever started or killed it goes on.
+    fn soon(look: impl Fn() -> bool) -> bool {
+        let started = std::time::Instant::now();
+        while !look() {
+            if started.elapsed().as_secs() >= 20 {
+                return false;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        true
+    }
+
     #[test]
     fn a_process_is_found_by_its_environment() {
         let dir = tempfile::tempdir().unwrap();
@@ -141,15 +154,15 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        assert!(running(i32::MAX, 0, dir.path()).iter().any(|s| s.pid == pid && s.name == "sleep"));
+        let found = |s: &Straggler| s.pid == pid && s.name == "sleep";
+        assert!(soon(|| running(i32::MAX, 0, dir.path()).iter().any(found)));
         assert!(start_time(pid) > 0);
         assert!(running(i32::MAX, start_time(pid) + 1, dir.path()).is_empty());
         let sibling = format!("{}x", dir.path().display());
         assert!(!running(i32::MAX, 0, Path::new(&sibling)).iter().any(|s| s.pid == pid));
         child.kill().unwrap();
         // Not reaped yet: a zombie does not count.
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        assert!(running(i32::MAX, 0, dir.path()).is_empty());
+        assert!(soon(|| running(i32::MAX, 0, dir.path()).is_empty()));
         child.wait().unwrap();
     }
 }
