@@ -228,7 +228,8 @@ impl Collector {
     }
 
     /// Whether a frame is needed and this is the place where it is kept: of all places the one with the
-    /// fewest differences, since others may stand on it; then one in a pack that stays anyway.
+    /// fewest differences, since others may stand on it; then one in a pack that stays anyway. A list
+    /// that lost something is no place for a blob that another one has whole.
     fn is_home(
         &self,
         ranks: &HashMap<PackId, u64>,
@@ -242,6 +243,7 @@ impl Collector {
         let catalog = self.store.catalog();
         let worth = |place: &Place| {
             (
+                self.marks.is_partial(&place.record.key, place.pack),
                 !catalog.is_sound(place),
                 place.block.depth,
                 self.condemned.contains_key(&place.pack),

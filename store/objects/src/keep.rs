@@ -4,14 +4,10 @@
 //! must not rely on what lies only there, nor on what is made of it: the list of a large file may
 //! stay while its chunks go. Without any mark, being here is enough, and nothing is read.
 
-use std::collections::HashSet;
-
 use lab_schema::ObjectId;
 
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
-use crate::list::Parts;
-use crate::read;
 use crate::store::Store;
 
 impl Store {
@@ -54,37 +50,17 @@ impl Store {
             if key.kind != FrameKind::List {
                 return Ok(true);
             }
-            match self.keeps_parts(id, &key) {
-                Err(ObjectsError::Damaged { .. }) => {}
-                Ok(false) => {}
-                kept => return kept,
+            let lists = match self.lists(id) {
+                Err(ObjectsError::Damaged { .. }) => continue,
+                lists => lists?,
+            };
+            // The best of them is the first.
+            if let Some(list) = lists.first()
+                && self.lacks(id, list)? == 0
+            {
+                return Ok(true);
             }
         }
         Ok(false)
-    }
-
-    fn keeps_parts(&self, id: ObjectId, key: &FrameKey) -> Result<bool> {
-        let Some((_, frame)) = self.fetch(&[*key])? else { return Ok(false) };
-        let mut open = vec![read::list(id, &frame)?.1];
-        // A few nodes that repeat each other can claim any number of chunks.
-        let mut seen = HashSet::new();
-        while let Some(Parts { level, parts }) = open.pop() {
-            for part in parts {
-                let kept = match level {
-                    0 => {
-                        let catalog = self.catalog();
-                        FrameKey::of_chunk(part.digest).iter().any(|key| catalog.holds(key))
-                    }
-                    _ => self.catalog().holds(&FrameKey::new(FrameKind::Node, part.digest)),
-                };
-                if !kept {
-                    return Ok(false);
-                }
-                if level > 0 && seen.insert(part.digest) {
-                    open.push(read::node(self, part, level)?);
-                }
-            }
-        }
-        Ok(true)
     }
 }

@@ -12,13 +12,14 @@ use std::hash::BuildHasherDefault;
 
 use lab_schema::ObjectId;
 
+use crate::backend::PackId;
 use crate::block::{self, Block};
 use crate::catalog::{AsItIs, Place, start};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
-use crate::list::Parts;
+use crate::list::{Part, Parts};
+use crate::listed;
 use crate::pack::Record;
-use crate::read;
 use crate::store::{Store, describe};
 
 type Starts<T> = HashMap<u64, T, BuildHasherDefault<AsItIs>>;
@@ -31,6 +32,8 @@ const SEVERAL: u32 = u32::MAX;
 pub(crate) struct Marks {
     /// Who needs it, and how many bytes it takes on disk.
     needed: Starts<(u32, u32)>,
+    /// Lists of which something is lost, while all of another one is here, by where they lie.
+    partial: HashSet<(ObjectId, PackId)>,
 }
 
 /// What somebody needs.
@@ -63,6 +66,12 @@ impl Marks {
     /// Whether a frame is needed.
     pub(crate) fn contains(&self, key: &FrameKey) -> bool {
         self.needed.contains_key(&start(key))
+    }
+
+    /// Whether this is a list of which something is lost, while all of another one is here.
+    pub(crate) fn is_partial(&self, key: &FrameKey, pack: PackId) -> bool {
+        let list = || key.object().is_some_and(|id| self.partial.contains(&(id, pack)));
+        key.kind == FrameKind::List && list()
     }
 
     /// Notes what `owner` needs for these objects, which must all be here; returns its bytes on disk.
@@ -113,34 +122,75 @@ impl Walk<'_> {
             }
             found = true;
             if key.kind == FrameKind::List {
-                let frame = self.store.fetch(&[key])?;
-                let (_, frame) = frame.ok_or(ObjectsError::Missing { id })?;
-                self.parts(id, read::list(id, &frame)?.1)?;
+                self.lists(id)?;
             }
         }
         if found { Ok(()) } else { Err(ObjectsError::Missing { id }) }
     }
 
+    /// All that any of its lists names and that is here: who wrote one of them relied on that.
+    fn lists(&mut self, id: ObjectId) -> Result<()> {
+        let (mut partial, mut whole, mut failed) = (Vec::new(), false, None);
+        for list in self.store.lists(id)? {
+            let followed =
+                listed::list(id, &list.frame).and_then(|(_, parts)| self.parts(id, parts));
+            match followed {
+                Ok(()) => {}
+                Err(error @ ObjectsError::Damaged { .. }) => failed = failed.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+            match self.store.lacks(id, &list)? {
+                2 => partial.extend(list.packs.into_iter().map(|pack| (id, pack))),
+                _ => whole = true,
+            }
+        }
+        if whole {
+            self.marks.partial.extend(&partial);
+        }
+        match failed {
+            Some(error) if partial.is_empty() || !whole => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on after damage, and tells of the first.
     fn parts(&mut self, id: ObjectId, parts: Parts) -> Result<()> {
         let mut open = vec![parts];
+        let mut damage = None;
         while let Some(Parts { level, parts }) = open.pop() {
             for part in parts {
-                if level > 0 {
-                    let key = FrameKey::new(FrameKind::Node, part.digest);
-                    // A few nodes that repeat each other can claim any number of chunks.
-                    let seen = self.seen.contains(&start(&key));
-                    let here = self.frame(key)?;
-                    if seen || self.lenient && !here {
-                        continue;
-                    }
-                    open.push(read::node(self.store, part, level)?);
-                } else if !self.chunk(FrameKey::of_chunk(part.digest))? && !self.lenient {
-                    let why = "one of its chunks is in no pack";
-                    return Err(ObjectsError::Damaged { what: id.to_string(), why });
+                let found = match level {
+                    0 => self.listed_chunk(id, part),
+                    _ => self.node(part, level).map(|below| open.extend(below)),
+                };
+                match found {
+                    Ok(()) => {}
+                    Err(error @ ObjectsError::Damaged { .. }) => damage = damage.or(Some(error)),
+                    Err(error) => return Err(error),
                 }
             }
         }
-        Ok(())
+        damage.map_or(Ok(()), Err)
+    }
+
+    /// What is below a node, unless that was seen before.
+    fn node(&mut self, part: Part, level: u8) -> Result<Option<Parts>> {
+        let key = FrameKey::new(FrameKind::Node, part.digest);
+        // A few nodes that repeat each other can claim any number of chunks.
+        let seen = self.seen.contains(&start(&key));
+        let here = self.frame(key)?;
+        if seen || self.lenient && !here {
+            return Ok(None);
+        }
+        listed::node(self.store, part, level).map(Some)
+    }
+
+    fn listed_chunk(&mut self, id: ObjectId, part: Part) -> Result<()> {
+        if self.chunk(FrameKey::of_chunk(part.digest))? || self.lenient {
+            return Ok(());
+        }
+        let why = "one of its chunks is in no pack";
+        Err(ObjectsError::Damaged { what: id.to_string(), why })
     }
 
     fn chunk(&mut self, keys: [FrameKey; 2]) -> Result<bool> {

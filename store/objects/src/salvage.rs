@@ -16,8 +16,8 @@ use crate::check::{alike, unfit};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::Parts;
+use crate::listed;
 use crate::pack::{self, Encoded, Record, Tail};
-use crate::read;
 use crate::shelf::Shelf;
 use crate::store::{Store, describe};
 
@@ -222,7 +222,7 @@ fn needed_parts(store: &Store) -> Result<HashSet<Digest>> {
 }
 
 fn gather(store: &Store, id: ObjectId, list: &[u8], needed: &mut HashSet<Digest>) -> Result<()> {
-    let mut open: Vec<Parts> = match read::list(id, list) {
+    let mut open: Vec<Parts> = match listed::list(id, list) {
         Ok((_, parts)) => vec![parts],
         Err(_) => return Ok(()),
     };
@@ -232,7 +232,7 @@ fn gather(store: &Store, id: ObjectId, list: &[u8], needed: &mut HashSet<Digest>
             if !needed.insert(part.digest) || level == 0 {
                 continue;
             }
-            match read::node(store, part, level) {
+            match listed::node(store, part, level) {
                 Ok(below) => open.push(below),
                 Err(ObjectsError::Damaged { .. }) => {}
                 Err(error) => return Err(error),

@@ -1,6 +1,5 @@
 //! Objects on their way into a store.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -13,12 +12,11 @@ use crate::bases::{self, Bases};
 use crate::chunk::{Cutter, Earlier, SMALL};
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
-use crate::list::ListBuilder;
 use crate::pipeline::{Batch, Load, Piece, Pipeline, Reply};
 use crate::read::layout;
 use crate::source::Slice;
 use crate::store::Store;
-use crate::upper::Upper;
+use crate::waiting::{Waiting, What};
 
 /// A batch is submitted once it has this many bytes.
 pub(crate) const BATCH: usize = 2 << 20;
@@ -33,22 +31,10 @@ pub struct Writer {
     pipeline: Pipeline,
     /// Small blobs that are to be submitted together.
     open: Batch,
-    /// Objects that wait for what they are made of, in the order in which they were put.
-    waiting: VecDeque<Waiting>,
-    upper: Upper,
+    waiting: Waiting,
     bases: Bases,
     fresh: bool,
-}
-
-/// An object that may go into a pack once all batches below a number are there.
-struct Waiting {
-    number: u64,
-    what: What,
-}
-
-enum What {
-    Frame(FrameKey, Vec<u8>),
-    List(BlobId, Vec<Reply>),
+    suspicious: bool,
 }
 
 impl Store {
@@ -58,10 +44,10 @@ impl Store {
             store: self.clone(),
             pipeline: Pipeline::new(self),
             open: Batch::default(),
-            waiting: VecDeque::new(),
-            upper: Upper::default(),
+            waiting: Waiting::default(),
             bases: Bases::default(),
             fresh: false,
+            suspicious: false,
         }
     }
 }
@@ -75,6 +61,7 @@ impl Writer {
     /// From now on what is stored already is read back, and stored again if it is damaged. Without
     /// this, only damage that this process has seen is mended.
     pub fn trust_nothing(&mut self) {
+        self.suspicious = true;
         self.pipeline.trust_nothing();
     }
 
@@ -162,9 +149,10 @@ impl Writer {
     pub fn finish(mut self) -> Result<()> {
         self.submit_open()?;
         self.pipeline.wait_for_all()?;
-        self.release()?;
-        self.upper.flush(&self.pipeline)?;
+        self.waiting.release(&self.store, &self.pipeline)?;
+        self.waiting.flush(&self.pipeline)?;
         self.pipeline.finish()?;
+        self.waiting.finish(&self.store)?;
         // What was there already was not stored again.
         self.store.settle()
     }
@@ -177,7 +165,7 @@ impl Writer {
         let mut bytes = self.pipeline.memory();
         bytes.clear();
         let reply = self.pipeline.submit(Batch { bytes, pieces: Vec::new(), load: Some(load) })?;
-        self.release()?;
+        self.waiting.release(&self.store, &self.pipeline)?;
         Ok(reply)
     }
 
@@ -208,14 +196,14 @@ impl Writer {
         if self.pipeline.claim(key)? {
             self.hold_back(What::Frame(key, bytes));
         }
-        self.release()
+        self.waiting.release(&self.store, &self.pipeline)
     }
 
     /// Queues what stands on all that has been put so far.
     fn hold_back(&mut self, what: What) {
         let under_way = u64::from(!self.open.pieces.is_empty());
         let number = self.pipeline.submitted() + under_way;
-        self.waiting.push_back(Waiting { number, what });
+        self.waiting.push(number, what);
     }
 
     fn put_stream(
@@ -278,12 +266,15 @@ impl Writer {
             filled = left;
             if !batch.pieces.is_empty() {
                 replies.push(self.pipeline.submit(batch)?);
-                self.release()?;
+                self.waiting.release(&self.store, &self.pipeline)?;
             }
         }
         let id = as_expected(whole.finish(), expected)?;
-        if self.pipeline.claim(FrameKey::new(FrameKind::List, id.digest()))? {
+        let key = FrameKey::new(FrameKind::List, id.digest());
+        if self.pipeline.claim(key)? {
             self.hold_back(What::List(id, replies));
+        } else if self.store.catalog().holds(&key) {
+            self.hold_back(What::Listed(id, replies, self.suspicious));
         }
         Ok((id, size))
     }
@@ -311,49 +302,6 @@ impl Writer {
             self.pipeline.submit(batch)?;
         }
         Ok(())
-    }
-
-    /// Packs what no longer waits for anything.
-    fn release(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let settled = self.pipeline.settled()?;
-        while self.waiting.front().is_some_and(|first| first.number <= settled)
-            && let Some(Waiting { what, .. }) = self.waiting.pop_front()
-        {
-            match what {
-                What::Frame(key, bytes) => self.upper.put(&self.pipeline, key, &bytes)?,
-                What::List(id, replies) => {
-                    let mut list = ListBuilder::default();
-                    for part in replies.iter().flat_map(|r| r.get().into_iter().flatten()) {
-                        list.push(*part);
-                        self.put_nodes(list.take_nodes())?;
-                    }
-                    let (nodes, frame) = list.finish(id.digest());
-                    self.put_nodes(nodes)?;
-                    let key = FrameKey::new(FrameKind::List, id.digest());
-                    self.upper.put(&self.pipeline, key, &frame)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn put_nodes(&mut self, nodes: Vec<(lab_schema::Digest, Vec<u8>)>) -> Result<()> {
-        for (digest, frame) in nodes {
-            let key = FrameKey::new(FrameKind::Node, digest);
-            if self.pipeline.claim(key)? {
-                self.upper.put(&self.pipeline, key, &frame)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Waiting({})", self.number)
     }
 }
 

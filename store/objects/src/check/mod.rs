@@ -37,8 +37,8 @@ use crate::block::BASE_LOST;
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
 use crate::list::Parts;
+use crate::listed;
 use crate::progress::Progress;
-use crate::read;
 use crate::store::{Store, describe};
 
 /// Bytes of repeated parts that are hashed in one check at least: a quarter of an
@@ -217,7 +217,7 @@ impl Checker<'_> {
     }
 
     fn large_blob(&mut self, id: ObjectId, list: &[u8]) -> Result<()> {
-        let listed = read::list(id, list);
+        let listed = listed::list(id, list);
         let Some((_, parts)) = self.sound(id, listed)? else { return Ok(()) };
         let mut walked = Walked::default();
         self.parts(id, &parts, &mut walked)?;
@@ -265,7 +265,7 @@ impl Checker<'_> {
                 }
                 continue;
             }
-            match read::node(self.store, *part, parts.level) {
+            match listed::node(self.store, *part, parts.level) {
                 Ok(below) => self.parts(id, &below, walked)?,
                 Err(error @ ObjectsError::Damaged { .. }) => {
                     self.damage.lose(part.digest, id);
