@@ -76,6 +76,15 @@ impl Store {
         Ok(lists)
     }
 
+    /// The best list of a large blob, of which this one was found.
+    pub(crate) fn best_list(&self, id: ObjectId, found: Vec<u8>) -> Result<Vec<u8>> {
+        // Almost always it is the only one.
+        if self.catalog().places(&FrameKey::new(FrameKind::List, id.digest())).len() < 2 {
+            return Ok(found);
+        }
+        Ok(self.lists(id)?.into_iter().next().map_or(found, |best| best.frame))
+    }
+
     /// How little can be said for a list: 0 if it and all that it names can be relied on, 1 if all of that
     /// is recorded, 2 otherwise.
     pub(crate) fn lacks(&self, id: ObjectId, list: &Listed) -> Result<u8> {

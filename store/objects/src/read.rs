@@ -174,7 +174,7 @@ impl Store {
     pub fn open_object(&self, id: impl Into<ObjectId>) -> Result<Option<ObjectReader>> {
         let id = id.into();
         let keys: Vec<FrameKey> = FrameKey::of_object(id).collect();
-        let Some((key, mut bytes)) = self.fetch(&keys)? else { return Ok(None) };
+        let Some((key, bytes)) = self.fetch(&keys)? else { return Ok(None) };
         if key.kind != FrameKind::List {
             let size = bytes.len() as u64;
             return Ok(Some(ObjectReader {
@@ -186,10 +186,7 @@ impl Store {
                 rest: None,
             }));
         }
-        if self.catalog().places(&key).len() > 1 {
-            bytes = self.lists(id)?.into_iter().next().map_or(bytes, |best| best.frame);
-        }
-        let (size, parts) = list(id, &bytes)?;
+        let (size, parts) = list(id, &self.best_list(id, bytes)?)?;
         Ok(Some(self.read_parts(id, size, parts)))
     }
 

@@ -178,7 +178,10 @@ impl Salvage<'_> {
             let block = tail.blocks[group[0].block as usize];
             let mut only_here = false;
             for record in group {
-                only_here = only_here || !self.is_elsewhere(&record.key, block.depth)?;
+                // Another list of the same blob may name other chunks.
+                only_here = only_here
+                    || record.key.kind == FrameKind::List
+                    || !self.is_elsewhere(&record.key, block.depth)?;
             }
             if !only_here {
                 continue;
@@ -207,15 +210,16 @@ fn needed_parts(store: &Store) -> Result<HashSet<Digest>> {
         catalog.all().flat_map(|(_, blocks, _)| blocks.iter().filter_map(|b| b.base)).collect()
     };
     for id in store.list(Kind::Blob)? {
-        let key = FrameKey::new(FrameKind::List, id.digest());
-        if store.catalog().knows(&key) {
-            let list = match store.fetch(&[key]) {
-                Ok(Some((_, list))) => list,
-                // Its parts are not known; it is lost itself, and said to be.
-                Ok(None) | Err(ObjectsError::Damaged { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            gather(store, id, &list, &mut needed)?;
+        if !store.catalog().knows(&FrameKey::new(FrameKind::List, id.digest())) {
+            continue;
+        }
+        let lists = match store.lists(id) {
+            // Its parts are not known; it is lost itself, and said to be.
+            Err(ObjectsError::Damaged { .. }) => continue,
+            lists => lists?,
+        };
+        for list in lists {
+            gather(store, id, &list.frame, &mut needed)?;
         }
     }
     Ok(needed)

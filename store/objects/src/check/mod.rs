@@ -204,7 +204,9 @@ impl Checker<'_> {
         let fetched = self.store.fetch(&keys);
         let Some(Some((key, bytes))) = self.sound(id, fetched)? else { return Ok(()) };
         if key.kind == FrameKind::List {
-            return self.large_blob(id, &bytes);
+            // Of several the one that is read.
+            let best = self.store.best_list(id, bytes)?;
+            return self.large_blob(id, &best);
         }
         let links = lab_schema::object::links(id.kind(), &bytes).map_err(ObjectsError::from);
         for link in self.sound(id, links)?.unwrap_or_default() {
