@@ -228,9 +228,10 @@ impl Writer {
             (None, Some(earlier)) => (None, bases::chunks(&self.store, earlier)?),
             (None, None) => (None, None),
         };
-        // The ends of earlier chunks are not looked for yet: a file that is cut in another way than its
-        // list says is not mended by adding it again, and a list is kept without regard to others.
-        let earlier = earlier.map(|chunks| Earlier::new(chunks, Box::new(|_| None)));
+        let store = &self.store.clone();
+        // An earlier chunk that cannot be read is of no help; whoever needs it will say so.
+        let fetch = |digest| store.base(digest).ok().flatten().map(|base| base.bytes);
+        let earlier = earlier.map(|chunks| Earlier::new(chunks, Box::new(fetch)));
         let mut cutter = Cutter::new(layout, earlier);
         let mut whole = Kind::Blob.hasher();
         let (mut size, mut replies) = (0, Vec::new());

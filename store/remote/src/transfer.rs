@@ -87,7 +87,7 @@ impl Route<'_> {
             else {
                 return Err(RemoteError::Missing { side: self.from.1, id: *id, by: None });
             };
-            // Cut as it was when it was added, so that both sides hold the same chunks.
+            // Weights are cut at their tensors, as they were when they were added.
             let layout = match id {
                 ObjectId::Blob(blob) => self.from.0.layout(*blob),
                 _ => Ok(None),
