@@ -17,10 +17,18 @@ const ROUNDS: usize = 5;
 /// Symbols between two flushes: as many codes as fit beside seven bits that wait.
 const UNROLLED: usize = 4;
 
+/// What two bytes can be.
+const PAIRS: usize = 1 << 16;
+/// Codes of pairs are worked out where that is at most one for so many symbols of the plane.
+const PER_PAIR: usize = 16;
+
 /// Writes planes; keeps its memory between them.
 #[derive(Default)]
 pub(crate) struct Encoder {
     scratch: Vec<u8>,
+    /// By two neighbours, the first in the lower byte. Only those of symbols that have a code are
+    /// set; the others are never looked up.
+    pairs: Vec<u64>,
 }
 
 /// A code in the highest bits, its length in the lowest byte: what [`Writer::put`] takes.
@@ -72,9 +80,23 @@ impl Encoder {
     pub(crate) fn encode(&mut self, plane: &[u8], lengths: &Lengths, out: &mut Vec<u8>) {
         lengths.write(out);
         let codes = lengths.codes();
+        let used: Vec<usize> = (0..256).filter(|&symbol| lengths.0[symbol] > 0).collect();
         let mut table = [0; 256];
-        for symbol in (0..256).filter(|&symbol| lengths.0[symbol] > 0) {
+        for &symbol in &used {
             table[symbol] = entry(codes[symbol], lengths.0[symbol].into());
+        }
+        let mut pairs = None;
+        if used.len() * used.len() <= plane.len() / PER_PAIR {
+            self.pairs.resize(PAIRS, 0);
+            for &second in &used {
+                for &first in &used {
+                    let length = u32::from(lengths.0[first]);
+                    let code = codes[first] | codes[second] << length;
+                    let length = length + u32::from(lengths.0[second]);
+                    self.pairs[second << 8 | first] = entry(code, length);
+                }
+            }
+            pairs = self.pairs.first_chunk::<PAIRS>();
         }
         let quarter = plane.len().div_ceil(STREAMS);
         let room = quarter * LIMIT / 8 + 16;
@@ -85,7 +107,22 @@ impl Encoder {
         for sizes in sizes.chunks_exact_mut(2) {
             let (Some(a), Some(b)) = (regions.next(), regions.next()) else { break };
             let two = [parts.next().unwrap_or_default(), parts.next().unwrap_or_default()];
-            sizes.copy_from_slice(&write_two(two, &table, [a, b]));
+            let put = |writer: &mut Writer, symbols: [u8; UNROLLED]| {
+                for symbol in symbols {
+                    writer.put(table[usize::from(symbol)]);
+                }
+            };
+            let both = match pairs {
+                None => write_two(two, &table, put, [a, b]),
+                Some(pairs) => {
+                    let put = |writer: &mut Writer, [a, b, c, d]: [u8; UNROLLED]| {
+                        writer.put(pairs[usize::from(u16::from_le_bytes([a, b]))]);
+                        writer.put(pairs[usize::from(u16::from_le_bytes([c, d]))]);
+                    };
+                    write_two(two, &table, put, [a, b])
+                }
+            };
+            sizes.copy_from_slice(&both);
         }
         for size in &sizes[..STREAMS - 1] {
             out.extend_from_slice(&(*size as u32).to_le_bytes());
@@ -96,17 +133,21 @@ impl Encoder {
     }
 }
 
-/// Two streams at once, so that one's look-ups fill the other's waits.
-fn write_two(parts: [&[u8]; 2], table: &[u64; 256], outs: [&mut [u8]; 2]) -> [usize; 2] {
+/// Two streams at once, so that one's look-ups fill the other's waits. `put` is for the bulk of them.
+#[inline(always)]
+fn write_two(
+    parts: [&[u8]; 2],
+    table: &[u64; 256],
+    put: impl Fn(&mut Writer, [u8; UNROLLED]),
+    outs: [&mut [u8]; 2],
+) -> [usize; 2] {
     let ([pa, pb], [a, b]) = (parts, outs);
     let (mut wa, mut wb) = (Writer::default(), Writer::default());
     let whole = pb.len() / UNROLLED * UNROLLED;
-    let groups = pa[..whole].chunks_exact(UNROLLED).zip(pb[..whole].chunks_exact(UNROLLED));
-    for (x, y) in groups {
-        for at in 0..UNROLLED {
-            wa.put(table[x[at] as usize]);
-            wb.put(table[y[at] as usize]);
-        }
+    let (groups_a, groups_b) = (pa[..whole].as_chunks().0, pb[..whole].as_chunks().0);
+    for (x, y) in groups_a.iter().zip(groups_b) {
+        put(&mut wa, *x);
+        put(&mut wb, *y);
         wa.flush(a);
         wb.flush(b);
     }

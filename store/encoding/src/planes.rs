@@ -17,7 +17,7 @@ use crate::ans;
 use crate::delta;
 use crate::float::Element;
 use crate::huffman;
-use crate::prefix::{self, Counts, Lengths};
+use crate::prefix::{self, Counter, Counts, Lengths};
 use crate::word::Word;
 
 /// How a plane is written down.
@@ -43,7 +43,9 @@ const NOISE: f64 = 7.8;
 
 /// Encodes chunks; keeps its memory between them.
 pub struct Coder {
+    /// Those that were encoded last, one after the other.
     planes: Vec<u8>,
+    counter: Counter,
     huffman: huffman::Encoder,
     ans: ans::Encoder,
     delta: delta::Coder,
@@ -62,6 +64,7 @@ impl Coder {
         }
         Ok(Coder {
             planes: Vec::new(),
+            counter: Counter::default(),
             huffman: huffman::Encoder::default(),
             ans: ans::Encoder::new(),
             delta: delta::Coder::default(),
@@ -85,6 +88,23 @@ impl Coder {
             out.truncate(before);
         }
         pays
+    }
+
+    /// Whether `stored`, which is how `raw` was just encoded, decodes to the planes that `raw` was split into. Putting
+    /// these together is not tried: that would take as long again.
+    pub fn is_sound(&self, stored: &[u8], raw: &[u8]) -> bool {
+        let Some((&width, stored)) = stored.split_first() else { return false };
+        let width @ 1..=8 = usize::from(width) else { return false };
+        let count = raw.len() / width;
+        let Some(split) = self.planes.get(..count * width) else { return false };
+        let (_, end) = raw.split_at(split.len());
+        DECODER.with_borrow_mut(|decoder| {
+            let read = |found: &Planes, rest: &[u8]| {
+                let planes = split.chunks_exact(count.max(1));
+                rest == end && found.iter().zip(planes).all(|(found, plane)| *found == plane)
+            };
+            decoder.read(width, stored, split.len(), read).unwrap_or(false)
+        })
     }
 
     /// Appends `raw` as its difference to `base`, for [`delta::decode`]. Says no, and leaves `out` as it
@@ -137,7 +157,7 @@ impl Coder {
             out.extend_from_slice(plane);
             return;
         }
-        let counts = prefix::count(plane);
+        let counts = self.counter.count(plane);
         if counts[plane[0] as usize] as usize == plane.len() {
             out.extend_from_slice(&[method::CONSTANT, plane[0]]);
             return;
@@ -239,6 +259,9 @@ fn repeats(plane: &[u8]) -> bool {
     equal * 8 > words
 }
 
+/// The planes of a chunk; there are as many as an element has bytes.
+type Planes<'a> = [&'a [u8]; 8];
+
 /// What decoding needs again and again.
 struct Decoder {
     huffman: huffman::Decoder,
@@ -266,24 +289,38 @@ pub fn decode(stored: &[u8], out: &mut [u8]) -> Parsed<()> {
 
 impl Decoder {
     fn merge<W: Word>(&mut self, stored: &[u8], out: &mut [u8]) -> Parsed<()> {
-        let count = out.len() / W::WIDTH;
-        let (words, tail) = out.split_at_mut(count * W::WIDTH);
+        let whole = out.len() / W::WIDTH * W::WIDTH;
+        let (words, rest) = out.split_at_mut(whole);
+        self.read(W::WIDTH, stored, whole, |planes, tail| {
+            if rest.len() != tail.len() {
+                return Err("planes and their length do not agree");
+            }
+            rest.copy_from_slice(tail);
+            W::merge(&planes[..W::WIDTH], words);
+            Ok(())
+        })?
+    }
+
+    /// Decodes `width` planes that together hold `whole` bytes; hands them on with what follows them.
+    fn read<T>(
+        &mut self,
+        width: usize,
+        stored: &[u8],
+        whole: usize,
+        then: impl FnOnce(&Planes, &[u8]) -> T,
+    ) -> Parsed<T> {
         let mut scratch = std::mem::take(&mut self.planes);
-        scratch.resize(words.len().max(scratch.len()), 0);
+        scratch.resize(whole.max(scratch.len()), 0);
         let mut rest = stored;
-        let mut planes: [&[u8]; 8] = [&[]; 8];
+        let mut planes: Planes = [&[]; 8];
         // What longer ones left behind them is no plane.
-        let fresh = scratch[..words.len()].chunks_exact_mut(count.max(1));
-        for (place, scratch) in planes[..W::WIDTH].iter_mut().zip(fresh) {
+        let fresh = scratch[..whole].chunks_exact_mut((whole / width).max(1));
+        for (place, scratch) in planes[..width].iter_mut().zip(fresh) {
             (*place, rest) = self.plane(rest, scratch)?;
         }
-        if rest.len() != tail.len() {
-            return Err("planes and their length do not agree");
-        }
-        tail.copy_from_slice(rest);
-        W::merge(&planes[..W::WIDTH], words);
+        let done = then(&planes, rest);
         self.planes = scratch;
-        Ok(())
+        Ok(done)
     }
 
     /// One plane, from `stored` itself or decoded into `scratch`, and the rest of `stored`.
@@ -338,6 +375,7 @@ mod tests {
             assert_eq!(stored, b"before");
             return None;
         }
+        assert!(coder.is_sound(&stored[6..], raw));
         let mut out = vec![0xaa; raw.len()];
         decode(&stored[6..], &mut out).unwrap();
         assert!(out == raw);
@@ -418,6 +456,27 @@ mod tests {
         assert!(Coder::new().unwrap().encode(&[0; 800], Element::F64, &mut stored));
         decode(&stored, &mut [1; 800]).unwrap();
         assert_eq!(decode(&hostile, &mut []), fresh);
+    }
+
+    #[test]
+    fn other_planes_than_those_that_were_split_are_not_sound() {
+        for (kind, element, width) in [(4, Element::BF16, 2), (3, Element::F32, 4)] {
+            let (mut coder, mut stored) = (Coder::new().unwrap(), Vec::new());
+            let raw = content(kind, 40_000 * width + width - 1, 3);
+            assert!(coder.encode(&raw, element, &mut stored));
+            assert!(coder.is_sound(&stored, &raw));
+            let mut unseen = 0;
+            for at in (0..200).chain((200..stored.len()).step_by(101)) {
+                stored[at] ^= 1;
+                unseen += usize::from(coder.is_sound(&stored, &raw));
+                stored[at] ^= 1;
+            }
+            // Bits that fill up a byte mean nothing.
+            assert!(unseen <= 8, "{unseen} of {}", stored.len());
+            assert!(!coder.is_sound(&stored[..stored.len() - 1], &raw));
+            assert!(!coder.is_sound(&stored, &raw[1..]));
+            assert!(!coder.is_sound(&[], &raw) && !coder.is_sound(&[0], &raw));
+        }
     }
 
     #[test]

@@ -14,7 +14,41 @@ pub(crate) const SLOTS: usize = 1 << LIMIT;
 /// How often each byte occurs.
 pub(crate) type Counts = [u32; 256];
 
-/// Counts the bytes of `plane` (into four tables, so that equal neighbours do not wait for each other).
+/// Counts bytes; keeps its memory between planes.
+#[derive(Default)]
+pub(crate) struct Counter {
+    /// By two neighbours, the first in the lower byte.
+    pairs: Vec<u32>,
+}
+
+impl Counter {
+    /// From so many bytes on they are counted in pairs: half as many steps, and 65,536 sums.
+    const LONG: usize = 128 << 10;
+
+    /// How often each byte occurs in `plane`.
+    pub(crate) fn count(&mut self, plane: &[u8]) -> Counts {
+        if plane.len() < Self::LONG {
+            return count(plane);
+        }
+        self.pairs.clear();
+        self.pairs.resize(1 << 16, 0);
+        let mut sum = [0; 256];
+        let (twos, rest) = plane.as_chunks();
+        if let Some(pairs) = self.pairs.first_chunk_mut::<{ 1 << 16 }>() {
+            for two in twos {
+                pairs[usize::from(u16::from_le_bytes(*two))] += 1;
+            }
+        }
+        for (second, counts) in self.pairs.as_chunks::<256>().0.iter().enumerate() {
+            sum[second] += counts.iter().sum::<u32>();
+            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        rest.iter().for_each(|byte| sum[usize::from(*byte)] += 1);
+        sum
+    }
+}
+
+/// Counts the bytes of a short `plane` (into four tables, so that equal neighbours do not wait for each other).
 pub(crate) fn count(plane: &[u8]) -> Counts {
     let mut tables = [[0u32; 256]; 4];
     let mut words = plane.chunks_exact(8);
@@ -158,6 +192,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::word::samples;
+
+    #[test]
+    fn pairs_count_what_single_bytes_do() {
+        let mut counter = Counter::default();
+        let noise = samples::content(3, Counter::LONG + 1, 9);
+        for plane in [&noise[..], &noise[1..], &noise[2..], &[7; Counter::LONG][..]] {
+            let mut counts = [0; 256];
+            plane.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+            assert_eq!(counter.count(plane), counts);
+            assert_eq!(count(plane), counts);
+        }
+    }
 
     /// Counts that grow so fast that Huffman's tree is deeper than the limit.
     fn steep() -> Counts {

@@ -24,7 +24,7 @@ pub(crate) const MAX_DEPTH: u8 = 8;
 const MIN_ENCODED: usize = 64;
 /// One in so many blocks that zstd has encoded is decoded again before it is written: enough to
 /// notice a machine that does not compute right, at a fortieth of the time. All in our own encodings
-/// are.
+/// are, though of planes only one in so many blocks is put together as well.
 const CHECKED: u32 = 8;
 /// What was edited is written as a change if that takes at most one byte in so many. Beside its
 /// neighbours, text takes about 0.43 of its bytes.
@@ -106,8 +106,9 @@ pub(crate) struct Coder {
     planes: planes::Coder,
     patch: patch::Coder,
     check: Vec<u8>,
-    /// Blocks that zstd has encoded.
+    /// Blocks that zstd has encoded, and that were split into planes.
     plain_blocks: u32,
+    planes_blocks: u32,
 }
 
 impl Coder {
@@ -116,7 +117,7 @@ impl Coder {
         let plain = plain::Coder::new().map_err(failed)?;
         let planes = planes::Coder::new().map_err(failed)?;
         let patch = patch::Coder::new().map_err(failed)?;
-        Ok(Coder { plain, planes, patch, check: Vec::new(), plain_blocks: 0 })
+        Ok(Coder { plain, planes, patch, check: Vec::new(), plain_blocks: 0, planes_blocks: 0 })
     }
 
     /// Appends the shortest encoding to `out`, and tells how it is written; the offset is to be
@@ -167,17 +168,23 @@ impl Coder {
         out: &[u8],
         start: usize,
     ) -> Result<Block> {
-        if self.is_to_be_checked(block.encoding) {
+        let fully = self.is_to_be_checked(block.encoding);
+        let unsound = || ObjectsError::Damaged {
+            what: "a block in memory".into(),
+            why: "it does not decode to what was encoded (faulty memory?)",
+        };
+        if !fully && block.encoding == Encoding::Planes && !self.planes.is_sound(&out[start..], raw)
+        {
+            return Err(unsound());
+        }
+        if fully {
             if self.check.len() < raw.len() {
                 self.check.resize(raw.len(), 0);
             }
             let check = &mut self.check[..raw.len()];
             let base = block.base.and(base).map(|base| &*base.bytes);
             if decode(&block, &out[start..], base, check).is_err() || check != raw {
-                return Err(ObjectsError::Damaged {
-                    what: "a block in memory".into(),
-                    why: "it does not decode to what was encoded (faulty memory?)",
-                });
+                return Err(unsound());
             }
         }
         block.stored = bounded(out.len() - start);
@@ -186,11 +193,14 @@ impl Coder {
     }
 
     fn is_to_be_checked(&mut self, encoding: Encoding) -> bool {
-        if encoding != Encoding::Zstd {
-            return encoding != Encoding::Raw;
-        }
-        self.plain_blocks += 1;
-        self.plain_blocks % CHECKED == 1
+        let blocks = match encoding {
+            Encoding::Raw => return false,
+            Encoding::Delta | Encoding::Patch => return true,
+            Encoding::Zstd => &mut self.plain_blocks,
+            Encoding::Planes => &mut self.planes_blocks,
+        };
+        *blocks += 1;
+        *blocks % CHECKED == 1
     }
 
     fn try_encode(

@@ -131,7 +131,11 @@ impl Walk<'_> {
     /// All that any of its lists names and that is here: who wrote one of them relied on that.
     fn lists(&mut self, id: ObjectId) -> Result<()> {
         let (mut partial, mut whole, mut failed) = (Vec::new(), false, None);
-        for list in self.store.lists(id)? {
+        let lists = self.store.lists(id)?;
+        if lists.is_empty() {
+            return Err(ObjectsError::Missing { id });
+        }
+        for list in lists {
             let followed =
                 listed::list(id, &list.frame).and_then(|(_, parts)| self.parts(id, parts));
             match followed {
