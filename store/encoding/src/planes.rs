@@ -248,14 +248,15 @@ fn expected<W: Word>(raw: &[u8]) -> usize {
 }
 
 /// Whether many words of the plane are like their neighbours, so that matches may save more than a
-/// code for single bytes.
+/// code for single bytes. Of every four KiB one is looked at.
 fn repeats(plane: &[u8]) -> bool {
-    let words = plane.len() / 8;
-    let equal: usize = plane
-        .chunks_exact(8)
-        .zip(plane[8.min(plane.len())..].chunks_exact(8))
-        .map(|(a, b)| usize::from(a == b))
-        .sum();
+    let (mut equal, mut words) = (0, 0);
+    for part in plane.chunks(SAMPLE) {
+        let part = part.as_chunks::<8>().0;
+        let part = &part[..part.len().min(SAMPLE / 4 / 8)];
+        words += part.len();
+        equal += part.iter().zip(part.iter().skip(1)).filter(|(a, b)| a == b).count();
+    }
     equal * 8 > words
 }
 
