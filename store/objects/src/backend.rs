@@ -4,6 +4,7 @@
 //! `Ok(None)`. Files are write-once, except names, which move by compare-and-swap.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::SystemTime;
 
 use lab_schema::{Digest, Name};
@@ -21,6 +22,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// `len` bytes from `offset`, or as many as there are; none if the file is absent.
     fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>>;
+
+    /// The same, for what is not likely to be read again soon, into memory that may have been used before;
+    /// returns where in it the bytes lie.
+    fn read_once(
+        &self,
+        key: &Key,
+        offset: u64,
+        len: u64,
+        memory: &mut Vec<u8>,
+    ) -> Result<Option<Range<usize>>> {
+        let Some(bytes) = self.read_range(key, offset, len)? else { return Ok(None) };
+        *memory = bytes;
+        Ok(Some(0..memory.len()))
+    }
 
     /// Writes a file once, atomically; it is durable on return. Equal bytes again are fine,
     /// others are refused, and so are names.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
@@ -14,10 +15,14 @@ use crate::error::{At, ObjectsError, Result};
 use crate::held::Held;
 use crate::layout::Layout;
 use crate::lease::{Lease, Living};
-use crate::source::Random;
+use crate::source::{Random, read_past_cache};
 
 /// How long to wait for somebody who moves the same name.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From so many bytes on it pays to read past the page cache, which is left to the files that are made of
+/// them. Blocks of floats have so many, the shared ones of text have not.
+const MANY: u64 = 256 << 10;
 
 /// Keeps files in a folder.
 #[derive(Debug)]
@@ -142,6 +147,27 @@ impl Backend for Folder {
         let Some(file) = optional(File::open(&path)).at("open", &path)? else { return Ok(None) };
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         Random(&file).read_at(offset, len).at("read", &path).map(Some)
+    }
+
+    fn read_once(
+        &self,
+        key: &Key,
+        offset: u64,
+        len: u64,
+        memory: &mut Vec<u8>,
+    ) -> Result<Option<Range<usize>>> {
+        if len >= MANY {
+            let path = self.layout.file(key);
+            let read = read_past_cache(&path, offset, len, memory);
+            match optional(read).at("read", &path)? {
+                None => return Ok(None),
+                Some(None) => {}
+                Some(range) => return Ok(range),
+            }
+        }
+        let Some(bytes) = self.read_range(key, offset, len)? else { return Ok(None) };
+        *memory = bytes;
+        Ok(Some(0..memory.len()))
     }
 
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()> {

@@ -1,12 +1,13 @@
 //! The store: frames found, read and verified.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use lab_schema::{Digest, ObjectId};
 
 use crate::backend::{Backend, Key, PackId, Room};
-use crate::block::{self, Base, Block};
+use crate::block::{self, Base, Block, MAX_SHARED};
 use crate::blocks::Blocks;
 use crate::catalog::{Catalog, PackState, Place};
 use crate::error::{ObjectsError, Result};
@@ -17,6 +18,11 @@ use crate::pack::{self, FOOTER_BYTES, Record, Tail};
 
 /// Bytes at the end of a pack that are read to find its table of contents.
 const READ_AHEAD: u64 = 64 << 10;
+
+thread_local! {
+    /// Memory for the bytes of a block as they are stored.
+    static STORED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Objects and names behind a backend. Cheap to clone; usable from several threads.
 #[derive(Clone, Debug)]
@@ -185,19 +191,23 @@ impl Store {
         if let Some(bytes) = self.blocks().get(at) {
             return Ok(Attempt::Read(bytes));
         }
-        let stored = u64::from(block.stored);
-        let Some(found) = self.backend().read_range(&Key::Pack(*pack), block.offset, stored)?
-        else {
-            return Ok(Attempt::Gone);
-        };
-        let bytes = match self.decode(block, &found, bad)? {
+        let (key, stored) = (Key::Pack(*pack), u64::from(block.stored));
+        // What it stands on is read while this is in use.
+        let mut memory = STORED.take();
+        let range = self.backend().read_once(&key, block.offset, stored, &mut memory)?;
+        let Some(range) = range else { return Ok(Attempt::Gone) };
+        let found = &memory[range];
+        let bytes = match self.decode(block, found, bad)? {
             Ok(bytes) => bytes,
             Err(why) => return Ok(Attempt::Damaged(why)),
         };
         let bytes = Arc::new(bytes);
         // Damage is not remembered: somebody may put it right.
-        if place.record.bytes < block.bytes && crc32fast::hash(&found) == block.checksum {
+        if place.record.bytes < block.bytes && crc32fast::hash(found) == block.checksum {
             self.blocks().put(at, Arc::clone(&bytes));
+        }
+        if memory.len() <= MAX_SHARED {
+            STORED.set(memory);
         }
         Ok(Attempt::Read(bytes))
     }

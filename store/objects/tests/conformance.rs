@@ -17,12 +17,12 @@ fn refused<T: std::fmt::Debug>(result: lab_objects::Result<T>) {
     assert!(matches!(result, Err(ObjectsError::RefusedKey { .. })), "{result:?}");
 }
 
-/// A real pack, made by a store in memory.
-fn pack() -> (PackId, Vec<u8>) {
+/// A real pack that holds this, made by a store in memory.
+fn pack(content: &[u8]) -> (PackId, Vec<u8>) {
     let memory = Arc::new(Memory::new());
     let store = Store::create(memory.clone()).unwrap();
     let mut writer = store.writer();
-    writer.put_bytes(b"some bytes").unwrap();
+    writer.put_bytes(content).unwrap();
     writer.finish().unwrap();
     let id = store.packs().unwrap()[0];
     (id, memory.read(&Key::Pack(id)).unwrap().unwrap())
@@ -30,7 +30,7 @@ fn pack() -> (PackId, Vec<u8>) {
 
 // proves L-02
 fn files_are_written_once(backend: &dyn Backend) {
-    let (id, pack) = pack();
+    let (id, pack) = pack(b"some bytes");
     let key = Key::Pack(id);
     assert_eq!(backend.read(&key).unwrap(), None);
     assert_eq!(backend.read_range(&key, 0, 10).unwrap(), None);
@@ -51,6 +51,26 @@ fn files_are_written_once(backend: &dyn Backend) {
     assert!(backend.remove(&key).unwrap());
     assert!(!backend.remove(&key).unwrap());
     assert_eq!(backend.list(Room::Packs).unwrap(), []);
+}
+
+fn what_is_read_once_is_what_is_there(backend: &dyn Backend) {
+    let noise = |n: u64| *BlobId::of(&n.to_le_bytes()).digest().as_bytes();
+    let (id, bytes) = pack(&(0..40_000).flat_map(noise).collect::<Vec<u8>>());
+    let (key, len) = (Key::Pack(id), bytes.len());
+    let mut memory = b"from before".to_vec();
+    assert_eq!(backend.read_once(&key, 0, 1 << 20, &mut memory).unwrap(), None);
+    backend.publish(&Key::Format, b"lab store 2\n").unwrap();
+    backend.publish(&key, &bytes).unwrap();
+    for offset in [0, 1, 511, 4095, 4096, 4097, 300_000, len - 300_000, len - 1, len, len + 1] {
+        for many in [0, 1, 5_000, 256 << 10, (256 << 10) + 1, 1 << 20, len, len * 9] {
+            let range = backend.read_once(&key, offset as u64, many as u64, &mut memory);
+            let expected = &bytes[offset.min(len)..(offset + many).min(len)];
+            assert!(memory[range.unwrap().unwrap()] == *expected, "{many} from {offset}");
+        }
+    }
+    let beyond = backend.read_once(&key, u64::MAX - 9, u64::MAX, &mut memory).unwrap().unwrap();
+    assert!(beyond.is_empty());
+    assert!(memory.len() <= len + 8192, "{}", memory.len());
 }
 
 // proves L-20
@@ -136,6 +156,12 @@ macro_rules! conforms {
             fn files() {
                 let $folder = tempfile::tempdir().unwrap();
                 files_are_written_once(&$backend);
+            }
+
+            #[test]
+            fn parts() {
+                let $folder = tempfile::tempdir().unwrap();
+                what_is_read_once_is_what_is_there(&$backend);
             }
 
             #[test]
