@@ -27,8 +27,13 @@ measure() { # name what count gigabytes tools
   mkdir -p "$W/$1"
   if [ "$2" = file ]; then "$PYTHON" "$here/scale.py" file "$3" "$W/$1/data.bin"; else "$PYTHON" "$here/scale.py" files "$3" "$W/$1"; fi &&
     MOVE=1 "$here/run" "$1" "${TOOLS:-$5}" >/dev/null
-  rm -rf "${W:?}/$1"
+  if [ "$2" = file ]; then rm -rf "${W:?}/$1"; else mv "$W/$1" "$TRASH/"; fi
 }
+# What has many files is removed at the end only; `run` says why.
+export TRASH=$BENCH_DIR/trash
+rm -rf "$TRASH"
+mkdir -p "$TRASH"
+trap 'rm -rf "$TRASH"' EXIT
 
 [ $# -gt 0 ] || set -- files file
 for what in "$@"; do

@@ -4,7 +4,7 @@ V=${DVC:-dvc}
 t_version() { $V --version | sed 's/^/dvc /'; }
 t_init() { export DVC_SITE_CACHE_DIR=$STATE/site; $V init -q --no-scm && $V config core.check_update false; }
 t_add() { echo "DVC_SITE_CACHE_DIR=$STATE/site $V add -q data"; }
-t_pre_restore() { rm -rf "$DATA"; }
+t_pre_restore() { away "$DATA"; }
 t_restore() { echo "DVC_SITE_CACHE_DIR=$STATE/site $V checkout -q"; }
 t_restored() { echo "$DATA"; }
 t_store() { echo "$WS/.dvc/cache $STATE/site"; }

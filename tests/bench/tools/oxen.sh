@@ -3,7 +3,7 @@ P="${OXEN_PYTHON:-python3} $BENCH_HERE/tools/oxen_do.py"
 t_version() { $P version; }
 t_init() { $P init "$WS"; }
 t_add() { echo "$P add $WS $1"; }
-t_pre_restore() { rm -rf "$DATA"; }
+t_pre_restore() { away "$DATA"; }
 t_restore() { echo "$P restore $WS $1"; }
 t_restored() { echo "$DATA"; }
 t_store() { echo "$WS/.oxen"; }
