@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use lab_encoding::float::Element;
 use lab_schema::tree::Node;
-use lab_schema::{BlobId, ContentId, Entry, FileName, Tree, TreeId};
+use lab_schema::{BlobId, ContentId, FileName, Tree, TreeId};
 
 use crate::chunk::SMALL;
 use crate::error::{At, ObjectsError, Result};
@@ -26,15 +26,10 @@ use crate::frame::FrameKind;
 use crate::pipeline::{Piece, Reply};
 use crate::progress::Progress;
 use crate::read::layout;
+use crate::scan::{Entry, Scan, Step};
 use crate::source::Random;
 use crate::stat::{Identity, StatCache};
 use crate::writer::{BATCH, Writer};
-
-/// Most folders inside each other.
-pub(crate) const MAX_DEPTH: usize = 1000;
-
-/// The folder of a registry, which is not part of the data around it.
-pub(crate) const REGISTRY: &str = ".lab";
 
 /// Most small files that are read together.
 const TOGETHER: usize = 256;
@@ -133,7 +128,7 @@ impl Walk<'_> {
         if !meta.is_dir() {
             return self.file(path, meta).map(|(id, _)| ContentId::Blob(id));
         }
-        self.folder(path, 1, None)?;
+        std::thread::scope(|scope| self.tree(Scan::of(path, scope)?))?;
         self.read_small()?;
         while let Some((reply, files, read)) = self.under_way.pop_front() {
             self.writer.loaded(&reply)?;
@@ -142,46 +137,44 @@ impl Walk<'_> {
         Ok(ContentId::Tree(self.root.expect("the root is complete once all in it is")))
     }
 
-    fn folder(&mut self, path: &Path, depth: usize, parent: Option<Slot>) -> Result<()> {
-        if depth > MAX_DEPTH {
-            return Err(ObjectsError::TooDeep { path: path.to_owned(), limit: MAX_DEPTH });
-        }
-        let number = self.folders.len();
-        self.folders.push(Some(Folder { entries: Vec::new(), open: 1, parent }));
-        let listed = fs::read_dir(path).at("list", path)?;
-        let mut listed: Vec<fs::DirEntry> = listed.collect::<io::Result<_>>().at("list", path)?;
-        // Files of one kind lie together, since they compress better so.
-        listed.sort_by_cached_key(|entry| {
-            let name = entry.file_name().into_vec();
-            let kind = name.iter().rposition(|b| *b == b'.').map(|dot| name[dot..].to_vec());
-            (kind, name)
-        });
-        for entry in listed {
-            // Does not follow links, and costs one look-up in the folder.
-            let meta = entry.metadata().at("inspect", &entry.path())?;
-            let name = entry.file_name();
-            if !meta.is_file() && name == REGISTRY {
-                continue;
+    fn tree(&mut self, steps: Scan) -> Result<()> {
+        // Those that were entered.
+        let mut entered = vec![self.enter(None)];
+        for step in steps {
+            let Some(number) = entered.last().copied() else { break };
+            match step? {
+                Step::Leave => {
+                    entered.pop();
+                    self.complete(number)?;
+                }
+                Step::Entry(Entry { name, path, meta }) => {
+                    let open = self.open_folder(number);
+                    let slot = (number, open.entries.len());
+                    open.entries.push((FileName::new(name.into_vec())?, None));
+                    open.open += 1;
+                    if meta.is_dir() {
+                        entered.push(self.enter(Some(slot)));
+                    } else {
+                        self.node(path, &meta, slot)?;
+                    }
+                }
             }
-            let open = self.open_folder(number);
-            let slot = (number, open.entries.len());
-            open.entries.push((FileName::new(name.into_vec())?, None));
-            open.open += 1;
-            self.node(&entry.path(), &meta, depth, slot)?;
         }
-        self.complete(number)
+        Ok(())
+    }
+
+    fn enter(&mut self, parent: Option<Slot>) -> usize {
+        self.folders.push(Some(Folder { entries: Vec::new(), open: 1, parent }));
+        self.folders.len() - 1
     }
 
     fn open_folder(&mut self, number: usize) -> &mut Folder {
         self.folders[number].as_mut().expect("a folder stays until all in it is known")
     }
 
-    fn node(&mut self, path: &Path, meta: &Metadata, depth: usize, slot: Slot) -> Result<()> {
-        if meta.is_dir() {
-            return self.folder(path, depth + 1, Some(slot));
-        }
+    fn node(&mut self, path: PathBuf, meta: &Metadata, slot: Slot) -> Result<()> {
         if meta.is_symlink() {
-            let target = fs::read_link(path).at("read link", path)?;
+            let target = fs::read_link(&path).at("read link", &path)?;
             return self.fill(slot, Node::Link { target: target.into_os_string().into_vec() });
         }
         let executable = meta.permissions().mode() & 0o100 != 0;
@@ -190,7 +183,7 @@ impl Walk<'_> {
             if let Some(id) = self.known(&identity, size)? {
                 return self.fill(slot, Node::File { id, size, executable });
             }
-            self.small.push(Small { path: path.to_owned(), identity, size, executable, slot });
+            self.small.push(Small { path, identity, size, executable, slot });
             self.small_bytes += size;
             // Half a batch each, so that several workers have something to do.
             if self.small.len() == TOGETHER || self.small_bytes >= BATCH as u64 / 2 {
@@ -198,7 +191,7 @@ impl Walk<'_> {
             }
             return Ok(());
         }
-        let (id, size) = self.file(path, meta)?;
+        let (id, size) = self.file(&path, meta)?;
         self.fill(slot, Node::File { id, size, executable })
     }
 
@@ -279,7 +272,7 @@ impl Walk<'_> {
             }
             let entries = entries.into_iter().map(|(name, node)| {
                 let node = node.expect("nothing in the folder is open");
-                Entry { name, node }
+                lab_schema::Entry { name, node }
             });
             let tree = Tree::new(entries.collect())?;
             let (id, size) = (self.writer.put(&tree)?, tree.total_bytes());

@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use lab_schema::tree::Node;
 use lab_schema::{BlobId, ContentId, Digest, FileName, ObjectId, Tree, TreeId};
 
-use crate::add::{MAX_DEPTH, REGISTRY};
 use crate::atomic;
 use crate::error::{At, ObjectsError, Result};
 use crate::partial::{self, LARGE};
@@ -31,6 +30,7 @@ use crate::place::{Fill, Way, in_place, inspect, large, make_folder, small};
 use crate::progress::Progress;
 use crate::raw::{self, RawCache};
 use crate::restore::{Wanted, restore};
+use crate::scan::{MAX_DEPTH, REGISTRY};
 use crate::sibling::Sibling;
 use crate::store::Store;
 

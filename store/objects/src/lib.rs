@@ -47,6 +47,7 @@ mod collect;
 mod journal;
 mod names;
 mod stat;
+mod scan;
 mod add;
 mod restore;
 mod raw;
