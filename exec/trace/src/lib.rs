@@ -1,0 +1,31 @@
+//! Watches a process tree: which files it reads, looks for, lists and changes, which programs it
+//! runs, and what else reaches it.
+//!
+//! The kernel holds every system call that can bring something in (seccomp user notification,
+//! Linux 5.5), a thread here looks at it and lets it go on; no privilege is needed and the
+//! program does not notice. See [`spawn`] for the start and [`Trace`] for what is known at the
+//! end. Knows nothing of stores and records.
+//!
+//! One thing cannot be excluded: a thread of the program may change a path in memory after it was
+//! looked at and before the kernel uses it. Ordinary programs do not; one that does so on purpose
+//! deceives the record, and is found out in the sealed box, which lacks what was not recorded.
+//!
+//! The modules stand in dependency order; none uses one that is declared below it.
+#![cfg(target_os = "linux")]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod filter;
+mod sys;
+mod calls;
+mod record;
+mod memory;
+mod resolve;
+mod program;
+mod peer;
+mod argument;
+mod observe;
+mod watch;
+
+pub use calls::Fact;
+pub use record::{Program, Stamp, Thing, Trace};
+pub use watch::{Watch, spawn};

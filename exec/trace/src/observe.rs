@@ -1,0 +1,379 @@
+//! Turns what processes are about to do into the record. Called while the process waits, so that
+//! what it is about to change can still be looked at, and copied if it was an input.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::argument;
+use crate::calls::{self, Action};
+use crate::memory;
+use crate::program::{Image, image};
+use crate::record::{MAX_PATHS, Program, Stamp, Thing, Trace};
+use crate::resolve::{Found, Resolver};
+use crate::sys::Notice;
+
+/// How many interpreters of interpreters the kernel follows.
+const MAX_INTERPRETERS: usize = 5;
+/// Most programs and addresses that are listed.
+const MAX_LISTED: usize = 100_000;
+
+/// The record while it grows.
+pub(crate) struct Observer {
+    trace: Trace,
+    resolver: Resolver,
+    /// Where copies of what is about to be changed go.
+    spool: PathBuf,
+    copies: u64,
+    /// Addresses that the processes themselves have taken.
+    own: BTreeSet<String>,
+}
+
+impl Observer {
+    pub(crate) fn new(spool: PathBuf) -> Observer {
+        let (trace, resolver) = (Trace::default(), Resolver::default());
+        Observer { trace, resolver, spool, copies: 0, own: BTreeSet::new() }
+    }
+
+    /// Writes down what the call of `notice` is about to do. `is_real` says afterwards whether
+    /// what was read of the process was really its own; else nothing is written down.
+    pub(crate) fn see(&mut self, notice: &Notice, is_real: impl Fn() -> bool) -> io::Result<()> {
+        let thread = notice.thread;
+        let Some(action) = calls::action(notice) else {
+            self.trace.gap(format!("system call {} was not understood", notice.number));
+            return Ok(());
+        };
+        match action {
+            Action::Open(place, flags) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.open(&path, flags);
+                }
+            }
+            Action::OpenHow(place, how) => {
+                let flags = memory::number(thread, how)?;
+                if let (Some(path), Some(flags)) = (argument::path(thread, place, &is_real)?, flags)
+                {
+                    self.open(&path, flags as i32);
+                }
+            }
+            Action::Examine(place, follow) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.meet(&path, follow);
+                }
+            }
+            Action::ReadLink(place) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.read_link(&path);
+                }
+            }
+            Action::Execute(place, argv) => {
+                let argv = memory::words(thread, argv)?;
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.execute(thread, &path, argv);
+                }
+            }
+            Action::Rename(from, to, exchange) => {
+                let from = argument::path(thread, from, &is_real)?;
+                if let (Some(from), Some(to)) = (from, argument::path(thread, to, &is_real)?) {
+                    self.rename(&from, &to, exchange);
+                }
+            }
+            Action::Link(from, to) => {
+                let from = argument::path(thread, from, &is_real)?;
+                if let (Some(from), Some(to)) = (from, argument::path(thread, to, &is_real)?) {
+                    self.open(&from, libc::O_RDONLY);
+                    self.make(&to);
+                }
+            }
+            Action::Remove(place) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.remove(&path);
+                }
+            }
+            Action::Make(place) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.resolver.forget();
+                    self.make(&path);
+                }
+            }
+            Action::Resize(place) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.open(&path, libc::O_RDWR);
+                }
+            }
+            Action::Alter(place) => {
+                if let Some(path) = argument::path(thread, place, &is_real)? {
+                    self.meet(&path, true);
+                }
+            }
+            Action::List(fd) => {
+                if let Some(folder) = argument::descriptor(thread, fd).filter(|_| is_real()) {
+                    self.list(&folder);
+                }
+            }
+            Action::Socket(domain) => {
+                if domain != libc::AF_NETLINK && domain != libc::AF_INET && domain != libc::AF_INET6
+                {
+                    self.peer(format!("a socket of family {domain}"));
+                }
+            }
+            Action::Bind(at, len) => {
+                self.own.extend(argument::address(thread, at, len)?.filter(|_| is_real()));
+            }
+            Action::Connect(at, len) => {
+                if let Some(peer) = argument::address(thread, at, len)?.filter(|_| is_real()) {
+                    self.peer(peer);
+                }
+            }
+            Action::Entropy => self.trace.entropy += 1,
+            Action::Ask(fact) => *self.trace.facts.entry(fact).or_default() += 1,
+            Action::Clone(arguments) => {
+                let flags = memory::number(thread, arguments)?.unwrap_or(0);
+                self.trace.gaps.extend(calls::clone_escapes(flags).map(str::to_owned));
+            }
+            Action::Escape(what) => self.trace.gap(what),
+            Action::Foreign => self.trace.gap("a 32-bit program ran, whose calls are not seen"),
+        }
+        Ok(())
+    }
+
+    /// Ends the record.
+    pub(crate) fn finish(mut self, failure: Option<String>) -> Trace {
+        self.trace.gaps.extend(failure);
+        self.trace.links = self.resolver.links;
+        let own = self.own;
+        self.trace.peers.retain(|peer| !own.contains(peer));
+        self.trace
+    }
+
+    /// Looks at a path, and notes what is there.
+    fn meet(&mut self, path: &Path, follow: bool) -> Option<(PathBuf, Metadata)> {
+        match self.resolver.find(path, follow) {
+            Found::There(real, meta) => {
+                if meta.is_symlink() {
+                    self.read_link(&real);
+                } else {
+                    self.thing(&real, &meta);
+                }
+                Some((real, meta))
+            }
+            Found::Nothing(at) => {
+                // What one of the processes has removed is no news.
+                if !self.trace.things.contains_key(&at) && self.has_room() {
+                    self.trace.absent.insert(at);
+                }
+                None
+            }
+            Found::Unknown => None,
+        }
+    }
+
+    fn thing(&mut self, real: &Path, meta: &Metadata) -> &mut Thing {
+        // The map is asked twice, so that a path that is known is not copied.
+        if !self.trace.things.contains_key(real) {
+            self.has_room();
+            let thing = Thing::new(Some(Stamp::new(meta)));
+            self.trace.things.insert(real.to_owned(), thing);
+        }
+        self.trace.things.get_mut(real).expect("it was put there")
+    }
+
+    fn has_room(&mut self) -> bool {
+        let room = self.trace.things.len() + self.trace.absent.len() < MAX_PATHS;
+        if !room {
+            self.trace.gap(format!("more than {MAX_PATHS} paths were touched"));
+        }
+        room
+    }
+
+    fn open(&mut self, path: &Path, flags: i32) {
+        let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0;
+        let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
+        let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
+        let makes = flags & libc::O_CREAT != 0;
+        let known_absent = makes && matches!(self.resolver.find(path, follow), Found::Nothing(_));
+        if known_absent {
+            self.make(path);
+            return;
+        }
+        let Some((real, meta)) = self.meet(path, follow) else { return };
+        if exclusive || flags & libc::O_PATH != 0 || meta.is_symlink() {
+            return;
+        }
+        let thing = self.thing(&real, &meta);
+        thing.gone = false;
+        if !writes {
+            thing.read |= !thing.written;
+            return;
+        }
+        if !meta.is_file() {
+            return;
+        }
+        // Unless it is emptied at once, what it held may be read or remain in part.
+        thing.read |= !thing.written && flags & libc::O_TRUNC == 0;
+        self.about_to_change(&real);
+        self.trace.things.get_mut(&real).expect("it was met").written = true;
+    }
+
+    /// Something appears at a path.
+    fn make(&mut self, path: &Path) {
+        let real = match self.resolver.find(path, true) {
+            Found::Nothing(at) => at,
+            // It fails: it is there.
+            Found::There(..) => return drop(self.meet(path, true)),
+            Found::Unknown => return,
+        };
+        self.made(real);
+    }
+
+    fn made(&mut self, real: PathBuf) {
+        if !self.has_room() {
+            return;
+        }
+        let thing = self.trace.things.entry(real).or_insert_with(|| Thing::new(None));
+        thing.written = true;
+        thing.gone = false;
+    }
+
+    fn remove(&mut self, path: &Path) {
+        let Some((real, meta)) = self.meet(path, false) else { return };
+        if meta.is_dir() || meta.is_symlink() {
+            self.resolver.forget();
+        }
+        self.about_to_change(&real);
+        if let Some(thing) = self.trace.things.get_mut(&real) {
+            thing.gone = true;
+            thing.written = true;
+        }
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path, exchange: bool) {
+        self.resolver.forget();
+        let Some((from, meta)) = self.meet(from, false) else { return };
+        let target = match self.resolver.find(to, false) {
+            Found::There(real, meta) => {
+                self.thing(&real, &meta);
+                self.about_to_change(&real);
+                real
+            }
+            Found::Nothing(at) => at,
+            Found::Unknown => return,
+        };
+        if meta.is_file() {
+            // What moves is content that goes on to exist elsewhere.
+            let thing = self.thing(&from, &meta);
+            thing.read |= !thing.written;
+            self.about_to_change(&from);
+        }
+        let moved: Vec<PathBuf> = if meta.is_dir() {
+            let below = self.trace.things.range(from.clone()..).map(|(path, _)| path);
+            below.take_while(|path| path.starts_with(&from)).cloned().collect()
+        } else {
+            vec![from.clone()]
+        };
+        for path in moved {
+            let inside = path.strip_prefix(&from).expect("it was chosen so").to_owned();
+            if let Some(thing) = self.trace.things.get_mut(&path) {
+                thing.gone = !exchange;
+                thing.written = true;
+            }
+            let empty = inside.as_os_str().is_empty();
+            self.made(if empty { target.clone() } else { target.join(inside) });
+        }
+    }
+
+    /// Keeps a copy of a file that was read and is about to be changed, moved or removed.
+    fn about_to_change(&mut self, real: &Path) {
+        let Some(thing) = self.trace.things.get(real) else { return };
+        let file = thing.first.is_some_and(|stamp| stamp.is_file());
+        if !file || !thing.read || thing.written || thing.kept.is_some() {
+            return;
+        }
+        let copy = self.spool.join(format!("{}", self.copies));
+        self.copies += 1;
+        match fs::copy(real, &copy) {
+            Ok(_) => {
+                self.trace.things.get_mut(real).expect("it is there").kept = Some(copy);
+            }
+            Err(e) => self.trace.gap(format!(
+                "'{}' was read and then changed, and could not be copied before: {e}",
+                real.display()
+            )),
+        }
+    }
+
+    fn read_link(&mut self, path: &Path) {
+        if let Found::There(real, meta) = self.resolver.find(path, false) {
+            if meta.is_symlink() {
+                if let Ok(target) = real.read_link() {
+                    self.resolver.links.insert(real, target);
+                }
+            } else {
+                self.thing(&real, &meta);
+            }
+        } else {
+            self.meet(path, false);
+        }
+    }
+
+    fn execute(&mut self, process: i32, path: &Path, argv: Vec<Vec<u8>>) {
+        let mut path = path.to_owned();
+        for depth in 0..MAX_INTERPRETERS {
+            let Some((real, meta)) = self.meet(&path, true) else { return };
+            if !meta.is_file() {
+                return;
+            }
+            let thing = self.thing(&real, &meta);
+            thing.read |= !thing.written;
+            thing.executed = true;
+            let image = image(&real);
+            if depth == 0 && self.trace.programs.len() < MAX_LISTED {
+                self.trace.programs.push(Program { process, path: real, argv: argv.clone() });
+            }
+            match image {
+                Image::Through(next) if next.is_absolute() => path = next,
+                Image::Through(_) => {
+                    return self.trace.gap("a script names its interpreter by a relative path");
+                }
+                Image::Narrow => {
+                    return self.trace.gap("a 32-bit program ran, whose calls are not seen");
+                }
+                Image::Alone | Image::Unknown => return,
+            }
+        }
+    }
+
+    fn list(&mut self, folder: &Path) {
+        if self.trace.listed.contains_key(folder) {
+            return;
+        }
+        let Some((real, _)) = self.meet(folder, true) else { return };
+        if self.trace.things.get(&real).is_some_and(|thing| thing.first.is_none()) {
+            return;
+        }
+        let things = &self.trace.things;
+        let own = |name: &[u8]| {
+            let path = real.join(OsStr::from_bytes(name));
+            things.get(&path).is_some_and(|thing| thing.first.is_none())
+        };
+        match fs::read_dir(&real).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(entries) => {
+                let names = entries.into_iter().map(|entry| entry.file_name().into_vec());
+                let names = names.filter(|name| !own(name)).collect();
+                self.trace.listed.insert(real, names);
+            }
+            Err(e) => {
+                self.trace.gap(format!("'{}' was listed, and by us not: {e}", real.display()))
+            }
+        }
+    }
+
+    fn peer(&mut self, peer: String) {
+        if self.trace.peers.len() < MAX_LISTED {
+            self.trace.peers.insert(peer);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a process tree touched: the result of watching it.
+//!
+//! Paths are those of the files themselves, with all links followed; the links that led there
+//! are listed on their own. Everything is in bytes as the system has it, not in text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::calls::Fact;
+
+/// Most different paths that are kept; with more the record is incomplete.
+pub(crate) const MAX_PATHS: usize = 4_000_000;
+
+/// All that was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Files, folders and devices that exist or existed, and what was done with them.
+    pub things: BTreeMap<PathBuf, Thing>,
+    /// Symbolic links on the way to them, and where they lead, as written in the link.
+    pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Paths at which something was looked for and nothing was.
+    pub absent: BTreeSet<PathBuf>,
+    /// Folders that were listed, with the names in them in the order of the listing.
+    pub listed: BTreeMap<PathBuf, Vec<Vec<u8>>>,
+    /// Programs that processes became, in order.
+    pub programs: Vec<Program>,
+    /// Addresses that a process reached for, other than those that one of them had taken.
+    pub peers: BTreeSet<String>,
+    /// How often each fact of the machine was asked for.
+    pub facts: BTreeMap<Fact, u64>,
+    /// How often random bytes were taken from the system.
+    pub entropy: u64,
+    /// What is missing from this record, in words; empty if it is complete.
+    pub gaps: BTreeSet<String>,
+}
+
+/// Something at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thing {
+    /// What it was when it was first met; none if one of the processes made it.
+    pub first: Option<Stamp>,
+    /// Its content was opened for reading, or executed, before any of the processes changed it.
+    pub read: bool,
+    /// It was executed, or is the interpreter of what was.
+    pub executed: bool,
+    /// One of the processes made it or may have changed its content.
+    pub written: bool,
+    /// One of the processes removed or moved it, and nothing has taken its place.
+    pub gone: bool,
+    /// A copy of what it was before one of the processes changed it.
+    pub kept: Option<PathBuf>,
+}
+
+/// What the system says of a file. Equal stamps mean an unchanged file, but for changes within
+/// the grain of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device and number on it.
+    pub inode: (u64, u64),
+    /// Kind and permissions, as in `st_mode`.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Last change of content: seconds and nanoseconds since 1970.
+    pub modified: (i64, i64),
+    /// Last change of content or metadata.
+    pub changed: (i64, i64),
+}
+
+/// A program that a process became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The process, by its number.
+    pub process: i32,
+    /// The file, with all links followed.
+    pub path: PathBuf,
+    /// The words of its command line.
+    pub argv: Vec<Vec<u8>>,
+}
+
+impl Thing {
+    /// Something that was just met.
+    pub(crate) fn new(first: Option<Stamp>) -> Thing {
+        Thing { first, read: false, executed: false, written: false, gone: false, kept: None }
+    }
+}
+
+impl Stamp {
+    /// What `metadata` says.
+    pub fn new(metadata: &Metadata) -> Stamp {
+        Stamp {
+            inode: (metadata.dev(), metadata.ino()),
+            mode: metadata.mode(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFDIR
+    }
+}
+
+impl Trace {
+    /// The regular files whose content came in: opened for reading or executed, and not made by
+    /// one of the processes.
+    pub fn read_files(&self) -> impl Iterator<Item = (&Path, &Thing)> {
+        let read = |thing: &Thing| thing.read && thing.first.is_some_and(|s| s.is_file());
+        self.things.iter().filter(move |(_, thing)| read(thing)).map(|(p, t)| (p.as_path(), t))
+    }
+
+    /// The paths that were made or changed and are still there.
+    pub fn written(&self) -> impl Iterator<Item = &Path> {
+        let left = |thing: &Thing| thing.written && !thing.gone;
+        self.things.iter().filter(move |(_, thing)| left(thing)).map(|(p, _)| p.as_path())
+    }
+
+    /// Adds to what is missing.
+    pub(crate) fn gap(&mut self, what: impl Into<String>) {
+        self.gaps.insert(what.into());
+    }
+}

@@ -1,0 +1,166 @@
+//! What is seen of real programs, and that nothing is missed.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use lab_trace::{Trace, spawn};
+
+/// Runs a script in `folder` under watch.
+fn shell(folder: &Path, script: &str) -> Trace {
+    let spool = tempfile::tempdir().unwrap();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-ec", script]).current_dir(folder).stdin(Stdio::null());
+    let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+    let status = child.wait().unwrap();
+    let mut trace = watch.finish();
+    assert!(status.success(), "{script}: {status}");
+    // What was kept is looked at here, as its folder goes.
+    for thing in trace.things.values_mut() {
+        if let Some(kept) = &thing.kept {
+            thing.kept = Some(fs::read_to_string(kept).unwrap().into());
+        }
+    }
+    trace
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap();
+    (dir, path)
+}
+
+/// The paths below `top` that `wanted` says, relative and in order.
+fn below<'a>(top: &Path, paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
+    let inside = paths.filter_map(|path| path.strip_prefix(top).ok());
+    inside.map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
+fn reads(top: &Path, trace: &Trace) -> Vec<String> {
+    below(top, trace.read_files().map(|(path, _)| path))
+}
+
+#[test]
+fn what_goes_in_and_what_comes_out() {
+    let (_dir, top) = folder();
+    fs::write(top.join("data"), "1\n").unwrap();
+    fs::write(top.join("looked-at"), "").unwrap();
+    fs::create_dir(top.join("many")).unwrap();
+    for name in ["b", "a"] {
+        fs::write(top.join("many").join(name), name).unwrap();
+    }
+    let script = "cat data > middle; cat middle > out; test -e looked-at; test ! -e missing; \
+                  ls many >/dev/null; mv middle moved; rm moved; mkdir new; echo x > new/file";
+    let trace = shell(&top, script);
+    assert!(trace.gaps.is_empty(), "{:?}", trace.gaps);
+    assert_eq!(reads(&top, &trace), ["data"]);
+    assert_eq!(below(&top, trace.written()), ["new", "new/file", "out"]);
+    assert!(trace.absent.contains(&top.join("missing")));
+    let looked_at = &trace.things[&top.join("looked-at")];
+    assert!(!looked_at.read && !looked_at.written && looked_at.first.is_some());
+    let mut listed = trace.listed[&top.join("many")].clone();
+    listed.sort();
+    assert_eq!(listed, [b"a", b"b"]);
+    let programs: Vec<_> = trace.programs.iter().map(|p| p.argv[0].clone()).collect();
+    for name in ["/bin/sh", "cat", "ls", "mv", "rm", "mkdir"] {
+        assert!(programs.contains(&name.into()), "{name} is not among {programs:?}");
+    }
+    let loader = trace
+        .things
+        .iter()
+        .any(|(path, thing)| thing.executed && path.to_string_lossy().contains("ld-linux"));
+    assert!(loader, "the loader, which no call opens, was executed");
+}
+
+#[test]
+fn what_is_read_and_then_changed_is_kept() {
+    for (what, script) in [
+        ("emptied", "cat f >/dev/null; echo new > f"),
+        ("appended to", "echo new >> f"),
+        ("edited in place", "printf X | dd of=f conv=notrunc 2>/dev/null"),
+        ("replaced", "cat f >/dev/null; echo new > g; mv g f"),
+        ("removed", "cat f >/dev/null; rm f"),
+        ("moved", "mv f g"),
+        ("shortened", "truncate -s 1 f"),
+    ] {
+        let (_dir, top) = folder();
+        fs::write(top.join("f"), "before").unwrap();
+        let trace = shell(&top, script);
+        let thing = &trace.things[&top.join("f")];
+        assert_eq!(thing.kept, Some("before".into()), "{what}");
+        assert!(thing.read, "{what}");
+        assert_eq!(trace.gaps.len(), 0, "{what}: {:?}", trace.gaps);
+    }
+}
+
+#[test]
+fn what_is_only_overwritten_was_no_input() {
+    let (_dir, top) = folder();
+    fs::write(top.join("f"), "before").unwrap();
+    let trace = shell(&top, "echo new > f; cat f > g");
+    assert_eq!(reads(&top, &trace), [""; 0]);
+    assert_eq!(below(&top, trace.written()), ["f", "g"]);
+    assert_eq!(trace.things[&top.join("f")].kept, None);
+}
+
+#[test]
+fn links_are_named_and_followed() {
+    let (_dir, top) = folder();
+    fs::create_dir(top.join("real")).unwrap();
+    fs::write(top.join("real/file"), "x").unwrap();
+    std::os::unix::fs::symlink("real", top.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", top.join("dangling")).unwrap();
+    let trace = shell(&top, "cat link/file; test ! -e dangling");
+    assert_eq!(reads(&top, &trace), ["real/file"]);
+    assert_eq!(trace.links[&top.join("link")], PathBuf::from("real"));
+    assert!(trace.absent.contains(&top.join("nowhere")));
+}
+
+#[test]
+fn a_script_brings_its_interpreter() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_dir, top) = folder();
+    fs::write(top.join("run"), "#!/bin/sh\nexit 0\n").unwrap();
+    fs::set_permissions(top.join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    let trace = shell(&top, "./run");
+    assert_eq!(reads(&top, &trace), ["run"]);
+    assert!(trace.things[&top.join("run")].executed);
+}
+
+#[test]
+fn a_daemon_that_outlives_its_parent_is_watched_to_its_end() {
+    let (_dir, top) = folder();
+    fs::write(top.join("late"), "x").unwrap();
+    let trace = shell(&top, "(sleep 0.3; cat late) >/dev/null 2>&1 &");
+    assert_eq!(reads(&top, &trace), ["late"]);
+}
+
+#[test]
+fn names_need_not_be_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let (_dir, top) = folder();
+    let name = std::ffi::OsString::from_vec(b"caf\xe9".to_vec());
+    fs::write(top.join(&name), "x").unwrap();
+    let trace = shell(&top, "cat caf*");
+    assert!(trace.things[&top.join(&name)].read);
+}
+
+#[test]
+fn a_command_that_cannot_start_leaves_nothing() {
+    let spool = tempfile::tempdir().unwrap();
+    let mut command = Command::new("/nonexistent/program");
+    assert!(spawn(&mut command, spool.path()).is_err());
+}
+
+#[test]
+fn watching_that_is_cut_short_says_so() {
+    let spool = tempfile::tempdir().unwrap();
+    let mut command = Command::new("/bin/sleep");
+    let (mut child, watch) = spawn(command.arg("30"), spool.path()).unwrap();
+    let trace = watch.stop();
+    assert_eq!(trace.gaps.len(), 1, "{:?}", trace.gaps);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
