@@ -1,8 +1,8 @@
 //! Turns what processes are about to do into the record. Called while the process waits, so that
 //! what it is about to change can still be looked at, and copied if it was an input.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -24,6 +24,10 @@ const MAX_LISTED: usize = 100_000;
 /// The record while it grows.
 pub(crate) struct Observer {
     trace: Trace,
+    /// What becomes the record's maps of the same names. Keyed by bytes and not sorted: ordered
+    /// maps of paths compare component by component, which took most of the time.
+    things: HashMap<OsString, Thing>,
+    absent: HashSet<OsString>,
     resolver: Resolver,
     /// Where copies of what is about to be changed go.
     spool: PathBuf,
@@ -34,8 +38,15 @@ pub(crate) struct Observer {
 
 impl Observer {
     pub(crate) fn new(spool: PathBuf) -> Observer {
-        let (trace, resolver) = (Trace::default(), Resolver::default());
-        Observer { trace, resolver, spool, copies: 0, own: BTreeSet::new() }
+        Observer {
+            trace: Trace::default(),
+            things: HashMap::new(),
+            absent: HashSet::new(),
+            resolver: Resolver::default(),
+            spool,
+            copies: 0,
+            own: BTreeSet::new(),
+        }
     }
 
     /// Writes down what the call of `notice` is about to do. `is_real` says afterwards whether
@@ -144,6 +155,8 @@ impl Observer {
     pub(crate) fn finish(mut self, failure: Option<String>) -> Trace {
         self.trace.gaps.extend(failure);
         self.trace.links = self.resolver.links;
+        self.trace.things = self.things.into_iter().map(|(k, v)| (k.into(), v)).collect();
+        self.trace.absent = self.absent.into_iter().map(PathBuf::from).collect();
         let own = self.own;
         self.trace.peers.retain(|peer| !own.contains(peer));
         self.trace
@@ -162,8 +175,8 @@ impl Observer {
             }
             Found::Nothing(at) => {
                 // What one of the processes has removed is no news.
-                if !self.trace.things.contains_key(&at) && self.has_room() {
-                    self.trace.absent.insert(at);
+                if !self.things.contains_key(at.as_os_str()) && self.has_room() {
+                    self.absent.insert(at.into());
                 }
                 None
             }
@@ -173,16 +186,16 @@ impl Observer {
 
     fn thing(&mut self, real: &Path, meta: &Metadata) -> &mut Thing {
         // The map is asked twice, so that a path that is known is not copied.
-        if !self.trace.things.contains_key(real) {
+        if !self.things.contains_key(real.as_os_str()) {
             self.has_room();
             let thing = Thing::new(Some(Stamp::new(meta)));
-            self.trace.things.insert(real.to_owned(), thing);
+            self.things.insert(real.into(), thing);
         }
-        self.trace.things.get_mut(real).expect("it was put there")
+        self.things.get_mut(real.as_os_str()).expect("it was put there")
     }
 
     fn has_room(&mut self) -> bool {
-        let room = self.trace.things.len() + self.trace.absent.len() < MAX_PATHS;
+        let room = self.things.len() + self.absent.len() < MAX_PATHS;
         if !room {
             self.trace.gap(format!("more than {MAX_PATHS} paths were touched"));
         }
@@ -215,7 +228,7 @@ impl Observer {
         // Unless it is emptied at once, what it held may be read or remain in part.
         thing.read |= !thing.written && flags & libc::O_TRUNC == 0;
         self.about_to_change(&real);
-        self.trace.things.get_mut(&real).expect("it was met").written = true;
+        self.things.get_mut(real.as_os_str()).expect("it was met").written = true;
     }
 
     /// Something appears at a path.
@@ -233,7 +246,7 @@ impl Observer {
         if !self.has_room() {
             return;
         }
-        let thing = self.trace.things.entry(real).or_insert_with(|| Thing::new(None));
+        let thing = self.things.entry(real.into()).or_insert_with(|| Thing::new(None));
         thing.written = true;
         thing.gone = false;
     }
@@ -244,7 +257,7 @@ impl Observer {
             self.resolver.forget();
         }
         self.about_to_change(&real);
-        if let Some(thing) = self.trace.things.get_mut(&real) {
+        if let Some(thing) = self.things.get_mut(real.as_os_str()) {
             thing.gone = true;
             thing.written = true;
         }
@@ -269,14 +282,14 @@ impl Observer {
             self.about_to_change(&from);
         }
         let moved: Vec<PathBuf> = if meta.is_dir() {
-            let below = self.trace.things.range(from.clone()..).map(|(path, _)| path);
-            below.take_while(|path| path.starts_with(&from)).cloned().collect()
+            let all = self.things.keys().map(Path::new);
+            all.filter(|path| path.starts_with(&from)).map(Path::to_owned).collect()
         } else {
             vec![from.clone()]
         };
         for path in moved {
             let inside = path.strip_prefix(&from).expect("it was chosen so").to_owned();
-            if let Some(thing) = self.trace.things.get_mut(&path) {
+            if let Some(thing) = self.things.get_mut(path.as_os_str()) {
                 thing.gone = !exchange;
                 thing.written = true;
             }
@@ -287,7 +300,7 @@ impl Observer {
 
     /// Keeps a copy of a file that was read and is about to be changed, moved or removed.
     fn about_to_change(&mut self, real: &Path) {
-        let Some(thing) = self.trace.things.get(real) else { return };
+        let Some(thing) = self.things.get(real.as_os_str()) else { return };
         let file = thing.first.is_some_and(|stamp| stamp.is_file());
         if !file || !thing.read || thing.written || thing.kept.is_some() {
             return;
@@ -296,7 +309,7 @@ impl Observer {
         self.copies += 1;
         match fs::copy(real, &copy) {
             Ok(_) => {
-                self.trace.things.get_mut(real).expect("it is there").kept = Some(copy);
+                self.things.get_mut(real.as_os_str()).expect("it is there").kept = Some(copy);
             }
             Err(e) => self.trace.gap(format!(
                 "'{}' was read and then changed, and could not be copied before: {e}",
@@ -351,13 +364,13 @@ impl Observer {
             return;
         }
         let Some((real, _)) = self.meet(folder, true) else { return };
-        if self.trace.things.get(&real).is_some_and(|thing| thing.first.is_none()) {
+        if self.things.get(real.as_os_str()).is_some_and(|thing| thing.first.is_none()) {
             return;
         }
-        let things = &self.trace.things;
+        let things = &self.things;
         let own = |name: &[u8]| {
             let path = real.join(OsStr::from_bytes(name));
-            things.get(&path).is_some_and(|thing| thing.first.is_none())
+            things.get(path.as_os_str()).is_some_and(|thing| thing.first.is_none())
         };
         match fs::read_dir(&real).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
             Ok(entries) => {

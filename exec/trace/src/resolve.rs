@@ -1,7 +1,7 @@
 //! From the path that a process gives to the file that it means, and the links on the way.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) enum Found {
 #[derive(Default)]
 pub(crate) struct Resolver {
     /// Folders as given, and where they are.
-    folders: HashMap<PathBuf, PathBuf>,
+    folders: HashMap<OsString, PathBuf>,
     /// Every link that was followed, and what it holds.
     pub(crate) links: BTreeMap<PathBuf, PathBuf>,
 }
@@ -44,7 +44,7 @@ impl Resolver {
             let parts = path.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".");
             open.extend(parts.rev().map(<[u8]>::to_vec));
         };
-        let known = path.parent().and_then(|parent| self.folders.get(parent));
+        let known = path.parent().and_then(|parent| self.folders.get(parent.as_os_str()));
         // A path that ends in ".." or "." has no name of its own.
         match (known, path.file_name()) {
             (Some(folder), Some(name)) if !path.as_os_str().as_bytes().ends_with(b"/.") => {
@@ -97,7 +97,9 @@ impl Resolver {
         if let (Some(given), Some(parent), 0) = (path.parent(), at.parent(), followed)
             && at.file_name() == path.file_name()
         {
-            self.folders.insert(given.to_owned(), parent.to_owned());
+            if !self.folders.contains_key(given.as_os_str()) {
+                self.folders.insert(given.into(), parent.to_owned());
+            }
         }
         Found::There(at, meta)
     }
@@ -105,7 +107,7 @@ impl Resolver {
 
 /// `path` seen from `folder`.
 pub(crate) fn absolute(folder: &Path, path: Vec<u8>) -> PathBuf {
-    folder.join(PathBuf::from(std::ffi::OsString::from_vec(path)))
+    folder.join(PathBuf::from(OsString::from_vec(path)))
 }
 
 #[cfg(test)]
