@@ -46,6 +46,11 @@ pub(crate) fn address(thread: i32, at: u64, len: u64) -> io::Result<Option<Strin
 
 /// The path as the process sees it; none for its own descriptors, which came from other calls.
 fn own_view(thread: i32, path: PathBuf) -> Option<PathBuf> {
+    // Most paths are neither, and the first bytes say so.
+    let bytes = path.as_os_str().as_bytes();
+    if !bytes.starts_with(b"/dev/") && !bytes.starts_with(b"/proc/") {
+        return Some(path);
+    }
     let streams = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
     if streams.iter().any(|stream| path.starts_with(stream)) {
         return None;

@@ -96,10 +96,9 @@ impl Resolver {
         };
         if let (Some(given), Some(parent), 0) = (path.parent(), at.parent(), followed)
             && at.file_name() == path.file_name()
+            && !self.folders.contains_key(given.as_os_str())
         {
-            if !self.folders.contains_key(given.as_os_str()) {
-                self.folders.insert(given.into(), parent.to_owned());
-            }
+            self.folders.insert(given.into(), parent.to_owned());
         }
         Found::There(at, meta)
     }
