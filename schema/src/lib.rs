@@ -3,7 +3,7 @@
 //! ```text
 //!   Name ──points at──▶ Blob | Tree | Run
 //!
-//!   Recipe  what to compute (imperative)      inputs ▶ Blob | Tree     code ▶ Tree
+//!   Recipe  what to compute (imperative)      inputs ▶ Blob | Tree     code, environment ▶ Tree
 //!   Run     what happened (past tense)        recipe ▶ Recipe          outputs ▶ Blob | Tree
 //!   Attestation  somebody did a run again     run ▶ Run                outputs ▶ Blob | Tree
 //!   Tree    a directory                       entries ▶ Blob | Tree
@@ -28,6 +28,7 @@ pub mod content;
 pub mod tree;
 pub mod recipe;
 pub mod host;
+pub mod observed;
 pub mod run;
 pub mod attestation;
 pub mod object;
@@ -41,7 +42,8 @@ pub use host::Host;
 pub use kind::Kind;
 pub use name::{FileName, Name, Slot};
 pub use object::{Object, ObjectId};
-pub use recipe::{Command, Executor, Limits, Output, Recipe, Tensor, Tolerance};
+pub use observed::Observed;
+pub use recipe::{Command, Executor, Limits, Output, Place, Recipe, Tensor, Tolerance};
 pub use reference::{Base, Reference};
 pub use run::{Completeness, Git, Log, Outcome, Run, Status};
 pub use tree::{Entry, Tree};

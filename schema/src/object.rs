@@ -189,8 +189,9 @@ impl Object for Recipe {
     }
 
     fn links(&self) -> Vec<ObjectId> {
-        let inputs = self.inputs().values().copied().map(ObjectId::from);
-        inputs.chain(self.code().map(ObjectId::from)).collect()
+        let read = self.inputs().values().chain(self.outside().values());
+        let trees = self.code().into_iter().chain(self.environment()).map(ObjectId::from);
+        read.copied().map(ObjectId::from).chain(trees).collect()
     }
 }
 
@@ -205,7 +206,8 @@ impl Object for Run {
     fn links(&self) -> Vec<ObjectId> {
         let outputs = self.outcome.outputs.values().copied().map(ObjectId::from);
         let logs = self.outcome.logs.values().copied().map(ObjectId::from);
-        std::iter::once(self.recipe.into()).chain(outputs).chain(logs).collect()
+        let observed = self.outcome.observed.map(ObjectId::from);
+        std::iter::once(self.recipe.into()).chain(outputs).chain(logs).chain(observed).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::content::ContentId;
 use crate::error::SchemaError;
 use crate::hash::TreeId;
 use crate::kind::Kind;
-use crate::name::Slot;
+use crate::name::{FileName, Slot};
 use crate::value::{Number, Value};
 
 /// What to compute. Holds everything that the author says the result depends on, every default
@@ -18,7 +18,9 @@ use crate::value::{Number, Value};
 pub struct Recipe {
     executor: Executor,
     inputs: BTreeMap<Slot, ContentId>,
+    outside: BTreeMap<Slot, ContentId>,
     code: Option<TreeId>,
+    environment: Option<TreeId>,
     params: BTreeMap<String, Value>,
     seed: Option<u64>,
     outputs: BTreeMap<Slot, Output>,
@@ -32,8 +34,14 @@ pub struct Parts {
     pub executor: Executor,
     /// What it reads, under the paths (command) or names (tensor program) that it uses.
     pub inputs: BTreeMap<Slot, ContentId>,
+    /// Data that it reads elsewhere in the file system: absolute paths without the first `/`.
+    /// Commands only.
+    pub outside: BTreeMap<Slot, ContentId>,
     /// The files of the project, laid out under the inputs. Commands only.
     pub code: Option<TreeId>,
+    /// The programs, libraries and system files that it uses, as a tree whose top is `/`. Commands
+    /// only.
+    pub environment: Option<TreeId>,
     /// Parameters, every default included.
     pub params: BTreeMap<String, Value>,
     /// The seed of all random draws, where the executor takes one.
@@ -65,6 +73,41 @@ pub struct Command {
     pub directory: Option<Slot>,
     /// The environment variables whose values it sees.
     pub variables: BTreeMap<String, String>,
+    /// Where and as whom it finds itself, if it ran where its files lie and not in a folder of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// Where a command finds itself. Absolute paths and numbers of users reach results, so that doing it
+/// again gives it the same ones, on whatever machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The absolute path of the top of the code tree: no `.`, `..`, empty component or NUL.
+    pub project: String,
+    /// The number of the user that it runs as.
+    pub user: u32,
+    /// The number of that user's group.
+    pub group: u32,
+    /// The permissions that new files do not get, as `umask` has it: 0 to 0o777.
+    pub umask: u32,
+    /// How many processors it may use: at least one.
+    pub cpus: u32,
+}
+
+impl Place {
+    /// What is wrong with it.
+    fn fault(&self) -> Option<&'static str> {
+        let plain = |part: &str| FileName::new(part).is_ok();
+        let inside = self.project.strip_prefix('/');
+        if !inside.is_some_and(|path| path.is_empty() || path.split('/').all(plain)) {
+            return Some("the project's place is no absolute path");
+        }
+        if self.umask > 0o777 || self.cpus == 0 {
+            return Some("an impossible umask or number of processors");
+        }
+        None
+    }
 }
 
 /// One stage of a tensor program; what it does is in the parameters.
@@ -123,8 +166,12 @@ pub struct Limits {
 struct Wire {
     executor: Executor,
     inputs: BTreeMap<Slot, ContentId>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    outside: BTreeMap<Slot, ContentId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<TreeId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Option<TreeId>,
     params: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
@@ -151,6 +198,9 @@ impl Recipe {
                 if command.variables.iter().any(bad) {
                     return invalid("an environment variable has an impossible name or value");
                 }
+                if let Some(why) = command.place.as_ref().and_then(Place::fault) {
+                    return invalid(why);
+                }
             }
             Executor::Tensor(tensor) => {
                 if tensor.engine.is_empty() || tensor.stage.is_empty() {
@@ -159,9 +209,12 @@ impl Recipe {
                 if parts.code.is_some() {
                     return invalid("a tensor program has no code tree");
                 }
+                if parts.environment.is_some() || !parts.outside.is_empty() {
+                    return invalid("a tensor program uses nothing of the file system");
+                }
             }
         }
-        if nests(&parts.inputs) {
+        if nests(&parts.inputs) || nests(&parts.outside) {
             return invalid("an input lies inside another input");
         }
         if nests(&parts.outputs) {
@@ -171,14 +224,16 @@ impl Recipe {
         if parts.outputs.values().filter_map(|o| o.tolerance).any(negative) {
             return invalid("a tolerance is negative");
         }
-        let Parts { executor, inputs, code, params, seed, outputs, limits } = parts;
-        Ok(Recipe { executor, inputs, code, params, seed, outputs, limits })
+        let Parts { executor, inputs, outside, code, environment, params, seed, outputs, limits } =
+            parts;
+        Ok(Recipe { executor, inputs, outside, code, environment, params, seed, outputs, limits })
     }
 
     /// The parts, to build a changed recipe from.
     pub fn to_parts(&self) -> Parts {
-        let Recipe { executor, inputs, code, params, seed, outputs, limits } = self.clone();
-        Parts { executor, inputs, code, params, seed, outputs, limits }
+        let Recipe { executor, inputs, outside, code, environment, params, seed, outputs, limits } =
+            self.clone();
+        Parts { executor, inputs, outside, code, environment, params, seed, outputs, limits }
     }
 
     /// Who computes.
@@ -189,6 +244,22 @@ impl Recipe {
     /// What is read, by name.
     pub fn inputs(&self) -> &BTreeMap<Slot, ContentId> {
         &self.inputs
+    }
+
+    /// Data from elsewhere in the file system, by absolute path without the first `/`.
+    pub fn outside(&self) -> &BTreeMap<Slot, ContentId> {
+        &self.outside
+    }
+
+    /// All that is read by name: inputs, and then data from elsewhere, whose names have a `/` in front.
+    pub fn reads(&self) -> impl Iterator<Item = (String, ContentId)> {
+        let inside = self.inputs.iter().map(|(slot, id)| (slot.to_string(), *id));
+        inside.chain(self.outside.iter().map(|(slot, id)| (format!("/{slot}"), *id)))
+    }
+
+    /// The programs, libraries and system files that it uses, from `/`.
+    pub fn environment(&self) -> Option<TreeId> {
+        self.environment
     }
 
     /// The project's files.
@@ -231,14 +302,26 @@ fn nests<T>(slots: &BTreeMap<Slot, T>) -> bool {
 impl TryFrom<Wire> for Recipe {
     type Error = SchemaError;
     fn try_from(wire: Wire) -> Result<Self, SchemaError> {
-        let Wire { executor, inputs, code, params, seed, outputs, limits } = wire;
-        Recipe::new(Parts { executor, inputs, code, params, seed, outputs, limits })
+        let Wire { executor, inputs, outside, code, environment, params, seed, outputs, limits } =
+            wire;
+        Recipe::new(Parts {
+            executor,
+            inputs,
+            outside,
+            code,
+            environment,
+            params,
+            seed,
+            outputs,
+            limits,
+        })
     }
 }
 
 impl From<Recipe> for Wire {
     fn from(recipe: Recipe) -> Wire {
-        let Recipe { executor, inputs, code, params, seed, outputs, limits } = recipe;
-        Wire { executor, inputs, code, params, seed, outputs, limits }
+        let Recipe { executor, inputs, outside, code, environment, params, seed, outputs, limits } =
+            recipe;
+        Wire { executor, inputs, outside, code, environment, params, seed, outputs, limits }
     }
 }

@@ -41,6 +41,9 @@ pub struct Outcome {
     pub logs: BTreeMap<Log, BlobId>,
     /// Whether the record names everything that the computation read.
     pub completeness: Completeness,
+    /// What it was seen to touch, if it was watched: the bytes of an [`Observed`](crate::Observed).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<BlobId>,
     /// Names of environment variables that it could see and whose values are not in the recipe.
     pub unrecorded_variables: Vec<String>,
     /// Start, in milliseconds since 1970-01-01T00:00:00Z.

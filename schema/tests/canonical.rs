@@ -24,8 +24,10 @@ fn sample_bytes() -> Vec<(Kind, Vec<u8>)> {
     vec![
         (Kind::Tree, samples::tree().encode()),
         (Kind::Recipe, samples::recipe().encode()),
+        (Kind::Recipe, samples::placed_recipe().encode()),
         (Kind::Recipe, samples::smallest_recipe().encode()),
         (Kind::Run, samples::run().encode()),
+        (Kind::Run, samples::watched_run().encode()),
         (Kind::Attestation, samples::attestation().encode()),
     ]
 }
@@ -179,10 +181,28 @@ fn impossible_recipes_cannot_be_built() {
     refused(with_command(|c| c.argv.push("a\0b".into())));
     refused(with_command(|c| c.variables = [("A=B".into(), String::new())].into()));
     refused(with_command(|c| c.variables = [(String::new(), String::new())].into()));
+    let placed = |change: fn(&mut lab_schema::Place)| {
+        let mut parts = samples::placed_recipe().to_parts();
+        let Executor::Command(command) = &mut parts.executor else { unreachable!() };
+        change(command.place.as_mut().unwrap());
+        parts
+    };
+    assert!(Recipe::new(placed(|p| p.project = "/".into())).is_ok());
+    refused(placed(|p| p.project = String::new()));
+    refused(placed(|p| p.project = "home".into()));
+    refused(placed(|p| p.project = "/home/../etc".into()));
+    refused(placed(|p| p.project = "/home/".into()));
+    refused(placed(|p| p.project = "/ho\0me".into()));
+    refused(placed(|p| p.umask = 0o1000));
+    refused(placed(|p| p.cpus = 0));
+    let tensor = || samples::smallest_recipe().to_parts();
+    refused(Parts { environment: Some(samples::tree().id()), ..tensor() });
+    refused(Parts { outside: samples::placed_recipe().outside().clone(), ..tensor() });
     let blob = samples::blob().into();
     let inside = |a: &str, b: &str| [(samples::slot(a), blob), (samples::slot(b), blob)].into();
     refused(Parts { inputs: inside("data", "data/x/y"), ..good() });
     refused(Parts { inputs: inside("data-x", "data-x/y"), ..good() });
+    refused(Parts { outside: inside("data", "data/x/y"), ..good() });
     assert!(Recipe::new(Parts { inputs: inside("data", "data-x/y"), ..good() }).is_ok());
     let outputs = ["o", "o/p"].map(|s| (samples::slot(s), Output::default()));
     refused(Parts { outputs: outputs.into(), ..good() });
@@ -216,8 +236,11 @@ fn links_name_everything_below() {
     assert_eq!(samples::tree().links().len(), 3); // not the link
     has(samples::recipe().links(), samples::tree().id().into());
     assert_eq!(samples::recipe().links().len(), 3); // two inputs and the code
+    // Two inputs, one from outside, the code and the environment.
+    assert_eq!(samples::placed_recipe().links().len(), 5);
     has(samples::run().links(), samples::recipe().id().into());
     assert_eq!(samples::run().links().len(), 4); // recipe, one output, two logs
+    assert_eq!(samples::watched_run().links().len(), 5); // and what was observed
     assert_eq!(samples::attestation().links(), [samples::run().id().into()]);
 }
 

@@ -18,6 +18,8 @@ fn vectors() -> Vec<(&'static str, String, String)> {
         row("smallest recipe", &samples::smallest_recipe()),
         row("recipe", &samples::recipe()),
         row("run", &samples::run()),
+        row("placed recipe", &samples::placed_recipe()),
+        row("watched run", &samples::watched_run()),
         row("attestation", &samples::attestation()),
     ]
 }

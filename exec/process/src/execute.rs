@@ -82,6 +82,7 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
         metrics,
         logs,
         completeness,
+        observed: None,
         unrecorded_variables: surroundings.unrecorded,
         started_ms: ended.started_ms,
         duration_ms: millis(ended.duration),

@@ -201,9 +201,11 @@ mod tests {
         let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         let argv = vec!["/usr/bin/python3".into(), "a.py".into()];
         Recipe::new(Parts {
-            executor: Executor::Command(Command { argv, directory: None, variables }),
+            executor: Executor::Command(Command { argv, directory: None, variables, place: None }),
             inputs: BTreeMap::new(),
+            outside: BTreeMap::new(),
             code: None,
+            environment: None,
             params: BTreeMap::new(),
             seed: None,
             outputs: BTreeMap::new(),
@@ -219,6 +221,7 @@ mod tests {
             metrics: BTreeMap::new(),
             logs: BTreeMap::new(),
             completeness,
+            observed: None,
             unrecorded_variables: vec!["HOME".into()],
             started_ms: 0,
             duration_ms: 0,

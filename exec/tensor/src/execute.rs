@@ -72,6 +72,7 @@ pub fn execute_on(
         metrics: product.metrics,
         logs: BTreeMap::new(),
         completeness: Completeness::Complete,
+        observed: None,
         unrecorded_variables: Vec::new(),
         started_ms,
         duration_ms: clock.elapsed().as_millis() as u64,

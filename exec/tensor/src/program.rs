@@ -237,7 +237,9 @@ impl Stage {
         Ok(Recipe::new(Parts {
             executor: Executor::Tensor(tensor),
             inputs,
+            outside: BTreeMap::new(),
             code: None,
+            environment: None,
             params: self.params()?,
             // Each purpose has a seed of its own among the parameters.
             seed: None,

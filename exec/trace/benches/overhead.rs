@@ -27,6 +27,9 @@ mod linux {
     /// Pairs of runs.
     const PAIRS: usize = 7;
 
+    /// CPU and wall seconds, unwatched and watched.
+    type Pair = ((f64, f64), (f64, f64));
+
     pub(super) fn main() {
         let dir = tempfile::tempdir().unwrap();
         let many = dir.path().join("many");
@@ -66,7 +69,7 @@ mod linux {
             let run = |watched| measure(dir.path(), &argv, times, watched);
             run(true);
             let pairs: Vec<_> = (0..PAIRS).map(|_| (run(false), run(true))).collect();
-            let of = |f: &dyn Fn(&((f64, f64), (f64, f64))) -> f64| median(pairs.iter().map(f));
+            let of = |f: &dyn Fn(&Pair) -> f64| median(pairs.iter().map(f));
             println!(
                 "{name:<26} {:>9.3} {:>9.3} {:>7.2} {:>7.2}",
                 of(&|p| p.0.0),

@@ -40,9 +40,12 @@ pub fn recipe() -> Recipe {
             argv: vec!["python".into(), "train.py".into(), "--note=two words\n".into()],
             directory: Some(slot("experiments/one")),
             variables: [("PATH".to_owned(), "/usr/bin".to_owned())].into(),
+            place: None,
         }),
         inputs: [(slot("data"), tree().id().into()), (slot("digits.csv"), blob().into())].into(),
+        outside: BTreeMap::new(),
         code: Some(tree().id()),
+        environment: None,
         params: params.into(),
         seed: Some(7),
         outputs: [
@@ -55,11 +58,24 @@ pub fn recipe() -> Recipe {
     .unwrap()
 }
 
+/// A command that ran where its files lay.
+pub fn placed_recipe() -> Recipe {
+    let mut parts = recipe().to_parts();
+    let Executor::Command(command) = &mut parts.executor else { unreachable!() };
+    let project = "/home/someone/project".to_owned();
+    command.place = Some(Place { project, user: 1000, group: 1001, umask: 0o22, cpus: 2 });
+    parts.outside = [(slot("data/train.csv"), blob().into())].into();
+    parts.environment = Some(tree().id());
+    Recipe::new(parts).unwrap()
+}
+
 pub fn smallest_recipe() -> Recipe {
     Recipe::new(Parts {
         executor: Executor::Tensor(Tensor { engine: "e".into(), stage: "s".into() }),
         inputs: BTreeMap::new(),
+        outside: BTreeMap::new(),
         code: None,
+        environment: None,
         params: BTreeMap::new(),
         seed: None,
         outputs: BTreeMap::new(),
@@ -90,6 +106,7 @@ pub fn run() -> Run {
             metrics: [("accuracy".to_owned(), Number::new(0.9722).unwrap())].into(),
             logs: [(Log::Stdout, blob()), (Log::Stderr, BlobId::of(b""))].into(),
             completeness: Completeness::Declared,
+            observed: None,
             unrecorded_variables: vec!["HOME".into()],
             started_ms: 1_795_000_000_000,
             duration_ms: 12_400,
@@ -103,6 +120,14 @@ pub fn run() -> Run {
         }),
         who: "ana".into(),
     }
+}
+
+/// A run of which is known what it touched.
+pub fn watched_run() -> Run {
+    let mut run = run();
+    run.recipe = placed_recipe().id();
+    run.outcome.observed = Some(blob());
+    run
 }
 
 pub fn attestation() -> Attestation {

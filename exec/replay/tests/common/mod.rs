@@ -98,6 +98,7 @@ pub(crate) fn outcome(started_ms: u64) -> Outcome {
         metrics: BTreeMap::new(),
         logs: BTreeMap::new(),
         completeness: Completeness::Declared,
+        observed: None,
         unrecorded_variables: Vec::new(),
         started_ms,
         duration_ms: 5,
@@ -136,12 +137,15 @@ fn parts(argv: &[&str], inputs: &[(&str, ContentId)], output: Option<(&str, Tole
         argv: argv.iter().map(|a| (*a).to_owned()).collect(),
         directory: None,
         variables: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        place: None,
     });
     let outputs = output.map(|(name, t)| (slot(name), Output { tolerance: Some(t) }));
     Recipe::new(Parts {
         executor,
         inputs: inputs.iter().map(|(name, id)| (slot(name), *id)).collect(),
+        outside: BTreeMap::new(),
         code: None,
+        environment: None,
         params: BTreeMap::new(),
         seed: None,
         outputs: outputs.into_iter().collect(),
@@ -160,7 +164,9 @@ pub(crate) fn stage(
     Recipe::new(Parts {
         executor: Executor::Tensor(Tensor { engine: "none".into(), stage: name.into() }),
         inputs: inputs.iter().map(|(name, id)| (slot(name), *id)).collect(),
+        outside: BTreeMap::new(),
         code: None,
+        environment: None,
         params: params.iter().map(|(k, v)| ((*k).to_owned(), lab_schema::Value::Int(*v))).collect(),
         seed: Some(seed),
         outputs: BTreeMap::new(),

@@ -166,12 +166,18 @@ pub fn tree(entries: &[(&str, ContentId)]) -> Tree {
 }
 
 pub fn recipe(story: &Story<'_>) -> Recipe {
-    let command =
-        Command { argv: vec![story.argv.into()], directory: None, variables: BTreeMap::new() };
+    let command = Command {
+        argv: vec![story.argv.into()],
+        directory: None,
+        variables: BTreeMap::new(),
+        place: None,
+    };
     Recipe::new(Parts {
         executor: Executor::Command(command),
         inputs: story.inputs.iter().map(|(s, c)| (slot(s), *c)).collect(),
+        outside: BTreeMap::new(),
         code: story.code,
+        environment: None,
         params: BTreeMap::new(),
         seed: None,
         outputs: BTreeMap::new(),
@@ -190,6 +196,7 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
             metrics: BTreeMap::from([("accuracy".into(), accuracy)]),
             logs: BTreeMap::new(),
             completeness: Completeness::Complete,
+            observed: None,
             unrecorded_variables: Vec::new(),
             started_ms: story.started_ms,
             duration_ms: 1,
