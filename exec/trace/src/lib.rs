@@ -27,5 +27,5 @@ mod observe;
 mod watch;
 
 pub use calls::Fact;
-pub use record::{Program, Stamp, Thing, Trace};
+pub use record::{Listed, Program, Stamp, Thing, Trace};
 pub use watch::{Watch, spawn};

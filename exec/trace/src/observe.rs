@@ -1,24 +1,24 @@
 //! Turns what processes are about to do into the record. Called while the process waits, so that
 //! what it is about to change can still be looked at, and copied if it was an input.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::argument;
 use crate::calls::{self, Action};
 use crate::memory;
+use crate::peer::Peers;
 use crate::program::{Image, image};
-use crate::record::{MAX_PATHS, Program, Stamp, Thing, Trace};
+use crate::record::{Listed, MAX_PATHS, Program, Stamp, Thing, Trace};
 use crate::resolve::{Found, Resolver};
 use crate::sys::Notice;
 
 /// How many interpreters of interpreters the kernel follows.
 const MAX_INTERPRETERS: usize = 5;
-/// Most programs and addresses that are listed.
+/// Most programs that are listed.
 const MAX_LISTED: usize = 100_000;
 
 /// The record while it grows.
@@ -32,8 +32,7 @@ pub(crate) struct Observer {
     /// Where copies of what is about to be changed go.
     spool: PathBuf,
     copies: u64,
-    /// Addresses that the processes themselves have taken.
-    own: BTreeSet<String>,
+    peers: Peers,
 }
 
 impl Observer {
@@ -45,7 +44,7 @@ impl Observer {
             resolver: Resolver::default(),
             spool,
             copies: 0,
-            own: BTreeSet::new(),
+            peers: Peers::default(),
         }
     }
 
@@ -125,18 +124,15 @@ impl Observer {
                     self.list(&folder);
                 }
             }
-            Action::Socket(domain) => {
-                if domain != libc::AF_NETLINK && domain != libc::AF_INET && domain != libc::AF_INET6
-                {
-                    self.peer(format!("a socket of family {domain}"));
-                }
-            }
+            Action::Socket(libc::AF_NETLINK | libc::AF_INET | libc::AF_INET6) => {}
+            Action::Socket(domain) => self.peers.reach(format!("a socket of family {domain}")),
             Action::Bind(at, len) => {
-                self.own.extend(argument::address(thread, at, len)?.filter(|_| is_real()));
+                let address = argument::address(thread, at, len)?.filter(|_| is_real());
+                self.peers.take(thread, address);
             }
             Action::Connect(at, len) => {
                 if let Some(peer) = argument::address(thread, at, len)?.filter(|_| is_real()) {
-                    self.peer(peer);
+                    self.reach(peer);
                 }
             }
             Action::Entropy => self.trace.entropy += 1,
@@ -157,8 +153,7 @@ impl Observer {
         self.trace.links = self.resolver.links;
         self.trace.things = self.things.into_iter().map(|(k, v)| (k.into(), v)).collect();
         self.trace.absent = self.absent.into_iter().map(PathBuf::from).collect();
-        let own = self.own;
-        self.trace.peers.retain(|peer| !own.contains(peer));
+        self.trace.peers = self.peers.others();
         self.trace
     }
 
@@ -368,15 +363,14 @@ impl Observer {
             return;
         }
         let things = &self.things;
-        let own = |name: &[u8]| {
-            let path = real.join(OsStr::from_bytes(name));
+        let own = |name: &OsStr| {
+            let path = real.join(name);
             things.get(path.as_os_str()).is_some_and(|thing| thing.first.is_none())
         };
-        match fs::read_dir(&real).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
-            Ok(entries) => {
-                let names = entries.into_iter().map(|entry| entry.file_name().into_vec());
-                let names = names.filter(|name| !own(name)).collect();
-                self.trace.listed.insert(real, names);
+        match Listed::all(&real) {
+            Ok(mut all) => {
+                all.retain(|listed| !own(&listed.name));
+                self.trace.listed.insert(real, all);
             }
             Err(e) => {
                 self.trace.gap(format!("'{}' was listed, and by us not: {e}", real.display()))
@@ -384,9 +378,15 @@ impl Observer {
         }
     }
 
-    fn peer(&mut self, peer: String) {
-        if self.trace.peers.len() < MAX_LISTED {
-            self.trace.peers.insert(peer);
+    /// A process connects. To a socket in the file system that is not there (many programs look
+    /// for a name service so) it is a look-up in vain, and nothing comes in.
+    fn reach(&mut self, peer: String) {
+        let path = peer.strip_prefix("unix:").filter(|path| path.starts_with('/'));
+        match path.map(Path::new) {
+            Some(path) if matches!(self.resolver.find(path, true), Found::Nothing(_)) => {
+                self.meet(path, true);
+            }
+            _ => self.peers.reach(peer),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! are listed on their own. Everything is in bytes as the system has it, not in text.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
+use std::ffi::OsString;
+use std::fs::{self, DirEntry, FileType, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +24,8 @@ pub struct Trace {
     pub links: BTreeMap<PathBuf, PathBuf>,
     /// Paths at which something was looked for and nothing was.
     pub absent: BTreeSet<PathBuf>,
-    /// Folders that were listed, with the names in them in the order of the listing.
-    pub listed: BTreeMap<PathBuf, Vec<Vec<u8>>>,
+    /// Folders that were listed, with what is in them in the order of the listing.
+    pub listed: BTreeMap<PathBuf, Vec<Listed>>,
     /// Programs that processes became, in order.
     pub programs: Vec<Program>,
     /// Addresses that a process reached for, other than those that one of them had taken.
@@ -69,6 +71,15 @@ pub struct Stamp {
     pub changed: (i64, i64),
 }
 
+/// A name in a folder that was listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The name.
+    pub name: OsString,
+    /// What the listing says that it is; none if it does not say.
+    pub kind: Option<FileType>,
+}
+
 /// A program that a process became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -84,6 +95,14 @@ impl Thing {
     /// Something that was just met.
     pub(crate) fn new(first: Option<Stamp>) -> Thing {
         Thing { first, read: false, executed: false, written: false, gone: false, kept: None }
+    }
+}
+
+impl Listed {
+    /// What is in a folder.
+    pub(crate) fn all(folder: &Path) -> io::Result<Vec<Listed>> {
+        let listed = |e: DirEntry| Listed { name: e.file_name(), kind: e.file_type().ok() };
+        fs::read_dir(folder)?.map(|entry| entry.map(listed)).collect()
     }
 }
 

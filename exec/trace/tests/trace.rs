@@ -60,9 +60,11 @@ fn what_goes_in_and_what_comes_out() {
     assert!(trace.absent.contains(&top.join("missing")));
     let looked_at = &trace.things[&top.join("looked-at")];
     assert!(!looked_at.read && !looked_at.written && looked_at.first.is_some());
-    let mut listed = trace.listed[&top.join("many")].clone();
-    listed.sort();
-    assert_eq!(listed, [b"a", b"b"]);
+    let listed = &trace.listed[&top.join("many")];
+    let mut names: Vec<_> = listed.iter().map(|l| l.name.to_str().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+    assert!(listed.iter().all(|l| l.kind.unwrap().is_file()));
     let programs: Vec<_> = trace.programs.iter().map(|p| p.argv[0].clone()).collect();
     for name in ["/bin/sh", "cat", "ls", "mv", "rm", "mkdir"] {
         assert!(programs.contains(&name.into()), "{name} is not among {programs:?}");
@@ -163,4 +165,30 @@ fn watching_that_is_cut_short_says_so() {
     assert_eq!(trace.gaps.len(), 1, "{:?}", trace.gaps);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Not a test: what the next one runs under watch.
+#[test]
+#[ignore = "run by another test"]
+fn reach_out() {
+    let Ok(address) = std::env::var("REACH") else { return };
+    std::net::TcpStream::connect(address).unwrap();
+    std::os::unix::net::UnixStream::connect("/none/socket").unwrap_err();
+    let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    std::net::TcpStream::connect(own.local_addr().unwrap()).unwrap();
+}
+
+#[test]
+fn who_was_reached_is_named_and_who_is_not_there_is_not() {
+    let spool = tempfile::tempdir().unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "reach_out"]).env("REACH", &address);
+    command.stdout(Stdio::null());
+    let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let trace = watch.finish();
+    assert_eq!(trace.peers.iter().collect::<Vec<_>>(), [&address]);
+    assert!(trace.absent.contains(Path::new("/none")));
 }
