@@ -95,4 +95,12 @@ impl Context {
     pub(crate) fn path(&self, typed: &Path) -> PathBuf {
         self.directory.join(typed)
     }
+
+    /// A path for people: below the home folder it begins with `~`.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let home =
+            std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.parent().is_some());
+        let below = home.and_then(|home| Some(Path::new("~").join(path.strip_prefix(home).ok()?)));
+        below.as_deref().unwrap_or(path).to_string_lossy().into_owned()
+    }
 }

@@ -10,6 +10,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use lab_trace::Watch;
+
 use crate::error::{ProcessError, Result};
 use crate::interrupt::Guard;
 use crate::launch::{Echo, Ended, Exit, Launch};
@@ -28,8 +30,8 @@ const HELPERS_GRACE: Duration = Duration::from_millis(500);
 /// How long killed processes have to disappear, and their pipes to close.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
-/// Runs a prepared command to its end.
-pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
+/// Runs a prepared command to its end, under watch or not.
+pub(crate) fn run(launch: &Launch<'_>, watched: bool) -> Result<Ended> {
     let program = launch.argv.first().map_or("", String::as_str);
     let watch =
         |verb| move |source| ProcessError::Watch { verb, program: program.to_owned(), source };
@@ -37,7 +39,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
     let copied = sys::resident_bytes();
     let started_ms = now_ms();
     let started = Instant::now();
-    let mut child = Child::start(launch)?;
+    let mut child = Child::start(launch, watched)?;
     let registered = guard.register(child.pid);
     if let Some(signal) = guard.arrived() {
         // It came before the handler knew the group.
@@ -56,6 +58,8 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
     let duration = started.elapsed();
     let mut notes = child.clean_up()?;
     notes.extend(child.finish()?);
+    // All that could be found has ended; what could not must not keep us.
+    let trace = child.watch.take().map(|watch| watch.finish_within(HELPERS_GRACE));
     if let Some(signal) = guard.arrived() {
         return Err(ProcessError::Interrupted { signal });
     }
@@ -68,7 +72,7 @@ pub(crate) fn run(launch: &Launch<'_>) -> Result<Ended> {
     // Between fork and exec the child is a copy of us, and the system counts that in: what it says
     // at the end holds only above that.
     let peak_memory_bytes = Some(reaped.peak_memory_bytes).filter(|peak| *peak > copied);
-    Ok(Ended { exit, started_ms, duration, peak_memory_bytes, notes })
+    Ok(Ended { exit, started_ms, duration, peak_memory_bytes, notes, trace })
 }
 
 /// A child and its two streams. Dropping it kills and reaps.
@@ -83,10 +87,11 @@ struct Child<'a> {
     cleaned: bool,
     descriptor: Option<OwnedFd>,
     streams: Vec<Tee<'a>>,
+    watch: Option<Watch>,
 }
 
 impl<'a> Child<'a> {
-    fn start(launch: &'a Launch<'a>) -> Result<Child<'a>> {
+    fn start(launch: &'a Launch<'a>, watched: bool) -> Result<Child<'a>> {
         let Some((name, arguments)) = launch.argv.split_first() else {
             return Err(ProcessError::NoProgram { program: String::new(), path: None });
         };
@@ -96,9 +101,13 @@ impl<'a> Child<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
         sys::prepare(&mut command, launch.limits.memory_bytes);
-        let mut process = command
-            .spawn()
-            .map_err(|source| ProcessError::Start { program: name.clone(), source })?;
+        let started = if watched {
+            lab_trace::spawn(&mut command, launch.spool).map(|(child, watch)| (child, Some(watch)))
+        } else {
+            command.spawn().map(|child| (child, None))
+        };
+        let (mut process, watch) =
+            started.map_err(|source| ProcessError::Start { program: name.clone(), source })?;
         let pid = i32::try_from(process.id()).expect("process ids are positive 32-bit numbers");
         let descriptor = sys::process_descriptor(pid);
         // From here on the drop of this value stops the process if anything fails.
@@ -110,6 +119,7 @@ impl<'a> Child<'a> {
             cleaned: false,
             descriptor,
             streams: Vec::new(),
+            watch,
         };
         if let Some(pipe) = process.stdout.take() {
             child.tee("stdout", pipe.into(), Box::new(io::stdout()))?;

@@ -5,8 +5,6 @@
 //! only those that the command line names are taken, and a note says so. `.git` and `.lab` are
 //! never part of it, nor are large files that git does not track: those are data.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as Place;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -15,9 +13,10 @@ use std::path::{Component, Path, PathBuf};
 
 use lab_objects::Writer;
 use lab_schema::tree::Node;
-use lab_schema::{Entry, FileName, Git, Slot, Tree, TreeId};
+use lab_schema::{Git, Slot, TreeId};
 
 use crate::error::{At, ProcessError, Result};
+use crate::folder::{Folder, Occupied};
 use crate::git::{self, Tracked, is_private};
 use crate::note::Note;
 use crate::secrets::is_secret_file;
@@ -158,7 +157,8 @@ impl Capture<'_> {
             self.notes.push(Note::SpecialFile(path.to_owned()));
             return Ok(());
         };
-        self.root.insert(path, node, &full)
+        // A file and a folder under one name: one has replaced the other while we looked.
+        self.root.insert(path, node).map_err(|Occupied| ProcessError::Changing(full))
     }
 
     fn store(&mut self, full: &Path) -> Result<Node> {
@@ -207,53 +207,5 @@ fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
             Ok(None)
         }
         Err(e) => Err(e),
-    }
-}
-
-/// A folder that is being built.
-#[derive(Default)]
-struct Folder(BTreeMap<Vec<u8>, Child>);
-
-enum Child {
-    Folder(Folder),
-    Leaf(Node),
-}
-
-impl Folder {
-    fn insert(&mut self, path: &Path, node: Node, full: &Path) -> Result<()> {
-        // A file and a folder under one name: one has replaced the other while we looked.
-        let changing = || ProcessError::Changing(full.to_owned());
-        let mut components = path.iter().map(|c| c.as_bytes().to_vec());
-        let last = components.next_back().ok_or_else(changing)?;
-        let mut folder = self;
-        for name in components {
-            let child = folder.0.entry(name).or_insert_with(|| Child::Folder(Folder::default()));
-            let Child::Folder(inner) = child else { return Err(changing()) };
-            folder = inner;
-        }
-        match folder.0.entry(last) {
-            Place::Vacant(place) => {
-                place.insert(Child::Leaf(node));
-                Ok(())
-            }
-            Place::Occupied(_) => Err(changing()),
-        }
-    }
-
-    fn put(self, writer: &mut Writer) -> Result<(TreeId, u64)> {
-        let mut entries = Vec::with_capacity(self.0.len());
-        for (name, child) in self.0 {
-            let node = match child {
-                Child::Leaf(node) => node,
-                Child::Folder(folder) => {
-                    let (id, size) = folder.put(writer)?;
-                    Node::Directory { id, size }
-                }
-            };
-            let name = FileName::new(name).expect("components of paths on disk are file names");
-            entries.push(Entry { name, node });
-        }
-        let tree = Tree::new(entries).expect("a map has no key twice");
-        Ok((writer.put(&tree)?, tree.total_bytes()))
     }
 }

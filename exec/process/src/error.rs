@@ -82,6 +82,13 @@ pub enum ProcessError {
         /// The rule that its name breaks.
         source: SchemaError,
     },
+    /// A folder lies where no record can say it: its path is not UTF-8, or a name in it holds a
+    /// `:`, a control character, or a space at an end.
+    #[error("the path of '{}' cannot be recorded: it is not UTF-8, or holds a ':', a control character, or a space at an end of a name", .0.display())]
+    UnspeakablePath(PathBuf),
+    /// What was read makes no recipe.
+    #[error("what the command read cannot be recorded: {0}")]
+    Recipe(SchemaError),
     /// A file or folder could not be used.
     #[error("cannot {verb} '{}': {source}", .path.display())]
     Io {

@@ -70,8 +70,7 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
     ]);
     writer.finish()?;
 
-    let path = scratch.path().to_owned();
-    let left = scratch.remove().err().map(|e| Note::ScratchLeft { path, why: e.to_string() });
+    let left = scratch.remove_or_note();
     let completeness = job.watcher.completeness(&ended);
     let status = status(ended.exit, &gathered, job.recipe);
     let Gathered { outputs, metrics, undeclared, notes, .. } = gathered;
@@ -109,6 +108,7 @@ fn launch(
         limits: job.recipe.limits(),
         grace: GRACE,
         echo: job.echo,
+        spool: &scratch.spool(),
         stdout: &scratch.stdout(),
         stderr: &scratch.stderr(),
         max_log_bytes: MAX_LOG_BYTES,
@@ -116,12 +116,12 @@ fn launch(
     })
 }
 
-fn put_file(writer: &mut Writer, path: &Path) -> Result<BlobId> {
+pub(crate) fn put_file(writer: &mut Writer, path: &Path) -> Result<BlobId> {
     let mut file = File::open(path).at("open", path)?;
     Ok(writer.put_blob(&mut file)?.0)
 }
 
-fn status(exit: Exit, gathered: &Gathered, recipe: &Recipe) -> Status {
+pub(crate) fn status(exit: Exit, gathered: &Gathered, recipe: &Recipe) -> Status {
     match exit {
         Exit::Code(0) if !gathered.missing.is_empty() => Status::Missing(gathered.missing.clone()),
         Exit::Code(code) => Status::Exited(code),
@@ -130,20 +130,20 @@ fn status(exit: Exit, gathered: &Gathered, recipe: &Recipe) -> Status {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The environment of a command.
-struct Surroundings {
-    variables: BTreeMap<OsString, OsString>,
+pub(crate) struct Surroundings {
+    pub(crate) variables: BTreeMap<OsString, OsString>,
     /// Names of those whose values the recipe does not hold, sorted.
-    unrecorded: Vec<String>,
+    pub(crate) unrecorded: Vec<String>,
 }
 
 impl Surroundings {
     /// The recipe's variables, those of `ours` that are passed through, and `TMPDIR`.
-    fn new(
+    pub(crate) fn new(
         command: &Command,
         ours: impl Iterator<Item = (OsString, OsString)>,
         tmp: &Path,
@@ -159,7 +159,7 @@ impl Surroundings {
         Surroundings { variables, unrecorded }
     }
 
-    fn get(&self, name: &str) -> Option<&OsStr> {
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 }

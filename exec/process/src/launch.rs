@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lab_schema::{Completeness, Limits};
+use lab_trace::Trace;
 
 use crate::error::Result;
 use crate::note::Note;
@@ -47,6 +48,8 @@ pub struct Launch<'a> {
     pub grace: Duration,
     /// Whether its output is shown.
     pub echo: Echo,
+    /// An empty folder for copies of what it reads and then changes.
+    pub spool: &'a Path,
     /// The file that receives its standard output; does not exist yet.
     pub stdout: &'a Path,
     /// The file that receives its standard error; does not exist yet.
@@ -83,6 +86,8 @@ pub struct Ended {
     pub peak_memory_bytes: Option<u64>,
     /// What a person should know.
     pub notes: Vec<Note>,
+    /// What it touched, if it was watched.
+    pub trace: Option<Trace>,
 }
 
 /// Starts commands and observes them.

@@ -27,6 +27,10 @@ pub enum Note {
     },
     /// A file looks like a secret, and was left out of the code.
     SecretFile(PathBuf),
+    /// A file that looks like a secret was read: its bytes are not kept.
+    SecretRead(PathBuf),
+    /// The command changed files outside the project.
+    WroteOutside(Vec<PathBuf>),
     /// A submodule is not checked out: the code tree lacks its files.
     SubmoduleAbsent(PathBuf),
     /// A socket, pipe or device among the code was left out.
@@ -116,6 +120,15 @@ impl fmt::Display for Note {
                 "'{}' looks like a secret and was left out of the code: records are made to be shared",
                 shown(path)
             ),
+            Note::SecretRead(path) => write!(
+                f,
+                "'{}' looks like a secret: the record holds its hash, and not its bytes",
+                shown(path)
+            ),
+            Note::WroteOutside(paths) => {
+                f.write_str("also written outside the project, and not kept: ")?;
+                list(f, paths)
+            }
             Note::SubmoduleAbsent(path) => {
                 write!(
                     f,

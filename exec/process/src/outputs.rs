@@ -20,7 +20,7 @@ use crate::note::Note;
 use crate::snapshot::{Snapshot, hash};
 
 /// Most files that become outputs, or are named as undeclared.
-const MAX_FILES: usize = 10_000;
+pub(crate) const MAX_FILES: usize = 10_000;
 
 /// What a command left.
 #[derive(Default)]
@@ -178,7 +178,7 @@ fn ancestors(path: &Path) -> impl Iterator<Item = Slot> {
 
 /// Reads every `metrics.json` among the outputs and at the top of output folders. If there are
 /// several, the keys of those that are not at the top carry the path of their folder.
-fn read_metrics(directory: &Path, gathered: &mut Gathered) {
+pub(crate) fn read_metrics(directory: &Path, gathered: &mut Gathered) {
     let file_of = |(slot, content): (&Slot, &ContentId)| {
         let path = PathBuf::from(slot.as_str());
         match content {

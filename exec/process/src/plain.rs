@@ -22,6 +22,6 @@ impl Watcher for Plain {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<Ended> {
-        child::run(launch)
+        child::run(launch, false)
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!   SCRATCH/0a1b2c00/work     the code tree, with the inputs over it
 //!                   /tmp      the command's TMPDIR
+//!                   /spool    copies of what it read and then changed
 //!                   /lock     locked while the run is under way
 //!                   /stdout   what it printed, before it becomes a blob
 //!                   /stderr
@@ -19,6 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, Result};
+use crate::note::Note;
 
 /// How many runs one process may have under way at one time.
 const MAX_RUNS: u32 = 256;
@@ -62,8 +64,9 @@ impl Scratch {
                     let file = File::create(&lock).at("create", &lock)?;
                     file.lock().at("lock", &lock)?;
                     let scratch = Scratch { path, removed: false, _lock: file };
-                    let tmp = scratch.tmp();
-                    fs::create_dir(&tmp).at("create the folder", &tmp)?;
+                    for folder in [scratch.tmp(), scratch.spool()] {
+                        fs::create_dir(&folder).at("create the folder", &folder)?;
+                    }
                     return Ok(scratch);
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -85,12 +88,22 @@ impl Scratch {
         self.path.join("tmp")
     }
 
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.path.join("spool")
+    }
+
     pub(crate) fn stdout(&self) -> PathBuf {
         self.path.join("stdout")
     }
 
     pub(crate) fn stderr(&self) -> PathBuf {
         self.path.join("stderr")
+    }
+
+    /// Removes the folder; a note if it could not be.
+    pub(crate) fn remove_or_note(self) -> Option<Note> {
+        let path = self.path.clone();
+        self.remove().err().map(|e| Note::ScratchLeft { path, why: e.to_string() })
     }
 
     /// Removes the folder; dropping does too, but cannot say that it failed.

@@ -44,6 +44,7 @@ impl Watcher for Fake {
             duration: Duration::from_millis(9),
             peak_memory_bytes: Some(11),
             notes: vec![Note::StreamHeld],
+            trace: None,
         })
     }
 }
@@ -84,6 +85,7 @@ fn a_log_that_cannot_be_written_stops_the_command() {
         limits: Limits::default(),
         grace: Duration::from_secs(5),
         echo: Echo::Quiet,
+        spool: dir.path(),
         stdout: &dir.path().join("no/such/folder"),
         stderr: &dir.path().join("stderr"),
         max_log_bytes: 1,
@@ -110,6 +112,7 @@ fn limits_of_logs_and_of_time_are_the_launchers_to_set() {
         limits: Limits { wall_ms: Some(150), memory_bytes: None },
         grace: Duration::from_millis(150),
         echo: Echo::Quiet,
+        spool: dir.path(),
         stdout: &dir.path().join("stdout"),
         stderr: &dir.path().join("stderr"),
         max_log_bytes: 2,

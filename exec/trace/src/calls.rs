@@ -6,6 +6,7 @@
 //! call, so programs are told that there is none; all fall back.
 
 use crate::filter::When;
+use crate::record::Fact;
 use crate::sys::Notice;
 
 /// A path in another process: its address, and what it is relative to.
@@ -60,20 +61,6 @@ pub(crate) enum Action {
     Escape(&'static str),
     /// Run code of another architecture, whose calls are not known here.
     Foreign,
-}
-
-/// A fact about the machine that a process asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Fact {
-    /// On which processors it may run.
-    Affinity,
-    /// Host name and kernel.
-    Name,
-    /// How much memory there is and is free, and how long the machine is up.
-    Memory,
-    /// Memory, queues or semaphores that processes share by a number (System V).
-    SharedMemory,
 }
 
 const MOUNTS: u32 = libc::CLONE_NEWNS as u32;

@@ -4,28 +4,42 @@
 //! The kernel holds every system call that can bring something in (seccomp user notification,
 //! Linux 5.5), a thread here looks at it and lets it go on; no privilege is needed and the
 //! program does not notice. See [`spawn`] for the start and [`Trace`] for what is known at the
-//! end. Knows nothing of stores and records.
+//! end. Knows nothing of stores and records. On systems other than
+//! Linux nothing can be watched.
 //!
 //! One thing cannot be excluded: a thread of the program may change a path in memory after it was
 //! looked at and before the kernel uses it. Ordinary programs do not; one that does so on purpose
 //! deceives the record, and is found out in the sealed box, which lacks what was not recorded.
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
-#![cfg(target_os = "linux")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod filter;
-mod sys;
-mod calls;
 mod record;
+#[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
+mod sys;
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
 mod memory;
+#[cfg(target_os = "linux")]
 mod resolve;
+#[cfg(target_os = "linux")]
 mod program;
+#[cfg(target_os = "linux")]
 mod peer;
+#[cfg(target_os = "linux")]
 mod argument;
+#[cfg(target_os = "linux")]
 mod observe;
+#[cfg(target_os = "linux")]
 mod watch;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 
-pub use calls::Fact;
-pub use record::{Listed, Program, Stamp, Thing, Trace};
-pub use watch::{Watch, spawn};
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{Watch, probe, spawn};
+pub use record::{Fact, Listed, Program, Stamp, Thing, Trace};
+#[cfg(target_os = "linux")]
+pub use watch::{Watch, probe, spawn};

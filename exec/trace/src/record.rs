@@ -10,10 +10,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::calls::Fact;
-
 /// Most different paths that are kept; with more the record is incomplete.
 pub(crate) const MAX_PATHS: usize = 4_000_000;
+
+/// The bits of a mode that say what kind of file it is.
+const FORMAT: u32 = 0o170_000;
 
 /// All that was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,20 @@ pub struct Trace {
     pub entropy: u64,
     /// What is missing from this record, in words; empty if it is complete.
     pub gaps: BTreeSet<String>,
+}
+
+/// A fact about the machine that a process asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Fact {
+    /// On which processors it may run.
+    Affinity,
+    /// Host name and kernel.
+    Name,
+    /// How much memory there is and is free, and how long the machine is up.
+    Memory,
+    /// Memory, queues or semaphores that processes share by a number (System V).
+    SharedMemory,
 }
 
 /// Something at a path.
@@ -120,12 +135,12 @@ impl Stamp {
 
     /// Whether it is a regular file.
     pub fn is_file(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFREG
+        self.mode & FORMAT == 0o100_000
     }
 
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFDIR
+        self.mode & FORMAT == 0o040_000
     }
 }
 

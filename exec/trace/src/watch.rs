@@ -10,12 +10,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::calls;
 use crate::filter;
 use crate::observe::Observer;
 use crate::record::Trace;
 use crate::sys::{self, Woken};
+
+/// How often to look whether watching has ended.
+const TICK: Duration = Duration::from_micros(200);
 
 /// A process tree that is being watched.
 #[derive(Debug)]
@@ -56,10 +60,37 @@ pub fn spawn(command: &mut Command, spool: &Path) -> io::Result<(Child, Watch)> 
     }
 }
 
+/// Whether processes can be watched here; the reason if not. Tries it.
+pub fn probe() -> io::Result<()> {
+    // The hook runs before the program is looked for: that it is not there is the best end.
+    let mut command = Command::new("/dev/null/nothing");
+    match spawn(&mut command, Path::new("/dev/null")) {
+        Ok((mut child, watch)) => {
+            child.wait()?;
+            drop(watch.finish());
+            Ok(())
+        }
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
 impl Watch {
     /// Waits until no watched process is left, and returns what was seen.
     pub fn finish(self) -> Trace {
         joined(self.thread)
+    }
+
+    /// The same, but waits no longer than `grace` for processes that nobody could stop.
+    pub fn finish_within(self, grace: Duration) -> Trace {
+        let until = Instant::now() + grace;
+        while !self.thread.is_finished() {
+            if Instant::now() >= until {
+                return self.stop();
+            }
+            std::thread::sleep(TICK);
+        }
+        self.finish()
     }
 
     /// Stops watching although processes may be left; the record says so.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use lab_trace::{Trace, spawn};
+use lab_trace::{Trace, probe, spawn};
 
 /// Runs a script in `folder` under watch.
 fn shell(folder: &Path, script: &str) -> Trace {
@@ -165,6 +165,24 @@ fn watching_that_is_cut_short_says_so() {
     assert_eq!(trace.gaps.len(), 1, "{:?}", trace.gaps);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Not a test: what a nested watcher finds.
+#[test]
+#[ignore = "run by another test"]
+fn watch_within() {
+    assert_eq!(probe().unwrap_err().raw_os_error(), Some(16), "EBUSY");
+}
+
+#[test]
+fn it_is_known_whether_watching_is_possible() {
+    probe().unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "watch_within"]).stdout(Stdio::null());
+    let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(watch.finish().gaps.is_empty());
 }
 
 /// Not a test: what the next one runs under watch.

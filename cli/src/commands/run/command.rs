@@ -1,11 +1,12 @@
 //! Running a command.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use lab_objects::NameKind;
 use lab_process::{
-    Echo, Execution, Job, Plain, capture_code, execute, is_secret, recorded_variables,
-    unrecordable_variables,
+    Echo, Execution, Here, Job, Level, Plain, Summary, Watched, can_watch, capture_code, execute,
+    execute_here, is_secret, recorded_variables, unrecordable_variables,
 };
 use lab_replay::record;
 use lab_schema::recipe::Parts;
@@ -20,7 +21,86 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::ui::{self, BAD, HASH, NAME, paint};
 use crate::wiring::Registry;
 
+/// A command that names its inputs runs in a folder of its own; any other runs here, watched.
 pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
+    if !args.inputs.is_empty() || args.apart {
+        return apart(context, args, name);
+    }
+    match can_watch() {
+        Ok(()) => here(context, args, name),
+        Err(why) => {
+            context.ui.note(format!(
+                "what the command reads cannot be watched here ({why}): only its code is recorded, and it runs in a folder of its own"
+            ));
+            apart(context, args, name)
+        }
+    }
+}
+
+/// Runs the command where it lies, and writes down what it touches.
+fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
+    let registry = context.registry_to_write()?;
+    let scratch = registry.scratch()?;
+    // With --json standard output belongs to the answer.
+    let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
+    let done = execute_here(Here {
+        store: &registry.store,
+        cache: registry.stat_cache(),
+        argv: &args.command,
+        directory: &context.directory,
+        top: registry.folder.parent().unwrap_or(&context.directory),
+        registry: &registry.folder,
+        variables: variables(context, args)?,
+        outputs: outputs(args)?,
+        limits: args.limits(),
+        level: if args.level == 0 { Level::Record } else { Level::Pin },
+        scratch: &scratch,
+        echo,
+    })?;
+    let Watched { recipe, execution: Execution { outcome, undeclared, notes }, git, summary } =
+        done;
+    let (id, run) = record(&registry.store, &registry.who(), &recipe, outcome, git)?;
+    for note in &notes {
+        context.ui.note(note);
+    }
+    let read = summed(&summary, &run, context);
+    tell(context, &registry, &recipe, id, &run, Told { read, undeclared: &undeclared }, name)
+}
+
+/// What was read, in a line.
+fn summed(summary: &Summary, run: &Run, context: &Context) -> String {
+    let mut parts = Vec::new();
+    let files = summary.data + summary.outside.len() as u64;
+    if files > 0 {
+        let mut data = ui::count(files, "data file");
+        let outside: Vec<String> = summary.outside.iter().map(|path| context.shown(path)).collect();
+        if !outside.is_empty() {
+            let names: Vec<&str> = outside.iter().map(String::as_str).collect();
+            let count = outside.len();
+            data.push_str(&format!(
+                " ({count} outside the project: {})",
+                shortened(&names).escape_debug()
+            ));
+        }
+        parts.push(data);
+    }
+    if !summary.code.is_empty() {
+        let mut code = ui::count(summary.code.len() as u64, "code file");
+        // Of what is not committed, only that which was used can matter.
+        let used = |path: &&str| summary.code.iter().any(|code| code == Path::new(path));
+        let dirty = run.git.iter().flat_map(|git| git.dirty.iter().map(String::as_str));
+        let dirty: Vec<&str> = dirty.filter(used).collect();
+        if !dirty.is_empty() {
+            code.push_str(&format!(" (not committed: {})", shortened(&dirty).escape_debug()));
+        }
+        parts.push(code);
+    }
+    parts.push(format!("environment of {}", ui::count(summary.environment, "file")));
+    parts.join(", ")
+}
+
+/// Runs the command in a folder of its own that holds the code and the named inputs.
+fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
     let registry = context.registry_to_write()?;
     let bars = Bars::new(context.ui);
     let mut found = BTreeMap::new();
@@ -70,7 +150,25 @@ pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome
     for note in &notes {
         context.ui.note(note);
     }
-    tell(context, &registry, &recipe, id, &run, &undeclared, name)
+    let code = match (&run.git, recipe.code()) {
+        (_, None) => "no code recorded".to_owned(),
+        (None, Some(_)) => "code without git".to_owned(),
+        (Some(git), Some(_)) if git.dirty.is_empty() => "code at a clean commit".to_owned(),
+        (Some(git), Some(_)) => {
+            let dirty: Vec<&str> = git.dirty.iter().map(String::as_str).collect();
+            let count = ui::count(dirty.len() as u64, "file");
+            format!("code with {count} not committed ({})", shortened(&dirty).escape_debug())
+        }
+    };
+    let read = format!("{}, {code}", ui::count(recipe.inputs().len() as u64, "named input"));
+    tell(context, &registry, &recipe, id, &run, Told { read, undeclared: &undeclared }, name)
+}
+
+/// What a person is told beside the record.
+struct Told<'a> {
+    /// What was read.
+    read: String,
+    undeclared: &'a [Slot],
 }
 
 /// Names the run and says what came of it.
@@ -80,7 +178,7 @@ fn tell(
     recipe: &Recipe,
     id: RunId,
     run: &Run,
-    undeclared: &[Slot],
+    told: Told<'_>,
     name: Option<Name>,
 ) -> Outcome {
     let success = run.outcome.status.is_success();
@@ -108,27 +206,14 @@ fn tell(
     });
     parts.retain(|part| !part.is_empty());
     context.ui.line(parts.join("   "));
-    let code = match (&run.git, recipe.code()) {
-        (_, None) => "no code recorded".to_owned(),
-        (None, Some(_)) => "code without git".to_owned(),
-        (Some(git), Some(_)) if git.dirty.is_empty() => "code at a clean commit".to_owned(),
-        (Some(git), Some(_)) => {
-            let dirty: Vec<&str> = git.dirty.iter().map(String::as_str).collect();
-            let count = ui::count(dirty.len() as u64, "file");
-            format!("code with {count} not committed ({})", shortened(&dirty).escape_debug())
-        }
-    };
-    context.ui.line(format!(
-        "  read     {}, {code}",
-        ui::count(recipe.inputs().len() as u64, "named input")
-    ));
+    context.ui.line(format!("  read     {}", told.read));
     let wrote: Vec<&str> = run.outcome.outputs.keys().map(Slot::as_str).collect();
     context.ui.line(format!(
         "  wrote    {}",
         if wrote.is_empty() { "nothing".to_owned() } else { shortened(&wrote) }
     ));
-    if !undeclared.is_empty() {
-        let names: Vec<&str> = undeclared.iter().map(Slot::as_str).collect();
+    if !told.undeclared.is_empty() {
+        let names: Vec<&str> = told.undeclared.iter().map(Slot::as_str).collect();
         context.ui.note(format!(
             "also left, and not kept, since -o does not name it: {}",
             shortened(&names)
@@ -136,7 +221,7 @@ fn tell(
     }
     let mut answer = describe::run_json(id, run);
     answer["name"] = json!(name);
-    answer["undeclared"] = json!(undeclared);
+    answer["undeclared"] = json!(told.undeclared);
     answer["reused"] = Value::Bool(false);
     context.ui.answer(&answer);
     if success {

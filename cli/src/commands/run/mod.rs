@@ -13,8 +13,9 @@ use crate::failure::{Failure, Outcome};
 
 /// Run a command or a tensor program, and write down all that it used and made
 ///
-/// A command (`lab run -i digits -o model.bin -- python train.py`) runs in a fresh folder that holds the project's
-/// code and the named inputs. A tensor program (`lab run digits.toml`) runs inside lab, with the same bits everywhere.
+/// A command (`lab run -- python train.py`) runs where you are, and needs no declarations: lab watches it, and records
+/// each file that it reads and makes. With named inputs (`-i digits`) it runs in a fresh folder that holds the project's
+/// code and those inputs. A tensor program (`lab run digits.toml`) runs inside lab, with the same bits everywhere.
 #[derive(clap::Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["program", "command"]))]
 pub(super) struct Args {
@@ -45,6 +46,12 @@ pub(super) struct Args {
     /// Let no process of the command use more than this, such as 512M or 4G
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "program")]
     memory_limit: Option<u64>,
+    /// Run the command in a fresh folder that holds the project's code, as with -i
+    #[arg(long, conflicts_with = "program")]
+    apart: bool,
+    /// How much chance to take out: 0 nothing, 1 seeds of hash functions and cuBLAS workspaces
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1), conflicts_with = "program")]
+    level: u8,
     /// Change a setting of the program, as in train.lr=0.01
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
     settings: Vec<String>,
