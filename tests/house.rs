@@ -12,13 +12,14 @@ use kit::{files, top};
 use regex::Regex;
 
 /// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
-const FLOORS: [(&str, &str, u32); 10] = [
+const FLOORS: [(&str, &str, u32); 11] = [
     ("schema", "lab-schema", 0),
     ("store/encoding", "lab-encoding", 1),
     ("store/objects", "lab-objects", 2),
     ("store/lineage", "lab-lineage", 3),
     ("store/remote", "lab-remote", 3),
     ("exec/trace", "lab-trace", 1),
+    ("exec/seal", "lab-seal", 1),
     ("exec/process", "lab-process", 4),
     ("exec/tensor", "lab-tensor", 4),
     ("exec/replay", "lab-replay", 5),

@@ -130,6 +130,7 @@ impl Drawing<'_> {
     fn next(&self, node: Node) -> Outcome<Vec<(String, Node)>> {
         let role = |role: &Role| match role {
             Role::Input(slot) => slot.to_string(),
+            Role::Outside(path) => format!("/{path}"),
             Role::Code => "code".to_owned(),
         };
         Ok(match (node, self.down) {

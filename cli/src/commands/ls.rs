@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         ObjectId::Run(id) => outputs(context, &registry, id),
         ObjectId::Recipe(id) => {
             let recipe: Recipe = registry.store.load(id)?;
-            for (slot, content) in recipe.inputs() {
+            for (slot, content) in recipe.reads() {
                 context.ui.line(format!("{}  {slot}", paint(HASH, content.short())));
             }
             Ok(())

@@ -155,6 +155,15 @@ fn show_recipe(context: &Context, registry: &Registry, id: RecipeId) -> Outcome<
                 context.ui.line(format!("  variable  {name}={}", value.escape_debug()));
             }
             answer["argv"] = json!(command.argv);
+            if let Some(place) = &command.place {
+                context.ui.line(format!(
+                    "  place     {}, user {}, {}",
+                    place.project,
+                    place.user,
+                    ui::count(place.cpus.into(), "processor")
+                ));
+                answer["place"] = json!(place.project);
+            }
             answer["directory"] = json!(command.directory);
             answer["variables"] = json!(command.variables);
         }
@@ -168,7 +177,11 @@ fn show_recipe(context: &Context, registry: &Registry, id: RecipeId) -> Outcome<
         context.ui.line(format!("  code      {}", paint(HASH, code.short())));
         answer["code"] = json!(code.to_string());
     }
-    for (slot, content) in recipe.inputs() {
+    if let Some(environment) = recipe.environment() {
+        context.ui.line(format!("  system    {}", paint(HASH, environment.short())));
+        answer["environment"] = json!(environment.to_string());
+    }
+    for (slot, content) in recipe.reads() {
         context.ui.line(format!("  input     {}  {slot}", paint(HASH, content.short())));
     }
     for (key, value) in recipe.params() {
@@ -184,11 +197,8 @@ fn show_recipe(context: &Context, registry: &Registry, id: RecipeId) -> Outcome<
     if let Some(bytes) = limits.memory_bytes {
         context.ui.line(format!("  limit     {} of memory", ui::bytes(bytes)));
     }
-    let inputs: serde_json::Map<String, Value> = recipe
-        .inputs()
-        .iter()
-        .map(|(slot, content)| (slot.to_string(), describe::content_json(*content)))
-        .collect();
+    let inputs: serde_json::Map<String, Value> =
+        recipe.reads().map(|(slot, content)| (slot, describe::content_json(content))).collect();
     answer["inputs"] = Value::Object(inputs);
     answer["params"] = json!(recipe.params());
     answer["seed"] = json!(recipe.seed());

@@ -96,10 +96,10 @@ fn stale(registry: &Registry) -> Outcome<Vec<Stale>> {
         let Some(ObjectId::Run(id)) = moved.target else { continue };
         let Some(run) = registry.store.get::<Run>(id)? else { continue };
         let Some(recipe) = registry.store.get::<lab_schema::Recipe>(run.recipe)? else { continue };
-        for content in recipe.inputs().values() {
-            let known = versions.get(content).map(Vec::as_slice).unwrap_or_default();
+        for (_, content) in recipe.reads() {
+            let known = versions.get(&content).map(Vec::as_slice).unwrap_or_default();
             // A name that is (still, or again) at what was read makes the run fresh.
-            if known.iter().any(|(input, _)| latest[input].1 == Some((*content).into())) {
+            if known.iter().any(|(input, _)| latest[input].1 == Some(content.into())) {
                 continue;
             }
             if let Some((input, read)) = known.last() {

@@ -66,14 +66,14 @@ fn made(
         context.ui.line(format!("  {others}"));
     }
     let mut inputs = Vec::new();
-    for (slot, content) in recipe.inputs() {
-        let origin = origin(context, registry, lineage, *content)?;
+    for (slot, content) in recipe.reads() {
+        let origin = origin(context, registry, lineage, content)?;
         context.ui.line(format!(
             "  from   {}  {}  {origin}",
             paint(HASH, content.short()),
-            paint(NAME, slot)
+            paint(NAME, &slot)
         ));
-        inputs.push(json!({ "input": slot, "id": content.to_string(), "made_by": lineage.producer_for(*content)?.map(|r| r.to_string()) }));
+        inputs.push(json!({ "input": slot, "id": content.to_string(), "made_by": lineage.producer_for(content)?.map(|r| r.to_string()) }));
     }
     context.ui.line(format!("  by     {}", describe::action(&recipe)));
     if let Executor::Command(_) = recipe.executor() {
@@ -113,6 +113,7 @@ fn root(
         .map(|c| {
             let role = match &c.role {
                 Role::Input(slot) => slot.to_string(),
+                Role::Outside(path) => format!("/{path}"),
                 Role::Code => "code".to_owned(),
             };
             json!({ "run": c.run.to_string(), "as": role })

@@ -36,6 +36,7 @@ mod grouped;
 mod reads;
 mod wrote;
 mod here;
+mod replica;
 
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
 pub use error::{ProcessError, Result};

@@ -40,7 +40,7 @@ pub fn plan(lineage: &Lineage, run: RunId, deep: bool) -> Result<Vec<RunId>> {
 fn causes(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
     let mut causes = Vec::new();
     for (role, content) in lineage.run_inputs(run)?.into_iter().rev() {
-        if matches!(role, Role::Input(_)) {
+        if matches!(role, Role::Input(_) | Role::Outside(_)) {
             causes.extend(lineage.producer_for(content)?.filter(|cause| *cause != run));
         }
     }

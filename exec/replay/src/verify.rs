@@ -133,10 +133,12 @@ fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Verdict>> {
         let why = format!("its recipe {} is not in the store", run.recipe.short());
         return Ok(Err(Verdict::Failed(why)));
     };
-    let inputs = recipe.inputs().iter().map(|(slot, id)| (format!("input '{slot}'"), *id));
+    let inputs = recipe.reads().map(|(slot, id)| (format!("input '{slot}'"), id));
     let code = recipe.code().map(|id| ("code".to_owned(), ContentId::Tree(id)));
+    let environment =
+        recipe.environment().map(|id| ("environment".to_owned(), ContentId::Tree(id)));
     let mut lacking = Vec::new();
-    for (what, content) in inputs.chain(code) {
+    for (what, content) in inputs.chain(code).chain(environment) {
         if let Some(part) = absent(bench.store, content, 1)?.first() {
             let inside = match part.content() == Some(content) {
                 true => String::new(),

@@ -163,8 +163,8 @@ impl Walk<'_> {
     /// The runs that made the inputs of a recipe.
     fn producers(&self, recipe: &Recipe) -> Result<Vec<RunId>> {
         let mut found = Vec::new();
-        for input in recipe.inputs().values() {
-            found.extend(self.lineage.producer_for(*input)?);
+        for (_, input) in recipe.reads() {
+            found.extend(self.lineage.producer_for(input)?);
         }
         Ok(found)
     }

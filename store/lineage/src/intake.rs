@@ -50,9 +50,8 @@ impl Intake<'_> {
         }
         let Some(recipe) = self.load::<Recipe>(id)? else { return Ok(()) };
         self.prepared("INSERT INTO recipe VALUES (?1)", [bytes.as_bytes()])?;
-        let code = recipe.code().map(|tree| ("", ContentId::Tree(tree)));
-        let inputs = recipe.inputs().iter().map(|(slot, content)| (slot.as_str(), *content));
-        for (slot, content) in inputs.chain(code) {
+        let code = recipe.code().map(|tree| (String::new(), ContentId::Tree(tree)));
+        for (slot, content) in recipe.reads().chain(code) {
             let row = params![bytes.as_bytes(), slot, key::content(content)];
             self.prepared("INSERT INTO reads VALUES (?1, ?2, ?3)", row)?;
         }

@@ -61,6 +61,8 @@ pub struct Consumption {
 pub enum Role {
     /// As the input of this name.
     Input(Slot),
+    /// As data outside the project, at this absolute path without the first `/`.
+    Outside(Slot),
     /// As the project's files.
     Code,
 }
@@ -264,6 +266,9 @@ fn content(row: &Row<'_>, column: usize) -> Answer<ContentId> {
 fn role(row: &Row<'_>, column: usize) -> Answer<Role> {
     match row.get::<_, String>(column)?.as_str() {
         "" => Ok(Role::Code),
-        slot => key::to_slot(slot).map(Role::Input),
+        text => match text.strip_prefix('/') {
+            Some(path) => key::to_slot(path).map(Role::Outside),
+            None => key::to_slot(text).map(Role::Input),
+        },
     }
 }

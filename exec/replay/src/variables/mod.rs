@@ -62,7 +62,7 @@ impl Walk<'_> {
             let what = if named { what.to_owned() } else { format!("{stage}{what}") };
             self.found.push(Variable { layer, what, before, after, delta: None, at });
         });
-        self.inputs(p.inputs(), q.inputs(), at)?;
+        self.inputs(&p.reads().collect(), &q.reads().collect(), at)?;
         self.code(&p, &q, at)?;
         self.surroundings(&x, &y, at);
         if x.recipe == y.recipe && x.outcome.outputs != y.outcome.outputs {
@@ -96,14 +96,14 @@ impl Walk<'_> {
     /// Inputs that differ: those that runs made are followed back.
     fn inputs(
         &mut self,
-        a: &BTreeMap<Slot, ContentId>,
-        b: &BTreeMap<Slot, ContentId>,
+        a: &BTreeMap<String, ContentId>,
+        b: &BTreeMap<String, ContentId>,
         at: Option<RunId>,
     ) -> Result<()> {
-        let slots: BTreeSet<&Slot> = a.keys().chain(b.keys()).collect();
+        let slots: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
         for slot in slots.into_iter().filter(|slot| a.get(*slot) != b.get(*slot)) {
             let (x, y) = (a.get(slot), b.get(slot));
-            let mut layer = match Layer::of_name(slot.as_str(), Layer::Data) {
+            let mut layer = match Layer::of_name(slot, Layer::Data) {
                 Layer::Split => Layer::Split,
                 _ => Layer::Data,
             };
