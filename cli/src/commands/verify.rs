@@ -111,6 +111,13 @@ fn tell(context: &Context, registry: &Registry, done: &Verification) -> Outcome 
             .line(format!("  {}     the second time it failed: {why}", paint(DIM, "twice"))),
         Some(Repeat::Different(_)) | None => {}
     }
+    for note in &done.notes {
+        context.ui.note(note);
+    }
+    if let Some((why, remedy)) = &done.unsealed {
+        context.ui.note(format!("not sealed: {why}"));
+        context.ui.hint(remedy);
+    }
     if !attestation.verdict.holds() && attestation.host != done.recorded {
         context.ui.line(format!(
             "  {}   {}",

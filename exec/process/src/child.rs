@@ -10,9 +10,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use lab_seal::Seal;
 use lab_trace::Watch;
 
-use crate::error::{ProcessError, Result};
+use crate::error::{At, ProcessError, Result};
 use crate::interrupt::Guard;
 use crate::launch::{Echo, Ended, Exit, Launch};
 use crate::note::Note;
@@ -30,8 +31,26 @@ const HELPERS_GRACE: Duration = Duration::from_millis(500);
 /// How long killed processes have to disappear, and their pipes to close.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
+/// How a command is started.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Plain,
+    Watched,
+    /// In a box, on as many processors.
+    Boxed(&'a Seal<'a>, u32),
+}
+
 /// Runs a prepared command to its end, under watch or not.
 pub(crate) fn run(launch: &Launch<'_>, watched: bool) -> Result<Ended> {
+    run_as(launch, if watched { Way::Watched } else { Way::Plain })
+}
+
+/// Runs a command in a box, on at most as many processors.
+pub(crate) fn run_in(launch: &Launch<'_>, seal: &Seal<'_>, cpus: u32) -> Result<Ended> {
+    run_as(launch, Way::Boxed(seal, cpus))
+}
+
+fn run_as(launch: &Launch<'_>, way: Way<'_>) -> Result<Ended> {
     let program = launch.argv.first().map_or("", String::as_str);
     let watch =
         |verb| move |source| ProcessError::Watch { verb, program: program.to_owned(), source };
@@ -39,7 +58,7 @@ pub(crate) fn run(launch: &Launch<'_>, watched: bool) -> Result<Ended> {
     let copied = sys::resident_bytes();
     let started_ms = now_ms();
     let started = Instant::now();
-    let mut child = Child::start(launch, watched)?;
+    let mut child = Child::start(launch, way)?;
     let registered = guard.register(child.pid);
     if let Some(signal) = guard.arrived() {
         // It came before the handler knew the group.
@@ -91,23 +110,37 @@ struct Child<'a> {
 }
 
 impl<'a> Child<'a> {
-    fn start(launch: &'a Launch<'a>, watched: bool) -> Result<Child<'a>> {
+    fn start(launch: &'a Launch<'a>, way: Way<'_>) -> Result<Child<'a>> {
         let Some((name, arguments)) = launch.argv.split_first() else {
             return Err(ProcessError::NoProgram { program: String::new(), path: None });
         };
         let mut command = Command::new(launch.program);
-        command.arg0(name).args(arguments).current_dir(launch.directory);
+        command.arg0(name).args(arguments);
         command.env_clear().envs(launch.variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
         sys::prepare(&mut command, launch.limits.memory_bytes);
-        let started = if watched {
-            lab_trace::spawn(&mut command, launch.spool).map(|(child, watch)| (child, Some(watch)))
-        } else {
-            command.spawn().map(|child| (child, None))
+        let started = match way {
+            Way::Plain => {
+                command.current_dir(launch.directory);
+                command.spawn().map(|child| (child, None))
+            }
+            Way::Watched => {
+                command.current_dir(launch.directory);
+                let started = lab_trace::spawn(&mut command, launch.spool);
+                started.map(|(child, watch)| (child, Some(watch)))
+            }
+            Way::Boxed(seal, cpus) => {
+                sys::use_processors(&mut command, cpus);
+                let sealed = lab_seal::seal(&mut command, seal).at("make a box in", seal.base);
+                sealed?;
+                command.spawn().map(|child| (child, None))
+            }
         };
-        let (mut process, watch) =
-            started.map_err(|source| ProcessError::Start { program: name.clone(), source })?;
+        let (mut process, watch) = started.map_err(|source| match lab_seal::obstacle(&source) {
+            Some(obstacle) => ProcessError::NoBox(obstacle),
+            None => ProcessError::Start { program: name.clone(), source },
+        })?;
         let pid = i32::try_from(process.id()).expect("process ids are positive 32-bit numbers");
         let descriptor = sys::process_descriptor(pid);
         // From here on the drop of this value stops the process if anything fails.

@@ -86,6 +86,9 @@ pub enum ProcessError {
     /// `:`, a control character, or a space at an end.
     #[error("the path of '{}' cannot be recorded: it is not UTF-8, or holds a ':', a control character, or a space at an end of a name", .0.display())]
     UnspeakablePath(PathBuf),
+    /// The machine allows no sealed box.
+    #[error(transparent)]
+    NoBox(lab_seal::Obstacle),
     /// A record has something at a path that leads through a link, or upwards.
     #[error("the record is not to be trusted: its path '{}' leads through a link or upwards", .0.display())]
     Misplaced(PathBuf),

@@ -37,7 +37,9 @@ mod reads;
 mod wrote;
 mod here;
 mod replica;
+mod boxed;
 
+pub use boxed::{Boxed, execute_boxed};
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
 pub use error::{ProcessError, Result};
 pub use execute::{Execution, Job, execute};

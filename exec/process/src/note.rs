@@ -31,6 +31,13 @@ pub enum Note {
     SecretRead(PathBuf),
     /// The command changed files outside the project.
     WroteOutside(Vec<PathBuf>),
+    /// The command had more processors when it was recorded.
+    FewerProcessors {
+        /// How many it had.
+        recorded: u32,
+        /// How many there are here.
+        here: u32,
+    },
     /// A submodule is not checked out: the code tree lacks its files.
     SubmoduleAbsent(PathBuf),
     /// A socket, pipe or device among the code was left out.
@@ -129,6 +136,11 @@ impl fmt::Display for Note {
                 f.write_str("also written outside the project, and not kept: ")?;
                 list(f, paths)
             }
+            Note::FewerProcessors { recorded, here } => write!(
+                f,
+                "it was recorded on {recorded} processors and done again on {here}: \
+                 sums over threads may come out otherwise"
+            ),
             Note::SubmoduleAbsent(path) => {
                 write!(
                     f,

@@ -42,6 +42,34 @@ pub(crate) fn prepare(command: &mut Command, memory_bytes: Option<u64>) {
     unsafe { command.pre_exec(hook) };
 }
 
+/// Lets the command use only the first `count` of the processors that we may use.
+#[cfg(target_os = "linux")]
+pub(crate) fn use_processors(command: &mut Command, count: u32) {
+    // SAFETY: the set is plain memory, valid in all patterns, and as long as said; the macros
+    // only read and set its bits.
+    let wanted = unsafe {
+        let mut ours: libc::cpu_set_t = mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut ours) < 0 {
+            return;
+        }
+        let mut wanted: libc::cpu_set_t = mem::zeroed();
+        let all = (0..libc::CPU_SETSIZE as usize).filter(|cpu| libc::CPU_ISSET(*cpu, &ours));
+        all.take(count as usize).for_each(|cpu| libc::CPU_SET(cpu, &mut wanted));
+        wanted
+    };
+    let hook = move || {
+        // SAFETY: the set was copied into the hook and lives as long.
+        let set = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &wanted) };
+        check(set).map(drop)
+    };
+    // SAFETY: the hook makes one system call.
+    unsafe { command.pre_exec(hook) };
+}
+
+/// Elsewhere a command uses what there is.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn use_processors(_command: &mut Command, _count: u32) {}
+
 /// Lowers a resource limit; one that is already lower stays.
 fn limit(resource: i32, value: u64) -> io::Result<()> {
     // SAFETY: the struct lives through both calls; all bit patterns of it are valid.

@@ -8,10 +8,11 @@ use std::path::Path;
 
 use lab_lineage::Lineage;
 use lab_objects::{Progress, Store};
-use lab_process::{Echo, Execution, Job, Plain};
-use lab_schema::{Executor, Git, Object, Outcome, Recipe, Run, RunId};
+use lab_process::{Boxed, Echo, Execution, Job, Plain, ProcessError};
+use lab_schema::observed::{MAX_OBSERVED_BYTES, Observed};
+use lab_schema::{BlobId, Command, Executor, Git, Object, Outcome, Recipe, Run, RunId};
 
-use crate::error::Result;
+use crate::error::{ReplayError, Result};
 
 /// What executing needs.
 #[derive(Clone, Copy)]
@@ -46,6 +47,55 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
             Ok(Execution { outcome, undeclared: Vec::new(), notes: Vec::new() })
         }
     }
+}
+
+/// A run that was done again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// What came of it.
+    pub execution: Execution,
+    /// Whether nothing but what is recorded could enter.
+    pub sealed: bool,
+    /// Why it was not sealed although its record would have allowed it: what stood in the way, and
+    /// what can be done about it.
+    pub unsealed: Option<(String, String)>,
+}
+
+/// Does a run again from its record: in a sealed box if the record names all that the command
+/// needs, and the machine allows boxes.
+pub fn again(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Again> {
+    let mut unsealed = None;
+    if let (Executor::Command(Command { place: Some(_), .. }), Some(observed)) =
+        (recipe.executor(), run.outcome.observed)
+    {
+        let observed = observations(bench.store, observed)?;
+        let Bench { store, scratch, echo, .. } = *bench;
+        match lab_process::execute_boxed(&Boxed {
+            store,
+            recipe,
+            observed: &observed,
+            scratch,
+            echo,
+        }) {
+            Ok(execution) => return Ok(Again { execution, sealed: true, unsealed }),
+            Err(ProcessError::NoBox(obstacle)) => {
+                unsealed = Some((obstacle.to_string(), obstacle.hint().to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let execution = execute(bench, recipe)?;
+    Ok(Again { execution, sealed: matches!(recipe.executor(), Executor::Tensor(_)), unsealed })
+}
+
+/// What a run was seen to touch.
+fn observations(store: &Store, id: BlobId) -> Result<Observed> {
+    let bad = |why| ReplayError::Observations { id, why };
+    let size = store.size(id)?.ok_or(ReplayError::Missing { id: id.into() })?;
+    if size > MAX_OBSERVED_BYTES {
+        return Err(bad("it is too large".to_owned()));
+    }
+    Observed::from_bytes(&store.read_range(id, 0..size)?).map_err(bad)
 }
 
 /// Writes down that `recipe` was executed by `who` on this machine with this outcome, and returns the

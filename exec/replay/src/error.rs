@@ -31,6 +31,14 @@ pub enum ReplayError {
         /// The absent object.
         id: ObjectId,
     },
+    /// What a run was seen to touch cannot be read.
+    #[error("what was observed, blob {id}, cannot be read: {why}")]
+    Observations {
+        /// The blob.
+        id: BlobId,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The store gave another number of bytes than the blob has.
     #[error("blob {id}: {found} bytes at offset {offset} where {expected} were expected")]
     ShortRead {

@@ -17,7 +17,7 @@ mod suspects;
 mod verify;
 mod variables;
 
-pub use bench::{Bench, execute, record};
+pub use bench::{Again, Bench, again, execute, record};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
 pub use plan::plan;

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab_objects::ObjectsError;
-use lab_process::ProcessError;
+use lab_process::{Execution, Note, ProcessError};
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Difference, Executor, Host, Log,
     Outcome, Recipe, Run, RunId, Slot, Status, Verdict,
 };
 use lab_tensor::TensorError;
 
-use crate::bench::{Bench, execute};
+use crate::bench::{Again, Bench, again};
 use crate::compare::{compare, shown};
 use crate::error::{ReplayError, Result};
 use crate::plan::plan;
@@ -38,6 +38,10 @@ pub struct Verification {
     pub suspects: Vec<Suspect>,
     /// If it diverged and was executed a second time: how the two re-executions compare.
     pub repeat: Option<Repeat>,
+    /// Why it was not sealed, where its record would have allowed it, and what can be done.
+    pub unsealed: Option<(String, String)>,
+    /// What a person should know of the re-execution.
+    pub notes: Vec<Note>,
 }
 
 /// How two re-executions of a run compare with each other.
@@ -82,6 +86,8 @@ pub fn verify(bench: &Bench<'_>, id: RunId) -> Result<Verification> {
         recorded: run.host,
         suspects: judged.suspects,
         repeat: judged.repeat,
+        unsealed: judged.unsealed,
+        notes: judged.notes,
     })
 }
 
@@ -106,6 +112,8 @@ struct Judged {
     outcome: Option<Outcome>,
     differences: Vec<Difference>,
     sealed: bool,
+    unsealed: Option<(String, String)>,
+    notes: Vec<Note>,
     suspects: Vec<Suspect>,
     repeat: Option<Repeat>,
 }
@@ -118,6 +126,8 @@ impl Judged {
             outcome: None,
             differences: Vec::new(),
             sealed: false,
+            unsealed: None,
+            notes: Vec::new(),
             suspects: Vec::new(),
             repeat: None,
         }
@@ -137,8 +147,9 @@ fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Verdict>> {
     let code = recipe.code().map(|id| ("code".to_owned(), ContentId::Tree(id)));
     let environment =
         recipe.environment().map(|id| ("environment".to_owned(), ContentId::Tree(id)));
+    let observed = run.outcome.observed.map(|id| ("what was observed".to_owned(), id.into()));
     let mut lacking = Vec::new();
-    for (what, content) in inputs.chain(code).chain(environment) {
+    for (what, content) in inputs.chain(code).chain(environment).chain(observed) {
         if let Some(part) = absent(bench.store, content, 1)?.first() {
             let inside = match part.content() == Some(content) {
                 true => String::new(),
@@ -154,14 +165,15 @@ fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Verdict>> {
 }
 
 fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
-    let sealed = matches!(recipe.executor(), Executor::Tensor(_));
-    let outcome = match execute(bench, recipe) {
-        Ok(execution) => execution.outcome,
+    let Again { execution, sealed, unsealed } = match again(bench, run, recipe) {
+        Ok(again) => again,
         Err(error) => {
+            let sealed = matches!(recipe.executor(), Executor::Tensor(_));
             let verdict = Verdict::Failed(cannot_start(error)?);
             return Ok(Judged { sealed, ..Judged::without(verdict) });
         }
     };
+    let Execution { outcome, notes, .. } = execution;
     let differences = differences(bench, recipe, &run.outcome, &outcome)?;
     let same_end = run.outcome.status == outcome.status;
     let verdict = if same_end && differences.is_empty() {
@@ -173,12 +185,18 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
     } else {
         Verdict::Diverged
     };
-    let mut judged =
-        Judged { differences, sealed, outcome: Some(outcome.clone()), ..Judged::without(verdict) };
+    let mut judged = Judged {
+        differences,
+        sealed,
+        unsealed,
+        notes,
+        outcome: Some(outcome.clone()),
+        ..Judged::without(verdict)
+    };
     if judged.verdict == Verdict::Diverged {
         judged.suspects = suspects(run, &lab_process::host(), recipe);
-        if bench.twice && !sealed {
-            let repeat = repeat(bench, recipe, &outcome)?;
+        if bench.twice && matches!(recipe.executor(), Executor::Command(_)) {
+            let repeat = repeat(bench, run, recipe, &outcome)?;
             weigh(&mut judged.suspects, &repeat);
             judged.repeat = Some(repeat);
         }
@@ -195,6 +213,7 @@ fn cannot_start(error: ReplayError) -> Result<String> {
             | ProcessError::NotExecutable { .. }
             | ProcessError::NoInterpreter { .. }
             | ProcessError::Start { .. }
+            | ProcessError::Misplaced(_)
             | ProcessError::DirectoryOutside { .. },
         ) => Ok(error.to_string()),
         ReplayError::Tensor(TensorError::Objects(_)) => Err(error),
@@ -204,7 +223,7 @@ fn cannot_start(error: ReplayError) -> Result<String> {
         {
             Err(error)
         }
-        ReplayError::Tensor(_) => Ok(error.to_string()),
+        ReplayError::Tensor(_) | ReplayError::Observations { .. } => Ok(error.to_string()),
         _ => Err(error),
     }
 }
@@ -284,9 +303,9 @@ fn last_line(bench: &Bench<'_>, log: BlobId) -> Result<Option<String>> {
 }
 
 /// Executes once more and compares with the first re-execution.
-fn repeat(bench: &Bench<'_>, recipe: &Recipe, first: &Outcome) -> Result<Repeat> {
-    let second = match execute(bench, recipe) {
-        Ok(execution) => execution.outcome,
+fn repeat(bench: &Bench<'_>, run: &Run, recipe: &Recipe, first: &Outcome) -> Result<Repeat> {
+    let second = match again(bench, run, recipe) {
+        Ok(again) => again.execution.outcome,
         Err(error) => return Ok(Repeat::Failed(cannot_start(error)?)),
     };
     let differences = differences(bench, recipe, first, &second)?;

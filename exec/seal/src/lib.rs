@@ -11,16 +11,26 @@
 //! the kernel itself, and use of processor, memory and disk, which limits have to bound.
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
-#![cfg(target_os = "linux")]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod step;
+#[cfg(target_os = "linux")]
 mod sys;
+#[cfg(target_os = "linux")]
 mod plan;
+#[cfg(target_os = "linux")]
 mod enter;
+#[cfg(target_os = "linux")]
 mod seal;
+#[cfg(target_os = "linux")]
 mod changes;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 
+#[cfg(target_os = "linux")]
 pub use changes::{is_opaque, is_whiteout};
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{Seal, is_opaque, is_whiteout, probe, seal};
+#[cfg(target_os = "linux")]
 pub use seal::{Seal, probe, seal};
 pub use step::{Obstacle, obstacle};

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use lab_lineage::Lineage;
 use lab_objects::{ObjectsError, Progress, Store};
 use lab_process::{Echo, ProcessError};
-use lab_replay::{Bench, ReplayError, execute};
+use lab_replay::{Bench, ReplayError, again};
 use lab_schema::{Attestation, Completeness, ContentId, Kind, ObjectId, Recipe, Run, RunId, Tree};
 
 use super::repair::Repair;
@@ -78,7 +78,7 @@ fn attempt(bench: &Bench<'_>, id: RunId, run: &Run) -> Outcome<Result<(), String
         Some(recipe) => recipe,
         None => return Ok(Err(format!("the recipe of run {short}, which made it, is lost"))),
     };
-    match execute(bench, &recipe) {
+    match again(bench, run, &recipe) {
         Ok(_) => Ok(Ok(())),
         Err(error @ ReplayError::Process(ProcessError::Interrupted { .. })) => {
             Err(Failure::from(error))

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::Lineage;
 use lab_objects::Store;
-use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId, Slot};
+use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId};
 
 use crate::error::{ReplayError, Result};
 pub use variable::{Layer, Variable};

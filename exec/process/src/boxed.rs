@@ -1,0 +1,264 @@
+//! Runs a command again, from its record, in a sealed box.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use lab_objects::{Silent, Store, Writer, add};
+use lab_schema::observed::Observed;
+use lab_schema::{Command, Executor, Log, Outcome, Place, Recipe, Slot};
+use lab_seal::{Seal, is_opaque, is_whiteout};
+
+use crate::byproducts::is_byproduct;
+use crate::child;
+use crate::error::{At, ProcessError, Result};
+use crate::execute::{Execution, millis, put_file, status};
+use crate::git::is_private;
+use crate::launch::{Echo, GRACE, Launch, MAX_LOG_BYTES};
+use crate::note::Note;
+use crate::outputs::{Gathered, MAX_FILES, read_metrics};
+use crate::replica::Replica;
+use crate::scratch::Scratch;
+use crate::snapshot::hash;
+
+/// The host name in every box.
+const HOST_NAME: &str = "lab";
+
+/// Where a command in a box finds room for temporary files.
+const TMP: &str = "/tmp";
+
+/// What to run again, and how.
+#[derive(Clone, Copy)]
+pub struct Boxed<'a> {
+    /// Holds what the recipe names, and receives outputs and logs.
+    pub store: &'a Store,
+    /// What to run: a command that has a place.
+    pub recipe: &'a Recipe,
+    /// What was observed when it was recorded.
+    pub observed: &'a Observed,
+    /// A folder of ours, on a local disk, in which the box gets a folder of its own.
+    pub scratch: &'a Path,
+    /// Whether the command's output is shown.
+    pub echo: Echo,
+}
+
+/// Runs a recorded command in a box that holds what was recorded and nothing else. See
+/// [`execute`](crate::execute) for interruptions.
+///
+/// # Errors
+///
+/// [`ProcessError::NoBox`] if the machine allows none.
+pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
+    let Executor::Command(command) = job.recipe.executor() else {
+        return Err(ProcessError::NotACommand);
+    };
+    let place = command.place.as_ref().ok_or(ProcessError::NotACommand)?;
+    let scratch = Scratch::new(job.scratch)?;
+    let base = scratch.work();
+    let replica = Replica::new(job.store, job.recipe, command, place, job.observed, &base)?;
+    let variables = variables(command);
+    let word = command.argv.first().map_or("", String::as_str);
+    let seal = Seal {
+        base: &base,
+        user: (place.user, place.group),
+        host_name: HOST_NAME,
+        directory: &replica.directory,
+        over: &replica.system,
+        devices: &[],
+    };
+    let ended = child::run_in(
+        &Launch {
+            // Searched in the box, by its PATH.
+            program: Path::new(word),
+            argv: &command.argv,
+            directory: &replica.directory,
+            variables: &variables,
+            limits: job.recipe.limits(),
+            grace: GRACE,
+            echo: job.echo,
+            spool: &scratch.spool(),
+            stdout: &scratch.stdout(),
+            stderr: &scratch.stderr(),
+            max_log_bytes: MAX_LOG_BYTES,
+            scratch: scratch.path(),
+        },
+        &seal,
+        place.cpus,
+    )?;
+
+    let mut writer = job.store.writer();
+    let below = replica.directory.strip_prefix("/").unwrap_or(&replica.directory);
+    let left = Left {
+        lower: replica.root.join(below),
+        upper: seal.upper().join(below),
+        project: seal.upper().join(place.project.trim_start_matches('/')),
+    };
+    let gathered = left.gather(&mut writer, job.recipe)?;
+    let logs = BTreeMap::from([
+        (Log::Stdout, put_file(&mut writer, &scratch.stdout())?),
+        (Log::Stderr, put_file(&mut writer, &scratch.stderr())?),
+    ]);
+    writer.finish()?;
+    let status = status(ended.exit, &gathered, job.recipe);
+    let mut notes = ended.notes;
+    notes.extend(short_of(place));
+    notes.extend(gathered.notes);
+    notes.extend(scratch.remove_or_note());
+    let outcome = Outcome {
+        status,
+        outputs: gathered.outputs,
+        metrics: gathered.metrics,
+        logs,
+        completeness: lab_schema::Completeness::Complete,
+        observed: None,
+        unrecorded_variables: Vec::new(),
+        started_ms: ended.started_ms,
+        duration_ms: millis(ended.duration),
+        peak_memory_bytes: ended.peak_memory_bytes,
+    };
+    Ok(Execution { outcome, undeclared: gathered.undeclared, notes })
+}
+
+/// The recorded variables, and the folder for temporary files, which no recipe holds.
+fn variables(command: &Command) -> BTreeMap<OsString, OsString> {
+    let recorded = command.variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let mut variables: BTreeMap<OsString, OsString> = recorded.collect();
+    variables.entry("TMPDIR".into()).or_insert_with(|| TMP.into());
+    variables
+}
+
+/// A note if this machine has fewer processors than the command had.
+fn short_of(place: &Place) -> Option<Note> {
+    let here = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let here = u32::try_from(here).unwrap_or(u32::MAX);
+    (here < place.cpus).then_some(Note::FewerProcessors { recorded: place.cpus, here })
+}
+
+/// What a command left in the overlay of its box.
+struct Left {
+    /// The folder in which it started, as it was.
+    lower: PathBuf,
+    /// What it changed there.
+    upper: PathBuf,
+    /// What it changed in the project.
+    project: PathBuf,
+}
+
+impl Left {
+    fn gather(&self, writer: &mut Writer, recipe: &Recipe) -> Result<Gathered> {
+        let mut gathered = Gathered::default();
+        let declared = recipe.outputs();
+        let mut left = self.changed(&mut gathered.notes)?;
+        for slot in declared.keys() {
+            let changed = left.iter().any(|file| slot.overlaps(file));
+            let path = self.upper.join(slot.as_str());
+            match path.symlink_metadata() {
+                Ok(meta) if changed && !is_whiteout(&meta) => {
+                    if meta.is_dir() {
+                        complete(&path, &self.lower.join(slot.as_str()))?;
+                    }
+                    let added = add(writer, &path, &Silent)?;
+                    gathered.outputs.insert(slot.clone(), added.content);
+                }
+                _ => gathered.missing.push(slot.clone()),
+            }
+        }
+        left.retain(|slot| !declared.keys().any(|d| d.overlaps(slot)));
+        left.truncate(MAX_FILES);
+        if declared.is_empty() {
+            for slot in left {
+                let added = add(writer, &self.upper.join(slot.as_str()), &Silent)?;
+                gathered.outputs.insert(slot, added.content);
+            }
+        } else {
+            gathered.undeclared = left;
+        }
+        read_metrics(&self.upper, &mut gathered);
+        Ok(gathered)
+    }
+
+    /// The files with new content, as outputs are named, sorted.
+    fn changed(&self, notes: &mut Vec<Note>) -> Result<Vec<Slot>> {
+        let mut slots = Vec::new();
+        for path in files(&self.project)? {
+            let inside = path.strip_prefix(&self.project).unwrap_or(&path);
+            if is_byproduct(inside) || inside.iter().any(is_private) {
+                continue;
+            }
+            let Ok(below) = path.strip_prefix(&self.upper) else {
+                let why = "it lies outside the folder in which the command was started";
+                notes.push(Note::NotAnOutput { path: inside.into(), why });
+                continue;
+            };
+            let old = self.lower.join(below);
+            if old.symlink_metadata().is_ok_and(|meta| is_readable(&meta)) {
+                // A file that was opened to be written to is copied up, changed or not.
+                if hash(&old)? == hash(&path)? {
+                    continue;
+                }
+            }
+            slots.extend(below.to_str().and_then(|text| Slot::new(text).ok()));
+        }
+        slots.sort();
+        Ok(slots)
+    }
+}
+
+/// Whether it is a file with content, and not one that only stands for another.
+fn is_readable(meta: &Metadata) -> bool {
+    meta.is_file() && meta.permissions().mode() & 0o777 != 0
+}
+
+/// The regular files in an upper folder.
+fn files(top: &Path) -> Result<Vec<PathBuf>> {
+    let (mut all, mut folders) = (Vec::new(), vec![top.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && folder == top => break,
+            entries => entries.at("list", &folder)?,
+        };
+        for entry in entries {
+            let entry = entry.at("list", &folder)?;
+            let kind = entry.file_type().at("inspect", &entry.path())?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                all.push(entry.path());
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Brings what was in a folder before, and is still, into its upper folder.
+fn complete(upper: &Path, lower: &Path) -> Result<()> {
+    let mut folders = vec![(upper.to_owned(), lower.to_owned())];
+    while let Some((upper, lower)) = folders.pop() {
+        let mut there = Vec::new();
+        for entry in fs::read_dir(&upper).at("list", &upper)? {
+            let entry = entry.at("list", &upper)?;
+            let path = entry.path();
+            let meta = path.symlink_metadata().at("inspect", &path)?;
+            there.push(entry.file_name());
+            if is_whiteout(&meta) {
+                fs::remove_file(&path).at("remove", &path)?;
+            } else if meta.is_dir() {
+                folders.push((path, lower.join(entry.file_name())));
+            }
+        }
+        if is_opaque(&upper) || !lower.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(&lower).at("list", &lower)? {
+            let entry = entry.at("list", &lower)?;
+            if !there.contains(&entry.file_name()) {
+                let to = upper.join(entry.file_name());
+                fs::rename(entry.path(), &to).at("move", &to)?;
+            }
+        }
+    }
+    Ok(())
+}
