@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   f  MODE  SIZE  SECONDS.NANOS  HOW  PATH    a file or folder: mode in octal, last change, and
-//!                                              `e` examined, `r` read, `x` executed
+//!                                              `e` examined, `w` overwritten, `r` read, `x` executed
 //!   l  PATH  TARGET                            a symbolic link that was followed or read
 //!   a  PATH                                    nothing was there
 //!   d  PATH  [KIND NAME]..                     a folder that was listed, in that order; KIND is
@@ -78,6 +78,8 @@ pub struct Seen {
 pub enum How {
     /// Its size, time or permissions were looked at.
     Examined,
+    /// It was overwritten, moved or removed without a look at its content.
+    Overwritten,
     /// Its content was opened.
     Read,
     /// It was executed, or is the interpreter of what was.
@@ -237,7 +239,8 @@ impl Observed {
     }
 }
 
-const HOWS: &[(char, How)] = &[('e', How::Examined), ('r', How::Read), ('x', How::Executed)];
+const HOWS: &[(char, How)] =
+    &[('e', How::Examined), ('w', How::Overwritten), ('r', How::Read), ('x', How::Executed)];
 const KINDS: &[(char, ListedKind)] = &[
     ('f', ListedKind::File),
     ('d', ListedKind::Folder),

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lab_objects::{Silent, Store, Writer, add};
-use lab_schema::observed::Observed;
+use lab_schema::observed::{How, Observed};
 use lab_schema::{Command, Executor, Log, Outcome, Place, Recipe, Slot};
 use lab_seal::{Seal, is_opaque, is_whiteout};
 
@@ -92,6 +92,8 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     let mut writer = job.store.writer();
     let below = replica.directory.strip_prefix("/").unwrap_or(&replica.directory);
     let left = Left {
+        observed: job.observed,
+        directory: &replica.directory,
         lower: replica.root.join(below),
         upper: seal.upper().join(below),
         project: seal.upper().join(place.project.trim_start_matches('/')),
@@ -138,8 +140,11 @@ fn short_of(place: &Place) -> Option<Note> {
 }
 
 /// What a command left in the overlay of its box.
-struct Left {
-    /// The folder in which it started, as it was.
+struct Left<'a> {
+    observed: &'a Observed,
+    /// The folder in which it started.
+    directory: &'a Path,
+    /// That folder, as it was.
     lower: PathBuf,
     /// What it changed there.
     upper: PathBuf,
@@ -147,7 +152,7 @@ struct Left {
     project: PathBuf,
 }
 
-impl Left {
+impl Left<'_> {
     fn gather(&self, writer: &mut Writer, recipe: &Recipe) -> Result<Gathered> {
         let mut gathered = Gathered::default();
         let declared = recipe.outputs();
@@ -193,23 +198,19 @@ impl Left {
                 notes.push(Note::NotAnOutput { path: inside.into(), why });
                 continue;
             };
+            // A file that was opened to be written to is copied up, changed or not.
+            let before = self.directory.join(below);
+            let seen = self.observed.things.get(before.as_os_str().as_bytes());
+            let was_read = seen.is_some_and(|seen| seen.how >= How::Read);
             let old = self.lower.join(below);
-            if old.symlink_metadata().is_ok_and(|meta| is_readable(&meta)) {
-                // A file that was opened to be written to is copied up, changed or not.
-                if hash(&old)? == hash(&path)? {
-                    continue;
-                }
+            if was_read && old.is_file() && hash(&old)? == hash(&path)? {
+                continue;
             }
             slots.extend(below.to_str().and_then(|text| Slot::new(text).ok()));
         }
         slots.sort();
         Ok(slots)
     }
-}
-
-/// Whether it is a file with content, and not one that only stands for another.
-fn is_readable(meta: &Metadata) -> bool {
-    meta.is_file() && meta.permissions().mode() & 0o777 != 0
 }
 
 /// The regular files in an upper folder.

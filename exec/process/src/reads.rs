@@ -228,6 +228,7 @@ fn described(trace: &Trace, sorter: &Sorter<'_>) -> Observed {
             let how = match (thing.executed, thing.read) {
                 (true, _) => How::Executed,
                 (_, true) => How::Read,
+                _ if thing.written => How::Overwritten,
                 _ => How::Examined,
             };
             let (seconds, nanos) = first.modified;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lab_objects::{GetOptions, Silent, Store, get};
-use lab_schema::observed::{Listed, ListedKind, Observed};
+use lab_schema::observed::{How, Listed, ListedKind, Observed};
 use lab_schema::{Command, ContentId, Place, Recipe};
 
 use crate::error::{At, ProcessError, Result};
@@ -159,7 +159,10 @@ impl Builder {
                     let file = File::create_new(&to).at("create", &to)?;
                     // A size that no file system holds is nobody's real file.
                     file.set_len(seen.size).at("give its size to", &to)?;
-                    close(&to)?;
+                    // What was overwritten can be: the command will not look at it before.
+                    if seen.how != How::Overwritten {
+                        close(&to)?;
+                    }
                 }
                 _ => {}
             }
