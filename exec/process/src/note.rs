@@ -76,7 +76,7 @@ pub enum Note {
         /// What the system said.
         why: String,
     },
-    /// A `metrics.json` gave no metrics, or not all.
+    /// A file with metrics gave none, or not all.
     Metrics {
         /// The file.
         path: PathBuf,

@@ -176,48 +176,13 @@ fn ancestors(path: &Path) -> impl Iterator<Item = Slot> {
     path.ancestors().skip(1).filter_map(slot)
 }
 
-/// Reads every `metrics.json` among the outputs and at the top of output folders. If there are
-/// several, the keys of those that are not at the top carry the path of their folder.
+/// Reads the metrics in the outputs.
 pub(crate) fn read_metrics(directory: &Path, gathered: &mut Gathered) {
-    let file_of = |(slot, content): (&Slot, &ContentId)| {
-        let path = PathBuf::from(slot.as_str());
-        match content {
-            ContentId::Blob(_) => {
-                path.file_name().is_some_and(|n| n == metrics::FILE_NAME).then_some(path)
-            }
-            ContentId::Tree(_) => {
-                let path = path.join(metrics::FILE_NAME);
-                let meta = directory.join(&path).symlink_metadata();
-                meta.is_ok_and(|meta| meta.is_file()).then_some(path)
-            }
-        }
+    let output = |(slot, content): (&Slot, &ContentId)| {
+        (PathBuf::from(slot.as_str()), matches!(content, ContentId::Tree(_)))
     };
-    let files: Vec<PathBuf> = gathered.outputs.iter().filter_map(file_of).collect();
-    let mut found = 0;
-    for path in &files {
-        let note = |why| Note::Metrics { path: path.clone(), why };
-        match metrics::read(&directory.join(path)) {
-            Err(why) => gathered.notes.push(note(why)),
-            Ok(read) => {
-                let prefix = prefix(path, files.len());
-                let before = found;
-                found += read.len();
-                let room = metrics::MAX_METRICS.saturating_sub(before);
-                if read.len() > room {
-                    let why = format!("only {} numbers are kept", metrics::MAX_METRICS);
-                    gathered.notes.push(note(why));
-                }
-                let read = read.into_iter().take(room);
-                gathered.metrics.extend(read.map(|(key, n)| (format!("{prefix}{key}"), n)));
-            }
-        }
-    }
-}
-
-fn prefix(path: &Path, files: usize) -> String {
-    let folders = path.parent().into_iter().flat_map(Path::iter);
-    if files < 2 {
-        return String::new();
-    }
-    folders.map(|folder| format!("{}.", folder.to_string_lossy())).collect()
+    let outputs: Vec<_> = gathered.outputs.iter().map(output).collect();
+    let (metrics, mut notes) = metrics::of_outputs(directory, &outputs);
+    gathered.metrics = metrics;
+    gathered.notes.append(&mut notes);
 }

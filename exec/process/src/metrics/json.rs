@@ -1,62 +1,50 @@
-//! Numbers that a computation reports: those in its `metrics.json`.
+//! One JSON object: `metrics.json`, or a line of `metrics.jsonl`.
 //!
 //! Nested objects give keys joined by `.`; text, lists, true, false and null are no metrics.
 //! Python writes `NaN` and `Infinity`, which JSON lacks: such a value is left out, the rest of
-//! the file counts. A file that cannot be read costs its metrics and gives a note, not the run.
+//! the file counts.
 
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
-use lab_schema::Number;
 use serde_json::Value;
 
-/// The name of the file.
-pub(crate) const FILE_NAME: &str = "metrics.json";
+use super::numbers::{MAX_KEY_BYTES, Numbers};
 
-/// Most bytes of it.
+/// Most bytes of a file that is one object.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Most metrics of one run.
-pub(crate) const MAX_METRICS: usize = 300;
-
-/// Longest key in bytes.
-const MAX_KEY_BYTES: usize = 200;
-
-/// The metrics in the file at `path`, or why there are none.
-pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Number>, String> {
+/// Reads a file that is one object.
+pub(super) fn read(input: impl Read, numbers: &mut Numbers) -> Result<(), String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    file.map_err(|e| e.to_string())?;
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("it is larger than {MAX_BYTES} bytes"));
     }
-    parse(bytes)
+    object(&mut bytes, numbers)
 }
 
-fn parse(mut bytes: Vec<u8>) -> Result<BTreeMap<String, Number>, String> {
-    drop_non_finite(&mut bytes);
-    let value: Value = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+/// The numbers of one object. The bytes are changed on the way.
+pub(super) fn object(bytes: &mut [u8], numbers: &mut Numbers) -> Result<(), String> {
+    drop_non_finite(bytes);
+    let value: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     let Value::Object(_) = value else { return Err("it is not an object".to_owned()) };
-    let mut metrics = BTreeMap::new();
-    collect(&value, "", &mut metrics);
-    Ok(metrics)
+    collect(&value, "", numbers);
+    Ok(())
 }
 
 /// The parser bounds the depth of its values to 128, and so this recursion.
-fn collect(value: &Value, key: &str, metrics: &mut BTreeMap<String, Number>) {
+fn collect(value: &Value, key: &str, numbers: &mut Numbers) {
     match value {
-        Value::Number(number) => {
-            let number = number.as_f64().and_then(|n| Number::new(n).ok());
-            if let Some(number) = number.filter(|_| key.len() <= MAX_KEY_BYTES) {
-                metrics.insert(key.to_owned(), number);
-            }
-        }
+        Value::Number(number) => numbers.set(key, number.as_f64().unwrap_or(f64::NAN)),
+        // What is left of a `NaN`.
+        Value::String(text) if text.is_empty() => numbers.set(key, f64::NAN),
         Value::Object(fields) => {
             for (name, field) in fields {
                 let dot = if key.is_empty() { "" } else { "." };
-                collect(field, &format!("{key}{dot}{name}"), metrics);
+                // A longer one is no metric's, nor are those below it.
+                if key.len() + dot.len() + name.len() <= MAX_KEY_BYTES {
+                    collect(field, &format!("{key}{dot}{name}"), numbers);
+                }
             }
         }
         _ => {}
@@ -89,8 +77,14 @@ fn drop_non_finite(bytes: &mut [u8]) {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Vec<(String, f64)>, String> {
+        let mut numbers = Numbers::default();
+        read(text.as_bytes(), &mut numbers)?;
+        Ok(numbers.finish().0.into_iter().map(|(k, n)| (k, n.get())).collect())
+    }
+
     fn metrics(text: &str) -> Vec<(String, f64)> {
-        parse(text.into()).unwrap().into_iter().map(|(k, n)| (k, n.get())).collect()
+        parse(text).unwrap()
     }
 
     #[test]
@@ -106,7 +100,7 @@ mod tests {
         let text =
             r#"{"a": NaN, "b": -Infinity, "c": Infinity, "NaN \" Infinity": 1, "d":1e999,"e":2}"#;
         // A number too large for a float is no JSON number to the parser.
-        assert!(parse(text.into()).is_err());
+        assert!(parse(text).is_err());
         let text = text.replace(r#""d":1e999,"#, "");
         let expected = [("NaN \" Infinity", 1.0), ("e", 2.0)];
         assert_eq!(metrics(&text), expected.map(|(k, n)| (k.to_owned(), n)));
@@ -116,14 +110,10 @@ mod tests {
     fn hostile_files_are_errors_not_panics() {
         let deep = "{\"a\":".repeat(100_000);
         for bad in ["", "{", "[1]", "3", "nul", "\"", "{\"a\": NaNNaN}", "\\", &deep] {
-            assert!(parse(bad.into()).is_err(), "{}", &bad[..bad.len().min(20)]);
+            assert!(parse(bad).is_err(), "{}", &bad[..bad.len().min(20)]);
         }
         let long = format!("{{\"{}\": 1, \"b\": 2}}", "k".repeat(1000));
         assert_eq!(metrics(&long), [("b".to_owned(), 2.0)]);
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE_NAME);
-        assert!(read(&path).is_err());
-        std::fs::write(&path, vec![b' '; 2 << 20]).unwrap();
-        assert!(read(&path).unwrap_err().contains("larger"));
+        assert!(parse(&" ".repeat(2 << 20)).unwrap_err().contains("larger"));
     }
 }
