@@ -178,7 +178,7 @@ fn is_known(name: &str) -> bool {
 }
 
 /// Whether the text holds a URL with `user:password@`.
-fn holds_password(value: &str) -> bool {
+pub(crate) fn holds_password(value: &str) -> bool {
     value.match_indices("://").any(|(at, mark)| {
         let rest = &value[at + mark.len()..];
         let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());

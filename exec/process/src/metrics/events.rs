@@ -190,10 +190,10 @@ fn event(message: &[u8], scalars: &mut Scalars) -> Result<(), Malformed> {
     }
     for summary in summaries {
         for field in Fields::of(summary) {
-            if let (1, Field::Bytes(value)) = field? {
-                if let Some((tag, number)) = value_of(value)? {
-                    scalars.set(tag, step, number);
-                }
+            if let (1, Field::Bytes(value)) = field?
+                && let Some((tag, number)) = value_of(value)?
+            {
+                scalars.set(tag, step, number);
             }
         }
     }
