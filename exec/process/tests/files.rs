@@ -231,6 +231,30 @@ fn metrics_are_read_from_outputs() {
 }
 
 #[test]
+fn metrics_are_found_in_logs_tables_and_folders() {
+    let bench = Bench::new();
+    let metrics = |execution: &lab_process::Execution| -> Vec<(String, f64)> {
+        execution.outcome.metrics.iter().map(|(k, n)| (k.clone(), n.get())).collect()
+    };
+    let command = "mkdir -p out/logs/version_0; cd out; \
+                   printf '{\"loss\": 0.5}\\n{\"loss\": 0.25, \"n\": 2}\\n{\"lo' > metrics.jsonl; \
+                   printf 'epoch,acc,loss\\n0,0.5,\\n1,0.75,9\\n' > logs/version_0/metrics.csv";
+    let expected = [
+        ("logs.version_0.acc", 0.75),
+        ("logs.version_0.epoch", 1.0),
+        ("logs.version_0.loss", 9.0),
+        ("loss", 0.25),
+        ("n", 2.0),
+    ]
+    .map(|(k, n)| (k.to_owned(), n));
+    for execution in [bench.run(&sh(command).output("out").recipe()).unwrap(), bench.sh(command)] {
+        assert_eq!(metrics(&execution), expected);
+        let note = execution.notes.iter().map(Note::to_string).collect::<Vec<_>>();
+        assert_eq!(note, ["metrics in 'out/metrics.jsonl': its last line is cut off"]);
+    }
+}
+
+#[test]
 fn folders_without_the_right_to_write_are_removed_too() {
     let bench = Bench::new();
     let execution = bench.sh("mkdir -p a/b; echo x > a/b/c; chmod 555 a/b a");

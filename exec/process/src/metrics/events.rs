@@ -380,6 +380,20 @@ mod tests {
     }
 
     #[test]
+    fn damaged_events_with_right_checksums_are_no_panics() {
+        let length = TENSORS[..8].try_into().map(usize::from_le_bytes).unwrap();
+        let event = &TENSORS[length + 16 + 12..][..64];
+        for at in 0..event.len() {
+            for byte in 0..=255 {
+                let mut event = event.to_vec();
+                event[at] = byte;
+                let (metrics, _) = parse(&record(&event), 1 << 20);
+                assert!(metrics.len() <= 1);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_read_is_bounded() {
         let tags: Vec<u8> =
             (0..500).flat_map(|i| scalar_record(&format!("t{i}"), 1, 1.0)).collect();

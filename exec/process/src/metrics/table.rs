@@ -152,7 +152,9 @@ mod tests {
 
     use super::*;
 
-    fn parse(text: &[u8]) -> Result<(Vec<(String, f64)>, Vec<String>), String> {
+    type Metrics = Vec<(String, f64)>;
+
+    fn parse(text: &[u8]) -> Result<(Metrics, Vec<String>), String> {
         let mut numbers = Numbers::default();
         read(Cursor::new(text), 1 << 20, &mut numbers)?;
         let (metrics, said) = numbers.finish();

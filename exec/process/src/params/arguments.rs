@@ -127,7 +127,7 @@ fn own_arguments(argv: &[String]) -> &[String] {
         rest = match kind(program) {
             Kind::Program => return arguments,
             Kind::Shell => return after_shell_options(arguments),
-            Kind::Interpreter => return after(arguments, |word| is_script(word)),
+            Kind::Interpreter => return after(arguments, is_script),
             Kind::Launcher => arguments,
             Kind::Python => match after_python_options(arguments) {
                 Python::Own(arguments) => return arguments,
