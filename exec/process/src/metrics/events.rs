@@ -242,12 +242,14 @@ mod tests {
 
     use super::*;
 
-    // Both were written in Python, and are named for what they hold. The first is TensorFlow's
-    // way: tensorboard.summary.writer's EventFileWriter with make_tensor_proto of numpy.float32
-    // 0.5, 0.25, 9 at the steps 10, 20, 15 (tag `epoch_loss`, metadata of the scalar plugin), and
-    // of numpy.float64 0.1 (tag `double`). The second is PyTorch's: tensorboardX's SummaryWriter,
-    // add_scalar('loss/train', 1 / (i + 1), i) and add_scalar('acc', 0.25 * i, i) for 0 to 2,
-    // add_text('note', 'hello', 0), and add_histogram('weights', [0, 1, 2], 1, bins=2).
+    // All were written in Python, and are named for what they hold. `tensors` is TensorFlow's way:
+    // tensorboard.summary.writer's EventFileWriter with make_tensor_proto of numpy.float32 0.5,
+    // 0.25, 9 at the steps 10, 20, 15 (tag `epoch_loss`, metadata of the scalar plugin), and of
+    // numpy.float64 0.1 (tag `double`). `hyperparameters` is the same writer with
+    // tensorboard.plugins.hparams.summary_v2.hparams_pb({'lr': 0.1}). `simple` is PyTorch's way:
+    // tensorboardX's SummaryWriter, add_scalar('loss/train', 1 / (i + 1), i) and
+    // add_scalar('acc', 0.25 * i, i) for 0 to 2, add_text('note', 'hello', 0), and
+    // add_histogram('weights', [0, 1, 2], 1, bins=2).
     const TENSORS: &[u8] = include_bytes!("../../tests/events/tensors");
     const SIMPLE: &[u8] = include_bytes!("../../tests/events/simple");
     const HYPERPARAMETERS: &[u8] = include_bytes!("../../tests/events/hyperparameters");
@@ -302,7 +304,7 @@ mod tests {
 
     #[test]
     fn hyperparameters_are_no_metrics() {
-        assert_eq!(parse(HYPERPARAMETERS, 1 << 20), (owned(&[("hp/acc", 0.5)]), Ok(())));
+        assert_eq!(parse(HYPERPARAMETERS, 1 << 20), (Vec::new(), Ok(())));
     }
 
     #[test]
@@ -357,6 +359,7 @@ mod tests {
         assert_eq!(said(&[(1, 0.5), (2, f32::NAN)]), (vec![0.5], 1));
         assert_eq!(said(&[(2, 0.5), (1, f32::NAN)]), (vec![0.5], 0));
         assert_eq!(said(&[(1, f32::NAN), (2, 0.5)]), (vec![0.5], 0));
+        assert_eq!(said(&[(1, 0.5), (1, 0.75), (2, f32::NAN)]), (vec![0.75], 1));
         assert_eq!(said(&[(1, f32::INFINITY)]), (vec![], 0));
     }
 

@@ -224,6 +224,12 @@ mod tests {
         let (metrics, notes) = found(&files, &files.map(|(path, _)| (path, false)));
         assert_eq!(metrics.len(), MAX_METRICS);
         let why = only_so_many();
-        assert_eq!(notes, [Note::Metrics { path: "b/metrics.json".into(), why }]);
+        assert_eq!(notes, [Note::Metrics { path: "b/metrics.json".into(), why: why.clone() }]);
+        // That is said once, whoever finds it out.
+        let log: String = (0..400).map(|i| format!("{{\"k{i}\": 1}}\n")).collect();
+        let files = [files[0], ("b/metrics.jsonl", log.as_bytes())];
+        let (metrics, notes) = found(&files, &files.map(|(path, _)| (path, false)));
+        assert_eq!(metrics.len(), MAX_METRICS);
+        assert_eq!(notes, [Note::Metrics { path: "b/metrics.jsonl".into(), why }]);
     }
 }

@@ -194,7 +194,8 @@ mod tests {
     fn names_and_values() {
         let text = "Metric,Value\nacc,0.5\nmodel,7b\nf1,inf\nloss,2\nacc,0.75\n";
         assert_eq!(parse(text.as_bytes()).unwrap().0, owned(&[("acc", 0.75), ("loss", 2.0)]));
-        // Other names are columns like any.
+        // Other tables have columns like any.
+        assert_eq!(metrics("name,value,n\nx,1,2\n"), owned(&[("n", 2.0), ("value", 1.0)]));
         assert_eq!(
             metrics("step,value\n1,0.5\n2,0.25\n"),
             owned(&[("step", 2.0), ("value", 0.25)])
@@ -220,6 +221,8 @@ mod tests {
         let (metrics, said) = parse(b"a,\0\n1,2\n\xff,\"\"\"\n\0,\0\n").unwrap();
         assert_eq!(metrics, []);
         assert_eq!(said.len(), 1);
+        let long = format!("a,{}\n1,2\n", "k".repeat(201));
+        assert_eq!(parse(long.as_bytes()).unwrap().0, owned(&[("a", 1.0)]));
         let mut numbers = Numbers::default();
         let long = format!("a,b\n{}9,8\n", "1,2\n".repeat(100));
         read(Cursor::new(long), 40, &mut numbers).unwrap();

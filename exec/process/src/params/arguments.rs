@@ -322,6 +322,7 @@ mod tests {
             ("t --no-shuffle data.csv --no_cuda 1", "no_cuda=1 shuffle=false"),
             ("t --shuffle --no-shuffle -v -v", "shuffle=false v=true"),
             ("t --layers 64 32 x --tag a --tag b c", "layers=[64, 32] tag=[\"a\", \"b\"]"),
+            ("t --name x 5 --n 5 x 6", "n=5 name=\"x\""),
             ("t --flag true --other False", "flag=true other=false"),
             ("t --a=b=c --empty= --q=", "a=\"b=c\" empty=\"\" q=\"\""),
             ("t", ""),
@@ -373,6 +374,8 @@ mod tests {
         }
         for line in [
             "sh -c --lr=1",
+            "bash -o pipefail -c x --lr 1",
+            "bash --rcfile x -c x --lr 1",
             "bash -ec x --lr 1",
             "python",
             "python -m",

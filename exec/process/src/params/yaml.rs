@@ -184,6 +184,7 @@ mod tests {
             ("a: \"\\u0041\\n\"", "{a:\"A\\n\"}"),
             ("a: True\nb: no\nc: 1_000", "{a:true b:\"no\" c:\"1_000\"}"),
             ("a:\nb: ~\nc: null\nd: .nan\ne: -.inf\nf: '~'", "{a:- b:- c:- d:- e:- f:\"~\"}"),
+            ("a: !env 5\nb: !int 5", "{a:\"5\" b:\"5\"}"),
             ("a: !!str 5\nb: !!int 5\nc: !env X\nd: ! 5", "{a:\"5\" b:5 c:\"X\" d:\"5\"}"),
             ("a:\n- \n", "{a:[-]}"),
             ("a: |\n  x\n  y\nb: >-\n  x\n  y", "{a:\"x\\ny\\n\" b:\"x y\"}"),
