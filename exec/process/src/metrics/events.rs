@@ -17,9 +17,6 @@ const MAX_RECORD_BYTES: u64 = 1 << 20;
 /// What passing over a record counts against the limit of what is read.
 const PASSED_OVER: u64 = 8 << 10;
 
-/// Tags of what is no measurement: the hyperparameters, which come as an empty scalar.
-const NO_SCALARS: &str = "_hparams_/";
-
 /// The values of the greatest steps, by tag. Files of one folder tell of one run, and so are
 /// read into one.
 #[derive(Default)]
@@ -39,7 +36,7 @@ struct Last {
 impl Scalars {
     fn set(&mut self, tag: &str, step: i64, value: f64) {
         if !self.last.contains_key(tag) {
-            if tag.len() > MAX_KEY_BYTES || tag.starts_with(NO_SCALARS) {
+            if tag.len() > MAX_KEY_BYTES {
                 return;
             }
             if self.last.len() >= MAX_METRICS {
