@@ -64,10 +64,18 @@ fn a_missing_interpreter_is_failed_with_a_hint() {
     place.write("bin/myinterp", "#!/bin/sh\nexec sh \"$@\"\n");
     fs::set_permissions(place.at("bin/myinterp"), fs::Permissions::from_mode(0o755)).unwrap();
     let program = place.at("bin/myinterp").display().to_string();
-    place.lab(["run", "--name", "base", "-o", "x", "--", &program, "-c", "echo 1 > x"]).succeeds();
-    place.lab(["verify", "base"]).succeeds().says("identical");
+    let run = ["run", "-o", "x", "--name", "base", "--", &program, "-c", "echo 1 > x"];
+    place.lab(run).succeeds();
+    let apart =
+        ["run", "--apart", "-o", "x", "--name", "apart", "--", &program, "-c", "echo 1 > x"];
+    place.lab(apart).succeeds();
+    for name in ["base", "apart"] {
+        place.lab(["verify", name]).succeeds().says("identical");
+    }
     fs::remove_dir_all(place.at("bin")).unwrap();
-    place.lab(["verify", "base"]).exits(1).says("failed").says("myinterp").complains("hint:");
+    place.lab(["verify", "apart"]).exits(1).says("failed").says("myinterp").complains("hint:");
+    // What was watched has its interpreter in its record.
+    place.lab(["verify", "base"]).succeeds().says("identical").says(", sealed");
     // At recording time it is an error, and nothing is recorded.
     let runs = place.lab(["log", "--json"]).succeeds().json().as_array().unwrap().len();
     place.lab(["run", "--", "no-such-program"]).exits(3).complains("no-such-program");
@@ -169,14 +177,16 @@ fn code_is_captured_as_it_is_committed_or_not() {
     git(&["add", "train.sh", ".gitignore"]);
     git(&["commit", "-qm", "first"]);
     place
-        .lab(["run", "--name", "clean", "-o", "out", "--", "sh", "train.sh"])
+        .lab(["run", "--apart", "--name", "clean", "-o", "out", "--", "sh", "train.sh"])
         .succeeds()
         .says("clean commit");
     place.write("train.sh", ". ./untracked.sh\n");
     place.write("untracked.sh", "echo edited > out; ls > list\n");
     place.write("ignored.sh", "no\n");
     place
-        .lab(["run", "--name", "dirty", "-o", "out", "-o", "list", "--", "sh", "train.sh"])
+        .lab([
+            "run", "--apart", "--name", "dirty", "-o", "out", "-o", "list", "--", "sh", "train.sh",
+        ])
         .succeeds()
         .says("2 files not committed");
     assert_eq!(place.lab(["cat", "dirty:out"]).succeeds().out, "edited\n");
@@ -311,7 +321,7 @@ fn secrets_beside_the_code_are_not_recorded() {
     place.write(".env", "TOKEN=hunter2");
     place.write("train.sh", "ls -a > out");
     place
-        .lab(["run", "--name", "base", "-o", "out", "--", "sh", "train.sh"])
+        .lab(["run", "--apart", "--name", "base", "-o", "out", "--", "sh", "train.sh"])
         .succeeds()
         .complains(".env");
     let seen = place.lab(["cat", "base:out"]).succeeds().out;

@@ -8,7 +8,7 @@ use crate::content::ContentId;
 use crate::hash::{BlobId, RecipeId};
 use crate::host::Host;
 use crate::name::Slot;
-use crate::value::Number;
+use crate::value::{Number, Value};
 
 /// One execution of a recipe. Several runs of one recipe may disagree; each stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Outcome {
     pub outputs: BTreeMap<Slot, ContentId>,
     /// Numbers found in its outputs, such as `accuracy`. Those that are not finite are left out.
     pub metrics: BTreeMap<String, Number>,
+    /// Parameters found in its command line and in the files of settings that it read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, Value>,
     /// What it printed.
     pub logs: BTreeMap<Log, BlobId>,
     /// Whether the record names everything that the computation read.

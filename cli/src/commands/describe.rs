@@ -106,6 +106,7 @@ pub(super) fn run_json(id: RunId, run: &Run) -> Value {
         "success": outcome.status.is_success(),
         "outputs": outputs,
         "metrics": metrics,
+        "params": outcome.params,
         "started": ui::iso(outcome.started_ms),
         "duration_ms": outcome.duration_ms,
         "peak_memory_bytes": outcome.peak_memory_bytes,

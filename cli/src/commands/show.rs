@@ -122,6 +122,9 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         why::machine(&run),
         if run.host.cpu.is_empty() { String::new() } else { format!(" ({})", run.host.cpu) }
     ));
+    for (key, value) in &run.outcome.params {
+        context.ui.line(format!("  param     {key} = {value}"));
+    }
     if let Some(git) = &run.git {
         let commit = git.commit.as_deref().unwrap_or("none yet");
         let dirty = if git.dirty.is_empty() {

@@ -115,6 +115,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
         metrics: gathered.metrics,
         logs,
         completeness: lab_schema::Completeness::Complete,
+        params: BTreeMap::new(),
         observed: None,
         unrecorded_variables: Vec::new(),
         started_ms: ended.started_ms,

@@ -14,6 +14,7 @@ use crate::launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 use crate::layout::Layout;
 use crate::note::Note;
 use crate::outputs::{self, Gathered};
+use crate::params::params_of_arguments;
 use crate::program;
 use crate::scratch::Scratch;
 use crate::snapshot::Snapshot;
@@ -81,6 +82,7 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
         metrics,
         logs,
         completeness,
+        params: params_of_arguments(&command.argv),
         observed: None,
         unrecorded_variables: surroundings.unrecorded,
         started_ms: ended.started_ms,

@@ -17,6 +17,7 @@ use crate::error::{At, ProcessError, Result};
 use crate::execute::{Execution, Surroundings, millis, put_file, status};
 use crate::git;
 use crate::launch::{Echo, Ended, GRACE, Launch, MAX_LOG_BYTES, Watcher};
+use crate::params::params_of_arguments;
 use crate::program;
 use crate::reads::{self, Summary};
 use crate::scratch::Scratch;
@@ -173,6 +174,8 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
         limits: here.limits,
     })
     .map_err(ProcessError::Recipe)?;
+    let mut params = read.params;
+    params.extend(params_of_arguments(here.argv));
     let status = status(exit, &gathered, &recipe);
     notes.extend(read.notes);
     notes.extend(gathered.notes);
@@ -183,6 +186,7 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
         metrics: gathered.metrics,
         logs,
         completeness: lacking(completeness, &read.gaps),
+        params,
         observed: Some(read.observed),
         unrecorded_variables: surroundings.unrecorded,
         started_ms,

@@ -4,6 +4,7 @@
 //! copied before, and one that somebody else changed meanwhile makes the record incomplete.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -12,19 +13,26 @@ use std::path::{Path, PathBuf};
 use lab_objects::{Silent, StatCache, Writer, add_cached};
 use lab_schema::observed::{How, Listed, ListedKind, Observed, Ran, Seen};
 use lab_schema::tree::Node;
-use lab_schema::{BlobId, ContentId, Slot, TreeId};
+use lab_schema::{BlobId, ContentId, Slot, TreeId, Value};
 use lab_trace::{Fact, Stamp, Thing, Trace};
 
 use crate::error::{ProcessError, Result};
 use crate::folder::{Folder, Occupied};
 use crate::grouped::{File as DataFile, group};
 use crate::note::Note;
+use crate::params::params_of_config;
 use crate::snapshot::hash;
 use crate::sorts::{Sort, Sorter};
 
 /// A file that was only looked at is stored up to this size, so that a program that compares the
 /// time of a source with that of its cache finds the source.
 const MAX_EXAMINED_BYTES: u64 = 1 << 20;
+
+/// Larger files hold data.
+const MAX_SETTINGS_BYTES: u64 = 256 << 10;
+
+/// How the names of files of settings end.
+const SETTINGS: [&str; 4] = ["toml", "yaml", "yml", "json"];
 
 /// Most bytes that are kept of a file that the system makes up.
 const MAX_SYSTEM_BYTES: u64 = 64 << 10;
@@ -37,6 +45,8 @@ pub(crate) struct Reads {
     pub(crate) environment: Option<TreeId>,
     pub(crate) observed: BlobId,
     pub(crate) summary: Summary,
+    /// Parameters in the files of settings among the code and data.
+    pub(crate) params: BTreeMap<String, Value>,
     pub(crate) notes: Vec<Note>,
     /// What could not be stored as it was read.
     pub(crate) gaps: Vec<String>,
@@ -69,6 +79,7 @@ pub(crate) fn store(
     let mut summary = Summary::default();
     let mut observed = described(trace, sorter);
     let mut notes = Vec::new();
+    let mut params = BTreeMap::new();
     for (path, thing) in &trace.things {
         let Some(first) = thing.first.filter(Stamp::is_file) else { continue };
         let sort = sorter.sort(path, Some(thing));
@@ -86,6 +97,9 @@ pub(crate) fn store(
             _ => {}
         }
         let Some(file) = keep.file(path, thing, &first)? else { continue };
+        if thing.read && matches!(sort, Sort::Code | Sort::Data | Sort::Outside) {
+            params.extend(settings(path, thing, &first));
+        }
         let node = || Node::File { id: file.id, size: file.size, executable: file.executable };
         match sort {
             Sort::Data => {
@@ -138,7 +152,21 @@ pub(crate) fn store(
     let environment = tree(environment, true)?;
     let observed = writer.put_bytes(&observed.to_bytes())?;
     let gaps = gaps.into_iter().collect();
-    Ok(Reads { inputs, outside, code, environment, observed, summary, notes, gaps })
+    Ok(Reads { inputs, outside, code, environment, observed, summary, params, notes, gaps })
+}
+
+/// The parameters in a file of settings; none if it is none, or cannot be read as one: what it
+/// holds is recorded all the same.
+fn settings(path: &Path, thing: &Thing, first: &Stamp) -> BTreeMap<String, Value> {
+    if thing.executed || first.size > MAX_SETTINGS_BYTES {
+        return BTreeMap::new();
+    }
+    let is_settings = |end: &OsStr| SETTINGS.iter().any(|s| end == *s);
+    if !path.extension().is_some_and(is_settings) {
+        return BTreeMap::new();
+    }
+    let bytes = fs::read(thing.kept.as_deref().unwrap_or(path)).unwrap_or_default();
+    params_of_config(path, &bytes).and_then(Result::ok).unwrap_or_default()
 }
 
 struct Keep<'a> {

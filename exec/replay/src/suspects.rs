@@ -221,6 +221,7 @@ mod tests {
             metrics: BTreeMap::new(),
             logs: BTreeMap::new(),
             completeness,
+            params: BTreeMap::new(),
             observed: None,
             unrecorded_variables: vec!["HOME".into()],
             started_ms: 0,

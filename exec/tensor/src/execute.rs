@@ -72,6 +72,7 @@ pub fn execute_on(
         metrics: product.metrics,
         logs: BTreeMap::new(),
         completeness: Completeness::Complete,
+        params: BTreeMap::new(),
         observed: None,
         unrecorded_variables: Vec::new(),
         started_ms,

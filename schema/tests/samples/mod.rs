@@ -106,6 +106,7 @@ pub fn run() -> Run {
             metrics: [("accuracy".to_owned(), Number::new(0.9722).unwrap())].into(),
             logs: [(Log::Stdout, blob()), (Log::Stderr, BlobId::of(b""))].into(),
             completeness: Completeness::Declared,
+            params: BTreeMap::new(),
             observed: None,
             unrecorded_variables: vec!["HOME".into()],
             started_ms: 1_795_000_000_000,
@@ -127,6 +128,7 @@ pub fn watched_run() -> Run {
     let mut run = run();
     run.recipe = placed_recipe().id();
     run.outcome.observed = Some(blob());
+    run.outcome.params = recipe().params().clone();
     run
 }
 

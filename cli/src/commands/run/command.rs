@@ -64,7 +64,15 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         context.ui.note(note);
     }
     let read = summed(&summary, &run, context);
-    tell(context, &registry, &recipe, id, &run, Told { read, undeclared: &undeclared }, name)
+    tell(
+        context,
+        &registry,
+        &recipe,
+        id,
+        &run,
+        Told { read, here: true, undeclared: &undeclared },
+        name,
+    )
 }
 
 /// What was read, in a line.
@@ -161,13 +169,23 @@ fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         }
     };
     let read = format!("{}, {code}", ui::count(recipe.inputs().len() as u64, "named input"));
-    tell(context, &registry, &recipe, id, &run, Told { read, undeclared: &undeclared }, name)
+    tell(
+        context,
+        &registry,
+        &recipe,
+        id,
+        &run,
+        Told { read, here: false, undeclared: &undeclared },
+        name,
+    )
 }
 
 /// What a person is told beside the record.
 struct Told<'a> {
     /// What was read.
     read: String,
+    /// Whether the command ran where its files lie, and the outputs are there.
+    here: bool,
     undeclared: &'a [Slot],
 }
 
@@ -226,9 +244,11 @@ fn tell(
     context.ui.answer(&answer);
     if success {
         let reference = name.map_or_else(|| id.short(), |n| n.to_string());
-        context.ui.hint(format!(
-            "`lab get {reference}` writes the outputs here, `lab verify {reference}` does it again"
-        ));
+        let again = format!("`lab verify {reference}` does it again");
+        context.ui.hint(match told.here {
+            true => format!("{again} from the record alone, in a sealed box"),
+            false => format!("`lab get {reference}` writes the outputs here, {again}"),
+        });
         return Ok(());
     }
     let failure =

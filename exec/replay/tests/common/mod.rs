@@ -98,6 +98,7 @@ pub(crate) fn outcome(started_ms: u64) -> Outcome {
         metrics: BTreeMap::new(),
         logs: BTreeMap::new(),
         completeness: Completeness::Declared,
+        params: BTreeMap::new(),
         observed: None,
         unrecorded_variables: Vec::new(),
         started_ms,

@@ -196,6 +196,7 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
             metrics: BTreeMap::from([("accuracy".into(), accuracy)]),
             logs: BTreeMap::new(),
             completeness: Completeness::Complete,
+            params: BTreeMap::new(),
             observed: None,
             unrecorded_variables: Vec::new(),
             started_ms: story.started_ms,

@@ -107,6 +107,7 @@ pub fn run(store: &Store, argv: &str, input: ContentId, output: ContentId) -> Ru
                 metrics: BTreeMap::new(),
                 logs: BTreeMap::from([(Log::Stdout, log)]),
                 completeness: Completeness::Complete,
+                params: BTreeMap::new(),
                 observed: None,
                 unrecorded_variables: Vec::new(),
                 started_ms: 1,
