@@ -1,6 +1,6 @@
 //! Data files, as inputs by name. A folder of which many files were read is one input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lab_objects::Writer;
@@ -27,23 +27,26 @@ impl File {
     }
 }
 
+/// Inputs by name, and files that no name can be given to.
+pub(crate) type Grouped = (BTreeMap<Slot, ContentId>, Vec<(PathBuf, File)>);
+
 /// The files below `top` by name, and those that no name can be given to.
 pub(crate) fn group(
     writer: &mut Writer,
     files: BTreeMap<PathBuf, File>,
     top: &Path,
-) -> Result<(BTreeMap<Slot, ContentId>, Vec<(PathBuf, File)>)> {
+) -> Result<Grouped> {
     let mut counts: BTreeMap<&Path, usize> = BTreeMap::new();
     for path in files.keys() {
         *counts.entry(path.parent().unwrap_or(top)).or_default() += 1;
     }
     let full = counts.into_iter().filter(|(folder, count)| *count > MANY && *folder != top);
-    let full: Vec<PathBuf> = full.map(|(folder, _)| folder.to_owned()).collect();
+    let full: BTreeSet<PathBuf> = full.map(|(folder, _)| folder.to_owned()).collect();
     // The highest of them that a path lies in: no input lies in another.
     let home = |path: &Path| {
         let mut folders: Vec<&Path> = path.ancestors().skip(1).collect();
         folders.reverse();
-        folders.into_iter().find(|f| full.iter().any(|g| g == f)).map(Path::to_owned)
+        folders.into_iter().find(|folder| full.contains(*folder)).map(Path::to_owned)
     };
     let mut slots = BTreeMap::new();
     let mut folders: BTreeMap<PathBuf, Folder> = BTreeMap::new();

@@ -258,7 +258,7 @@ fn misplaced(path: &Path) -> ProcessError {
 
 /// Takes all permissions away.
 fn close(path: &Path) -> Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(0)).at("protect", path)
+    fs::set_permissions(path, Permissions::from_mode(0o000)).at("protect", path)
 }
 
 fn set_time(path: &Path, (seconds, nanos): (i64, u32), closed: bool) -> Result<()> {

@@ -226,7 +226,7 @@ fn it_has_no_privileges_and_cannot_get_any() {
     }
     let closed = bench.root().join("closed");
     fs::write(&closed, "x").unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     for refused in ["mount -t tmpfs none /tmp", "hostname other", "cat /closed"] {
         let bench = bench.afresh();
         assert!(!bench.shell(refused).status.success(), "{refused}");
