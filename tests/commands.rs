@@ -75,7 +75,9 @@ fn a_missing_interpreter_is_failed_with_a_hint() {
     fs::remove_dir_all(place.at("bin")).unwrap();
     place.lab(["verify", "apart"]).exits(1).says("failed").says("myinterp").complains("hint:");
     // What was watched has its interpreter in its record.
-    place.lab(["verify", "base"]).succeeds().says("identical").says(", sealed");
+    if kit::allows_boxes() {
+        place.lab(["verify", "base"]).succeeds().says("identical").says(", sealed");
+    }
     // At recording time it is an error, and nothing is recorded.
     let runs = place.lab(["log", "--json"]).succeeds().json().as_array().unwrap().len();
     place.lab(["run", "--", "no-such-program"]).exits(3).complains("no-such-program");

@@ -12,6 +12,10 @@ use regex::Regex;
 
 #[test]
 fn the_sessions_of_the_guide_are_true() {
+    if !kit::allows_boxes() {
+        // Then it says `not sealed`, and why: true, and no guide.
+        return println!("skipped: this machine allows no sealed boxes");
+    }
     let place = Place::empty();
     place.write("work/digits.csv.gz", include_bytes!("../cli/data/digits.csv.gz"));
     place.write("work/digits.toml", include_bytes!("../cli/data/digits.toml"));
@@ -87,6 +91,9 @@ fn normal(text: &str) -> String {
         (r"\d+ cores?, [a-z0-9_, ]+", "MACHINE, "),
         (r"\b\d+(\.\d+)? [KM]B new", "BYTES new"),
         (r"linux (x86_64|aarch64)", "linux ARCH"),
+        // Systems are put together differently.
+        (r"environment of \d+ files", "environment of FILES"),
+        (r"random bytes were taken from the system.*", "ENTROPY"),
         // Three rows drawn at random.
         (r"(\d+,){3,}\d+", "ROW"),
         (r"byte \d+ .*", "PLACE"),

@@ -200,8 +200,10 @@ impl From<ProcessError> for Failure {
         let message = error.to_string();
         match error {
             ProcessError::Objects(inner) => inner.into(),
-            ProcessError::NoProgram { .. } => Failure::not_found(message)
-                .hint("the command runs in a fresh folder: give scripts as inputs (-i), or commit them to git"),
+            ProcessError::NoProgram { path: None, .. } => Failure::not_found(message)
+                .hint("with -i or --apart a command runs in a fresh folder: commit its scripts to git, or give them as inputs"),
+            ProcessError::NoProgram { path: Some(_), .. } => Failure::not_found(message)
+                .hint("install it, or give its path, as in `./train.sh`"),
             ProcessError::NoInterpreter { .. } => Failure::not_found(message)
                 .hint("install the interpreter, or name another in the script's first line"),
             ProcessError::NotExecutable { program, .. } => Failure::new(Exit::Refused, message)

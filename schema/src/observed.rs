@@ -17,7 +17,8 @@
 //!   p  PATH  WORD..                            a program that a process became, in order
 //!   c  ADDRESS                                 an address that a process reached for
 //!   q  COUNT FACT                              how often a fact of the machine was asked for
-//!   e  COUNT                                   how often random bytes were taken
+//!   e  COUNT PROGRAM                           how often which program took random bytes from the
+//!                                              system; or the device, if one was read for that
 //! ```
 //!
 //! In paths and words `\` is written `\\`, and every byte outside of printable ASCII as `\xNN`
@@ -56,8 +57,9 @@ pub struct Observed {
     pub peers: BTreeSet<Vec<u8>>,
     /// How often facts of the machine were asked for, such as the processors.
     pub asked: BTreeMap<String, u64>,
-    /// How often random bytes were taken from the system.
-    pub entropy: u64,
+    /// How often random bytes were taken from the system, by program; and the devices that were
+    /// read for that.
+    pub entropy: BTreeMap<Vec<u8>, u64>,
 }
 
 /// A file or folder.
@@ -162,8 +164,8 @@ impl Observed {
         for (fact, count) in &self.asked {
             line('q', &[count.to_string(), escaped(fact.as_bytes())]);
         }
-        if self.entropy > 0 {
-            line('e', &[self.entropy.to_string()]);
+        for (program, count) in &self.entropy {
+            line('e', &[count.to_string(), escaped(program)]);
         }
         out.into_bytes()
     }
@@ -232,7 +234,9 @@ impl Observed {
                 let fact = String::from_utf8(plain(fact)?).ok()?;
                 self.asked.insert(fact, count.parse().ok()?);
             }
-            ["e", count] => self.entropy = count.parse().ok()?,
+            ["e", count, program] => {
+                self.entropy.insert(place(program)?, count.parse().ok()?);
+            }
             _ => return None,
         }
         Some(())
@@ -350,7 +354,7 @@ mod tests {
             ],
             peers: [b"127.0.0.1:80".to_vec()].into(),
             asked: [("processors".to_owned(), 2)].into(),
-            entropy: 3,
+            entropy: [(b"/usr/bin/shuf".to_vec(), 3)].into(),
         }
     }
 
@@ -366,7 +370,7 @@ mod tests {
         assert_eq!(id, GOLDEN, "{}", String::from_utf8_lossy(&sample().to_bytes()));
     }
 
-    const GOLDEN: &str = "bde8715b6c6312b0ef9a6f6a9df5b9af093ec3a1a2371b7c39989a685a1ab0b8";
+    const GOLDEN: &str = "2b2cb49aeba966bc5e60786305c22bf82215255c66e5051d215347c36029edd5";
 
     #[test]
     fn what_is_damaged_or_leads_elsewhere_is_refused() {
@@ -394,7 +398,7 @@ mod tests {
             "f\t644\t1\t1\tr\t/x",
             "f\t644\t1\t1.0\trr\t/x",
             "k\tabc\t/x",
-            "e\tmany",
+            "e\tmany\t/x",
         ] {
             assert_eq!(read(bad).unwrap_err(), "line 2 cannot be read", "{bad}");
         }

@@ -185,3 +185,13 @@ pub fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Whether commands can be done again in sealed boxes here; asked of `lab` itself.
+pub fn allows_boxes() -> bool {
+    static ALLOWED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *ALLOWED.get_or_init(|| {
+        let place = Place::registry();
+        place.lab(["run", "--name", "probe", "--", "sh", "-c", "echo x > x"]).succeeds();
+        place.lab(["verify", "probe"]).succeeds().out.contains(", sealed")
+    })
+}

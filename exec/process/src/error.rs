@@ -151,7 +151,7 @@ impl<T> At<T> for io::Result<T> {
 
 fn searched(path: &Option<String>) -> String {
     match path {
-        None => "in the run's folder".to_owned(),
+        None => "where the command starts".to_owned(),
         Some(path) => format!("in the PATH of the recipe ('{}')", path.escape_debug()),
     }
 }

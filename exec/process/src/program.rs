@@ -111,7 +111,7 @@ mod tests {
         assert!(said("./script").contains("interpreter '/no/such/interp'"));
         assert!(said("./plain").contains("not executable"));
         assert!(said("./folder").contains("a folder"));
-        assert_eq!(said("./absent"), "no program './absent' in the run's folder");
+        assert_eq!(said("./absent"), "no program './absent' where the command starts");
         assert!(said("./plain/x").contains("no program"));
     }
 }

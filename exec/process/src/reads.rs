@@ -28,6 +28,9 @@ use crate::sorts::{Sort, Sorter};
 /// time of a source with that of its cache finds the source.
 const MAX_EXAMINED_BYTES: u64 = 1 << 20;
 
+/// Devices that give random bytes. Who reads them takes entropy, as who asks the system.
+const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
+
 /// Larger files hold data.
 const MAX_SETTINGS_BYTES: u64 = 256 << 10;
 
@@ -245,9 +248,13 @@ fn described(trace: &Trace, sorter: &Sorter<'_>) -> Observed {
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
     let counts =
         |path: &Path, thing| !matches!(sorter.sort(path, thing), Sort::System | Sort::Ignored);
-    let mut observed = Observed { entropy: trace.entropy, ..Observed::default() };
+    let taken = trace.entropy.iter().map(|(program, count)| (bytes(program), *count));
+    let mut observed = Observed { entropy: taken.collect(), ..Observed::default() };
     for (path, thing) in &trace.things {
         let Some(first) = thing.first else { continue };
+        if thing.read && RANDOM.iter().any(|device| path == Path::new(device)) {
+            observed.entropy.insert(bytes(path), 1);
+        }
         if sorter.sort(path, Some(thing)) == Sort::System && thing.read {
             if let Some(text) = system_file(path) {
                 observed.system.insert(bytes(path), text);

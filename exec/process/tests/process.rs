@@ -177,7 +177,7 @@ fn a_program_that_cannot_be_run_is_named() {
     let said = |draft: common::Draft| bench.run(&draft.recipe()).unwrap_err().to_string();
     let error = said(argv(&["no-such-program"]));
     assert_eq!(error, "no program 'no-such-program' in the PATH of the recipe ('/usr/bin:/bin')");
-    assert_eq!(said(argv(&["./absent"])), "no program './absent' in the run's folder");
+    assert_eq!(said(argv(&["./absent"])), "no program './absent' where the command starts");
     let code = bench.folder(|dir| {
         std::fs::write(dir.join("plain.sh"), "echo hi\n").unwrap();
         std::fs::write(dir.join("script"), "#!/opt/none/python9\n").unwrap();

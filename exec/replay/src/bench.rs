@@ -89,7 +89,7 @@ pub fn again(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Again> {
 }
 
 /// What a run was seen to touch.
-fn observations(store: &Store, id: BlobId) -> Result<Observed> {
+pub(crate) fn observations(store: &Store, id: BlobId) -> Result<Observed> {
     let bad = |why| ReplayError::Observations { id, why };
     let size = store.size(id)?.ok_or(ReplayError::Missing { id: id.into() })?;
     if size > MAX_OBSERVED_BYTES {

@@ -4,6 +4,7 @@
 //! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock,
 //! and threads whose number is recorded are not suspected.
 
+use lab_schema::observed::Observed;
 use lab_schema::{Command, Completeness, Executor, Host, Recipe, Run};
 
 /// Variables that fix the number of threads of numerical libraries.
@@ -39,12 +40,21 @@ pub enum Sort {
 
 /// What differs between where a run was recorded and where it is repeated, and what in its record
 /// leaves room for a difference.
-pub fn suspects(recording: &Run, replaying: &Host, recipe: &Recipe) -> Vec<Suspect> {
+pub fn suspects(
+    recording: &Run,
+    replaying: &Host,
+    recipe: &Recipe,
+    observed: Option<&Observed>,
+) -> Vec<Suspect> {
     let mut found = Vec::new();
     match recipe.executor() {
         Executor::Command(command) => {
             machine(&mut found, &recording.host, replaying, command);
-            chance(&mut found, command, recipe);
+            match observed {
+                Some(observed) => drawn(&mut found, observed),
+                None => unwatched(&mut found, command, recipe),
+            }
+            hashes(&mut found, command);
             open(&mut found, recording);
         }
         // The engine gives the same bits on every machine, and reads nothing but its inputs.
@@ -125,7 +135,23 @@ fn hardware(found: &mut Vec<Suspect>, then: &Host, now: &Host) {
     }
 }
 
-fn chance(found: &mut Vec<Suspect>, command: &Command, recipe: &Recipe) {
+/// What a watched command took from chance. The clock is read in ways that nobody sees.
+fn drawn(found: &mut Vec<Suspect>, observed: &Observed) {
+    let program = |path: &[u8]| {
+        let path = String::from_utf8_lossy(path);
+        path.rsplit('/').next().unwrap_or(&path).escape_debug().to_string()
+    };
+    let mut all: Vec<(&Vec<u8>, &u64)> = observed.entropy.iter().collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let names: Vec<String> = all.iter().take(3).map(|(path, _)| program(path)).collect();
+    if !names.is_empty() {
+        let sentence = format!("random bytes were taken from the system (by {})", names.join(", "));
+        found.push(suspect(Sort::Chance, sentence));
+    }
+    found.push(suspect(Sort::Chance, "it may read the clock: reading it cannot be seen"));
+}
+
+fn unwatched(found: &mut Vec<Suspect>, command: &Command, recipe: &Recipe) {
     let seeded = recipe.seed().is_some() || command.argv.iter().any(|a| a.contains("seed"));
     let entropy = if seeded {
         "nobody watched whether it reads the clock or the system's entropy"
@@ -133,6 +159,9 @@ fn chance(found: &mut Vec<Suspect>, command: &Command, recipe: &Recipe) {
         "no seed is recorded, and nobody watched whether it reads the clock or the system's entropy"
     };
     found.push(suspect(Sort::Chance, entropy));
+}
+
+fn hashes(found: &mut Vec<Suspect>, command: &Command) {
     let program = command.argv.first().map_or("", |p| p.rsplit('/').next().unwrap_or(p));
     let fixed = command.variables.get("PYTHONHASHSEED").is_some_and(|v| v != "random");
     if program.starts_with("python") && !fixed {
@@ -230,7 +259,7 @@ mod tests {
         };
         let recipe_id = RecipeId::from_digest(lab_schema::BlobId::of(b"").digest());
         let run = Run { recipe: recipe_id, outcome, host, git: None, who: String::new() };
-        suspects(&run, &here(), recipe)
+        suspects(&run, &here(), recipe, None)
     }
 
     fn text(found: &[Suspect]) -> String {
@@ -249,6 +278,20 @@ mod tests {
         assert!(all.contains("the processor lacks avx512f and also has avx2"), "{all}");
         assert!(all.contains("8 processors and repeated on 2 processors"), "{all}");
         assert!(all.contains("PYTHONHASHSEED") && all.contains("HOME"), "{all}");
+    }
+
+    #[test]
+    fn what_was_watched_is_named() {
+        let mut observed = Observed::default();
+        observed.entropy.insert(b"/usr/bin/shuf".to_vec(), 2);
+        observed.entropy.insert(b"/usr/bin/python3".to_vec(), 7);
+        let mut found = Vec::new();
+        drawn(&mut found, &observed);
+        assert_eq!(found[0].sentence, "random bytes were taken from the system (by python3, shuf)");
+        assert!(!text(&found).contains("nobody watched"));
+        found.clear();
+        drawn(&mut found, &Observed::default());
+        assert!(!text(&found).contains("random bytes"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use lab_schema::{
 };
 use lab_tensor::TensorError;
 
-use crate::bench::{Again, Bench, again};
+use crate::bench::{Again, Bench, again, observations};
 use crate::compare::{compare, shown};
 use crate::error::{ReplayError, Result};
 use crate::plan::plan;
@@ -194,7 +194,8 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
         ..Judged::without(verdict)
     };
     if judged.verdict == Verdict::Diverged {
-        judged.suspects = suspects(run, &lab_process::host(), recipe);
+        let observed = run.outcome.observed.map(|id| observations(bench.store, id)).transpose()?;
+        judged.suspects = suspects(run, &lab_process::host(), recipe, observed.as_ref());
         if bench.twice && matches!(recipe.executor(), Executor::Command(_)) {
             let repeat = repeat(bench, run, recipe, &outcome)?;
             weigh(&mut judged.suspects, &repeat);

@@ -135,7 +135,12 @@ impl Observer {
                     self.reach(peer);
                 }
             }
-            Action::Entropy => self.trace.entropy += 1,
+            Action::Entropy => {
+                // Who has ended meanwhile took none.
+                if let Ok(program) = fs::read_link(format!("/proc/{thread}/exe")) {
+                    *self.trace.entropy.entry(program).or_default() += 1;
+                }
+            }
             Action::Ask(fact) => *self.trace.facts.entry(fact).or_default() += 1,
             Action::Clone(arguments) => {
                 let flags = memory::number(thread, arguments)?.unwrap_or(0);

@@ -33,8 +33,8 @@ pub struct Trace {
     pub peers: BTreeSet<String>,
     /// How often each fact of the machine was asked for.
     pub facts: BTreeMap<Fact, u64>,
-    /// How often random bytes were taken from the system.
-    pub entropy: u64,
+    /// How often which program took random bytes from the system.
+    pub entropy: BTreeMap<PathBuf, u64>,
     /// What is missing from this record, in words; empty if it is complete.
     pub gaps: BTreeSet<String>,
 }
