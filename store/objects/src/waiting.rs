@@ -1,6 +1,6 @@
 //! Objects that wait until what they are made of is in a pack.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use lab_schema::{BlobId, Digest};
 
@@ -18,6 +18,9 @@ pub(crate) struct Waiting {
     upper: Upper,
     /// Lists that name chunks that cannot be relied on, and what their blobs were cut into just now.
     lacking: Vec<(BlobId, Vec<u8>, Vec<Reply>)>,
+    /// Blobs whose lists were packed: a blob may be put while its list is held, and once more after a
+    /// collector has condemned that list, and a pack has no key twice.
+    listed: BTreeSet<BlobId>,
 }
 
 /// Something that waits.
@@ -71,6 +74,9 @@ impl Waiting {
     }
 
     fn put_list(&mut self, to: &Pipeline, id: BlobId, replies: &[Reply]) -> Result<()> {
+        if !self.listed.insert(id) {
+            return Ok(());
+        }
         let frame = list(id, replies, |nodes| self.put_nodes(to, nodes))?;
         self.upper.put(to, FrameKey::new(FrameKind::List, id.digest()), &frame)
     }

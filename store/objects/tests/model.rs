@@ -589,3 +589,16 @@ proptest! {
         world.verify(true);
     }
 }
+
+/// A blob whose list cannot be followed any more, put twice by one writer: found by the test above.
+#[test]
+fn a_list_that_cannot_be_followed_gets_one_other() {
+    let put = |things: &[u8], between| Op::Put(things.to_vec(), between, End::Well);
+    let mut world = World::new(false);
+    for op in [put(&[13], false), put(&[13, 13], true)] {
+        world.run(&op);
+        world.verify(false);
+    }
+    world.open(u64::MAX, false);
+    world.verify(true);
+}
