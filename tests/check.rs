@@ -106,7 +106,7 @@ fn what_nobody_has_is_named_and_a_remote_that_has_it_is_enough() {
     assert!(place.read("back/large.bin") == noise(3, 600_000));
 }
 
-const MAKE: &str = "i=0; x=1; while [ $i -lt 9000 ]; do x=$(( (x * 1103515245 + 12345) % 2147483648 )); \
+const MAKE: &str = "i=0; x=1; while [ $i -lt 60000 ]; do x=$(( (x * 1103515245 + 12345) % 2147483648 )); \
                     echo $x; i=$((i+1)); done > out.txt";
 
 /// Damages a result that is in no file of the work tree, and not the record of its run.

@@ -54,7 +54,12 @@ impl Registry {
 
     /// What the files of this machine were when they were last read.
     pub(crate) fn stat_cache(&self) -> StatCache {
-        StatCache::open(&self.folder.join("cache").join("stat"))
+        StatCache::open(&self.stat_cache_path())
+    }
+
+    /// Where that is kept.
+    pub(crate) fn stat_cache_path(&self) -> PathBuf {
+        self.folder.join("cache").join("stat")
     }
 
     /// Files as they are, to be cloned or linked.

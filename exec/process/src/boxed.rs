@@ -122,7 +122,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
         duration_ms: millis(ended.duration),
         peak_memory_bytes: ended.peak_memory_bytes,
     };
-    Ok(Execution { outcome, undeclared: gathered.undeclared, notes })
+    Ok(Execution { outcome, undeclared: gathered.undeclared, notes, seen: None })
 }
 
 /// The recorded variables, and the folder for temporary files, which no recipe holds.

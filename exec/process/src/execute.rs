@@ -1,13 +1,15 @@
 //! Runs the command of a recipe, from the objects it reads to the objects it leaves.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use lab_objects::{Store, Writer};
-use lab_schema::{BlobId, Command, Executor, Log, Outcome, Recipe, Slot, Status};
+use lab_objects::{StatCache, Store, Writer};
+use lab_schema::{
+    BlobId, Command, ContentId, Executor, Log, Outcome, Place, Recipe, Slot, Status, TreeId,
+};
+use lab_trace::Trace;
 
 use crate::error::{At, ProcessError, Result};
 use crate::launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
@@ -16,9 +18,10 @@ use crate::note::Note;
 use crate::outputs::{self, Gathered};
 use crate::params::params_of_arguments;
 use crate::program;
+use crate::reads::{self, Reads, Summary};
 use crate::scratch::Scratch;
 use crate::snapshot::Snapshot;
-use crate::variables::PASSED_THROUGH;
+use crate::surroundings::{Surroundings, lacking, place};
 
 /// What to run, and how.
 #[derive(Clone, Copy)]
@@ -34,7 +37,14 @@ pub struct Job<'a> {
     pub echo: Echo,
     /// Who starts and observes it.
     pub watcher: &'a dyn Watcher,
+    /// Where it is noted what the files of this machine were when they were last read: for those
+    /// that a watched command uses.
+    pub cache: Option<&'a Path>,
 }
+
+/// Where a command that ran in a folder of its own finds itself when it is done again in a box: the
+/// folder that it had is gone, and its path was nobody's choice.
+pub const APART: &str = "/work";
 
 /// What came of a job. All that it names is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +55,22 @@ pub struct Execution {
     pub undeclared: Vec<Slot>,
     /// What a person should know.
     pub notes: Vec<Note>,
+    /// What a watched command used beside what its recipe names.
+    pub seen: Option<Seen>,
+}
+
+/// What a watched command used beside what its recipe names: it completes the recipe, so that it can
+/// be done again in a box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Programs, libraries and system files.
+    pub environment: Option<TreeId>,
+    /// Data, by absolute path without the first `/`.
+    pub outside: BTreeMap<Slot, ContentId>,
+    /// Who it was.
+    pub place: Option<Place>,
+    /// How much was read.
+    pub summary: Summary,
 }
 
 /// Runs a command to its end. A command that fails is an outcome, not an error.
@@ -62,6 +88,10 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
     let ended = launch(job, command, &layout, &surroundings, &scratch)?;
 
     let mut writer = job.store.writer();
+    let watched = match &ended.trace {
+        Some(trace) => Some(seen(job, &mut writer, trace, &layout, &surroundings)?),
+        None => None,
+    };
     // Weights that go in and come out changed are stored as the difference.
     writer.set_bases(&job.recipe.inputs().values().copied().collect::<Vec<_>>());
     let gathered = outputs::gather(&mut writer, &layout, &before, job.recipe.outputs())?;
@@ -72,10 +102,15 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
     writer.finish()?;
 
     let left = scratch.remove_or_note();
-    let completeness = job.watcher.completeness(&ended);
+    let mut completeness = job.watcher.completeness(&ended);
+    let (mut observed, mut seen, mut more) = (None, None, Vec::new());
+    if let Some((found, reads)) = watched {
+        completeness = lacking(completeness, &reads.gaps);
+        (observed, seen, more) = (Some(reads.observed), Some(found), reads.notes);
+    }
     let status = status(ended.exit, &gathered, job.recipe);
     let Gathered { outputs, metrics, undeclared, notes, .. } = gathered;
-    let notes = ended.notes.into_iter().chain(notes).chain(left).collect();
+    let notes = ended.notes.into_iter().chain(more).chain(notes).chain(left).collect();
     let outcome = Outcome {
         status,
         outputs,
@@ -83,13 +118,34 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
         logs,
         completeness,
         params: params_of_arguments(&command.argv),
-        observed: None,
+        observed,
         unrecorded_variables: surroundings.unrecorded,
         started_ms: ended.started_ms,
         duration_ms: millis(ended.duration),
         peak_memory_bytes: ended.peak_memory_bytes,
     };
-    Ok(Execution { outcome, undeclared, notes })
+    Ok(Execution { outcome, undeclared, notes, seen })
+}
+
+/// Stores what a watched command used outside its folder.
+fn seen(
+    job: &Job<'_>,
+    writer: &mut Writer,
+    trace: &Trace,
+    layout: &Layout<'_>,
+    surroundings: &Surroundings,
+) -> Result<(Seen, Reads)> {
+    let scratch = job.scratch.canonicalize().at("find", job.scratch)?;
+    let ours = [scratch.as_path()];
+    let sorter = surroundings.sorter(&layout.work, &ours, trace);
+    let mut cache = StatCache::open(job.cache.unwrap_or(Path::new("")));
+    let reads = reads::store(writer, &mut cache, trace, &sorter, &layout.directory())?;
+    if job.cache.is_some() {
+        cache.save()?;
+    }
+    let (environment, outside) = (reads.environment, reads.outside.clone());
+    let (place, summary) = (place(Path::new(APART)), reads.summary.clone());
+    Ok((Seen { environment, outside, place, summary }, reads))
 }
 
 fn launch(
@@ -134,34 +190,4 @@ pub(crate) fn status(exit: Exit, gathered: &Gathered, recipe: &Recipe) -> Status
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The environment of a command.
-pub(crate) struct Surroundings {
-    pub(crate) variables: BTreeMap<OsString, OsString>,
-    /// Names of those whose values the recipe does not hold, sorted.
-    pub(crate) unrecorded: Vec<String>,
-}
-
-impl Surroundings {
-    /// The recipe's variables, those of `ours` that are passed through, and `TMPDIR`.
-    pub(crate) fn new(
-        command: &Command,
-        ours: impl Iterator<Item = (OsString, OsString)>,
-        tmp: &Path,
-    ) -> Surroundings {
-        let passed = ours.filter(|(name, _)| PASSED_THROUGH.iter().any(|p| name == *p));
-        let mut variables: BTreeMap<OsString, OsString> = passed.collect();
-        variables.insert("TMPDIR".into(), tmp.into());
-        variables.retain(|name, _| !command.variables.keys().any(|key| name == key.as_str()));
-        let names = variables.keys().map(|name| name.to_string_lossy().into_owned());
-        let unrecorded = names.collect();
-        let recorded = command.variables.iter().map(|(name, value)| (name.into(), value.into()));
-        variables.extend(recorded);
-        Surroundings { variables, unrecorded }
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
-        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
-    }
 }

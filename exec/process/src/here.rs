@@ -4,59 +4,23 @@
 //! that the command leaves stay where it left them, as if `lab` had not been there.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use lab_objects::{StatCache, Store};
 use lab_schema::recipe::Parts;
-use lab_schema::{
-    Command, Completeness, Executor, Git, Limits, Log, Outcome, Output, Place, Recipe, Slot,
-};
+use lab_schema::{Command, Executor, Git, Limits, Log, Outcome, Output, Recipe, Slot};
 
 use crate::error::{At, ProcessError, Result};
-use crate::execute::{Execution, Surroundings, millis, put_file, status};
+use crate::execute::{Execution, millis, put_file, status};
 use crate::git;
 use crate::launch::{Echo, Ended, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 use crate::params::params_of_arguments;
 use crate::program;
 use crate::reads::{self, Summary};
 use crate::scratch::Scratch;
-use crate::sorts::Sorter;
+use crate::surroundings::{Level, Surroundings, lacking, place, with_own_variables};
 use crate::traced::Traced;
 use crate::wrote;
-
-/// Variables that say who and where a person is. A command that runs where its files lie finds
-/// them by these, so that here their values belong to the recipe.
-const OWN: [&str; 8] = [
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_STATE_HOME",
-];
-
-/// Variables that name the folder of an installation.
-const INSTALLATION: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
-
-/// What is pinned from level 1 on, unless the person set it: seeds of hashes that nobody means to
-/// be random, and a workspace with which cuBLAS gives the same bits each time.
-const PINS: [(&str, &str); 2] = [("PYTHONHASHSEED", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
-
-/// The permissions that new files do not get: the same for everybody.
-const UMASK: u32 = 0o022;
-
-/// How much chance is taken out of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Level {
-    /// None: it is only recorded.
-    Record,
-    /// Seeds of hash functions and workspaces of libraries are pinned.
-    #[default]
-    Pin,
-}
 
 /// What to run where it lies, and how.
 pub struct Here<'a> {
@@ -118,7 +82,7 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
     let command = Command {
         argv: here.argv.to_vec(),
         directory: folder,
-        variables: variables(here.variables, here.level, std::env::vars_os()),
+        variables: with_own_variables(here.variables, here.level, std::env::vars_os()),
         place: Some(place),
     };
 
@@ -145,9 +109,7 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
 
     let registry = here.registry.canonicalize().at("find", here.registry)?;
     let ours = [registry.as_path(), scratch.path()];
-    let variable = |name: &&str| surroundings.get(name);
-    let environments: Vec<&OsStr> = INSTALLATION.iter().filter_map(variable).collect();
-    let sorter = Sorter::new(top, &ours, &trace, surroundings.get("HOME"), &environments);
+    let sorter = surroundings.sorter(top, &ours, &trace);
     let mut cache = here.cache;
     let mut writer = here.store.writer();
     let read = reads::store(&mut writer, &mut cache, &trace, &sorter, &directory)?;
@@ -193,58 +155,6 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
         duration_ms: millis(duration),
         peak_memory_bytes,
     };
-    let execution = Execution { outcome, undeclared: gathered.undeclared, notes };
+    let execution = Execution { outcome, undeclared: gathered.undeclared, notes, seen: None };
     Ok(Watched { recipe, execution, git, summary: read.summary })
-}
-
-/// The recorded variables, with those that say where a person is, and the pins.
-fn variables(
-    mut variables: BTreeMap<String, String>,
-    level: Level,
-    ours: impl Iterator<Item = (OsString, OsString)>,
-) -> BTreeMap<String, String> {
-    for (name, value) in ours {
-        let Some(name) = name.to_str().filter(|name| OWN.contains(name)) else { continue };
-        if let Some(value) = value.to_str() {
-            variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
-    }
-    if level >= Level::Pin {
-        for (name, value) in PINS {
-            variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
-    }
-    variables
-}
-
-/// What is found missing when reads are stored counts like what was missed while it ran.
-fn lacking(completeness: Completeness, gaps: &[String]) -> Completeness {
-    let Some(first) = gaps.first() else { return completeness };
-    let mut text = match completeness {
-        Completeness::Incomplete(why) => format!("{why}; {first}"),
-        _ => first.clone(),
-    };
-    if gaps.len() > 1 {
-        text.push_str(&format!("; and {} more", gaps.len() - 1));
-    }
-    Completeness::Incomplete(text)
-}
-
-/// Who we are and on how many processors; none if the project's path is not text.
-fn place(project: &Path) -> Option<Place> {
-    let project = project.to_str()?.to_owned();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let id = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        // Real, effective, saved, file system: what it may do goes by the second.
-        line.split_whitespace().nth(1)?.parse().ok()
-    };
-    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
-    Some(Place {
-        project,
-        user: id("Uid:")?,
-        group: id("Gid:")?,
-        umask: UMASK,
-        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
-    })
 }

@@ -22,7 +22,7 @@ use crate::error::{At, ProcessError, Result};
 
 /// The modification time of every file that is laid out: 2000-01-01T00:00:00Z. Not zero, which
 /// some tools take for "unknown" and zip archives cannot hold.
-const MODIFIED: Duration = Duration::from_secs(946_684_800);
+pub(crate) const MODIFIED: Duration = Duration::from_secs(946_684_800);
 
 /// What was laid out.
 pub(crate) struct Layout<'a> {

@@ -18,6 +18,8 @@ use lab_schema::observed::{How, Listed, ListedKind, Observed};
 use lab_schema::{Command, ContentId, Place, Recipe};
 
 use crate::error::{At, ProcessError, Result};
+use crate::execute::APART;
+use crate::layout::MODIFIED;
 
 /// Folders that every program may rely on.
 const STANDARD: [&str; 4] = ["proc", "sys", "dev", "tmp"];
@@ -63,6 +65,9 @@ impl Replica {
         }
         for (slot, content) in recipe.outside() {
             builder.get(store, *content, &Path::new("/").join(slot.as_str()))?;
+        }
+        if place.project == APART {
+            builder.age(&project)?;
         }
         builder.fill(observed)?;
         for folder in STANDARD {
@@ -122,6 +127,25 @@ impl Builder {
     fn get(&mut self, store: &Store, content: ContentId, path: &Path) -> Result<()> {
         let to = self.place(path)?;
         get(store, content, &to, &GetOptions::default(), &Silent)?;
+        Ok(())
+    }
+
+    /// Gives every file in a folder the time that it had when it was laid out for the recording.
+    fn age(&mut self, folder: &Path) -> Result<()> {
+        let Ok(seconds) = i64::try_from(MODIFIED.as_secs()) else { return Ok(()) };
+        let mut folders = vec![self.place(folder)?];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry.at("list", &folder)?.path();
+                let meta = path.symlink_metadata().at("inspect", &path)?;
+                if meta.is_dir() {
+                    folders.push(path);
+                } else if meta.is_file() {
+                    set_time(&path, (seconds, 0), false)?;
+                }
+            }
+        }
         Ok(())
     }
 

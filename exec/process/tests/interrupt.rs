@@ -31,6 +31,7 @@ fn victim() {
         scratch: &scratch,
         echo: Echo::Quiet,
         watcher: &Plain,
+        cache: None,
     };
     let said = match execute(&job) {
         Err(ProcessError::Interrupted { signal }) => format!("interrupted {signal}"),

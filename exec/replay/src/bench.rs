@@ -40,11 +40,18 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
     match recipe.executor() {
         Executor::Command(_) => {
             let Bench { store, scratch, echo, .. } = *bench;
-            Ok(lab_process::execute(&Job { store, recipe, scratch, echo, watcher: &Plain })?)
+            Ok(lab_process::execute(&Job {
+                store,
+                recipe,
+                scratch,
+                echo,
+                watcher: &Plain,
+                cache: None,
+            })?)
         }
         Executor::Tensor(_) => {
             let outcome = lab_tensor::execute(bench.store, recipe, bench.progress)?;
-            Ok(Execution { outcome, undeclared: Vec::new(), notes: Vec::new() })
+            Ok(Execution { outcome, undeclared: Vec::new(), notes: Vec::new(), seen: None })
         }
     }
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use lab_objects::NameKind;
 use lab_process::{
-    Echo, Execution, Here, Job, Level, Plain, Summary, Watched, can_watch, capture_code, execute,
-    execute_here, is_secret, recorded_variables, unrecordable_variables,
+    Echo, Execution, Here, Job, Plain, Seen, Summary, Traced, Watched, can_watch, capture_code,
+    execute, execute_here, is_secret, recorded_variables, unrecordable_variables,
+    with_own_variables,
 };
 use lab_replay::record;
 use lab_schema::recipe::Parts;
@@ -23,17 +24,15 @@ use crate::wiring::Registry;
 
 /// A command that names its inputs runs in a folder of its own; any other runs here, watched.
 pub(super) fn run(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
-    if !args.inputs.is_empty() || args.apart {
-        return apart(context, args, name);
+    let watched = can_watch();
+    if let Err(why) = &watched {
+        context.ui.note(format!(
+            "what the command reads cannot be watched here ({why}): only its code and inputs are recorded, and it runs in a folder of its own"
+        ));
     }
-    match can_watch() {
-        Ok(()) => here(context, args, name),
-        Err(why) => {
-            context.ui.note(format!(
-                "what the command reads cannot be watched here ({why}): only its code is recorded, and it runs in a folder of its own"
-            ));
-            apart(context, args, name)
-        }
+    match watched.is_ok() && args.inputs.is_empty() && !args.apart {
+        true => here(context, args, name),
+        false => apart(context, args, name, watched.is_ok()),
     }
 }
 
@@ -53,11 +52,11 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         variables: variables(context, args)?,
         outputs: outputs(args)?,
         limits: args.limits(),
-        level: if args.level == 0 { Level::Record } else { Level::Pin },
+        level: args.level(),
         scratch: &scratch,
         echo,
     })?;
-    let Watched { recipe, execution: Execution { outcome, undeclared, notes }, git, summary } =
+    let Watched { recipe, execution: Execution { outcome, undeclared, notes, .. }, git, summary } =
         done;
     let (id, run) = record(&registry.store, &registry.who(), &recipe, outcome, git)?;
     for note in &notes {
@@ -108,7 +107,7 @@ fn summed(summary: &Summary, run: &Run, context: &Context) -> String {
 }
 
 /// Runs the command in a folder of its own that holds the code and the named inputs.
-fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
+fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> Outcome {
     let registry = context.registry_to_write()?;
     let bars = Bars::new(context.ui);
     let mut found = BTreeMap::new();
@@ -133,7 +132,11 @@ fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         executor: Executor::Command(Command {
             argv: args.command.clone(),
             directory: captured.directory.clone(),
-            variables: variables(context, args)?,
+            variables: with_own_variables(
+                variables(context, args)?,
+                args.level(),
+                std::env::vars_os(),
+            ),
             place: None,
         }),
         inputs: found,
@@ -151,9 +154,21 @@ fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
     let scratch = registry.scratch()?;
     // With --json standard output belongs to the answer.
     let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
-    let job =
-        Job { store: &registry.store, recipe: &recipe, scratch: &scratch, echo, watcher: &Plain };
-    let Execution { outcome, undeclared, notes } = execute(&job)?;
+    let cache = registry.stat_cache_path();
+    let job = Job {
+        store: &registry.store,
+        recipe: &recipe,
+        scratch: &scratch,
+        echo,
+        watcher: if watched { &Traced } else { &Plain },
+        cache: Some(&cache),
+    };
+    let Execution { outcome, undeclared, notes, seen } = execute(&job)?;
+    let environment = seen.as_ref().map(|seen| seen.summary.environment);
+    let recipe = match seen {
+        Some(seen) => completed(&recipe, seen)?,
+        None => recipe,
+    };
     let (id, run) = record(&registry.store, &registry.who(), &recipe, outcome, captured.git)?;
     for note in &notes {
         context.ui.note(note);
@@ -168,7 +183,15 @@ fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
             format!("code with {count} not committed ({})", shortened(&dirty).escape_debug())
         }
     };
-    let read = format!("{}, {code}", ui::count(recipe.inputs().len() as u64, "named input"));
+    let mut read = format!("{}, {code}", ui::count(recipe.inputs().len() as u64, "named input"));
+    if !recipe.outside().is_empty() {
+        let names: Vec<String> = recipe.outside().keys().map(|slot| format!("/{slot}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        read.push_str(&format!(", and data that nobody named: {}", shortened(&names)));
+    }
+    if let Some(files) = environment {
+        read.push_str(&format!(", environment of {}", ui::count(files, "file")));
+    }
     tell(
         context,
         &registry,
@@ -178,6 +201,16 @@ fn apart(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         Told { read, here: false, undeclared: &undeclared },
         name,
     )
+}
+
+/// The recipe with what the command was seen to use.
+fn completed(recipe: &Recipe, seen: Seen) -> Outcome<Recipe> {
+    let mut parts = recipe.to_parts();
+    if let Executor::Command(command) = &mut parts.executor {
+        command.place = seen.place;
+    }
+    (parts.environment, parts.outside) = (seen.environment, seen.outside);
+    Ok(Recipe::new(parts)?)
 }
 
 /// What a person is told beside the record.

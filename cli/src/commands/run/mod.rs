@@ -6,6 +6,7 @@ mod program;
 
 use std::path::PathBuf;
 
+use lab_process::Level;
 use lab_schema::{Limits, Name, Number, Slot, Tolerance};
 
 use crate::context::Context;
@@ -72,6 +73,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 }
 
 impl Args {
+    fn level(&self) -> Level {
+        if self.level == 0 { Level::Record } else { Level::Pin }
+    }
+
     fn limits(&self) -> Limits {
         Limits { wall_ms: self.time_limit, memory_bytes: self.memory_limit }
     }

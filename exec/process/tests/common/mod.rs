@@ -59,6 +59,7 @@ impl Bench {
         &self,
         recipe: &Recipe,
         watcher: &dyn Watcher,
+        cache: None,
     ) -> Result<Execution, ProcessError> {
         let scratch = self.scratch.path();
         execute(&Job { store: &self.store, recipe, scratch, echo: Echo::Quiet, watcher })
