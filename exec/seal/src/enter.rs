@@ -8,6 +8,7 @@
 //!
 //! Each dies when the one above it dies, so that killing the caller leaves nothing behind.
 
+use std::ffi::CStr;
 use std::io;
 
 use crate::plan::{self, Plan};
@@ -16,6 +17,9 @@ use crate::sys::{self, Fork};
 
 /// For mounts of the box: no privileged programs, no devices.
 const PLAIN: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV;
+/// And no programs at all.
+const QUIET: libc::c_ulong = PLAIN | libc::MS_NOEXEC;
+const READ_ONLY: libc::c_ulong = libc::MS_RDONLY;
 
 trait At<T> {
     fn at(self, step: Step) -> io::Result<T>;
@@ -38,6 +42,8 @@ pub(crate) fn enter(plan: &Plan) -> io::Result<()> {
     sys::write_file(c"/proc/self/uid_map", &plan.user_map).at(Step::Users)?;
     let private = libc::MS_REC | libc::MS_PRIVATE;
     sys::mount(c"none", c"/", None, private, None).at(Step::Private)?;
+    // Those who wait are copies of our caller, with all that it had in memory.
+    sys::keep_memory_private(true).at(Step::Processes)?;
 
     let [status, report] = sys::pipe().at(Step::Processes)?;
     let [alive, life] = sys::pipe().at(Step::Processes)?;
@@ -56,7 +62,10 @@ pub(crate) fn enter(plan: &Plan) -> io::Result<()> {
     sys::close(report);
     sys::die_with_parent(alive).at(Step::Processes)?;
     sys::close_others_at_exec().at(Step::Privileges)?;
-    sys::drop_privileges().at(Step::Privileges)
+    sys::drop_privileges().at(Step::Privileges)?;
+    sys::filter(&plan.filter).at(Step::Privileges)?;
+    // A tracer, which reads the path of the program, is no more than we are.
+    sys::keep_memory_private(false).at(Step::Privileges)
 }
 
 /// Waits for the first process of the box, and ends as the command has ended.
@@ -84,19 +93,30 @@ fn build(plan: &Plan) -> io::Result<()> {
     debug_assert!([plan::ROOT, plan::UPPER, plan::WORK] == ["root", "upper", "work"]);
     sys::mount(c"overlay", c"merged", Some(c"overlay"), PLAIN, Some(options)).at(Step::Overlay)?;
 
-    let quiet = PLAIN | libc::MS_NOEXEC;
-    sys::mount(c"proc", c"merged/proc", Some(c"proc"), quiet, None).at(Step::Proc)?;
+    // Process 1, which is no part of what was recorded, is not shown: it may not be looked into.
+    let hidden = Some(c"hidepid=ptraceable");
+    sys::mount(c"proc", c"merged/proc", Some(c"proc"), QUIET, hidden).at(Step::Proc)?;
+    // In a user namespace within, a process would have privileges again.
+    sys::write_file(c"merged/proc/sys/user/max_user_namespaces", b"0").at(Step::Proc)?;
     for (file, place) in &plan.over {
-        bind(file, place, libc::MS_RDONLY | PLAIN | libc::MS_NOEXEC)
-            .or_else(not_here)
-            .at(Step::Proc)?;
+        bind(file, place, READ_ONLY | QUIET).or_else(not_here).at(Step::Proc)?;
+    }
+    // If we are root, so is the command to the machine, even without any capability: the owner of
+    // the kernel's settings, which are for all of the machine.
+    restrict(c"merged/proc", READ_ONLY | QUIET).at(Step::Proc)?;
+    for (given, place) in &plan.given {
+        bind(given, place, READ_ONLY | PLAIN).at(Step::Given)?;
     }
 
     let mode = Some(c"mode=755,size=1m");
     sys::mount(c"tmpfs", c"merged/dev", Some(c"tmpfs"), libc::MS_NOSUID, mode).at(Step::Devices)?;
+    for folder in &plan.device_folders {
+        sys::make_folder(folder, 0o755).or_else(there).at(Step::Devices)?;
+    }
     for (device, place) in &plan.devices {
         sys::touch(place).at(Step::Devices)?;
-        sys::mount(device, place, None, libc::MS_BIND, None).or_else(not_here).at(Step::Devices)?;
+        // Read-only is its entry, so that an owner cannot change its mode; not what it leads to.
+        bind(device, place, READ_ONLY | libc::MS_NOSUID | libc::MS_NOEXEC).at(Step::Devices)?;
     }
     for (target, place) in [
         (c"/proc/self/fd", c"merged/dev/fd"),
@@ -119,12 +139,19 @@ fn build(plan: &Plan) -> io::Result<()> {
 }
 
 /// Shows one file at the place of another.
-fn bind(file: &std::ffi::CStr, place: &std::ffi::CStr, flags: libc::c_ulong) -> io::Result<()> {
+fn bind(file: &CStr, place: &CStr, flags: libc::c_ulong) -> io::Result<()> {
     sys::mount(file, place, None, libc::MS_BIND, None)?;
-    let flags = libc::MS_BIND | libc::MS_REMOUNT | flags;
-    // Locked flags of the file's own mount may forbid it; then it is as writable as it was: a copy.
-    let _ = sys::mount(c"none", place, None, flags, None);
-    Ok(())
+    restrict(place, flags)
+}
+
+/// Sets the flags of what is mounted at a place.
+fn restrict(place: &CStr, flags: libc::c_ulong) -> io::Result<()> {
+    sys::mount(c"none", place, None, libc::MS_BIND | libc::MS_REMOUNT | flags, None)
+}
+
+/// A folder may be there already.
+fn there(error: io::Error) -> io::Result<()> {
+    if error.raw_os_error() == Some(libc::EEXIST) { Ok(()) } else { Err(error) }
 }
 
 /// What this machine does not have is not shown.

@@ -7,13 +7,22 @@
 //! [`probe`] tries whether it does here, and says what stands in the way.
 //!
 //! What the box protects against: the command reads or writes files of the machine, talks to its
-//! processes or to the network, gains privileges, or outlives its run. What it does not: flaws of
-//! the kernel itself, and use of processor, memory and disk, which limits have to bound.
+//! processes or to the network, gains privileges, or outlives its run. That holds for root, too: the
+//! settings of the kernel and the entries of devices are read-only. What it does not: flaws of
+//! the kernel itself, and use of processor, memory and disk, which limits have to bound; nor what
+//! its three streams lead to, which the caller chooses.
+//!
+//! What differs from the world outside: there are no user namespaces in it, no kernel keyrings, no
+//! io_uring, no sockets but those of IP, of Unix and of the kernel, `/proc` is read-only and does not
+//! show process 1, there is no terminal, and a folder that is recorded cannot be renamed in one step
+//! (`EXDEV`, which `mv` and Python's `shutil.move` expect).
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod step;
+#[cfg(target_os = "linux")]
+mod filter;
 #[cfg(target_os = "linux")]
 mod sys;
 #[cfg(target_os = "linux")]

@@ -4,8 +4,9 @@ use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use crate::filter;
 use crate::sys;
 
 /// What the command's root is made of, below the base folder.
@@ -31,8 +32,13 @@ pub(crate) struct Plan {
     pub(crate) directory: CString,
     /// Files to be bound: what, and where below the base folder.
     pub(crate) over: Vec<(CString, CString)>,
-    /// The same for devices, which are made first.
+    /// The same outside `/proc`.
+    pub(crate) given: Vec<(CString, CString)>,
+    /// The same for devices, which are made first, in these folders.
     pub(crate) devices: Vec<(CString, CString)>,
+    pub(crate) device_folders: Vec<CString>,
+    /// What the command may ask of the kernel.
+    pub(crate) filter: Vec<libc::sock_filter>,
 }
 
 impl Plan {
@@ -63,9 +69,14 @@ impl Plan {
             }
         }
         let merged = |path: &Path| text(Path::new(MERGED).join(path).as_os_str());
-        let mut bound = Vec::new();
+        let (mut bound, mut given) = (Vec::new(), Vec::new());
         for (inside, host) in over {
-            let below = inside.strip_prefix("/proc").map_err(|_| io::ErrorKind::InvalidInput)?;
+            let Ok(below) = inside.strip_prefix("/proc") else {
+                let host = host.canonicalize()?;
+                let below = make_place(&base.join(ROOT), inside, host.is_dir())?;
+                given.push((text(host.as_os_str())?, merged(below)?));
+                continue;
+            };
             // What speaks of a process would speak of another one; and its links lead anywhere.
             let of_process = |name: &OsStr| {
                 let name = name.as_bytes();
@@ -77,10 +88,22 @@ impl Plan {
             }
         }
         let standard = DEVICES.iter().map(|name| Path::new("/dev").join(name));
-        let mut nodes = Vec::new();
+        let (mut nodes, mut device_folders) = (Vec::new(), Vec::new());
         for device in standard.chain(devices.iter().cloned()) {
-            let name = device.strip_prefix("/dev").map_err(|_| io::ErrorKind::InvalidInput)?;
-            nodes.push((text(device.as_os_str())?, merged(&Path::new("dev").join(name))?));
+            let name = plain(&device)?.strip_prefix("dev").map_err(|_| invalid(&device))?;
+            if name.as_os_str().is_empty() {
+                return Err(invalid(&device));
+            }
+            // What this machine does not have is not shown.
+            if !device.exists() {
+                continue;
+            }
+            let place = Path::new("dev").join(name);
+            let parents: Vec<&Path> = name.ancestors().skip(1).collect();
+            for parent in parents.into_iter().rev().skip(1) {
+                device_folders.push(merged(&Path::new("dev").join(parent))?);
+            }
+            nodes.push((text(device.as_os_str())?, merged(&place)?));
         }
         Ok(Plan {
             base: text(base.as_os_str())?,
@@ -90,9 +113,47 @@ impl Plan {
             host_name: host_name.as_bytes().to_vec(),
             directory: text(directory.as_os_str())?,
             over: bound,
+            given,
             devices: nodes,
+            device_folders,
+            filter: filter::build(),
         })
     }
+}
+
+/// The place for something to be shown at, made if it is not there. It is named without detours: a
+/// link could lead to another place now than in the box.
+fn make_place<'a>(root: &Path, inside: &'a Path, folder: bool) -> io::Result<&'a Path> {
+    let below = plain(inside)?;
+    if below.starts_with("dev") || below.as_os_str().is_empty() {
+        return Err(invalid(inside));
+    }
+    let mut place = root.to_owned();
+    let mut parts = below.iter().peekable();
+    while let Some(part) = parts.next() {
+        place.push(part);
+        let folder = folder || parts.peek().is_some();
+        match place.symlink_metadata() {
+            Ok(meta) if if folder { meta.is_dir() } else { meta.is_file() } => {}
+            Ok(_) => return Err(invalid(inside)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Err(_) if folder => fs::create_dir(&place)?,
+            Err(_) => drop(fs::File::create_new(&place)?),
+        }
+    }
+    Ok(below)
+}
+
+/// A path without its leading `/`; it must have one, and no `..`.
+fn plain(path: &Path) -> io::Result<&Path> {
+    let below = path.strip_prefix("/").map_err(|_| invalid(path))?;
+    let is_name = |part: Component<'_>| matches!(part, Component::Normal(_));
+    if below.components().all(is_name) { Ok(below) } else { Err(invalid(path)) }
+}
+
+fn invalid(path: &Path) -> io::Error {
+    let words = format!("{} cannot be a place in a box", path.display());
+    io::Error::new(io::ErrorKind::InvalidInput, words)
 }
 
 fn text(path: &OsStr) -> io::Result<CString> {

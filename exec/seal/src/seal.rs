@@ -15,7 +15,7 @@ use crate::sys;
 #[derive(Clone, Copy, Debug)]
 pub struct Seal<'a> {
     /// A folder of ours on a local disk. `root` in it becomes the command's `/`; it is not changed,
-    /// but for the folders `proc` and `dev`, which are made if they are absent. What the command
+    /// but for `proc`, `dev` and the places of `over`, which are made if they are absent. What the command
     /// writes is in `upper` afterwards, at the same paths; `work` and `merged` are made too.
     pub base: &'a Path,
     /// The numbers of user and group that the command sees itself as. To the machine it is us.
@@ -24,9 +24,13 @@ pub struct Seal<'a> {
     pub host_name: &'a str,
     /// Where it starts: a path in the box. The command's own `current_dir` must not be set.
     pub directory: &'a Path,
-    /// Files that stand in for others below `/proc`: where, and which file of ours.
+    /// What of the machine is shown in the box, read-only: where, and which file or folder of ours.
+    /// Below `/proc` files stand in for others; what the kernel does not have there is left out, and
+    /// so is what speaks of one process. Elsewhere (the libraries of a driver) the place is made in
+    /// `root`, if it is not there; no link may be on the way, and no part of it be `/dev`.
     pub over: &'a [(PathBuf, PathBuf)],
-    /// Devices below `/dev` that it may use, beside `null`, `zero`, `full`, `random` and `urandom`.
+    /// Devices below `/dev` that it may use, beside `null`, `zero`, `full`, `random` and `urandom`,
+    /// if the machine has them.
     pub devices: &'a [PathBuf],
 }
 
@@ -40,9 +44,13 @@ impl Seal<'_> {
 /// Makes `command` run in a box. Hooks that it has already run before, on the machine; those that
 /// are added later run in the box.
 ///
+/// The process that is waited for is not the command, but ends as it ends. To end it early, signal
+/// its process group, or kill it. It is killed, too, when the thread ends that started it: that
+/// thread has to wait for it.
+///
 /// # Errors
 ///
-/// If the folders cannot be made. That the machine allows no box comes out when the command is
+/// If the folders cannot be made, or a path is none that can be in a box. That the machine allows no box comes out when the command is
 /// started: [`obstacle`](crate::obstacle) tells it from other failures.
 pub fn seal(command: &mut Command, seal: &Seal<'_>) -> io::Result<()> {
     let Seal { base, user, host_name, directory, over, devices } = *seal;

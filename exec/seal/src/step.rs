@@ -14,6 +14,7 @@ pub(crate) enum Step {
     Processes,
     Overlay,
     Proc,
+    Given,
     Devices,
     Pivot,
     Loopback,
@@ -22,13 +23,14 @@ pub(crate) enum Step {
     Privileges,
 }
 
-const STEPS: [(Step, &str); 12] = [
+const STEPS: [(Step, &str); 13] = [
     (Step::Namespaces, "make namespaces"),
     (Step::Users, "map its user"),
     (Step::Private, "keep its mounts to itself"),
     (Step::Processes, "start a process of its own"),
     (Step::Overlay, "mount an overlay"),
     (Step::Proc, "mount /proc"),
+    (Step::Given, "show files of the machine"),
     (Step::Devices, "make /dev"),
     (Step::Pivot, "enter its root"),
     (Step::Loopback, "bring up its loopback"),

@@ -220,6 +220,14 @@ pub(crate) fn die_with(parent: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether only privileged processes may look into the memory of this one. A process that is kept
+/// private leaves no core either.
+pub(crate) fn keep_memory_private(private: bool) -> io::Result<()> {
+    let dumpable = libc::c_ulong::from(!private);
+    // SAFETY: takes numbers and changes only this process.
+    done(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, dumpable, 0, 0, 0) })
+}
+
 /// Signals that ask to end are for the command; who waits for it stays.
 pub(crate) fn ignore_requests() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE] {
@@ -312,6 +320,15 @@ pub(crate) fn drop_privileges() -> io::Result<()> {
         let none = [Sets { effective: 0, permitted: 0, inheritable: 0 }; 2];
         check(libc::syscall(libc::SYS_capset, &header, none.as_ptr())).map(drop)
     }
+}
+
+/// Lets the kernel ask `filter` at each system call from now on. For who cannot gain privileges.
+pub(crate) fn filter(filter: &[libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program and its instructions live through the call, and are only read.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) })
+        .map(drop)
 }
 
 /// An extended attribute of a file; none if it has none of that name, or it is longer than `room`.
