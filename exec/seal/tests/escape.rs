@@ -10,9 +10,9 @@ use std::fs;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -179,9 +179,7 @@ fn it_reaches_nobody_but_itself() {
 #[ignore = "run in a box by another test"]
 #[expect(unsafe_code, reason = "what std does not do is what is tried")]
 fn ask_the_kernel() {
-    if given().is_none() {
-        return;
-    }
+    let Some(key) = given() else { return };
     // SAFETY: the calls take numbers, or addresses of which the kernel says that they are none.
     unsafe {
         let vsock = libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0);
@@ -201,15 +199,49 @@ fn ask_the_kernel() {
         let remote = libc::iovec { iov_base: ask_the_kernel as *mut _, iov_len: 1 };
         let read = libc::process_vm_readv(1, &local, 1, &remote, 1, 0);
         assert_eq!(refused_with(read as libc::c_long), Some(libc::EPERM));
-        let signalled = libc::syscall(libc::SYS_setns, 0, 0);
-        assert!(refused_with(signalled).is_some());
+        let shared = libc::shmget(key.parse().unwrap(), 0, 0);
+        assert_eq!(refused_with(shared.into()), Some(libc::ENOENT));
     }
 }
 
 #[test]
-fn what_no_namespace_divides_is_refused() {
+#[expect(unsafe_code, reason = "std has no memory that is shared by a key")]
+fn neither_memory_nor_what_no_namespace_divides_is_shared() {
     let Some(bench) = Bench::new() else { return };
-    inside(&bench, "ask_the_kernel", "all");
+    let key = std::process::id() as i32;
+    // SAFETY: both take numbers; nothing is attached.
+    let shared = unsafe { libc::shmget(key, 4096, libc::IPC_CREAT | 0o666) };
+    assert!(shared >= 0);
+    let tried = std::panic::catch_unwind(|| inside(&bench, "ask_the_kernel", &key.to_string()));
+    // SAFETY: as above.
+    unsafe { libc::shmctl(shared, libc::IPC_RMID, std::ptr::null_mut()) };
+    tried.unwrap();
+}
+
+/// Who waits for the command is a copy of its caller; the command is none any more, and a tracer may
+/// look into it.
+#[test]
+#[expect(unsafe_code, reason = "a hook of somebody else's is what is tried")]
+fn who_waits_keeps_the_memory_of_the_caller_to_itself() {
+    let Some(bench) = Bench::new() else { return };
+    let mut command = bench.command("sleep", &["1000"]);
+    let hook = || {
+        // SAFETY: takes numbers, and answers with one.
+        match unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) } {
+            1 => Ok(()),
+            _ => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    };
+    // SAFETY: the hook makes one system call and allocates nothing.
+    unsafe { command.pre_exec(hook) };
+    let mut waiting = command.spawn().unwrap();
+    let read = fs::read(format!("/proc/{}/environ", waiting.id()));
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    if fs::metadata(bench.dir.path()).unwrap().uid() == 0 {
+        return common::unless("root may look into every process");
+    }
+    assert_eq!(read.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
 }
 
 #[test]
