@@ -80,7 +80,8 @@ impl Replica {
         let system = builder.system(observed, &at.join("system"))?;
         builder.dress(observed)?;
         let tmp = builder.root.join("tmp");
-        if tmp.is_dir() {
+        // A link may lead to somebody's folder.
+        if tmp.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             fs::set_permissions(&tmp, Permissions::from_mode(0o1777)).at("protect", &tmp)?;
         }
         Ok(Replica { root: builder.root, system, directory })
@@ -103,15 +104,16 @@ impl Builder {
 
     fn real_folder(&mut self, folder: &Path, whose: &Path) -> Result<PathBuf> {
         let inside = folder.strip_prefix("/").map_err(|_| misplaced(whose))?;
+        // What is not there yet cannot be looked at, but climbs all the same.
+        if inside.iter().any(|name| name == "..") {
+            return Err(misplaced(whose));
+        }
         let full = self.root.join(inside);
         if self.plain.contains(&full) {
             return Ok(full);
         }
         let mut at = self.root.clone();
         for name in inside.iter() {
-            if name == ".." {
-                return Err(misplaced(whose));
-            }
             at.push(name);
             match at.symlink_metadata() {
                 Ok(meta) if meta.is_dir() => {}
@@ -307,5 +309,296 @@ fn set_time(path: &Path, (seconds, nanos): (i64, u32), closed: bool) -> Result<(
     match done {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e).at("set the time of", path),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lab_objects::{Memory, add};
+    use lab_schema::observed::Seen;
+    use lab_schema::recipe::Parts;
+    use lab_schema::{Executor, Limits, Slot, TreeId};
+
+    use super::*;
+
+    /// A store, and a folder in which everything but `at` belongs to somebody else.
+    struct Bench {
+        store: Store,
+        folder: tempfile::TempDir,
+        home: String,
+        parts: Parts,
+        observed: Observed,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir(folder.path().join("outside")).unwrap();
+            fs::write(folder.path().join("outside/file"), "theirs").unwrap();
+            let command = Command {
+                argv: vec!["true".to_owned()],
+                directory: None,
+                variables: BTreeMap::new(),
+                place: None,
+            };
+            let parts = Parts {
+                executor: Executor::Command(command),
+                inputs: BTreeMap::new(),
+                outside: BTreeMap::new(),
+                code: None,
+                environment: None,
+                params: BTreeMap::new(),
+                seed: None,
+                outputs: BTreeMap::new(),
+                limits: Limits::default(),
+            };
+            Bench {
+                store: Store::create(Arc::new(Memory::new())).unwrap(),
+                folder,
+                home: "/home/ana".to_owned(),
+                parts,
+                observed: Observed::default(),
+            }
+        }
+
+        fn outside(&self) -> PathBuf {
+            self.folder.path().join("outside")
+        }
+
+        fn stored(&self, make: impl Fn(&Path)) -> ContentId {
+            let dir = tempfile::tempdir().unwrap();
+            make(dir.path());
+            let mut writer = self.store.writer();
+            let added = add(&mut writer, dir.path(), &Silent).unwrap();
+            writer.finish().unwrap();
+            added.content
+        }
+
+        fn tree(&self, make: impl Fn(&Path)) -> Option<TreeId> {
+            match self.stored(make) {
+                ContentId::Tree(id) => Some(id),
+                ContentId::Blob(_) => None,
+            }
+        }
+
+        fn see(&mut self, path: &str, mode: u32, size: u64, how: How) {
+            let seen = Seen { mode, size, modified: (-1, 999_999_999), how };
+            self.observed.things.insert(path.as_bytes().to_vec(), seen);
+        }
+
+        /// Lays it out, and demands that nothing happened elsewhere.
+        fn lay(self) -> Result<(Replica, tempfile::TempDir)> {
+            let place = Place {
+                project: "/home/ana/project".to_owned(),
+                user: 1,
+                group: 1,
+                umask: 0,
+                cpus: 1,
+            };
+            let command = Command {
+                argv: vec!["true".to_owned()],
+                directory: None,
+                variables: BTreeMap::from([("HOME".to_owned(), self.home)]),
+                place: Some(place.clone()),
+            };
+            let executor = Executor::Command(command.clone());
+            let recipe = Recipe::new(Parts { executor, ..self.parts }).unwrap();
+            let top = self.folder.path();
+            fs::create_dir(top.join("deep")).unwrap();
+            let at = top.join("deep/at");
+            let before = modes(top);
+            let made = Replica::new(&self.store, &recipe, &command, &place, &self.observed, &at);
+            let names = |folder: &Path| {
+                let mut all: Vec<_> =
+                    folder.read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
+                all.sort();
+                all
+            };
+            assert_eq!(names(top), ["deep", "outside"]);
+            assert_eq!(names(&top.join("deep")), ["at"]);
+            assert_eq!(names(&top.join("outside")), ["file"]);
+            assert_eq!(fs::read(top.join("outside/file")).unwrap(), b"theirs");
+            assert_eq!(modes(top), before);
+            made.map(|replica| (replica, self.folder))
+        }
+    }
+
+    /// Permissions and times of what is not ours to change.
+    fn modes(top: &Path) -> Vec<(u32, SystemTime)> {
+        let paths = [top.to_owned(), top.join("outside"), top.join("outside/file")];
+        let state = |path: &PathBuf| {
+            let meta = path.metadata().unwrap();
+            (meta.permissions().mode(), meta.modified().unwrap())
+        };
+        paths.iter().map(state).collect()
+    }
+
+    #[test]
+    fn what_is_recorded_lies_where_it_was() {
+        let mut bench = Bench::new();
+        bench.parts.environment = bench.tree(|top| {
+            fs::create_dir_all(top.join("usr/bin")).unwrap();
+            fs::write(top.join("usr/bin/tool"), "tool").unwrap();
+            symlink("usr/bin", top.join("bin")).unwrap();
+        });
+        let data = bench.stored(|top| fs::write(top.join("x"), "data").unwrap());
+        bench.parts.inputs.insert(Slot::new("data").unwrap(), data);
+        bench.see("/usr/bin/tool", 0o104_755, 4, How::Executed);
+        bench.see("/home/ana/project/looked-at", FILE | 0o644, 7, How::Examined);
+        let (replica, _folder) = bench.lay().unwrap();
+        let at = |path: &str| replica.root.join(path);
+        assert_eq!(fs::read(at("bin/tool")).unwrap(), b"tool");
+        let mode = |path: &str| at(path).metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode("usr/bin/tool"), 0o755, "no setuid");
+        assert_eq!(mode("home/ana/project/looked-at"), 0);
+        assert_eq!(at("home/ana/project/looked-at").metadata().unwrap().len(), 7);
+        assert_eq!(fs::read(at("home/ana/project/data/x")).unwrap(), b"data");
+    }
+
+    #[test]
+    fn a_link_of_the_environment_leads_nothing_out_of_the_folder() {
+        // The project, the home folder, and a folder above an outside input are links.
+        for link in ["home", "home/ana", "home/ana/project", "data"] {
+            for slot in ["data/set/x", "home/ana/project/x"] {
+                let mut bench = Bench::new();
+                let outside = bench.outside();
+                bench.parts.environment = bench.tree(|top| {
+                    let link = top.join(link);
+                    fs::create_dir_all(link.parent().unwrap()).unwrap();
+                    symlink(&outside, link).unwrap();
+                });
+                let blob = bench.stored(|top| fs::write(top.join("x"), "hostile").unwrap());
+                bench.parts.code = bench.tree(|top| fs::write(top.join("file"), "evil").unwrap());
+                bench.parts.outside.insert(Slot::new(slot).unwrap(), blob);
+                bench.parts.inputs.insert(Slot::new("file").unwrap(), blob);
+                bench.see("/data/file", FILE | 0o777, 3, How::Read);
+                bench.see("/home/ana/file", FILE | 0o777, 3, How::Read);
+                // Either it is refused, or it is laid out inside.
+                drop(bench.lay());
+            }
+        }
+    }
+
+    #[test]
+    fn trees_that_are_laid_over_each_other_do_not_follow_links() {
+        let mut bench = Bench::new();
+        let outside = bench.outside();
+        bench.parts.environment = bench.tree(|top| {
+            let project = top.join("home/ana/project");
+            fs::create_dir_all(&project).unwrap();
+            symlink(&outside, project.join("sub")).unwrap();
+            symlink(outside.join("file"), project.join("file")).unwrap();
+        });
+        bench.parts.code = bench.tree(|top| {
+            fs::create_dir(top.join("sub")).unwrap();
+            fs::write(top.join("sub/file"), "hostile").unwrap();
+            fs::write(top.join("sub/new"), "hostile").unwrap();
+            fs::write(top.join("file"), "hostile").unwrap();
+        });
+        assert!(bench.lay().is_err());
+    }
+
+    #[test]
+    fn no_path_of_a_record_climbs_out() {
+        for path in
+            ["/../outside/new", "/none/../../../outside/new", "/x/../../../../outside/new", "/.."]
+        {
+            let mut bench = Bench::new();
+            bench.see(path, FILE | 0o644, 1, How::Read);
+            drop(bench.lay());
+            let mut bench = Bench::new();
+            bench.see(path, FOLDER | 0o755, 1, How::Read);
+            drop(bench.lay());
+            let mut bench = Bench::new();
+            bench.observed.links.insert(path.into(), b"/".to_vec());
+            drop(bench.lay());
+            let mut bench = Bench::new();
+            let name = b"../../../outside/new".to_vec();
+            let listed = Listed { name, kind: ListedKind::File };
+            bench.observed.listed.insert(path.into(), vec![listed.clone()]);
+            bench.observed.listed.insert(b"/".to_vec(), vec![listed]);
+            drop(bench.lay());
+            let mut bench = Bench::new();
+            for top in ["/sys", "/proc", ""] {
+                bench.observed.system.insert(format!("{top}{path}").into(), b"x".to_vec());
+                bench.observed.system.insert(format!("{top}/x/..{path}").into(), b"x".to_vec());
+            }
+            drop(bench.lay());
+        }
+    }
+
+    /// Of all paths only this one is not looked at when a record is read.
+    #[test]
+    fn no_home_folder_climbs_out() {
+        for home in [
+            "/../../../outside/new",
+            "/none/../../../../outside/new",
+            "/home/../../../outside/new/x",
+        ] {
+            let mut bench = Bench::new();
+            bench.home = home.to_owned();
+            drop(bench.lay());
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_listed_or_followed_is_not_walked_through() {
+        let mut bench = Bench::new();
+        let outside = bench.outside();
+        let target = outside.as_os_str().as_bytes().to_vec();
+        bench.observed.links.insert(b"/out".to_vec(), target.clone());
+        bench.observed.links.insert(b"/sys".to_vec(), target.clone());
+        bench.observed.links.insert(b"/tmp".to_vec(), target);
+        bench.see("/out/file", FILE | 0o777, 99, How::Read);
+        bench.see("/out/new", FILE | 0o777, 99, How::Read);
+        bench.observed.system.insert(b"/sys/file".to_vec(), b"hostile".to_vec());
+        let listed = Listed { name: b"new".to_vec(), kind: ListedKind::File };
+        bench.observed.listed.insert(b"/out".to_vec(), vec![listed]);
+        drop(bench.lay());
+    }
+
+    #[test]
+    fn an_impossible_size_is_an_error_and_takes_no_room() {
+        for size in [u64::MAX, i64::MAX as u64, 1 << 62] {
+            let mut bench = Bench::new();
+            bench.see("/home/ana/project/huge", FILE | 0o644, size, How::Examined);
+            match bench.lay() {
+                Ok((replica, _folder)) => {
+                    use std::os::unix::fs::MetadataExt;
+                    let huge = replica.root.join("home/ana/project/huge").metadata().unwrap();
+                    assert!(huge.blocks() < 100);
+                }
+                Err(e) => assert!(e.to_string().contains("huge"), "{e}"),
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_the_system_are_beside_the_root_and_never_on_this_machine() {
+        let mut bench = Bench::new();
+        for path in ["/proc/cpuinfo", "/proc/sys/kernel/hostname", "/sys/devices/x", "/etc/passwd"]
+        {
+            bench.observed.system.insert(path.into(), b"hostile".to_vec());
+        }
+        let (replica, folder) = bench.lay().unwrap();
+        let inside = |(_, text): &(PathBuf, PathBuf)| text.starts_with(folder.path());
+        assert!(replica.system.iter().all(inside));
+        let places: Vec<_> = replica.system.iter().map(|(place, _)| place.clone()).collect();
+        assert_eq!(places, [Path::new("/proc/cpuinfo"), Path::new("/proc/sys/kernel/hostname")]);
+        assert_eq!(fs::read(replica.root.join("sys/devices/x")).unwrap(), b"hostile");
+        assert!(!replica.root.join("etc/passwd").exists());
+    }
+
+    #[test]
+    fn devices_and_pipes_of_a_record_are_not_made() {
+        let mut bench = Bench::new();
+        for (name, mode) in [("b", 0o060_666), ("c", 0o020_666), ("p", 0o010_666), ("s", 0o140_666)]
+        {
+            bench.see(&format!("/home/ana/project/{name}"), mode, 0, How::Read);
+        }
+        let (replica, _folder) = bench.lay().unwrap();
+        assert_eq!(replica.root.join("home/ana/project").read_dir().unwrap().count(), 0);
     }
 }
