@@ -84,13 +84,17 @@ pub(crate) fn store(
     let mut notes = Vec::new();
     let mut params = BTreeMap::new();
     for (path, thing) in &trace.things {
-        let Some(first) = thing.first.filter(Stamp::is_file) else { continue };
+        let Some(first) = thing.first else { continue };
+        if !first.is_file() {
+            keep.gaps.extend(stream(path, thing, &first));
+            continue;
+        }
         let sort = sorter.sort(path, Some(thing));
         match sort {
             Sort::System | Sort::Ignored => continue,
             Sort::Secret => {
                 if thing.read {
-                    observed.secrets.extend(keep.secret(path));
+                    observed.secrets.extend(keep.secret(path, thing));
                     notes.push(Note::SecretRead(path.clone()));
                 }
                 continue;
@@ -187,28 +191,25 @@ impl Keep<'_> {
             let id = self.add(kept, false)?;
             return Ok(id.map(|id| DataFile { id, size, executable }));
         }
-        let as_met = |path: &Path| {
-            let now = fs::symlink_metadata(path).map(|meta| Stamp::new(&meta));
-            now.is_ok_and(|now| {
-                (now.inode, now.size, now.modified) == (first.inode, first.size, first.modified)
-            })
-        };
         // What the command itself changed without a copy is a gap in the trace already.
         if thing.written {
             return Ok(None);
         }
-        if as_met(path)
+        if is_still(path, thing)
             && let Some(id) = self.add(path, true)?
-            && as_met(path)
+            && is_still(path, thing)
         {
             return Ok(Some(DataFile { id, size, executable }));
         }
         if thing.read {
-            let what =
-                format!("'{}' was changed by somebody else after it was read", path.display());
-            self.gaps.insert(what);
+            self.changed(path);
         }
         Ok(None)
+    }
+
+    fn changed(&mut self, path: &Path) {
+        let what = format!("'{}' was changed by somebody else after it was read", path.display());
+        self.gaps.insert(what);
     }
 
     /// The id of a file's bytes, which are stored; none if it cannot be read any more.
@@ -224,14 +225,15 @@ impl Keep<'_> {
         }
     }
 
-    fn secret(&mut self, path: &Path) -> Option<(Vec<u8>, BlobId)> {
-        match hash(path) {
-            Ok(id) => Some((path.as_os_str().as_bytes().to_vec(), id)),
-            Err(e) => {
-                self.gaps.insert(e.to_string());
-                None
-            }
+    fn secret(&mut self, path: &Path, thing: &Thing) -> Option<(Vec<u8>, BlobId)> {
+        let name = path.as_os_str().as_bytes().to_vec();
+        match (hash(thing.kept.as_deref().unwrap_or(path)), &thing.kept) {
+            (Ok(id), Some(_)) => return Some((name, id)),
+            (Ok(id), None) if !thing.written && is_still(path, thing) => return Some((name, id)),
+            (Ok(_), None) => self.changed(path),
+            (Err(e), _) => drop(self.gaps.insert(e.to_string())),
         }
+        None
     }
 
     fn place(&mut self, folder: &mut Folder, top: &Path, path: &Path, node: Node) {
@@ -241,6 +243,20 @@ impl Keep<'_> {
             self.gaps.insert(what);
         }
     }
+}
+
+/// Whether a file that the command did not write to is still as it was met.
+fn is_still(path: &Path, thing: &Thing) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| thing.is_still(&Stamp::new(&meta)))
+}
+
+/// What the record lacks if this was read: what comes out of it is nowhere kept.
+fn stream(path: &Path, thing: &Thing, first: &Stamp) -> Option<String> {
+    const PIPE: u32 = 0o010_000;
+    const DISK: u32 = 0o060_000;
+    let is_stream = matches!(first.mode & 0o170_000, PIPE | DISK);
+    let what = || format!("it read from '{}', which is no regular file", path.display());
+    (thing.read && is_stream).then(what)
 }
 
 /// What the trace says beside contents.

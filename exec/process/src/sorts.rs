@@ -217,9 +217,16 @@ mod tests {
     use lab_trace::Stamp;
 
     fn thing(executed: bool) -> Thing {
-        let first =
-            Stamp { inode: (0, 0), mode: 0o100_644, size: 1, modified: (0, 0), changed: (0, 0) };
-        Thing { first: Some(first), read: true, executed, written: false, gone: false, kept: None }
+        let first = Stamp {
+            inode: (0, 0),
+            mode: 0o100_644,
+            size: 1,
+            modified: (0, 0),
+            changed: (0, 0),
+            names: 1,
+        };
+        let (written, gone, altered) = (false, false, false);
+        Thing { first: Some(first), read: true, executed, written, gone, altered, kept: None }
     }
 
     #[test]

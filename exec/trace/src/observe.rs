@@ -14,6 +14,7 @@ use crate::peer::Peers;
 use crate::program::{Image, image};
 use crate::record::{Listed, MAX_PATHS, Program, Stamp, Thing, Trace};
 use crate::resolve::{Found, Resolver};
+use crate::spool::Spool;
 use crate::sys::Notice;
 
 /// How many interpreters of interpreters the kernel follows.
@@ -29,9 +30,7 @@ pub(crate) struct Observer {
     things: HashMap<OsString, Thing>,
     absent: HashSet<OsString>,
     resolver: Resolver,
-    /// Where copies of what is about to be changed go.
-    spool: PathBuf,
-    copies: u64,
+    spool: Spool,
     peers: Peers,
 }
 
@@ -42,8 +41,7 @@ impl Observer {
             things: HashMap::new(),
             absent: HashSet::new(),
             resolver: Resolver::default(),
-            spool,
-            copies: 0,
+            spool: Spool::new(spool),
             peers: Peers::default(),
         }
     }
@@ -56,69 +54,50 @@ impl Observer {
             self.trace.gap(format!("system call {} was not understood", notice.number));
             return Ok(());
         };
+        let at = |place| argument::path(thread, place, &is_real);
         match action {
-            Action::Open(place, flags) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
-                    self.open(&path, flags);
-                }
-            }
+            Action::Open(place, flags) => at(place)?.iter().for_each(|path| self.open(path, flags)),
             Action::OpenHow(place, how) => {
                 let flags = memory::number(thread, how)?;
-                if let (Some(path), Some(flags)) = (argument::path(thread, place, &is_real)?, flags)
-                {
+                if let (Some(path), Some(flags)) = (at(place)?, flags) {
                     self.open(&path, flags as i32);
                 }
             }
             Action::Examine(place, follow) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
-                    self.meet(&path, follow);
-                }
+                at(place)?.iter().for_each(|path| drop(self.meet(path, follow)));
             }
-            Action::ReadLink(place) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
-                    self.read_link(&path);
-                }
-            }
+            Action::ReadLink(place) => at(place)?.iter().for_each(|path| self.read_link(path)),
             Action::Execute(place, argv) => {
                 let argv = memory::words(thread, argv)?;
-                if let Some(path) = argument::path(thread, place, &is_real)? {
+                if let Some(path) = at(place)? {
                     self.execute(thread, &path, argv);
                 }
             }
             Action::Rename(from, to, exchange) => {
-                let from = argument::path(thread, from, &is_real)?;
-                if let (Some(from), Some(to)) = (from, argument::path(thread, to, &is_real)?) {
+                let from = at(from)?;
+                if let (Some(from), Some(to)) = (from, at(to)?) {
                     self.rename(&from, &to, exchange);
                 }
             }
             Action::Link(from, to) => {
-                let from = argument::path(thread, from, &is_real)?;
-                if let (Some(from), Some(to)) = (from, argument::path(thread, to, &is_real)?) {
+                let from = at(from)?;
+                if let (Some(from), Some(to)) = (from, at(to)?) {
                     self.open(&from, libc::O_RDONLY);
+                    self.alter(&from);
                     self.make(&to);
                 }
             }
-            Action::Remove(place) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
-                    self.remove(&path);
-                }
-            }
+            Action::Remove(place) => at(place)?.iter().for_each(|path| self.remove(path)),
             Action::Make(place) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
+                if let Some(path) = at(place)? {
                     self.resolver.forget();
                     self.make(&path);
                 }
             }
             Action::Resize(place) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
-                    self.open(&path, libc::O_RDWR);
-                }
+                at(place)?.iter().for_each(|path| self.open(path, libc::O_RDWR))
             }
-            Action::Alter(place) => {
-                if let Some(path) = argument::path(thread, place, &is_real)? {
-                    self.meet(&path, true);
-                }
-            }
+            Action::Alter(place) => at(place)?.iter().for_each(|path| self.alter(path)),
             Action::List(fd) => {
                 if let Some(folder) = argument::descriptor(thread, fd).filter(|_| is_real()) {
                     self.list(&folder);
@@ -194,6 +173,13 @@ impl Observer {
         self.things.get_mut(real.as_os_str()).expect("it was put there")
     }
 
+    /// Its permissions, times or names are about to change, and not its content.
+    fn alter(&mut self, path: &Path) {
+        if let Some((real, meta)) = self.meet(path, true) {
+            self.thing(&real, &meta).altered = true;
+        }
+    }
+
     fn has_room(&mut self) -> bool {
         let room = self.things.len() + self.absent.len() < MAX_PATHS;
         if !room {
@@ -223,6 +209,8 @@ impl Observer {
             return;
         }
         if !meta.is_file() {
+            // What comes through a pipe that is opened both ways comes in as well.
+            thing.read |= !thing.written && flags & libc::O_ACCMODE == libc::O_RDWR;
             return;
         }
         // Unless it is emptied at once, what it held may be read or remain in part.
@@ -282,6 +270,7 @@ impl Observer {
             self.about_to_change(&from);
         }
         let moved: Vec<PathBuf> = if meta.is_dir() {
+            self.read_all(&from);
             let all = self.things.keys().map(Path::new);
             all.filter(|path| path.starts_with(&from)).map(Path::to_owned).collect()
         } else {
@@ -298,23 +287,35 @@ impl Observer {
         }
     }
 
+    /// A folder is about to move: all that is in it goes on to exist elsewhere.
+    fn read_all(&mut self, folder: &Path) {
+        self.list(folder);
+        // One that a process made holds nothing that was not met.
+        let Some(all) = self.trace.listed.get(folder) else { return };
+        let paths: Vec<PathBuf> = all.iter().map(|listed| folder.join(&listed.name)).collect();
+        for path in paths {
+            match self.meet(&path, false) {
+                Some((real, meta)) if meta.is_file() => {
+                    let thing = self.thing(&real, &meta);
+                    thing.read |= !thing.written;
+                    self.about_to_change(&real);
+                }
+                Some((real, meta)) if meta.is_dir() => self.read_all(&real),
+                _ => {}
+            }
+        }
+    }
+
     /// Keeps a copy of a file that was read and is about to be changed, moved or removed.
     fn about_to_change(&mut self, real: &Path) {
-        let Some(thing) = self.things.get(real.as_os_str()) else { return };
+        let Some(thing) = self.things.get_mut(real.as_os_str()) else { return };
         let file = thing.first.is_some_and(|stamp| stamp.is_file());
         if !file || !thing.read || thing.written || thing.kept.is_some() {
             return;
         }
-        let copy = self.spool.join(format!("{}", self.copies));
-        self.copies += 1;
-        match fs::copy(real, &copy) {
-            Ok(_) => {
-                self.things.get_mut(real.as_os_str()).expect("it is there").kept = Some(copy);
-            }
-            Err(e) => self.trace.gap(format!(
-                "'{}' was read and then changed, and could not be copied before: {e}",
-                real.display()
-            )),
+        match self.spool.keep(real, thing) {
+            Ok(copy) => thing.kept = Some(copy),
+            Err(why) => self.trace.gap(why),
         }
     }
 

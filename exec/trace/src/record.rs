@@ -66,6 +66,8 @@ pub struct Thing {
     pub written: bool,
     /// One of the processes removed or moved it, and nothing has taken its place.
     pub gone: bool,
+    /// One of the processes changed its permissions, owner or times, or gave it another name.
+    pub altered: bool,
     /// A copy of what it was before one of the processes changed it.
     pub kept: Option<PathBuf>,
 }
@@ -84,6 +86,8 @@ pub struct Stamp {
     pub modified: (i64, i64),
     /// Last change of content or metadata.
     pub changed: (i64, i64),
+    /// How many names it has (hard links).
+    pub names: u64,
 }
 
 /// A name in a folder that was listed.
@@ -109,7 +113,17 @@ pub struct Program {
 impl Thing {
     /// Something that was just met.
     pub(crate) fn new(first: Option<Stamp>) -> Thing {
-        Thing { first, read: false, executed: false, written: false, gone: false, kept: None }
+        let (read, executed, written, gone, altered) = (false, false, false, false, false);
+        Thing { first, read, executed, written, gone, altered, kept: None }
+    }
+
+    /// Whether a file that is so `now` holds what it held when it was first met, if none of the
+    /// processes has written to it. A time can be set back, but for that of the last change of
+    /// metadata; and that one also changes when somebody gives the file another name elsewhere.
+    pub fn is_still(&self, now: &Stamp) -> bool {
+        let same = |s: &Stamp| (s.inode, s.size, s.modified) == (now.inode, now.size, now.modified);
+        let harmless = |s: &Stamp| self.altered || s.changed == now.changed || s.names != now.names;
+        self.first.is_some_and(|first| same(&first) && harmless(&first))
     }
 }
 
@@ -130,6 +144,7 @@ impl Stamp {
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+            names: metadata.nlink(),
         }
     }
 
