@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use lab_objects::{Silent, Store, Writer, add};
 use lab_schema::observed::{How, Observed};
-use lab_schema::{Command, Executor, Log, Outcome, Place, Recipe, Slot};
+use lab_schema::{Command, Executor, Log, Outcome, Output, Place, Recipe, Slot};
 use lab_seal::{Seal, is_opaque, is_whiteout};
 
 use crate::byproducts::is_byproduct;
@@ -19,9 +19,10 @@ use crate::execute::{Execution, millis, put_file, status};
 use crate::git::is_private;
 use crate::launch::{Echo, GRACE, Launch, MAX_LOG_BYTES};
 use crate::note::Note;
-use crate::outputs::{Gathered, MAX_FILES, read_metrics};
+use crate::outputs::{Gathered, MAX_FILES, ancestors, read_metrics};
 use crate::replica::Replica;
 use crate::scratch::Scratch;
+use crate::secrets::is_secret_file;
 use crate::snapshot::hash;
 
 /// The host name in every box.
@@ -157,7 +158,7 @@ impl Left<'_> {
     fn gather(&self, writer: &mut Writer, recipe: &Recipe) -> Result<Gathered> {
         let mut gathered = Gathered::default();
         let declared = recipe.outputs();
-        let mut left = self.changed(&mut gathered.notes)?;
+        let mut left = self.changed(declared, &mut gathered.notes)?;
         for slot in declared.keys() {
             let changed = left.iter().any(|file| slot.overlaps(file));
             let path = self.upper.join(slot.as_str());
@@ -187,7 +188,11 @@ impl Left<'_> {
     }
 
     /// The files with new content, as outputs are named, sorted.
-    fn changed(&self, notes: &mut Vec<Note>) -> Result<Vec<Slot>> {
+    fn changed(
+        &self,
+        declared: &BTreeMap<Slot, Output>,
+        notes: &mut Vec<Note>,
+    ) -> Result<Vec<Slot>> {
         let mut slots = Vec::new();
         for path in files(&self.project)? {
             let inside = path.strip_prefix(&self.project).unwrap_or(&path);
@@ -207,7 +212,11 @@ impl Left<'_> {
             if was_read && old.is_file() && hash(&old)? == hash(&path)? {
                 continue;
             }
-            slots.extend(below.to_str().and_then(|text| Slot::new(text).ok()));
+            // Named by the same rules as when it was recorded.
+            let whole = ancestors(below).find(|slot| declared.contains_key(slot));
+            let named = || below.to_str().and_then(|text| Slot::new(text).ok());
+            let may_be = |slot: &Slot| declared.contains_key(slot) || !is_secret_file(inside);
+            slots.extend(whole.or_else(|| named().filter(may_be)));
         }
         slots.sort();
         Ok(slots)

@@ -172,7 +172,7 @@ fn slot(path: &Path) -> Option<Slot> {
 }
 
 /// The folders above a path, as far as they can be slots.
-fn ancestors(path: &Path) -> impl Iterator<Item = Slot> {
+pub(crate) fn ancestors(path: &Path) -> impl Iterator<Item = Slot> {
     path.ancestors().skip(1).filter_map(slot)
 }
 

@@ -15,7 +15,8 @@ use crate::byproducts::is_byproduct;
 use crate::error::Result;
 use crate::git::is_private;
 use crate::note::Note;
-use crate::outputs::{Gathered, MAX_FILES, read_metrics};
+use crate::outputs::{Gathered, MAX_FILES, ancestors, read_metrics};
+use crate::secrets::is_secret_file;
 use crate::snapshot::hash;
 use crate::sorts::{Sort, Sorter};
 
@@ -34,7 +35,11 @@ pub(crate) fn gather(
     let mut outside = Vec::new();
     let mut left = Vec::new();
     for (path, thing) in trace.things.iter().filter(|(_, thing)| thing.written && !thing.gone) {
-        if sorter.is_ours(path) || !has_new_content(path, thing)? {
+        if sorter.is_ours(path) {
+            continue;
+        }
+        let special = if thing.first.is_none() { special(path) } else { None };
+        if special.is_none() && !has_new_content(path, thing)? {
             continue;
         }
         let Ok(inside) = path.strip_prefix(sorter.project) else {
@@ -49,12 +54,22 @@ pub(crate) fn gather(
             continue;
         }
         let mut refuse = |why| gathered.notes.push(Note::NotAnOutput { path: inside.into(), why });
-        match path.strip_prefix(directory).map(slot) {
-            Ok(Some(slot)) => left.push(slot),
-            Ok(None) => refuse(
+        let Ok(below) = path.strip_prefix(directory) else {
+            refuse("it lies outside the folder in which the command was started");
+            continue;
+        };
+        // Inside a declared folder any name and any sort of file will do.
+        let whole = ancestors(below).find(|slot| declared.contains_key(slot));
+        match (whole, special, slot(below)) {
+            (Some(folder), ..) => left.push(folder),
+            (_, Some(why), _) => refuse(why),
+            (.., None) => refuse(
                 "its name is not UTF-8, or holds a ':', a control character, or a space at an end",
             ),
-            Err(_) => refuse("it lies outside the folder in which the command was started"),
+            (.., Some(slot)) if !declared.contains_key(&slot) && is_secret_file(inside) => {
+                refuse("it looks like a secret, and records are made to be shared");
+            }
+            (.., Some(slot)) => left.push(slot),
         }
     }
     if !outside.is_empty() {
@@ -88,6 +103,16 @@ pub(crate) fn gather(
     }
     read_metrics(directory, &mut gathered);
     Ok(gathered)
+}
+
+/// Why something that the command made is no output, if it is no file and no folder either.
+fn special(path: &Path) -> Option<&'static str> {
+    let kind = fs::symlink_metadata(path).ok()?.file_type();
+    match (kind.is_symlink(), kind.is_file() || kind.is_dir()) {
+        (true, _) => Some("it is a link"),
+        (_, true) => None,
+        _ => Some("it is neither a file nor a folder"),
+    }
 }
 
 /// Whether a regular file is there that does not hold what the command read from it.
