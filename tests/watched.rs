@@ -240,11 +240,14 @@ fn daemons_are_awaited_or_stopped_and_named() {
     assert_eq!(inputs(&place, "short"), ["data"]);
     assert!(is_complete(&place, "short"));
     // Has to be stopped.
-    run(&place, "long", "setsid sh -c 'sleep 30.5; cat data > late' &").succeeds().complains("sleep");
+    run(&place, "long", "setsid sh -c 'sleep 30.5; cat data > late' &")
+        .succeeds()
+        .complains("sleep");
     assert!(!place.at("late").exists());
     // Hides: it left the group and cleared its environment.
     let mark = Mark::new();
-    let script = format!("setsid env -i {} PATH=\"$PATH\" sh -c 'sleep 5; cat data > hidden' & :", mark.0);
+    let script =
+        format!("setsid env -i {} PATH=\"$PATH\" sh -c 'sleep 5; cat data > hidden' & :", mark.0);
     let before = Instant::now();
     run(&place, "hidden", &script).succeeds();
     assert!(before.elapsed() < Duration::from_secs(20));
@@ -345,7 +348,8 @@ fn a_run_in_a_run_does_not_hang() {
     let place = Place::registry();
     fs::create_dir(place.at("inner")).unwrap();
     place.lab_in("inner", ["init"]).succeeds();
-    let script = format!("cd inner && timeout 60 {} run --name in -- sh -c 'echo y > y'", kit::lab());
+    let script =
+        format!("cd inner && timeout 60 {} run --name in -- sh -c 'echo y > y'", kit::lab());
     // The inner one cannot watch, and says so.
     run(&place, "outer", &script).succeeds().complains("cannot be watched");
     place.lab(["check"]).succeeds().says("sound");
@@ -606,7 +610,8 @@ fn a_folder_that_is_moved_goes_in_as_it_was() {
 
 /// While a script waits between its two halves, somebody else does something.
 fn meanwhile(place: &Place, before: &str, after: &str, deed: impl FnOnce()) -> Said {
-    let script = format!("{before}; echo > ready; while ! cat go 2>/dev/null; do sleep 0.02; done; {after}");
+    let script =
+        format!("{before}; echo > ready; while ! cat go 2>/dev/null; do sleep 0.02; done; {after}");
     let mut command = place.command();
     command.args(["run", "--name", "it", "--", "sh", "-c", &script]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -647,7 +652,10 @@ fn what_somebody_else_changes_after_it_was_read_makes_the_record_incomplete() {
             assert!(!is_complete(&place, &id), "{what}, then {after}: claims to be complete");
             let wrong = place.lab(["cat", &hash(b"two\n")]);
             let named = inputs(&place, &id);
-            assert!(!named.contains(&"data".to_owned()), "{what}, then {after}: {named:?} {wrong:?}");
+            assert!(
+                !named.contains(&"data".to_owned()),
+                "{what}, then {after}: {named:?} {wrong:?}"
+            );
         }
     }
 }
@@ -754,7 +762,15 @@ fn ten_thousand_files_are_one_input_and_one_output() {
 fn a_log_without_end_is_cut_and_said_to_be() {
     let place = Place::registry();
     let mut command = place.command();
-    command.args(["run", "--name", "it", "--", "sh", "-c", "head -c 70000000 /dev/zero; echo end > out"]);
+    command.args([
+        "run",
+        "--name",
+        "it",
+        "--",
+        "sh",
+        "-c",
+        "head -c 70000000 /dev/zero; echo end > out",
+    ]);
     let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.success());
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -785,7 +801,10 @@ fn standard_streams_may_be_closed() {
 fn nothing_comes_in_by_an_inherited_descriptor() {
     let place = Place::registry();
     place.write("data", "x\n");
-    let script = format!("exec '{}' run --name it -- sh -c 'cat <&7 > out || echo none > out' 7< data", kit::lab());
+    let script = format!(
+        "exec '{}' run --name it -- sh -c 'cat <&7 > out || echo none > out' 7< data",
+        kit::lab()
+    );
     let mut command = Command::new("sh");
     let plain = place.command();
     let variables: Vec<_> = plain.get_envs().filter_map(|(k, v)| Some((k, v?))).collect();
@@ -807,7 +826,15 @@ fn a_disk_that_is_full_in_the_middle_loses_nothing() {
     for step in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 1_000_000] {
         place.write("data", format!("{step}\n"));
         let mut command = place.command();
-        command.args(["run", "--name", "it", "--", "sh", "-c", "cat data data > out; echo x >> data"]);
+        command.args([
+            "run",
+            "--name",
+            "it",
+            "--",
+            "sh",
+            "-c",
+            "cat data data > out; echo x >> data",
+        ]);
         let ran = said(command.env("LAB_FAIL_AT", step.to_string()));
         place.lab(["check"]).succeeds().says("sound");
         assert_eq!(place.lab(["cat", "first"]).succeeds().out, "kept before");

@@ -59,10 +59,10 @@ impl Bench {
         &self,
         recipe: &Recipe,
         watcher: &dyn Watcher,
-        cache: None,
     ) -> Result<Execution, ProcessError> {
         let scratch = self.scratch.path();
-        execute(&Job { store: &self.store, recipe, scratch, echo: Echo::Quiet, watcher })
+        let (store, echo, cache) = (&self.store, Echo::Quiet, None);
+        execute(&Job { store, recipe, scratch, echo, watcher, cache })
     }
 
     /// Runs, and holds that nothing is left in the scratch folder.
