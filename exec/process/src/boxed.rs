@@ -94,6 +94,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     let below = replica.directory.strip_prefix("/").unwrap_or(&replica.directory);
     let left = Left {
         observed: job.observed,
+        tops: (replica.root.clone(), seal.upper()),
         directory: &replica.directory,
         lower: replica.root.join(below),
         upper: seal.upper().join(below),
@@ -144,6 +145,8 @@ fn short_of(place: &Place) -> Option<Note> {
 /// What a command left in the overlay of its box.
 struct Left<'a> {
     observed: &'a Observed,
+    /// The tops of what was there before, and of what it changed.
+    tops: (PathBuf, PathBuf),
     /// The folder in which it started.
     directory: &'a Path,
     /// That folder, as it was.
@@ -162,10 +165,11 @@ impl Left<'_> {
         for slot in declared.keys() {
             let changed = left.iter().any(|file| slot.overlaps(file));
             let path = self.upper.join(slot.as_str());
+            let above = path.parent().unwrap_or(&path);
             match path.symlink_metadata() {
-                Ok(meta) if changed && !is_whiteout(&meta) => {
+                Ok(meta) if changed && is_real(&self.tops.1, above) && !is_whiteout(&meta) => {
                     if meta.is_dir() {
-                        complete(&path, &self.lower.join(slot.as_str()))?;
+                        complete(&path, self.before(&path, slot))?;
                     }
                     let added = add(writer, &path, &Silent)?;
                     gathered.outputs.insert(slot.clone(), added.content);
@@ -187,6 +191,14 @@ impl Left<'_> {
         Ok(gathered)
     }
 
+    /// What a folder that was changed had in it before, if any of that can show through.
+    fn before(&self, path: &Path, slot: &Slot) -> Option<PathBuf> {
+        let lower = self.lower.join(slot.as_str());
+        let above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.tops.1));
+        let is_hidden = above.into_iter().any(is_opaque);
+        (!is_hidden && is_real(&self.tops.0, &lower)).then_some(lower)
+    }
+
     /// The files with new content, as outputs are named, sorted.
     fn changed(
         &self,
@@ -194,6 +206,9 @@ impl Left<'_> {
         notes: &mut Vec<Note>,
     ) -> Result<Vec<Slot>> {
         let mut slots = Vec::new();
+        if !is_real(&self.tops.1, &self.project) {
+            return Ok(slots);
+        }
         for path in files(&self.project)? {
             let inside = path.strip_prefix(&self.project).unwrap_or(&path);
             if is_byproduct(inside) || inside.iter().any(is_private) {
@@ -244,10 +259,27 @@ fn files(top: &Path) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// Whether `folder` is one in `top`: neither it nor one on the way is a link, which here would lead
+/// to something of this machine's and not of the box.
+fn is_real(top: &Path, folder: &Path) -> bool {
+    let Ok(inside) = folder.strip_prefix(top) else { return false };
+    let mut at = top.to_owned();
+    inside.iter().all(|name| {
+        at.push(name);
+        is_folder(&at)
+    })
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+}
+
 /// Brings what was in a folder before, and is still, into its upper folder.
-fn complete(upper: &Path, lower: &Path) -> Result<()> {
-    let mut folders = vec![(upper.to_owned(), lower.to_owned())];
+fn complete(upper: &Path, lower: Option<PathBuf>) -> Result<()> {
+    let mut folders = vec![(upper.to_owned(), lower)];
     while let Some((upper, lower)) = folders.pop() {
+        // What is hidden in a folder is hidden in those below as well.
+        let lower = lower.filter(|lower| is_folder(lower) && !is_opaque(&upper));
         let mut there = Vec::new();
         for entry in fs::read_dir(&upper).at("list", &upper)? {
             let entry = entry.at("list", &upper)?;
@@ -257,12 +289,10 @@ fn complete(upper: &Path, lower: &Path) -> Result<()> {
             if is_whiteout(&meta) {
                 fs::remove_file(&path).at("remove", &path)?;
             } else if meta.is_dir() {
-                folders.push((path, lower.join(entry.file_name())));
+                folders.push((path, lower.as_ref().map(|lower| lower.join(entry.file_name()))));
             }
         }
-        if is_opaque(&upper) || !lower.is_dir() {
-            continue;
-        }
+        let Some(lower) = lower else { continue };
         for entry in fs::read_dir(&lower).at("list", &lower)? {
             let entry = entry.at("list", &lower)?;
             if !there.contains(&entry.file_name()) {
