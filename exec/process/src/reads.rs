@@ -191,11 +191,8 @@ impl Keep<'_> {
             let id = self.add(kept, false)?;
             return Ok(id.map(|id| DataFile { id, size, executable }));
         }
-        // What the command itself changed without a copy is a gap in the trace already.
-        if thing.written {
-            return Ok(None);
-        }
-        if is_still(path, thing)
+        if !thing.written
+            && is_still(path, thing)
             && let Some(id) = self.add(path, true)?
             && is_still(path, thing)
         {
@@ -208,7 +205,7 @@ impl Keep<'_> {
     }
 
     fn changed(&mut self, path: &Path) {
-        let what = format!("'{}' was changed by somebody else after it was read", path.display());
+        let what = format!("'{}' is not what it was when it was read", path.display());
         self.gaps.insert(what);
     }
 
