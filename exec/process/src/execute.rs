@@ -44,7 +44,7 @@ pub struct Job<'a> {
 
 /// Where a command that ran in a folder of its own finds itself when it is done again in a box: the
 /// folder that it had is gone, and its path was nobody's choice.
-pub const APART: &str = "/work";
+pub const APART: &str = "/project";
 
 /// What came of a job. All that it names is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
