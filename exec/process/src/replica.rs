@@ -135,7 +135,7 @@ impl Builder {
     /// Gives every file in a folder the time that it had when it was laid out for the recording.
     fn age(&mut self, folder: &Path) -> Result<()> {
         let Ok(seconds) = i64::try_from(MODIFIED.as_secs()) else { return Ok(()) };
-        let mut folders = vec![self.place(folder)?];
+        let mut folders = vec![self.real_folder(folder, folder)?];
         while let Some(folder) = folders.pop() {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries {
@@ -328,6 +328,7 @@ mod tests {
         store: Store,
         folder: tempfile::TempDir,
         home: String,
+        project: &'static str,
         parts: Parts,
         observed: Observed,
     }
@@ -358,6 +359,7 @@ mod tests {
                 store: Store::create(Arc::new(Memory::new())).unwrap(),
                 folder,
                 home: "/home/ana".to_owned(),
+                project: "/home/ana/project",
                 parts,
                 observed: Observed::default(),
             }
@@ -390,13 +392,8 @@ mod tests {
 
         /// Lays it out, and demands that nothing happened elsewhere.
         fn lay(self) -> Result<(Replica, tempfile::TempDir)> {
-            let place = Place {
-                project: "/home/ana/project".to_owned(),
-                user: 1,
-                group: 1,
-                umask: 0,
-                cpus: 1,
-            };
+            let place =
+                Place { project: self.project.to_owned(), user: 1, group: 1, umask: 0, cpus: 1 };
             let command = Command {
                 argv: vec!["true".to_owned()],
                 directory: None,
@@ -478,6 +475,22 @@ mod tests {
                 // Either it is refused, or it is laid out inside.
                 drop(bench.lay());
             }
+        }
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_project_is_not_walked_through() {
+        for inputs in [false, true] {
+            let mut bench = Bench::new();
+            let outside = bench.outside();
+            bench.project = APART;
+            bench.parts.environment = bench
+                .tree(|top| symlink(&outside, top.join(APART.trim_start_matches('/'))).unwrap());
+            if inputs {
+                let blob = bench.stored(|top| fs::write(top.join("x"), "hostile").unwrap());
+                bench.parts.inputs.insert(Slot::new("file").unwrap(), blob);
+            }
+            drop(bench.lay());
         }
     }
 
