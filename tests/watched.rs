@@ -1,6 +1,6 @@
 //! What a watched run promises when the world is against it: its record names everything that the
 //! command read, or says that it is incomplete; nothing is lost or half done.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 #![cfg(target_os = "linux")]
 
 mod kit;
