@@ -12,7 +12,7 @@ use kit::{files, top};
 use regex::Regex;
 
 /// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
-const FLOORS: [(&str, &str, u32); 11] = [
+const FLOORS: [(&str, &str, u32); 12] = [
     ("schema", "lab-schema", 0),
     ("store/encoding", "lab-encoding", 1),
     ("store/objects", "lab-objects", 2),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, &str, u32); 11] = [
     ("store/remote", "lab-remote", 3),
     ("exec/trace", "lab-trace", 1),
     ("exec/seal", "lab-seal", 1),
+    ("exec/pipeline", "lab-pipeline", 1),
     ("exec/process", "lab-process", 4),
     ("exec/tensor", "lab-tensor", 4),
     ("exec/replay", "lab-replay", 5),
