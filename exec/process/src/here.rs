@@ -4,11 +4,11 @@
 //! that the command leaves stay where it left them, as if `lab` had not been there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lab_objects::{StatCache, Store};
 use lab_schema::recipe::Parts;
-use lab_schema::{Command, Executor, Git, Limits, Log, Outcome, Output, Recipe, Slot};
+use lab_schema::{Command, Executor, Git, Limits, Log, Outcome, Output, Recipe, Slot, Value};
 
 use crate::error::{At, ProcessError, Result};
 use crate::execute::{Execution, millis, put_file, status};
@@ -36,8 +36,14 @@ pub struct Here<'a> {
     pub top: &'a Path,
     /// The folder of the registry, which is no part of the project.
     pub registry: &'a Path,
+    /// What else is no part of the project: files that we write.
+    pub ours: &'a [PathBuf],
     /// The variables whose values are recorded.
     pub variables: BTreeMap<String, String>,
+    /// The parameters that it was given.
+    pub params: BTreeMap<String, Value>,
+    /// The seed that it was given.
+    pub seed: Option<u64>,
     /// What it must leave; empty: whatever it makes.
     pub outputs: BTreeMap<Slot, Output>,
     /// Bounds.
@@ -63,36 +69,78 @@ pub struct Watched {
     pub summary: Summary,
 }
 
-/// Runs a command where it lies. See [`execute`](crate::execute) for interruptions.
-pub fn execute_here(here: Here<'_>) -> Result<Watched> {
+/// What a command that is about to run would be recorded as.
+pub struct Planned {
+    /// The recipe as far as it is known before anything is read.
+    pub declared: Recipe,
+    /// Where it is started, links followed.
+    pub directory: PathBuf,
+    /// The top of the project.
+    pub top: PathBuf,
+    project: Option<git::Project>,
+}
+
+impl Planned {
+    /// The command, with its place.
+    pub fn command(&self) -> &Command {
+        match self.declared.executor() {
+            Executor::Command(command) => command,
+            Executor::Tensor(_) => unreachable!("it was made of a command"),
+        }
+    }
+}
+
+/// What would be run. Nothing is started or read.
+pub fn plan_here(here: &Here<'_>) -> Result<Planned> {
     let directory = here.directory.canonicalize().at("find", here.directory)?;
-    let (top, git) = match git::find(&directory)? {
-        Ok(project) => (project.top.clone(), Some(project.state()?)),
+    let (top, project) = match git::find(&directory)? {
+        Ok(project) => (project.top.clone(), Some(project)),
         Err(_) => (here.top.canonicalize().at("find", here.top)?, None),
     };
     let below = directory.strip_prefix(&top).unwrap_or(Path::new(""));
-    let top = directory.ancestors().find(|a| a.join(below) == directory).unwrap_or(&top);
+    let top = directory.ancestors().find(|a| a.join(below) == directory).unwrap_or(&top).to_owned();
     let bad = |path: &Path| ProcessError::UnspeakablePath(path.to_owned());
     let slot_of = |path: &Path| Slot::new(path.to_str().unwrap_or_default());
     let folder = match below.as_os_str().is_empty() {
         true => None,
         false => Some(slot_of(below).map_err(|_| bad(&directory))?),
     };
-    let place = place(top).ok_or_else(|| bad(top))?;
+    let place = place(&top).ok_or_else(|| bad(&top))?;
     let command = Command {
         argv: here.argv.to_vec(),
         directory: folder,
-        variables: with_own_variables(here.variables, here.level, std::env::vars_os()),
+        variables: with_own_variables(here.variables.clone(), here.level, std::env::vars_os()),
         place: Some(place),
     };
+    let declared = Recipe::new(Parts {
+        executor: Executor::Command(command),
+        inputs: BTreeMap::new(),
+        outside: BTreeMap::new(),
+        code: None,
+        environment: None,
+        params: here.params.clone(),
+        seed: here.seed,
+        outputs: here.outputs.clone(),
+        limits: here.limits,
+    })
+    .map_err(ProcessError::Recipe)?;
+    Ok(Planned { declared, directory, top, project })
+}
+
+/// Runs a command where it lies. See [`execute`](crate::execute) for interruptions.
+pub fn execute_here(here: Here<'_>) -> Result<Watched> {
+    let planned = plan_here(&here)?;
+    let git = planned.project.as_ref().map(git::Project::state).transpose()?;
+    let command = planned.command();
+    let (directory, top) = (planned.directory.as_path(), planned.top.as_path());
 
     let scratch = Scratch::new(here.scratch)?;
-    let surroundings = Surroundings::new(&command, std::env::vars_os(), &scratch.tmp());
+    let surroundings = Surroundings::new(command, std::env::vars_os(), &scratch.tmp());
     let word = command.argv.first().map_or("", String::as_str);
     let ended = Traced.launch(&Launch {
-        program: &program::find(word, &directory, surroundings.get("PATH"))?,
+        program: &program::find(word, directory, surroundings.get("PATH"))?,
         argv: &command.argv,
-        directory: &directory,
+        directory,
         variables: &surroundings.variables,
         limits: here.limits,
         grace: GRACE,
@@ -108,15 +156,16 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
     let trace = trace.unwrap_or_default();
 
     let registry = here.registry.canonicalize().at("find", here.registry)?;
-    let ours = [registry.as_path(), scratch.path()];
+    let also = here.ours.iter().map(PathBuf::as_path);
+    let ours: Vec<&Path> = [registry.as_path(), scratch.path()].into_iter().chain(also).collect();
     let sorter = surroundings.sorter(top, &ours, &trace);
     let mut cache = here.cache;
     let mut writer = here.store.writer();
-    let read = reads::store(&mut writer, &mut cache, &trace, &sorter, &directory)?;
+    let read = reads::store(&mut writer, &mut cache, &trace, &sorter, directory)?;
     // Weights that went in and came out changed are stored as the difference.
     let bases: Vec<_> = read.inputs.values().chain(read.outside.values()).copied().collect();
     writer.set_bases(&bases);
-    let gathered = wrote::gather(&mut writer, &trace, &sorter, &directory, &here.outputs)?;
+    let gathered = wrote::gather(&mut writer, &trace, &sorter, directory, &here.outputs)?;
     let logs = BTreeMap::from([
         (Log::Stdout, put_file(&mut writer, &scratch.stdout())?),
         (Log::Stderr, put_file(&mut writer, &scratch.stderr())?),
@@ -125,15 +174,11 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
     cache.save()?;
 
     let recipe = Recipe::new(Parts {
-        executor: Executor::Command(command),
         inputs: read.inputs,
         outside: read.outside,
         code: read.code,
         environment: read.environment,
-        params: BTreeMap::new(),
-        seed: None,
-        outputs: here.outputs,
-        limits: here.limits,
+        ..planned.declared.to_parts()
     })
     .map_err(ProcessError::Recipe)?;
     let mut params = read.params;

@@ -323,7 +323,7 @@ fn listing(listed: &lab_trace::Listed) -> Listed {
 
 /// What a file of `/proc` or `/sys` says now; none for those about processes, which speak of
 /// whoever asks.
-fn system_file(path: &Path) -> Option<Vec<u8>> {
+pub(crate) fn system_file(path: &Path) -> Option<Vec<u8>> {
     let of_process = |name: &[u8]| name.iter().all(u8::is_ascii_digit) || name.ends_with(b"self");
     let mut parts = path.iter().skip(1).map(OsStrExt::as_bytes);
     if parts.next() == Some(b"proc") && parts.next().is_none_or(of_process) {
