@@ -7,6 +7,7 @@ mod bars;
 mod resolve;
 mod wiring;
 mod context;
+mod project;
 mod commands;
 
 use std::process::ExitCode;

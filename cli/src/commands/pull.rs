@@ -1,11 +1,13 @@
 //! `lab pull`
 
+use lab_objects::NameKind;
 use lab_remote::{open, plan_pull, pull};
 
-use super::exchange;
+use super::{exchange, name};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::project::locked;
 
 /// Fetch a result and all that it came from; every byte is verified before it is kept
 #[derive(clap::Args, Debug)]
@@ -13,7 +15,7 @@ pub(crate) struct Args {
     /// A remote's name, or a path
     #[arg(value_name = "REMOTE", default_value = exchange::DEFAULT)]
     remote: String,
-    /// Names or hashes [default: all names there]
+    /// Names or hashes [default: what lab.lock pins, or else all names there]
     #[arg(value_name = "REF")]
     what: Vec<String>,
     /// Fetch everything, also what is here, and store again what is damaged here
@@ -35,7 +37,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let location = registry.remote(&args.remote)?;
     let remote = open(&location)?;
     let mut typed = args.what.clone();
-    if typed.is_empty() {
+    let lock = match typed.is_empty() {
+        true => locked(context, &registry)?.filter(|lock| !lock.steps.is_empty()),
+        false => None,
+    };
+    if let Some(lock) = &lock {
+        typed = lock.steps.values().map(|pinned| pinned.run.to_string()).collect();
+    } else if typed.is_empty() {
         exchange::warn_of_damaged(context, &remote)?;
         typed = remote.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
     }
@@ -54,6 +62,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         pull(&registry.store, &remote, &what, options, &bars)?
     };
     drop(bars);
+    for (name, pinned) in lock.iter().flat_map(|lock| &lock.steps) {
+        let is_free = registry.store.names().get(name)?.is_none_or(|m| m.target.is_none());
+        if is_free && !args.dry_run {
+            let why = "lab pull, by lab.lock";
+            name::point(context, &registry, name, pinned.run.into(), NameKind::Result, why)?;
+        }
+    }
     exchange::tell(context, "from", &location, &done, args.dry_run, context.now_ms() - start);
+    if let Some(first) = lock.iter().flat_map(|lock| lock.steps.keys()).next() {
+        context.ui.hint(format!(
+            "these are the results that lab.lock pins: `lab get {first} .` writes those of a step here"
+        ));
+    }
     Ok(())
 }

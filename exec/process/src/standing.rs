@@ -231,7 +231,13 @@ impl Look<'_> {
                 return Ok(());
             }
             let ContentId::Tree(id) = content else { continue };
-            let tree: Tree = self.store.load(id).map_err(ProcessError::Objects)?;
+            let Some(tree) = self.store.get::<Tree>(id).map_err(ProcessError::Objects)? else {
+                self.change(
+                    self.name(&path),
+                    "is recorded, and its record is not in this registry",
+                );
+                return Ok(());
+            };
             for entry in tree.entries() {
                 let path = path.join(OsStr::from_bytes(entry.name.as_bytes()));
                 match &entry.node {

@@ -50,7 +50,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         top: registry.folder.parent().unwrap_or(&context.directory),
         registry: &registry.folder,
         ours: &[],
-        variables: variables(context, args)?,
+        variables: recorded(context, &args.variables)?,
         params: BTreeMap::new(),
         seed: None,
         outputs: outputs(args)?,
@@ -78,7 +78,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
 }
 
 /// What was read, in a line.
-fn summed(summary: &Summary, run: &Run, context: &Context) -> String {
+pub(super) fn summed(summary: &Summary, run: &Run, context: &Context) -> String {
     let mut parts = Vec::new();
     let files = summary.data + summary.outside.len() as u64;
     if files > 0 {
@@ -136,7 +136,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
             argv: args.command.clone(),
             directory: captured.directory.clone(),
             variables: with_own_variables(
-                variables(context, args)?,
+                recorded(context, &args.variables)?,
                 args.level(),
                 std::env::vars_os(),
             ),
@@ -298,7 +298,7 @@ fn tell(
     Err(failure.hint(format!("the run is kept: `lab show {}`", id.short())))
 }
 
-fn shortened(names: &[&str]) -> String {
+pub(super) fn shortened(names: &[&str]) -> String {
     let mut shown = names.iter().take(6).copied().collect::<Vec<_>>().join(", ");
     if names.len() > 6 {
         shown.push_str(&format!(", and {} more", names.len() - 6));
@@ -332,9 +332,9 @@ fn outputs(args: &Args) -> Outcome<BTreeMap<Slot, Output>> {
 }
 
 /// The environment variables whose values the recipe records.
-fn variables(context: &Context, args: &Args) -> Outcome<BTreeMap<String, String>> {
+pub(super) fn recorded(context: &Context, typed: &[String]) -> Outcome<BTreeMap<String, String>> {
     let mut variables = recorded_variables(std::env::vars_os());
-    for typed in &args.variables {
+    for typed in typed {
         let (name, value) = match typed.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (typed.as_str(), None),

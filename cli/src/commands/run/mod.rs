@@ -2,27 +2,33 @@
 
 mod command;
 mod inputs;
+mod pattern;
 mod program;
+mod seeds;
+mod steps;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use lab_process::Level;
 use lab_schema::{Limits, Name, Number, Slot, Tolerance};
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::project::Project;
 
-/// Run a command or a tensor program, and write down all that it used and made
+/// Run a command, a tensor program or the steps of a lab.toml, and write down all that it used and made
 ///
 /// A command (`lab run -- python train.py`) runs where you are, and needs no declarations: lab watches it, and records
 /// each file that it reads and makes. With named inputs (`-i digits`) it runs in a fresh folder that holds the project's
-/// code and those inputs. A tensor program (`lab run digits.toml`) runs inside lab, with the same bits everywhere.
+/// code and those inputs. A tensor program (`lab run digits.toml`) runs inside lab, with the same bits everywhere. `lab run`
+/// alone brings the steps that are declared in a lab.toml up to date: one that would find everything as a recorded run
+/// found it is not run again.
 #[derive(clap::Args, Debug)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["program", "command"]))]
+#[command(group = clap::ArgGroup::new("what").args(["program", "command"]))]
 pub(super) struct Args {
-    /// A tensor program
-    #[arg(value_name = "PROGRAM.toml")]
-    program: Option<PathBuf>,
+    /// A tensor program; or steps of lab.toml [default: all of them]
+    #[arg(value_name = "PROGRAM.toml|STEP")]
+    program: Vec<String>,
     /// A command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -53,28 +59,79 @@ pub(super) struct Args {
     /// How much chance to take out: 0 nothing, 1 seeds of hash functions and cuBLAS workspaces
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1), conflicts_with = "program")]
     level: u8,
-    /// Change a setting of the program, as in train.lr=0.01
+    /// Change a parameter of the steps or a setting of the program, as in train.lr=0.01
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
     settings: Vec<String>,
-    /// The program's seed, the same as --set seed=N
+    /// The seed, the same as --set seed=N
     #[arg(long, value_name = "N", conflicts_with = "command")]
     seed: Option<u64>,
-    /// Run every stage, even where an earlier run of the same recipe could be reused
+    /// Run the steps once for each of these seeds, as in 1..10 or 1,2,5
+    #[arg(long, value_name = "SEEDS", value_parser = seeds::seeds, conflicts_with_all = ["command", "seed"])]
+    seeds: Option<seeds::Seeds>,
+    /// Run every step or stage, even where an earlier run could be reused
     #[arg(long, conflicts_with = "command")]
     again: bool,
+    /// Only say which steps would run, and why; exit code 1 if any would
+    #[arg(long, conflicts_with_all = ["command", "seeds"])]
+    dry_run: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let name = args.name.as_deref().map(Name::new).transpose()?;
-    match &args.program {
-        Some(program) => program::run(context, args, program, name),
-        None => command::run(context, args, name),
+    match &args.program[..] {
+        [] if !args.command.is_empty() => command::run(context, args, name),
+        [program] if is_program(context, program)? => {
+            if args.seeds.is_some() || args.dry_run {
+                return Err(Failure::usage(
+                    "--seeds and --dry-run are for the steps of a lab.toml",
+                )
+                .hint("`--seed N` gives a program another seed"));
+            }
+            program::run(context, args, Path::new(program), name)
+        }
+        steps => {
+            args.refuse_for_steps()?;
+            steps::run(context, args, steps, name)
+        }
     }
+}
+
+/// Whether a word names a tensor program, and not a step of a `lab.toml`.
+fn is_program(context: &Context, word: &str) -> Outcome<bool> {
+    let path = Path::new(word);
+    if path.file_name().is_some_and(|name| name == "lab.toml") {
+        return Err(Failure::usage(format!("'{word}' declares steps, and is no program"))
+            .hint("`lab run` alone brings all of them up to date"));
+    }
+    let looks = path.extension().is_some_and(|e| e == "toml") || word.contains('/');
+    let is_file = context.path(path).is_file();
+    Ok(looks || is_file && Project::find(context, &context.registry()?).is_err())
 }
 
 impl Args {
     fn level(&self) -> Level {
         if self.level == 0 { Level::Record } else { Level::Pin }
+    }
+
+    /// What belongs to a command on the command line, and for steps is declared.
+    fn refuse_for_steps(&self) -> Outcome {
+        let given = [
+            ("--input", !self.inputs.is_empty(), "steps read what they read: nothing is declared"),
+            ("--output", !self.outputs.is_empty(), "write `outputs = [..]` in lab.toml"),
+            ("--tolerance", !self.tolerances.is_empty(), "write `tolerance = { .. }` in lab.toml"),
+            ("--env", !self.variables.is_empty(), "write `env = { .. }` in lab.toml"),
+            ("--time-limit", self.time_limit.is_some(), "steps have no limits yet"),
+            ("--memory-limit", self.memory_limit.is_some(), "steps have no limits yet"),
+            ("--apart", self.apart, "steps run where they lie"),
+            ("--level", self.level != 1, "steps run at level 1"),
+        ];
+        match given.into_iter().find(|(_, is_given, _)| *is_given) {
+            Some((option, _, why)) => Err(Failure::usage(format!(
+                "{option} is for a command: `lab run {option} … -- COMMAND`"
+            ))
+            .hint(why)),
+            None => Ok(()),
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -1,0 +1,452 @@
+//! Bringing the steps of a `lab.toml` up to date.
+//!
+//! A step that would find everything as a recorded run found it is not run again: its outputs are put
+//! back where they are missing. Any other runs, and it is said what is not as it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use lab_lineage::Lineage;
+use lab_objects::{GetOptions, NameKind, ObjectsError, add, get};
+use lab_pipeline::{Pinned, Step, in_order};
+use lab_process::{Change, Echo, Here, Intent, Standing, execute_here, plan_here};
+use lab_replay::{Stands, record, stands};
+use lab_schema::{ContentId, Limits, Name, ObjectId, Recipe, Run, RunId, Slot};
+use serde_json::{Value, json};
+
+use super::super::{describe, name};
+use super::command::{recorded, shortened, summed};
+use super::{Args, key_value, pattern, seeds};
+use crate::bars::Bars;
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::project::{Project, wrong};
+use crate::ui::{self, DIM, HASH, NAME, pad, paint};
+use crate::wiring::Registry;
+
+/// The parameter that `--seed` and `--seeds` set.
+const SEED: &str = "seed";
+
+/// Runs the steps that are `named`, and those that they need; all if none is named.
+pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<Name>) -> Outcome {
+    let registry = context.registry_to_write()?;
+    let mut project = Project::find(context, &registry)?;
+    let declared = project.folder.join("lab.toml");
+    let set = |project: &mut Project, key: &str, value: &str| {
+        project.pipeline.set(key, value).map_err(|e| wrong(&declared, &e))
+    };
+    for setting in &args.settings {
+        let (key, value) = key_value(setting)?;
+        set(&mut project, key, value)?;
+    }
+    if let Some(seed) = args.seed {
+        set(&mut project, SEED, &seed.to_string())?;
+    }
+    if project.pipeline.steps.is_empty() {
+        return Err(Failure::usage(format!("{} declares no step", declared.display()))
+            .hint("a step is: [[step]] name = \"train\" run = \"python train.py\""));
+    }
+    let is_variant = !args.settings.is_empty() || args.seed.is_some();
+    let mut pass = Pass {
+        context,
+        args,
+        lineage: registry.lineage()?,
+        registry: &registry,
+        lasts: BTreeMap::new(),
+        moves: (!is_variant && args.seeds.is_none()).then_some(Moves::Names),
+        answers: Vec::new(),
+        stale: false,
+    };
+    if args.seeds.is_none() {
+        pass.moves = pass.moves.or(to.clone().map(Moves::Last));
+        let last = pass.all(&mut project, named)?;
+        if let (Some(name), Some((_, id, _))) = (&to, last.last())
+            && matches!(pass.moves, Some(Moves::Names))
+        {
+            pass.point(name, *id)?;
+        }
+        context.ui.answer(&json!(pass.answers));
+        return match args.dry_run && pass.stale {
+            true => Err(Failure::no()),
+            false => Ok(()),
+        };
+    }
+    let mut runs = Vec::new();
+    for seed in args.seeds.iter().flat_map(|seeds| &seeds.0) {
+        set(&mut project, SEED, &seed.to_string())?;
+        context.ui.line(paint(DIM, format!("seed {seed}")));
+        let done = pass.all(&mut project, named)?;
+        let Some((step, id, run)) = done.into_iter().last() else { continue };
+        let base = to.as_ref().unwrap_or(&step);
+        pass.point(&Name::new(format!("{base}.seed-{seed}"))?, id)?;
+        runs.push((*seed, id, run));
+    }
+    seeds::table(context, &runs);
+    context.ui.answer(&json!(pass.answers));
+    Ok(())
+}
+
+/// Which names move.
+enum Moves {
+    /// That of each step, and its place in `lab.lock`.
+    Names,
+    /// This one, to the result of the last step: it is no result of what is declared.
+    Last(Name),
+}
+
+/// What is needed to go through the steps.
+struct Pass<'a> {
+    context: &'a Context,
+    args: &'a Args,
+    registry: &'a Registry,
+    lineage: Lineage,
+    /// The last run of each step, where one is known.
+    lasts: BTreeMap<Name, (RunId, Run, Recipe)>,
+    moves: Option<Moves>,
+    answers: Vec<Value>,
+    /// Whether something would have had to run.
+    stale: bool,
+}
+
+impl Pass<'_> {
+    /// Brings the named steps and what they need up to date, and says what each stands for.
+    fn all(&mut self, project: &mut Project, named: &[String]) -> Outcome<Vec<(Name, RunId, Run)>> {
+        let pipeline = project.pipeline.clone();
+        let declared = project.folder.join("lab.toml");
+        for step in &pipeline.steps {
+            self.remember(project, step)?;
+        }
+        let known = self.edges(project);
+        let order = in_order(&pipeline, &known).map_err(|error| {
+            wrong(&declared, &error)
+                .hint("each reads what another makes: join them, or let one write elsewhere")
+        })?;
+        let mut wanted: BTreeSet<Name> = BTreeSet::new();
+        for text in named {
+            let name = Name::new(text.as_str())?;
+            if pipeline.get(&name).is_none() {
+                return Err(wrong(&declared, &pipeline.unknown("the command line", &name)));
+            }
+            wanted.insert(name);
+        }
+        if wanted.is_empty() {
+            wanted.extend(order.iter().map(|step| step.name.clone()));
+        }
+        for step in order.iter().rev().filter(|_| !named.is_empty()) {
+            if wanted.contains(&step.name) {
+                wanted.extend(step.after.iter().cloned());
+                let causes = known.iter().filter(|(_, effect)| *effect == step.name);
+                wanted.extend(causes.map(|(cause, _)| cause.clone()));
+            }
+        }
+        let order: Vec<&Step> = order.into_iter().filter(|s| wanted.contains(&s.name)).collect();
+        let width = order.iter().map(|step| step.name.as_str().len()).max().unwrap_or(0);
+        let mut done = Vec::new();
+        // Steps that would have run, and so perhaps those after them.
+        let mut open: BTreeSet<Name> = BTreeSet::new();
+        for (at, step) in order.iter().enumerate() {
+            let later = order[at + 1..].iter().flat_map(|later| self.made(project, later));
+            let later: BTreeSet<PathBuf> = later.collect();
+            let before = known.iter().filter(|(_, effect)| *effect == step.name);
+            let waits = before.map(|(cause, _)| cause).find(|cause| open.contains(*cause));
+            match self.one(project, step, &later, width, waits)? {
+                Some((id, run)) => done.push((step.name.clone(), id, run)),
+                None => {
+                    open.insert(step.name.clone());
+                }
+            }
+        }
+        if let (Some(Moves::Last(name)), Some((_, id, _))) = (&self.moves, done.last()) {
+            self.point(&name.clone(), *id)?;
+        }
+        Ok(done)
+    }
+
+    /// Looks up the last run of a step: where its name points, or else what `lab.lock` pins.
+    fn remember(&mut self, project: &Project, step: &Step) -> Outcome {
+        if self.lasts.contains_key(&step.name) {
+            return Ok(());
+        }
+        let store = &self.registry.store;
+        let now = match store.names().get(&step.name) {
+            Err(ObjectsError::Damaged { .. }) => None,
+            now => now?.and_then(|m| m.target),
+        };
+        let named = now.and_then(|id| match id {
+            ObjectId::Run(id) => Some(id),
+            _ => None,
+        });
+        let locked = project.lock.steps.get(&step.name).map(|pinned| pinned.run);
+        // The lock travels with the code, so that it speaks of this state of the code.
+        for id in locked.into_iter().chain(named) {
+            let Some(run) = store.get::<Run>(id)? else { continue };
+            let Some(recipe) = store.get::<Recipe>(run.recipe)? else { continue };
+            self.lasts.insert(step.name.clone(), (id, run, recipe));
+            break;
+        }
+        Ok(())
+    }
+
+    /// Where a step's last run left something.
+    fn made(&self, project: &Project, step: &Step) -> Vec<PathBuf> {
+        let directory = directory(project, step);
+        let last = self.lasts.get(&step.name);
+        let slots = last.into_iter().flat_map(|(_, run, _)| run.outcome.outputs.keys());
+        slots.chain(step.outputs.keys()).map(|slot| directory.join(slot.as_str())).collect()
+    }
+
+    /// Which step's last run read what which other step's left.
+    fn edges(&self, project: &Project) -> BTreeSet<(Name, Name)> {
+        let mut edges = BTreeSet::new();
+        let steps = &project.pipeline.steps;
+        for effect in steps {
+            let Some((_, _, recipe)) = self.lasts.get(&effect.name) else { continue };
+            let directory = directory(project, effect);
+            let inside = recipe.inputs().keys().map(|slot| directory.join(slot.as_str()));
+            let outside = recipe.outside().keys().map(|slot| Path::new("/").join(slot.as_str()));
+            let reads: Vec<PathBuf> = inside.chain(outside).collect();
+            for cause in steps.iter().filter(|cause| cause.name != effect.name) {
+                let made = self.made(project, cause);
+                let meets = |read: &PathBuf| {
+                    made.iter().any(|made| read.starts_with(made) || made.starts_with(read))
+                };
+                if reads.iter().any(meets) {
+                    edges.insert((cause.name.clone(), effect.name.clone()));
+                }
+            }
+        }
+        edges
+    }
+
+    /// One step; none if it would have to run, and nothing is to run.
+    fn one(
+        &mut self,
+        project: &mut Project,
+        step: &Step,
+        later: &BTreeSet<PathBuf>,
+        width: usize,
+        waits: Option<&Name>,
+    ) -> Outcome<Option<(RunId, Run)>> {
+        let (context, registry) = (self.context, self.registry);
+        let directory = directory(project, step);
+        if !directory.is_dir() {
+            let what = format!("step '{}' starts in {}", step.name, directory.display());
+            return Err(Failure::not_found(format!("{what}, which is no folder")));
+        }
+        let ours = [project.lock_path()];
+        let argv = step.argv();
+        let scratch = registry.scratch()?;
+        let mut variables = recorded(context, &self.args.variables)?;
+        variables.extend(step.variables.clone());
+        let here = Here {
+            store: &registry.store,
+            cache: registry.stat_cache(),
+            argv: &argv,
+            directory: &directory,
+            top: registry.folder.parent().unwrap_or(&project.folder),
+            registry: &registry.folder,
+            ours: &ours,
+            variables,
+            params: step.params.clone(),
+            seed: step.seed(),
+            outputs: step.outputs.clone(),
+            limits: Limits::default(),
+            level: self.args.level(),
+            scratch: &scratch,
+            echo: if context.ui.json { Echo::Quiet } else { Echo::Through },
+        };
+        let title = pad(NAME, step.name.as_str(), width);
+        if let Some(cause) = waits {
+            let why = format!("depends on what {cause} leaves");
+            context.ui.line(format!("{title}  may run   {}", paint(DIM, &why)));
+            self.answers.push(json!({ "step": step.name, "reused": null, "why": [why] }));
+            return Ok(None);
+        }
+        let known = self.known(&here, step, later)?;
+        let changes = match known {
+            Stands::Yes { run: id, standing } if !self.args.again => {
+                let run: Run = registry.store.load(id)?;
+                let back = match self.args.dry_run {
+                    true => Vec::new(),
+                    false => self.put_back(&directory, &run)?,
+                };
+                self.stands(&title, id, &run, &standing, &back);
+                let mut answer = describe::run_json(id, &run);
+                answer["step"] = json!(step.name);
+                answer["reused"] = Value::Bool(true);
+                answer["why"] = json!([safe(&standing)]);
+                self.answers.push(answer);
+                self.done(project, step, id, &run)?;
+                return Ok(Some((id, run)));
+            }
+            Stands::Yes { .. } => {
+                vec![Change {
+                    what: "nothing".into(),
+                    how: "changed, and --again was given".into(),
+                }]
+            }
+            Stands::No { changes } => changes,
+        };
+        let why: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let shown = paint(DIM, why.join("; "));
+        if self.args.dry_run {
+            context.ui.line(format!("{title}  would run   {shown}"));
+            self.answers.push(json!({ "step": step.name, "reused": false, "why": why }));
+            self.stale = true;
+            return Ok(None);
+        }
+        context.ui.line(format!("{title}  runs   {shown}"));
+        let watched = execute_here(here)?;
+        let (outcome, git) = (watched.execution.outcome, watched.git);
+        let (id, run) = record(&registry.store, &registry.who(), &watched.recipe, outcome, git)?;
+        for note in &watched.execution.notes {
+            context.ui.note(note);
+        }
+        let success = run.outcome.status.is_success();
+        let result = match success {
+            true => describe::metrics(&run),
+            false => describe::status(&run.outcome.status),
+        };
+        let mut parts = vec![paint(HASH, id.short()), paint(NAME, &step.name)];
+        parts.push(ui::duration(run.outcome.duration_ms));
+        parts.extend((!result.is_empty()).then_some(result));
+        context.ui.line(parts.join("   "));
+        context.ui.line(format!("  read     {}", summed(&watched.summary, &run, context)));
+        let wrote: Vec<&str> = run.outcome.outputs.keys().map(Slot::as_str).collect();
+        let wrote = if wrote.is_empty() { "nothing".to_owned() } else { shortened(&wrote) };
+        context.ui.line(format!("  wrote    {wrote}"));
+        let mut answer = describe::run_json(id, &run);
+        answer["step"] = json!(step.name);
+        answer["reused"] = Value::Bool(false);
+        answer["why"] = json!(why);
+        self.answers.push(answer);
+        if !success {
+            let status = describe::status(&run.outcome.status);
+            return Err(Failure::new(Exit::No, format!("step '{}' {status}", step.name))
+                .hint(format!("the run is kept: `lab show {}`", id.short()))
+                .hint("steps after it did not run; `lab run` goes on from here"));
+        }
+        self.lasts.insert(step.name.clone(), (id, run.clone(), watched.recipe));
+        self.lineage.refresh(&registry.store)?;
+        self.done(project, step, id, &run)?;
+        Ok(Some((id, run)))
+    }
+
+    /// Whether a recorded run stands for the step.
+    fn known(&self, here: &Here<'_>, step: &Step, later: &BTreeSet<PathBuf>) -> Outcome<Stands> {
+        let planned = plan_here(here)?;
+        let mut ours = here.ours.to_vec();
+        ours.push(here.registry.to_owned());
+        let patterns = &step.ignore;
+        let ignored = |name: &OsStr| {
+            let name = name.to_string_lossy();
+            patterns.iter().any(|p| pattern::matches(p, &name))
+        };
+        let intent = Intent {
+            command: planned.command(),
+            declared: &planned.declared,
+            directory: &planned.directory,
+            ours: &ours,
+            made: later,
+            ignored: &ignored,
+        };
+        let mut cache = self.registry.stat_cache();
+        let last = self.lasts.get(&step.name).map(|(id, ..)| *id);
+        let found = stands(&self.registry.store, &self.lineage, &mut cache, &intent, last)?;
+        cache.save()?;
+        Ok(found)
+    }
+
+    /// Puts outputs back that are not there, or are not what the run left; what is in their place is
+    /// kept in the store.
+    fn put_back(&self, directory: &Path, run: &Run) -> Outcome<Vec<String>> {
+        let store = &self.registry.store;
+        let bars = Bars::new(self.context.ui);
+        let mut back = Vec::new();
+        let careful = GetOptions { force: false, raw: None };
+        for (slot, content) in &run.outcome.outputs {
+            let to = directory.join(slot.as_str());
+            let got = match get(store, *content, &to, &careful, &bars) {
+                Err(ObjectsError::Refused { .. }) => {
+                    let kept = self.keep(&to)?;
+                    self.context.ui.note(format!(
+                        "'{slot}' had been changed since: what was there is kept as {}",
+                        kept.digest().short()
+                    ));
+                    get(store, *content, &to, &GetOptions { force: true, raw: None }, &bars)
+                }
+                got => got,
+            }?;
+            if got.files > 0 {
+                back.push(slot.to_string());
+            }
+        }
+        Ok(back)
+    }
+
+    fn keep(&self, path: &Path) -> Outcome<ContentId> {
+        let mut writer = self.registry.store.writer();
+        let added = add(&mut writer, path, &lab_objects::Silent)?;
+        writer.finish()?;
+        Ok(added.content)
+    }
+
+    fn stands(&self, title: &str, id: RunId, run: &Run, standing: &Standing, back: &[String]) {
+        let metrics = describe::metrics(run);
+        let gap = if metrics.is_empty() { "" } else { "   " };
+        let mut why = safe(standing);
+        if !back.is_empty() {
+            let names: Vec<&str> = back.iter().map(String::as_str).collect();
+            why.push_str(&format!("; put back {}", shortened(&names)));
+        }
+        self.context.ui.line(format!(
+            "{}  {title}  as before   {metrics}{gap}{}",
+            paint(HASH, id.short()),
+            paint(DIM, why)
+        ));
+    }
+
+    /// Moves a step's name and its place in `lab.lock`, if it ran as it is declared.
+    fn done(&mut self, project: &mut Project, step: &Step, id: RunId, run: &Run) -> Outcome {
+        if !matches!(self.moves, Some(Moves::Names)) || self.args.dry_run {
+            return Ok(());
+        }
+        self.point(&step.name, id)?;
+        let pinned = Pinned { run: id, outputs: run.outcome.outputs.clone() };
+        let mut steps = project.lock.steps.clone();
+        steps.insert(step.name.clone(), pinned);
+        steps.retain(|name, _| project.pipeline.get(name).is_some());
+        if steps != project.lock.steps {
+            project.lock.steps = steps;
+            project.write_lock()?;
+        }
+        Ok(())
+    }
+
+    fn point(&self, name: &Name, id: RunId) -> Outcome {
+        if self.args.dry_run {
+            return Ok(());
+        }
+        name::point(self.context, self.registry, name, id.into(), NameKind::Result, "lab run")
+    }
+}
+
+fn directory(project: &Project, step: &Step) -> PathBuf {
+    match &step.directory {
+        Some(below) => project.folder.join(below.as_str()),
+        None => project.folder.clone(),
+    }
+}
+
+/// Why a recorded run stands for running again.
+fn safe(standing: &Standing) -> String {
+    let mut parts = vec![format!("{} as they were", ui::count(standing.files, "file"))];
+    if standing.absent > 0 {
+        parts.push(format!("{} still nowhere", standing.absent));
+    }
+    if standing.listed > 0 {
+        parts.push(format!("{} unchanged", ui::count(standing.listed, "listing")));
+    }
+    parts.join(", ")
+}
