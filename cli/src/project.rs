@@ -8,6 +8,7 @@ use lab_pipeline::{Lock, Pipeline, PipelineError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome, io_failure};
+use crate::resolve::closest;
 use crate::wiring::Registry;
 
 /// The name of the file that declares the steps.
@@ -113,5 +114,11 @@ fn read(path: &Path) -> Outcome<Option<String>> {
 
 /// A failure in a file of the project.
 pub(crate) fn wrong(path: &Path, error: &PipelineError) -> Failure {
-    Failure::new(Exit::Usage, format!("{}: {error}", path.display()))
+    let failure = Failure::new(Exit::Usage, format!("{}: {error}", path.display()));
+    if let PipelineError::Unknown { word, known, .. } = error
+        && let Some(near) = closest(word, known.split(", "))
+    {
+        return failure.hint(format!("did you mean `{near}`?"));
+    }
+    failure
 }

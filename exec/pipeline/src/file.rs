@@ -128,7 +128,7 @@ impl Pipeline {
                 let all: BTreeSet<&str> = all.collect();
                 let known: Vec<&str> = all.into_iter().collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let at = "the parameters of all steps".to_owned();
+                let at = "parameters of the steps".to_owned();
                 Err(PipelineError::Unknown { at, word: key.to_owned(), known })
             }
         }

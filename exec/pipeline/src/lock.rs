@@ -51,7 +51,6 @@ impl Lock {
              # `lab pull` fetches what it names.\nversion = 1\n",
         );
         for (name, pinned) in &self.steps {
-            let quoted = |text: &str| toml::Value::from(text).to_string();
             // Writing to text cannot fail.
             let _ = write!(text, "\n[step.{}]\nrun = \"{}\"\n", quoted(name.as_str()), pinned.run);
             let _ = writeln!(text, "\n[step.{}.outputs]", quoted(name.as_str()));
@@ -93,6 +92,15 @@ impl Lock {
             steps.insert(Name::new(name.as_str()).map_err(schema)?, Pinned { run, outputs });
         }
         Ok(Lock { steps })
+    }
+}
+
+/// A key of TOML: bare where that is allowed.
+fn quoted(text: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !text.is_empty() && text.chars().all(is_bare) {
+        true => text.to_owned(),
+        false => toml::Value::from(text).to_string(),
     }
 }
 

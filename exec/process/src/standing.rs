@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -24,6 +23,7 @@ use lab_schema::tree::Node;
 use lab_schema::{BlobId, Command, ContentId, Executor, Host, Place, Recipe, Run, Tree};
 
 use crate::byproducts::is_byproduct;
+use crate::change::{Change, changed, gone, relisted};
 use crate::error::{ProcessError, Result};
 use crate::host::host;
 use crate::reads::system_file;
@@ -32,21 +32,6 @@ use crate::snapshot::hash;
 /// Files of the system's own making that say how much of the machine there is. All others say how
 /// it is doing at the moment.
 const CAPACITY: [&str; 3] = ["/sys/devices/system/cpu/", "/sys/fs/cgroup/", "/proc/sys/"];
-
-/// Something that is not as it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// What, as its owner calls it.
-    pub what: String,
-    /// In which way.
-    pub how: String,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.what, self.how)
-    }
-}
 
 /// How a record stands.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -114,7 +99,7 @@ impl Look<'_> {
     }
 
     fn change(&mut self, what: impl Into<String>, how: impl Into<String>) {
-        self.found.changes.push(Change { what: what.into(), how: how.into() });
+        self.found.changes.push(Change::new(what, how));
     }
 
     /// A path for people, from where the command starts.
@@ -122,7 +107,10 @@ impl Look<'_> {
         let project = Path::new(self.intent.command.place.as_ref().map_or("/", |p| &p.project));
         let inside = path.strip_prefix(self.intent.directory).ok();
         let inside = inside.or_else(|| path.strip_prefix(project).ok());
-        let path = inside.filter(|p| !p.as_os_str().is_empty()).unwrap_or(path);
+        let path = match inside {
+            Some(inside) if inside.as_os_str().is_empty() => Path::new("."),
+            inside => inside.unwrap_or(path),
+        };
         format!("'{}'", path.to_string_lossy().escape_debug())
     }
 
@@ -164,10 +152,7 @@ impl Look<'_> {
     ) {
         let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
         for name in names.into_iter().filter(|name| then.get(*name) != now.get(*name)) {
-            let show = |value: Option<&String>| {
-                value.map_or("unset".to_owned(), |v| v.escape_debug().to_string())
-            };
-            let how = format!("was {} and is {}", show(then.get(name)), show(now.get(name)));
+            let how = changed(then.get(name), now.get(name));
             self.change(format!("{sort} {}", name.escape_debug()), how);
         }
     }
@@ -386,18 +371,9 @@ impl Look<'_> {
             self.found.listed += 1;
             return;
         }
-        let names =
-            |all: &[&Listed]| -> BTreeSet<Vec<u8>> { all.iter().map(|l| l.name.clone()).collect() };
-        let (before, after) = (names(&then), names(&now));
-        let quoted = |name: &Vec<u8>| format!("'{}'", String::from_utf8_lossy(name).escape_debug());
-        let how = if let Some(new) = after.difference(&before).next() {
-            format!("now also holds {}, and it was listed", quoted(new))
-        } else if let Some(old) = before.difference(&after).next() {
-            format!("no longer holds {}, and it was listed", quoted(old))
-        } else {
-            "is listed in another order".to_owned()
-        };
-        self.change(self.name(folder), how);
+        let (how, entry) = relisted(&then, &now);
+        let what = self.name(folder);
+        self.found.changes.push(Change { what, how, entry });
     }
 
     /// Whether what is at a path comes from the run, from another step, from tools or from us.
@@ -416,11 +392,4 @@ impl Look<'_> {
 
 fn place(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
-}
-
-fn gone(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "is gone".to_owned(),
-        _ => format!("cannot be read any more ({error})"),
-    }
 }

@@ -44,7 +44,7 @@ pub fn stands(
     intent: &Intent<'_>,
     last: Option<RunId>,
 ) -> Result<Stands> {
-    let mut changes = vec![change("the step", "has never run")];
+    let mut changes = vec![Change::new("the step", "has never run")];
     if let Some(last) = last {
         match judge(store, cache, intent, last, TOLD)? {
             Ok(standing) => return Ok(Stands::Yes { run: last, standing }),
@@ -59,10 +59,6 @@ pub fn stands(
     Ok(Stands::No { changes })
 }
 
-fn change(what: &str, how: impl Into<String>) -> Change {
-    Change { what: what.to_owned(), how: how.into() }
-}
-
 /// How a run stands; or why it does not.
 fn judge(
     store: &Store,
@@ -71,7 +67,7 @@ fn judge(
     id: RunId,
     limit: usize,
 ) -> Result<Result<Standing, Vec<Change>>> {
-    let no = |what: &str, how: String| Ok(Err(vec![change(what, how)]));
+    let no = |what: &str, how: String| Ok(Err(vec![Change::new(what, how)]));
     let Some(run) = store.get::<Run>(id)? else {
         return no("its last run", format!("({}) is not in this registry", id.short()));
     };

@@ -28,7 +28,9 @@ pub fn hash_cached(path: &Path, cache: &mut StatCache) -> Result<BlobId> {
     loop {
         match file.read(&mut buffer).at("read", path)? {
             0 => break,
-            got => drop(hasher.update(&buffer[..got])),
+            got => {
+                hasher.update(&buffer[..got]);
+            }
         }
     }
     if Identity::of(&file.metadata().at("inspect", path)?) != identity {

@@ -2,8 +2,10 @@
 
 mod command;
 mod inputs;
+mod lasts;
 mod pattern;
 mod program;
+mod put_back;
 mod seeds;
 mod steps;
 

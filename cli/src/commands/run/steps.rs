@@ -3,22 +3,23 @@
 //! A step that would find everything as a recorded run found it is not run again: its outputs are put
 //! back where they are missing. Any other runs, and it is said what is not as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lab_lineage::Lineage;
-use lab_objects::{GetOptions, NameKind, ObjectsError, add, get};
+use lab_objects::NameKind;
 use lab_pipeline::{Pinned, Step, in_order};
 use lab_process::{Change, Echo, Here, Intent, Standing, execute_here, plan_here};
 use lab_replay::{Stands, record, stands};
-use lab_schema::{ContentId, Limits, Name, ObjectId, Recipe, Run, RunId, Slot};
+use lab_schema::{Limits, Name, Run, RunId, Slot};
 use serde_json::{Value, json};
 
 use super::super::{describe, name};
 use super::command::{recorded, shortened, summed};
+use super::lasts::{Lasts, directory};
+use super::put_back::put_back;
 use super::{Args, key_value, pattern, seeds};
-use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::project::{Project, wrong};
@@ -53,7 +54,7 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
         args,
         lineage: registry.lineage()?,
         registry: &registry,
-        lasts: BTreeMap::new(),
+        lasts: Lasts::default(),
         moves: (!is_variant && args.seeds.is_none()).then_some(Moves::Names),
         answers: Vec::new(),
         stale: false,
@@ -101,8 +102,7 @@ struct Pass<'a> {
     args: &'a Args,
     registry: &'a Registry,
     lineage: Lineage,
-    /// The last run of each step, where one is known.
-    lasts: BTreeMap<Name, (RunId, Run, Recipe)>,
+    lasts: Lasts,
     moves: Option<Moves>,
     answers: Vec<Value>,
     /// Whether something would have had to run.
@@ -115,9 +115,9 @@ impl Pass<'_> {
         let pipeline = project.pipeline.clone();
         let declared = project.folder.join("lab.toml");
         for step in &pipeline.steps {
-            self.remember(project, step)?;
+            self.lasts.remember(&self.registry.store, project, step)?;
         }
-        let known = self.edges(project);
+        let known = self.lasts.edges(project);
         let order = in_order(&pipeline, &known).map_err(|error| {
             wrong(&declared, &error)
                 .hint("each reads what another makes: join them, or let one write elsewhere")
@@ -146,7 +146,7 @@ impl Pass<'_> {
         // Steps that would have run, and so perhaps those after them.
         let mut open: BTreeSet<Name> = BTreeSet::new();
         for (at, step) in order.iter().enumerate() {
-            let later = order[at + 1..].iter().flat_map(|later| self.made(project, later));
+            let later = order[at + 1..].iter().flat_map(|later| self.lasts.made(project, later));
             let later: BTreeSet<PathBuf> = later.collect();
             let before = known.iter().filter(|(_, effect)| *effect == step.name);
             let waits = before.map(|(cause, _)| cause).find(|cause| open.contains(*cause));
@@ -161,62 +161,6 @@ impl Pass<'_> {
             self.point(&name.clone(), *id)?;
         }
         Ok(done)
-    }
-
-    /// Looks up the last run of a step: where its name points, or else what `lab.lock` pins.
-    fn remember(&mut self, project: &Project, step: &Step) -> Outcome {
-        if self.lasts.contains_key(&step.name) {
-            return Ok(());
-        }
-        let store = &self.registry.store;
-        let now = match store.names().get(&step.name) {
-            Err(ObjectsError::Damaged { .. }) => None,
-            now => now?.and_then(|m| m.target),
-        };
-        let named = now.and_then(|id| match id {
-            ObjectId::Run(id) => Some(id),
-            _ => None,
-        });
-        let locked = project.lock.steps.get(&step.name).map(|pinned| pinned.run);
-        // The lock travels with the code, so that it speaks of this state of the code.
-        for id in locked.into_iter().chain(named) {
-            let Some(run) = store.get::<Run>(id)? else { continue };
-            let Some(recipe) = store.get::<Recipe>(run.recipe)? else { continue };
-            self.lasts.insert(step.name.clone(), (id, run, recipe));
-            break;
-        }
-        Ok(())
-    }
-
-    /// Where a step's last run left something.
-    fn made(&self, project: &Project, step: &Step) -> Vec<PathBuf> {
-        let directory = directory(project, step);
-        let last = self.lasts.get(&step.name);
-        let slots = last.into_iter().flat_map(|(_, run, _)| run.outcome.outputs.keys());
-        slots.chain(step.outputs.keys()).map(|slot| directory.join(slot.as_str())).collect()
-    }
-
-    /// Which step's last run read what which other step's left.
-    fn edges(&self, project: &Project) -> BTreeSet<(Name, Name)> {
-        let mut edges = BTreeSet::new();
-        let steps = &project.pipeline.steps;
-        for effect in steps {
-            let Some((_, _, recipe)) = self.lasts.get(&effect.name) else { continue };
-            let directory = directory(project, effect);
-            let inside = recipe.inputs().keys().map(|slot| directory.join(slot.as_str()));
-            let outside = recipe.outside().keys().map(|slot| Path::new("/").join(slot.as_str()));
-            let reads: Vec<PathBuf> = inside.chain(outside).collect();
-            for cause in steps.iter().filter(|cause| cause.name != effect.name) {
-                let made = self.made(project, cause);
-                let meets = |read: &PathBuf| {
-                    made.iter().any(|made| read.starts_with(made) || made.starts_with(read))
-                };
-                if reads.iter().any(meets) {
-                    edges.insert((cause.name.clone(), effect.name.clone()));
-                }
-            }
-        }
-        edges
     }
 
     /// One step; none if it would have to run, and nothing is to run.
@@ -269,7 +213,7 @@ impl Pass<'_> {
                 let run: Run = registry.store.load(id)?;
                 let back = match self.args.dry_run {
                     true => Vec::new(),
-                    false => self.put_back(&directory, &run)?,
+                    false => put_back(context, registry, &directory, &run)?,
                 };
                 self.stands(&title, id, &run, &standing, &back);
                 let mut answer = describe::run_json(id, &run);
@@ -281,22 +225,22 @@ impl Pass<'_> {
                 return Ok(Some((id, run)));
             }
             Stands::Yes { .. } => {
-                vec![Change {
-                    what: "nothing".into(),
-                    how: "changed, and --again was given".into(),
-                }]
+                vec![Change::new("nothing", "changed, and --again was given")]
             }
             Stands::No { changes } => changes,
         };
         let why: Vec<String> = changes.iter().map(ToString::to_string).collect();
         let shown = paint(DIM, why.join("; "));
+        let listed = changes.iter().find_map(|change| change.entry.as_ref());
         if self.args.dry_run {
             context.ui.line(format!("{title}  would run   {shown}"));
             self.answers.push(json!({ "step": step.name, "reused": false, "why": why }));
             self.stale = true;
+            self.suggest(step, listed);
             return Ok(None);
         }
         context.ui.line(format!("{title}  runs   {shown}"));
+        self.suggest(step, listed);
         let watched = execute_here(here)?;
         let (outcome, git) = (watched.execution.outcome, watched.git);
         let (id, run) = record(&registry.store, &registry.who(), &watched.recipe, outcome, git)?;
@@ -333,6 +277,15 @@ impl Pass<'_> {
         Ok(Some((id, run)))
     }
 
+    /// What to do if a file that came or went does not matter.
+    fn suggest(&self, step: &Step, listed: Option<&String>) {
+        let Some(listed) = listed else { return };
+        self.context.ui.hint(format!(
+            "if '{listed}' does not matter to '{}': `ignore = [{listed:?}]` in lab.toml, or a pattern",
+            step.name
+        ));
+    }
+
     /// Whether a recorded run stands for the step.
     fn known(&self, here: &Here<'_>, step: &Step, later: &BTreeSet<PathBuf>) -> Outcome<Stands> {
         let planned = plan_here(here)?;
@@ -352,44 +305,10 @@ impl Pass<'_> {
             ignored: &ignored,
         };
         let mut cache = self.registry.stat_cache();
-        let last = self.lasts.get(&step.name).map(|(id, ..)| *id);
+        let last = self.lasts.id(&step.name);
         let found = stands(&self.registry.store, &self.lineage, &mut cache, &intent, last)?;
         cache.save()?;
         Ok(found)
-    }
-
-    /// Puts outputs back that are not there, or are not what the run left; what is in their place is
-    /// kept in the store.
-    fn put_back(&self, directory: &Path, run: &Run) -> Outcome<Vec<String>> {
-        let store = &self.registry.store;
-        let bars = Bars::new(self.context.ui);
-        let mut back = Vec::new();
-        let careful = GetOptions { force: false, raw: None };
-        for (slot, content) in &run.outcome.outputs {
-            let to = directory.join(slot.as_str());
-            let got = match get(store, *content, &to, &careful, &bars) {
-                Err(ObjectsError::Refused { .. }) => {
-                    let kept = self.keep(&to)?;
-                    self.context.ui.note(format!(
-                        "'{slot}' had been changed since: what was there is kept as {}",
-                        kept.digest().short()
-                    ));
-                    get(store, *content, &to, &GetOptions { force: true, raw: None }, &bars)
-                }
-                got => got,
-            }?;
-            if got.files > 0 {
-                back.push(slot.to_string());
-            }
-        }
-        Ok(back)
-    }
-
-    fn keep(&self, path: &Path) -> Outcome<ContentId> {
-        let mut writer = self.registry.store.writer();
-        let added = add(&mut writer, path, &lab_objects::Silent)?;
-        writer.finish()?;
-        Ok(added.content)
     }
 
     fn stands(&self, title: &str, id: RunId, run: &Run, standing: &Standing, back: &[String]) {
@@ -429,13 +348,6 @@ impl Pass<'_> {
             return Ok(());
         }
         name::point(self.context, self.registry, name, id.into(), NameKind::Result, "lab run")
-    }
-}
-
-fn directory(project: &Project, step: &Step) -> PathBuf {
-    match &step.directory {
-        Some(below) => project.folder.join(below.as_str()),
-        None => project.folder.clone(),
     }
 }
 
