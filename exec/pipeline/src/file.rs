@@ -26,8 +26,8 @@ use crate::step::{Step, value_of};
 /// Most steps in a file.
 pub const MAX_STEPS: usize = 1000;
 
-/// What understands a command that is written as one text.
-const SHELL: [&str; 2] = ["sh", "-c"];
+/// What understands a command that is written as one text. It ends at the first line that fails.
+const SHELL: [&str; 2] = ["sh", "-ec"];
 
 /// The steps, in the order in which they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -242,7 +242,7 @@ mod tests {
         assert!(error.contains("'lr'") && error.contains("no step uses it"), "{error}");
         let mut pipeline = Pipeline::parse(&TEXT.replacen("lr = 0.1\n", "", 1)).unwrap();
         let [prepare, train] = &pipeline.steps[..] else { panic!("{pipeline:?}") };
-        assert_eq!(prepare.argv()[..2], ["sh", "-c"]);
+        assert_eq!(prepare.argv()[..2], ["sh", "-ec"]);
         assert!(prepare.params.is_empty());
         assert_eq!(train.argv()[2..], ["--lr", "0.5", "--seed=1", "3"]);
         assert_eq!(train.seed(), Some(1));

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use lab_lineage::Lineage;
 use lab_objects::NameKind;
 use lab_pipeline::{Pinned, Step, in_order};
-use lab_process::{Change, Echo, Here, Intent, Standing, execute_here, plan_here};
+use lab_process::{Change, Echo, Here, Intent, Standing, can_watch, execute_here, plan_here};
 use lab_replay::{Stands, record, stands};
 use lab_schema::{Limits, Name, Run, RunId, Slot};
 use serde_json::{Value, json};
@@ -31,6 +31,10 @@ const SEED: &str = "seed";
 
 /// Runs the steps that are `named`, and those that they need; all if none is named.
 pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<Name>) -> Outcome {
+    if let Err(why) = can_watch() {
+        return Err(Failure::new(Exit::Refused, format!("steps cannot be watched here: {why}"))
+            .hint("`lab run -- COMMAND` runs a single command, and records what it is given"));
+    }
     let registry = context.registry_to_write()?;
     let mut project = Project::find(context, &registry)?;
     let declared = project.folder.join("lab.toml");
@@ -88,6 +92,9 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
     Ok(())
 }
 
+/// Steps and the runs that they stand for, in the order in which they were brought up to date.
+type Done = Vec<(Name, RunId, Run)>;
+
 /// Which names move.
 enum Moves {
     /// That of each step, and its place in `lab.lock`.
@@ -111,7 +118,27 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// Brings the named steps and what they need up to date, and says what each stands for.
-    fn all(&mut self, project: &mut Project, named: &[String]) -> Outcome<Vec<(Name, RunId, Run)>> {
+    fn all(&mut self, project: &mut Project, named: &[String]) -> Outcome<Done> {
+        let mut done = self.once(project, named)?;
+        // Only a run tells what a step reads. If one read what a later one has made since, the order
+        // is known now.
+        for _ in 0..project.pipeline.steps.len() {
+            let known = self.lasts.edges(project);
+            let at = |name: &Name| done.iter().position(|(step, ..)| step == name);
+            if known.iter().all(|(cause, effect)| at(effect).is_none() || at(cause) < at(effect)) {
+                break;
+            }
+            self.context.ui.note("a step read what a later one made: once more, in that order");
+            done = self.once(project, named)?;
+        }
+        if let (Some(Moves::Last(name)), Some((_, id, _))) = (&self.moves, done.last()) {
+            self.point(name, *id)?;
+        }
+        Ok(done)
+    }
+
+    /// Goes through the steps once, in the order that is known so far.
+    fn once(&mut self, project: &mut Project, named: &[String]) -> Outcome<Done> {
         let pipeline = project.pipeline.clone();
         let declared = project.folder.join("lab.toml");
         for step in &pipeline.steps {
@@ -156,9 +183,6 @@ impl Pass<'_> {
                     open.insert(step.name.clone());
                 }
             }
-        }
-        if let (Some(Moves::Last(name)), Some((_, id, _))) = (&self.moves, done.last()) {
-            self.point(&name.clone(), *id)?;
         }
         Ok(done)
     }
