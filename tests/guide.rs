@@ -19,6 +19,7 @@ fn the_sessions_of_the_guide_are_true() {
     let place = Place::empty();
     place.write("work/digits.csv.gz", include_bytes!("../cli/data/digits.csv.gz"));
     place.write("work/digits.toml", include_bytes!("../cli/data/digits.toml"));
+    place.write("work/lab.toml", fs::read(top().join("docs/examples/lab.toml")).unwrap());
     let page = top().join("docs/guide.md");
     let text = fs::read_to_string(&page).unwrap();
     let mut here = place.at("work");
