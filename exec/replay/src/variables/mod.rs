@@ -8,6 +8,9 @@
 mod variable;
 mod recipe;
 mod code;
+mod environment;
+mod seen;
+mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +18,7 @@ use lab_lineage::Lineage;
 use lab_objects::Store;
 use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId};
 
+use crate::bench::observations;
 use crate::error::{ReplayError, Result};
 pub use variable::{Layer, Variable};
 
@@ -32,6 +36,13 @@ pub fn variables(store: &Store, lineage: &Lineage, a: RunId, b: RunId) -> Result
     }
     let mut found = walk.found;
     found.sort_by(|a, b| a.rank().cmp(&b.rank()).then_with(|| a.what.cmp(&b.what)));
+    // A file that came and was read is told once, by its content.
+    let read: BTreeSet<String> = found
+        .iter()
+        .filter(|v| matches!(v.layer, Layer::Data | Layer::Code | Layer::Split))
+        .map(|v| v.what.strip_prefix("input ").unwrap_or(&v.what).to_owned())
+        .collect();
+    found.retain(|v| v.layer != Layer::Found || !read.contains(&v.what));
     let mut told = BTreeSet::new();
     found.retain(|v| {
         !v.is_surroundings()
@@ -65,8 +76,11 @@ impl Walk<'_> {
         self.inputs(&p.reads().collect(), &q.reads().collect(), at)?;
         self.code(&p, &q, at)?;
         self.surroundings(&x, &y, at);
+        for part in surroundings::differences(self.store, (&x, &p), (&y, &q))? {
+            self.add(part.layer, &part.what, part.before, part.after, at);
+        }
         if x.recipe == y.recipe && x.outcome.outputs != y.outcome.outputs {
-            let what = format!("{stage}one recipe gave two results");
+            let what = format!("{stage}one recipe gave two results{}", self.drawn(&x)?);
             let (before, after) = (Some(a.to_string()), Some(b.to_string()));
             self.add(Layer::Chance, &what, before, after, at);
         }
@@ -137,6 +151,22 @@ impl Walk<'_> {
         let show = |r: &Recipe| r.code().map(|id| id.to_string());
         self.add(Layer::Code, "code", show(p), show(q), at);
         Ok(())
+    }
+
+    /// Who drew random bytes in a run, in brackets.
+    fn drawn(&self, run: &Run) -> Result<String> {
+        let Some(observed) = run.outcome.observed else { return Ok(String::new()) };
+        let observed = observations(self.store, observed)?;
+        let name = |path: &Vec<u8>| {
+            let path = String::from_utf8_lossy(path);
+            path.rsplit('/').next().unwrap_or(&path).to_owned()
+        };
+        let names: BTreeSet<String> = observed.entropy.keys().map(name).collect();
+        let names: Vec<String> = names.into_iter().take(3).collect();
+        Ok(match names.is_empty() {
+            true => String::new(),
+            false => format!(" (random bytes were taken by {})", names.join(", ")),
+        })
     }
 
     /// The machine, and variables whose values nobody wrote down.

@@ -38,12 +38,26 @@ pub enum Layer {
     Code,
     /// Which arithmetic computes.
     Engine,
+    /// A package of the environment.
+    Package,
+    /// In which order a folder was listed.
+    Order,
     /// An environment variable, a limit.
     Environment,
+    /// A library or file of the system.
+    System,
+    /// Where, and as whom.
+    Place,
+    /// Something that was there in one run only: a file, a name in a folder, a link, a peer.
+    Found,
+    /// Who may do what with a file.
+    Mode,
     /// The machine.
     Hardware,
     /// How many threads share the work.
     Threads,
+    /// When a file was last written to.
+    Time,
     /// Nothing recorded: one recipe gave two results.
     Chance,
     /// What describes a run and does not enter it: git state, version of lab.
@@ -74,7 +88,14 @@ impl Layer {
             Layer::Argument => "argument",
             Layer::Code => "code",
             Layer::Engine => "engine",
+            Layer::Package => "package",
+            Layer::Order => "order",
             Layer::Environment => "environment",
+            Layer::System => "system",
+            Layer::Place => "place",
+            Layer::Found => "found",
+            Layer::Mode => "permissions",
+            Layer::Time => "time",
             Layer::Hardware => "hardware",
             Layer::Threads => "threads",
             Layer::Chance => "chance",
@@ -140,7 +161,19 @@ impl Variable {
     /// Whether it describes the surroundings of a run, which are told once, not for every run
     /// further back.
     pub(crate) fn is_surroundings(&self) -> bool {
-        let layers = [Layer::Environment, Layer::Hardware, Layer::Threads, Layer::Record];
+        let layers = [
+            Layer::Package,
+            Layer::Order,
+            Layer::Environment,
+            Layer::System,
+            Layer::Place,
+            Layer::Found,
+            Layer::Mode,
+            Layer::Hardware,
+            Layer::Threads,
+            Layer::Time,
+            Layer::Record,
+        ];
         layers.contains(&self.layer)
     }
 

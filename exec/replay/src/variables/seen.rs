@@ -1,0 +1,318 @@
+//! What differs between two records of what commands were seen to touch, beyond contents: orders of
+//! listings, names that came or went, places where something was found in one run only, links,
+//! permissions, times, facts of the machine, peers, chance.
+//!
+//! What the runs themselves made is left out, since it follows from the rest, and so are caches of
+//! interpreters. Paths below the project are told from its top, so that the same work in another
+//! folder differs in that folder and in nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab_schema::observed::{How, Listed, Observed, Seen};
+use lab_schema::{Command, Run};
+
+use crate::variables::environment::Part;
+use crate::variables::variable::Layer;
+
+/// Most rows of one sort.
+const MANY: usize = 8;
+
+/// Files of the system's own making that say how much of the machine there is; all others say how
+/// it is doing.
+const CAPACITY: [&str; 3] = ["/sys/devices/system/cpu/", "/sys/fs/cgroup/", "/proc/sys/"];
+
+/// Most characters of a system file that are shown.
+const SHOWN: usize = 80;
+
+/// One run's side.
+pub(crate) struct Side<'a> {
+    pub(crate) observed: &'a Observed,
+    /// Where the project lies, and the home folder, in front of `/`: without a `/` at the end.
+    roots: Vec<(String, &'static str)>,
+    /// What the run left, by path.
+    made: BTreeSet<String>,
+}
+
+impl<'a> Side<'a> {
+    pub(crate) fn new(observed: &'a Observed, run: &Run, command: &Command) -> Side<'a> {
+        let roots = roots(command);
+        let start = command.place.as_ref().map(|place| place.project.trim_end_matches('/'));
+        let start = match (&command.directory, start) {
+            (Some(below), Some(top)) => format!("{top}/{below}"),
+            (_, top) => top.unwrap_or_default().to_owned(),
+        };
+        let mut made = BTreeSet::new();
+        for slot in run.outcome.outputs.keys() {
+            // With the folders on the way, which may be there because of it.
+            let path = format!("{start}/{slot}");
+            let mut at = start.len();
+            while let Some(next) = path[at + 1..].find('/') {
+                at += 1 + next;
+                made.insert(relative(&roots, path[..at].as_bytes()));
+            }
+            made.insert(relative(&roots, path.as_bytes()));
+        }
+        Side { observed, roots, made }
+    }
+
+    /// A path as it is told.
+    pub(crate) fn name(&self, path: &[u8]) -> String {
+        relative(&self.roots, path)
+    }
+}
+
+/// The project and the home folder of a command, the deeper first, and how paths in them begin.
+pub(crate) fn roots(command: &Command) -> Vec<(String, &'static str)> {
+    let plain = |path: &str| path.trim_end_matches('/').to_owned();
+    let project = command.place.as_ref().map(|place| (plain(&place.project), ""));
+    let home = command.variables.get("HOME").map(|home| (plain(home), "~/"));
+    let mut roots: Vec<(String, &'static str)> = project.into_iter().chain(home).collect();
+    roots.retain(|(path, _)| path.len() > 1);
+    roots.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+    roots
+}
+
+/// A path from the project's top or the home folder, if it lies in one.
+pub(crate) fn relative(roots: &[(String, &'static str)], path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    for (root, short) in roots {
+        if let Some(inside) = path.strip_prefix(root.as_str()) {
+            match inside.strip_prefix('/') {
+                Some(inside) => return format!("{short}{inside}"),
+                None if inside.is_empty() => return format!("{short}."),
+                None => {}
+            }
+        }
+    }
+    path.into_owned()
+}
+
+/// Everything that differs.
+pub(crate) fn differences(a: &Side<'_>, b: &Side<'_>) -> Vec<Part> {
+    let mut look = Look { a, b, found: Vec::new() };
+    look.listings();
+    look.found();
+    look.links();
+    look.things();
+    look.system();
+    look.chance();
+    look.found
+}
+
+struct Look<'a> {
+    a: &'a Side<'a>,
+    b: &'a Side<'a>,
+    found: Vec<Part>,
+}
+
+impl Look<'_> {
+    fn add(&mut self, layer: Layer, what: String, before: Option<String>, after: Option<String>) {
+        self.found.push(Part { layer, what, before, after });
+    }
+
+    /// Whether a path tells nothing: it follows from something else.
+    fn follows(&self, name: &str) -> bool {
+        let is_made = |side: &Side<'_>| {
+            side.made.contains(name)
+                || name.match_indices('/').any(|(at, _)| {
+                    // Inside of an output that is a folder; folders above outputs hold other things too.
+                    side.made.contains(&name[..at]) && !has_below(&side.made, &name[..at])
+                })
+        };
+        name.split('/').any(|part| part == "__pycache__")
+            || name.ends_with(".pyc")
+            || is_made(self.a)
+            || is_made(self.b)
+    }
+
+    fn listings(&mut self) {
+        let of = |side: &Side<'_>| -> BTreeMap<String, Vec<Listed>> {
+            let listed = side.observed.listed.iter();
+            listed.map(|(path, names)| (side.name(path), names.clone())).collect()
+        };
+        let (x, y) = (of(self.a), of(self.b));
+        let mut names = Rows::new();
+        for (folder, then) in &x {
+            let Some(now) = y.get(folder) else { continue };
+            let counts = |l: &&Listed| {
+                let name = String::from_utf8_lossy(&l.name);
+                let path = match folder.strip_suffix('.') {
+                    Some(above) if above.is_empty() || above.ends_with('/') => {
+                        format!("{above}{name}")
+                    }
+                    _ => format!("{folder}/{name}"),
+                };
+                !self.follows(&path)
+            };
+            let then: Vec<&Listed> = then.iter().filter(counts).collect();
+            let now: Vec<&Listed> = now.iter().filter(counts).collect();
+            if then == now {
+                continue;
+            }
+            let set = |all: &[&Listed]| -> BTreeSet<String> {
+                all.iter().map(|l| String::from_utf8_lossy(&l.name).into_owned()).collect()
+            };
+            let (before, after) = (set(&then), set(&now));
+            if before == after {
+                let first = |all: &[&Listed], other: &[&Listed]| {
+                    let at = all.iter().zip(other).position(|(p, q)| p.name != q.name);
+                    let rest = all.iter().skip(at.unwrap_or(0)).take(3);
+                    let names: Vec<_> = rest.map(|l| String::from_utf8_lossy(&l.name)).collect();
+                    Some(format!("{} …", names.join(", ")))
+                };
+                let what = format!("order of {folder}");
+                let (before, after) = (first(&then, &now), first(&now, &then));
+                self.add(Layer::Order, what, before, after);
+                continue;
+            }
+            let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| -> Option<String> {
+                let only: Vec<&str> = a.difference(b).map(String::as_str).collect();
+                let more = if only.len() > 3 { ", …" } else { "" };
+                let shown = only.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+                (!only.is_empty()).then(|| format!("has {shown}{more}"))
+            };
+            names.push((
+                format!("names in {folder}"),
+                only(&before, &after),
+                only(&after, &before),
+            ));
+        }
+        self.bounded(Layer::Found, names, "listings");
+    }
+
+    fn found(&mut self) {
+        let mut rows = Rows::new();
+        for (from, to, came) in [(self.a, self.b, true), (self.b, self.a, false)] {
+            let there: BTreeSet<String> = to
+                .observed
+                .things
+                .keys()
+                .chain(to.observed.links.keys())
+                .map(|p| to.name(p))
+                .collect();
+            for path in &from.observed.absent {
+                let name = from.name(path);
+                if there.contains(&name) && !self.follows(&name) {
+                    let there = || Some("there".to_owned());
+                    let (before, after) = if came { (None, there()) } else { (there(), None) };
+                    rows.push((name, before, after));
+                }
+            }
+        }
+        self.bounded(Layer::Found, rows, "places");
+    }
+
+    fn links(&mut self) {
+        let of = |side: &Side<'_>| -> BTreeMap<String, String> {
+            let links = side.observed.links.iter();
+            links.map(|(path, target)| (side.name(path), side.name(target))).collect()
+        };
+        let (x, y) = (of(self.a), of(self.b));
+        let rows = x.iter().filter_map(|(name, then)| {
+            let now = y.get(name).filter(|now| *now != then)?;
+            let differs = !self.follows(name);
+            differs.then(|| (format!("link {name}"), Some(then.clone()), Some(now.clone())))
+        });
+        let rows: Rows = rows.collect();
+        self.bounded(Layer::Found, rows, "links");
+    }
+
+    fn things(&mut self) {
+        const KIND: u32 = 0o170_000;
+        const FOLDER: u32 = 0o040_000;
+        let of = |side: &Side<'_>| -> BTreeMap<String, Seen> {
+            side.observed.things.iter().map(|(path, seen)| (side.name(path), *seen)).collect()
+        };
+        let (x, y) = (of(self.a), of(self.b));
+        let (mut modes, mut times) = (Rows::new(), Rows::new());
+        for (name, then) in &x {
+            let Some(now) = y.get(name) else { continue };
+            if self.follows(name) {
+                continue;
+            }
+            if then.mode != now.mode {
+                let show = |seen: &Seen| Some(format!("{:o}", seen.mode & 0o7777));
+                let what = match then.mode & KIND == now.mode & KIND {
+                    true => format!("permissions of {name}"),
+                    false => format!("kind of {name}"),
+                };
+                modes.push((what, show(then), show(now)));
+            }
+            // What is overwritten was made by an earlier run.
+            let is_old = |seen: &Seen| seen.how != How::Overwritten && seen.mode & KIND != FOLDER;
+            if then.modified != now.modified && is_old(then) && is_old(now) {
+                let show =
+                    |seen: &Seen| Some(format!("{}.{:09}", seen.modified.0, seen.modified.1));
+                times.push((format!("time of {name}"), show(then), show(now)));
+            }
+        }
+        self.bounded(Layer::Mode, modes, "permissions");
+        self.bounded(Layer::Time, times, "times of files");
+    }
+
+    fn system(&mut self) {
+        let mut rows = Rows::new();
+        for (path, then) in &self.a.observed.system {
+            let name = String::from_utf8_lossy(path).into_owned();
+            let Some(now) = self.b.observed.system.get(path).filter(|now| *now != then) else {
+                continue;
+            };
+            if CAPACITY.iter().any(|start| name.starts_with(start)) {
+                let show = |bytes: &[u8]| {
+                    let text = String::from_utf8_lossy(bytes);
+                    Some(text.trim().chars().take(SHOWN).collect::<String>())
+                };
+                rows.push((name, show(then), show(now)));
+            }
+        }
+        self.bounded(Layer::Hardware, rows, "facts of the machine");
+        let peers = |side: &Side<'_>| side.observed.peers.clone();
+        let (x, y) = (peers(self.a), peers(self.b));
+        let row = |peer: &Vec<u8>, came: bool| {
+            let reached = || Some("reached".to_owned());
+            let (before, after) = if came { (None, reached()) } else { (reached(), None) };
+            (format!("peer {}", String::from_utf8_lossy(peer)), before, after)
+        };
+        let gone = x.difference(&y).map(|peer| row(peer, false));
+        let come = y.difference(&x).map(|peer| row(peer, true));
+        let rows: Rows = gone.chain(come).collect();
+        self.bounded(Layer::Found, rows, "peers");
+    }
+
+    fn chance(&mut self) {
+        let of = |side: &Side<'_>| -> BTreeSet<String> {
+            side.observed.entropy.keys().map(|program| side.name(program)).collect()
+        };
+        let (x, y) = (of(self.a), of(self.b));
+        let row = |program: &String, came: bool| {
+            let taken = || Some("taken".to_owned());
+            let (before, after) = if came { (None, taken()) } else { (taken(), None) };
+            (format!("random bytes by {program}"), before, after)
+        };
+        let gone = x.difference(&y).map(|program| row(program, false));
+        let come = y.difference(&x).map(|program| row(program, true));
+        let rows: Rows = gone.chain(come).collect();
+        self.bounded(Layer::Chance, rows, "programs that took random bytes");
+    }
+
+    /// The first of the rows, and how many more there are.
+    fn bounded(&mut self, layer: Layer, rows: Rows, noun: &str) {
+        let more = rows.len().saturating_sub(MANY);
+        for (what, before, after) in rows.into_iter().take(MANY) {
+            self.add(layer, what, before, after);
+        }
+        if more > 0 {
+            let (before, after) = ("as in the one".to_owned(), "as in the other".to_owned());
+            self.add(layer, format!("{more} more {noun}"), Some(before), Some(after));
+        }
+    }
+}
+
+/// What differs, before and after.
+type Rows = Vec<(String, Option<String>, Option<String>)>;
+
+/// Whether something in the set lies below a path.
+fn has_below(set: &BTreeSet<String>, path: &str) -> bool {
+    let start = format!("{path}/");
+    set.range(start.clone()..).next().is_some_and(|next| next.starts_with(&start))
+}
