@@ -26,6 +26,8 @@ pub(crate) enum When {
     IfAnyOf(u8, u32),
     /// Unless the lower half of an argument is this.
     UnlessIs(u8, u32),
+    /// Unless the lower halves of two arguments are these.
+    UnlessBoth((u8, u32), (u8, u32)),
     /// It is not let through at all: the kernel answers that it does not know it.
     Refused,
 }
@@ -114,6 +116,14 @@ fn body(when: When) -> Vec<sock_filter> {
         When::UnlessIs(arg, value) => {
             vec![load(low(arg)), jump_equal(value, 1, 0), give(NOTIFY), give(ALLOW)]
         }
+        When::UnlessBoth((arg, value), (other, its)) => vec![
+            load(low(arg)),
+            jump_equal(value, 0, 2),
+            load(low(other)),
+            jump_equal(its, 1, 0),
+            give(NOTIFY),
+            give(ALLOW),
+        ],
     }
 }
 
@@ -188,6 +198,7 @@ mod tests {
             (4, When::IfAnyOf(0, 0x20000)),
             (5, When::UnlessIs(0, 1)),
             (6, When::Refused),
+            (8, When::UnlessBoth((1, 8), (2, 1))),
         ];
         let program = build(&rules);
         let ask = |number, args| answer(&program, number, NATIVE, args);
@@ -212,6 +223,9 @@ mod tests {
         assert_eq!(ask(5, arg(0, 1)), ALLOW);
         assert_eq!(ask(5, arg(0, 2)), NOTIFY);
         assert_eq!(ask(6, [0; 6]), REFUSE);
+        for (args, answer) in [([0, 8, 1], ALLOW), ([0, 8, 0], NOTIFY), ([0, 9, 1], NOTIFY)] {
+            assert_eq!(ask(8, [args[0], args[1], args[2], 0, 0, 0]), answer);
+        }
     }
 
     #[test]
