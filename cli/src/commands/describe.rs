@@ -111,6 +111,7 @@ pub(super) fn run_json(id: RunId, run: &Run) -> Value {
         "duration_ms": outcome.duration_ms,
         "peak_memory_bytes": outcome.peak_memory_bytes,
         "complete": outcome.completeness == lab_schema::Completeness::Complete,
+        "observed": outcome.observed.map(|id| id.to_string()),
         "who": run.who,
         "host": {
             "os": run.host.os, "kernel": run.host.kernel, "arch": run.host.arch, "cpu": run.host.cpu,

@@ -97,6 +97,14 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     for (key, value) in &outcome.metrics {
         context.ui.line(format!("  metric    {key} = {}", value.get()));
     }
+    if let Some(observed) = outcome.observed {
+        let size = registry.store.size(observed)?.unwrap_or(0);
+        context.ui.line(format!(
+            "  touched   {}  modes, times, links, absences, listings, programs, chance  {}",
+            paint(HASH, observed.short()),
+            ui::bytes(size)
+        ));
+    }
     for (log, blob) in &outcome.logs {
         let size = registry.store.size(*blob)?.unwrap_or(0);
         if size > 0 {
