@@ -1,0 +1,11 @@
+# Objects are sorted by their addresses.
+row=46 variable="address space layout" layer="place environment" named="personality|layout" class="each time"
+needs="setarch"
+prepare() {
+    cat > order.py <<'P'
+print(hex(id(object())), file=open("order.txt", "w"))
+P
+}
+command="python3 order.py"
+in_a() { setarch -R "$@"; }
+in_b() { "$@"; }
