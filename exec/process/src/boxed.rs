@@ -17,6 +17,7 @@ use crate::child;
 use crate::error::{At, ProcessError, Result};
 use crate::execute::{Execution, millis, put_file, status};
 use crate::git::is_private;
+use crate::inherited;
 use crate::launch::{Echo, GRACE, Launch, MAX_LOG_BYTES};
 use crate::note::Note;
 use crate::outputs::{Gathered, MAX_FILES, ancestors, read_metrics};
@@ -88,6 +89,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
         },
         &seal,
         place.cpus,
+        &inherited::recorded(job.observed),
     )?;
 
     let mut writer = job.store.writer();

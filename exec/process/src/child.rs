@@ -14,6 +14,7 @@ use lab_seal::Seal;
 use lab_trace::Watch;
 
 use crate::error::{At, ProcessError, Result};
+use crate::inherited::Inherited;
 use crate::interrupt::Guard;
 use crate::launch::{Echo, Ended, Exit, Launch};
 use crate::note::Note;
@@ -36,8 +37,8 @@ const KILL_GRACE: Duration = Duration::from_secs(2);
 enum Way<'a> {
     Plain,
     Watched,
-    /// In a box, on as many processors.
-    Boxed(&'a Seal<'a>, u32),
+    /// In a box, on as many processors, with what it inherited when it was recorded.
+    Boxed(&'a Seal<'a>, u32, &'a Inherited),
 }
 
 /// Runs a prepared command to its end, under watch or not.
@@ -46,8 +47,13 @@ pub(crate) fn run(launch: &Launch<'_>, watched: bool) -> Result<Ended> {
 }
 
 /// Runs a command in a box, on at most as many processors.
-pub(crate) fn run_in(launch: &Launch<'_>, seal: &Seal<'_>, cpus: u32) -> Result<Ended> {
-    run_as(launch, Way::Boxed(seal, cpus))
+pub(crate) fn run_in(
+    launch: &Launch<'_>,
+    seal: &Seal<'_>,
+    cpus: u32,
+    inherited: &Inherited,
+) -> Result<Ended> {
+    run_as(launch, Way::Boxed(seal, cpus, inherited))
 }
 
 fn run_as(launch: &Launch<'_>, way: Way<'_>) -> Result<Ended> {
@@ -130,8 +136,9 @@ impl<'a> Child<'a> {
                 let started = lab_trace::spawn(&mut command, launch.spool);
                 started.map(|(child, watch)| (child, Some(watch)))
             }
-            Way::Boxed(seal, cpus) => {
+            Way::Boxed(seal, cpus, inherited) => {
                 sys::use_processors(&mut command, cpus);
+                sys::inherit(&mut command, inherited.limits.clone(), inherited.fixed);
                 let sealed = lab_seal::seal(&mut command, seal).at("make a box in", seal.base);
                 sealed?;
                 command.spawn().map(|child| (child, None))

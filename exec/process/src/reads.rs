@@ -19,10 +19,11 @@ use lab_trace::{Fact, Stamp, Thing, Trace};
 use crate::error::{ProcessError, Result};
 use crate::folder::{Folder, Occupied};
 use crate::grouped::{File as DataFile, group};
+use crate::inherited;
 use crate::note::Note;
 use crate::params::params_of_config;
 use crate::snapshot::hash;
-use crate::sorts::{Sort, Sorter};
+use crate::sorts::{Sort, Sorter, is_code_name};
 
 /// A file that was only looked at is stored up to this size, so that a program that compares the
 /// time of a source with that of its cache finds the source.
@@ -99,7 +100,8 @@ pub(crate) fn store(
                 }
                 continue;
             }
-            Sort::Data | Sort::Outside if !thing.read => continue,
+            // An interpreter that has a cache of a module only looks at its source.
+            Sort::Data | Sort::Outside if !thing.read && !is_code_name(path) => continue,
             _ if !thing.read && (thing.written || first.size > MAX_EXAMINED_BYTES) => continue,
             _ => {}
         }
@@ -262,7 +264,8 @@ fn described(trace: &Trace, sorter: &Sorter<'_>) -> Observed {
     let counts =
         |path: &Path, thing| !matches!(sorter.sort(path, thing), Sort::System | Sort::Ignored);
     let taken = trace.entropy.iter().map(|(program, count)| (bytes(program), *count));
-    let mut observed = Observed { entropy: taken.collect(), ..Observed::default() };
+    let system = inherited::facts();
+    let mut observed = Observed { entropy: taken.collect(), system, ..Observed::default() };
     for (path, thing) in &trace.things {
         let Some(first) = thing.first else { continue };
         if thing.read && RANDOM.iter().any(|device| path == Path::new(device)) {

@@ -224,6 +224,10 @@ impl Builder {
         let mut over = Vec::new();
         for (number, (path, text)) in observed.system.iter().enumerate() {
             let path = path_of(path);
+            // What is said of a process is said of each by the system; see `inherited`.
+            if path.starts_with("/proc/self") {
+                continue;
+            }
             if path.starts_with("/proc") {
                 let file = at.join(number.to_string());
                 fs::write(&file, text).at("write", &file)?;

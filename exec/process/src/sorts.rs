@@ -143,7 +143,11 @@ impl<'a> Sorter<'a> {
             return Sort::Secret;
         }
         let Ok(inside) = path.strip_prefix(self.project) else {
-            return if self.is_setting(path) { Sort::Environment } else { Sort::Outside };
+            return match self.is_setting(path) {
+                true => Sort::Environment,
+                false if is_byproduct(path) => Sort::Ignored,
+                false => Sort::Outside,
+            };
         };
         if is_byproduct(inside) {
             return Sort::Ignored;
@@ -152,6 +156,7 @@ impl<'a> Sorter<'a> {
         let is_code = !is_file
             || inside.iter().any(is_private)
             || thing.is_none_or(|thing| thing.executed)
+            || is_library(inside)
             || is_code_name(inside);
         if is_code { Sort::Code } else { Sort::Data }
     }
@@ -205,7 +210,8 @@ fn is_system_secret(path: &Path) -> bool {
     keys || secrets.iter().any(|secret| path.starts_with(secret))
 }
 
-fn is_code_name(path: &Path) -> bool {
+/// Whether a name is that of program text or settings.
+pub(crate) fn is_code_name(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     let end = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     CODE_NAMES.iter().any(|n| name == *n) || end.is_some_and(|end| CODE.contains(&end.as_str()))
@@ -248,6 +254,8 @@ mod tests {
             ("/home/a/p/Makefile", Sort::Code),
             ("/home/a/p/data/train.csv", Sort::Data),
             ("/home/a/p/model", Sort::Data),
+            ("/home/a/p/build/libfast.so", Sort::Code),
+            ("/home/a/q/__pycache__/x.pyc", Sort::Ignored),
             ("/home/a/p/.env", Sort::Secret),
             ("/home/a/p/__pycache__/x.pyc", Sort::Ignored),
             ("/home/a/p/.lab/format", Sort::Ignored),

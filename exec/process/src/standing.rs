@@ -26,6 +26,7 @@ use crate::byproducts::is_byproduct;
 use crate::change::{Change, changed, gone, relisted};
 use crate::error::{ProcessError, Result};
 use crate::host::host;
+use crate::inherited;
 use crate::reads::system_file;
 use crate::snapshot::hash;
 
@@ -312,6 +313,8 @@ impl Look<'_> {
                 self.change(self.name(path), "says something else");
             }
         }
+        let (then, now) = (inherited::told(&observed.system), inherited::told(&inherited::facts()));
+        self.maps("the", &then, &now);
         for (path, id) in &observed.secrets {
             let path = place(path);
             match hash(path) {

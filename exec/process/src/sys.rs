@@ -66,6 +66,71 @@ pub(crate) fn use_processors(command: &mut Command, count: u32) {
     unsafe { command.pre_exec(hook) };
 }
 
+/// Bounds that change what a program does, by name.
+pub(crate) const LIMITS: [(&str, i32); 5] = [
+    ("data bytes", libc::RLIMIT_DATA as i32),
+    ("file bytes", libc::RLIMIT_FSIZE as i32),
+    ("locked bytes", libc::RLIMIT_MEMLOCK as i32),
+    ("open files", libc::RLIMIT_NOFILE as i32),
+    ("stack bytes", libc::RLIMIT_STACK as i32),
+];
+
+/// The bound that holds for us; the greatest number if there is none.
+pub(crate) fn soft_limit(resource: i32) -> Option<u64> {
+    // SAFETY: the struct lives through the call; all bit patterns of it are valid.
+    let limit = unsafe {
+        let mut now: libc::rlimit = mem::zeroed();
+        check(libc::getrlimit(resource as _, &mut now)).ok()?;
+        now.rlim_cur
+    };
+    Some(if limit == libc::RLIM_INFINITY { u64::MAX } else { limit })
+}
+
+/// Whether addresses of memory are not drawn at random for our children.
+#[cfg(target_os = "linux")]
+pub(crate) fn has_fixed_addresses() -> bool {
+    // SAFETY: with this number the call only tells.
+    let now = unsafe { libc::personality(0xffff_ffff) };
+    now >= 0 && now & libc::ADDR_NO_RANDOMIZE != 0
+}
+
+/// Elsewhere nobody says.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn has_fixed_addresses() -> bool {
+    false
+}
+
+/// Gives the command these bounds, as far as they may be given, and addresses that are drawn at random
+/// or are not.
+#[cfg(target_os = "linux")]
+pub(crate) fn inherit(command: &mut Command, limits: Vec<(i32, u64)>, fixed: bool) {
+    let hook = move || {
+        for (resource, value) in &limits {
+            // SAFETY: the struct lives through both calls; all bit patterns of it are valid.
+            unsafe {
+                let mut now: libc::rlimit = mem::zeroed();
+                check(libc::getrlimit(*resource as _, &mut now))?;
+                now.rlim_cur = (*value).min(now.rlim_max);
+                check(libc::setrlimit(*resource as _, &now))?;
+            }
+        }
+        // SAFETY: the calls tell and change a number of this process.
+        unsafe {
+            let now = libc::personality(0xffff_ffff);
+            let bit = libc::ADDR_NO_RANDOMIZE;
+            let wanted = if fixed { now | bit } else { now & !bit };
+            check(libc::personality(wanted as libc::c_ulong)).map(drop)
+        }
+    };
+    // SAFETY: the hook calls getrlimit, setrlimit and personality, which are async-signal-safe; it
+    // allocates nothing and takes no lock.
+    unsafe { command.pre_exec(hook) };
+}
+
+/// Elsewhere there is no box.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn inherit(_command: &mut Command, _limits: Vec<(i32, u64)>, _fixed: bool) {}
+
 /// Elsewhere a command uses what there is.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn use_processors(_command: &mut Command, _count: u32) {}

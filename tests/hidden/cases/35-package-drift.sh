@@ -10,4 +10,4 @@ P
 }
 command="python3 run.py"
 a() { rm -rf env/site-packages/scaling-*; mkdir env/site-packages/scaling-1.0.dist-info; echo 'def scale(v): return v / 3' > env/site-packages/scaling/__init__.py; }
-b() { rm -rf env/site-packages/scaling-*; mkdir env/site-packages/scaling-1.1.dist-info; echo 'def scale(v): return v / 2' > env/site-packages/scaling/__init__.py; }
+b() { rm -rf env/site-packages/scaling-*; mkdir env/site-packages/scaling-1.1.dist-info; echo 'def scale(v): return v / 2.5' > env/site-packages/scaling/__init__.py; }

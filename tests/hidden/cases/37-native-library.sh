@@ -1,5 +1,5 @@
 # A native library that decodes was built with another rounding.
-row=37 variable="native library" layer="code system" named="libdecode"
+row=37 variable="native library" layer=code named="libdecode"
 needs="cc"
 prepare() {
     cat > decode.py <<'P'

@@ -1,5 +1,5 @@
 # A module of the same name lies in a folder that a variable puts in front.
-row=38 variable="PYTHONPATH leak" layer="environment data" named="PYTHONPATH|leak/metrics.py"
+row=38 variable="PYTHONPATH leak" layer="environment code data" named="PYTHONPATH|leak"
 prepare() {
     mkdir -p env/site-packages leak
     echo 'def score(hits, n): return hits / n' > env/site-packages/metrics.py

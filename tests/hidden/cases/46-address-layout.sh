@@ -1,5 +1,5 @@
 # Objects are sorted by their addresses.
-row=46 variable="address space layout" layer="place environment" named="personality|layout" class="each time"
+row=46 variable="address space layout" layer=place named="address layout"
 needs="setarch"
 prepare() {
     cat > order.py <<'P'

@@ -25,16 +25,27 @@ pub(crate) struct Changed {
 }
 
 /// Every path below which two trees differ, sorted; a directory that only one side has is one
-/// path. Equal subtrees are never opened. None: the store lacks a tree that is needed.
-pub(crate) fn differences(store: &Store, a: TreeId, b: TreeId) -> Result<Option<Vec<Changed>>> {
+/// path. Equal subtrees are never opened. No tree is like an empty one. None: the store lacks a tree
+/// that is needed.
+pub(crate) fn differences(
+    store: &Store,
+    a: Option<TreeId>,
+    b: Option<TreeId>,
+) -> Result<Option<Vec<Changed>>> {
+    let open = |id: Option<TreeId>| -> Result<Option<Tree>> {
+        match id {
+            Some(id) => Ok(store.get::<Tree>(id)?),
+            None => Ok(Tree::new(Vec::new()).ok()),
+        }
+    };
     let (mut found, mut todo) = (Vec::new(), vec![(Vec::<FileName>::new(), a, b)]);
     while let Some((path, a, b)) = todo.pop() {
-        if path.len() >= MAX_DEPTH {
-            return Err(ReplayError::TooDeep { id: a.into(), limit: MAX_DEPTH });
+        if path.len() >= MAX_DEPTH
+            && let Some(id) = a.or(b)
+        {
+            return Err(ReplayError::TooDeep { id: id.into(), limit: MAX_DEPTH });
         }
-        let (Some(x), Some(y)) = (store.get::<Tree>(a)?, store.get::<Tree>(b)?) else {
-            return Ok(None);
-        };
+        let (Some(x), Some(y)) = (open(a)?, open(b)?) else { return Ok(None) };
         let names: BTreeSet<&FileName> =
             x.entries().iter().chain(y.entries()).map(|e| &e.name).collect();
         for name in names {
@@ -46,7 +57,7 @@ pub(crate) fn differences(store: &Store, a: TreeId, b: TreeId) -> Result<Option<
             path.push(name.clone());
             match (p.map(|e| &e.node), q.map(|e| &e.node)) {
                 (Some(Node::Directory { id: a, .. }), Some(Node::Directory { id: b, .. })) => {
-                    todo.push((path, *a, *b));
+                    todo.push((path, Some(*a), Some(*b)));
                 }
                 _ => {
                     let path: Vec<String> = path.iter().map(ToString::to_string).collect();

@@ -73,7 +73,7 @@ impl Walk<'_> {
             let what = if named { what.to_owned() } else { format!("{stage}{what}") };
             self.found.push(Variable { layer, what, before, after, delta: None, at });
         });
-        self.inputs(&p.reads().collect(), &q.reads().collect(), at)?;
+        self.inputs((&x, &p), (&y, &q), at)?;
         self.code(&p, &q, at)?;
         self.surroundings(&x, &y, at);
         for part in surroundings::differences(self.store, (&x, &p), (&y, &q))? {
@@ -107,13 +107,22 @@ impl Walk<'_> {
         self.found.push(Variable { layer, what, before, after, delta: None, at });
     }
 
-    /// Inputs that differ: those that runs made are followed back.
+    /// Inputs that differ: those that runs made are followed back. One that was there in both and
+    /// that only one read follows from something else.
     fn inputs(
         &mut self,
-        a: &BTreeMap<String, ContentId>,
-        b: &BTreeMap<String, ContentId>,
+        (x, p): (&Run, &Recipe),
+        (y, q): (&Run, &Recipe),
         at: Option<RunId>,
     ) -> Result<()> {
+        let (a, b): (BTreeMap<String, ContentId>, BTreeMap<String, ContentId>) =
+            (p.reads().collect(), q.reads().collect());
+        let alone =
+            a.keys().chain(b.keys()).any(|slot| a.contains_key(slot) != b.contains_key(slot));
+        let seen = match alone {
+            true => (self.there(x, p)?, self.there(y, q)?),
+            false => Default::default(),
+        };
         let slots: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
         for slot in slots.into_iter().filter(|slot| a.get(*slot) != b.get(*slot)) {
             let (x, y) = (a.get(slot), b.get(slot));
@@ -130,19 +139,37 @@ impl Walk<'_> {
                     self.todo.push((p, q, Some(q)));
                 }
             }
-            let show = |id: Option<&ContentId>| id.map(ToString::to_string);
+            let unread = match (x, y) {
+                (None, Some(_)) => seen.0.contains(slot),
+                (Some(_), None) => seen.1.contains(slot),
+                _ => false,
+            };
+            if unread {
+                layer = Layer::Unread;
+            }
+            let show = |id: Option<&ContentId>| {
+                id.map(ToString::to_string).or_else(|| unread.then(|| "not read".to_owned()))
+            };
             self.add(layer, &format!("input {slot}"), show(x), show(y), at);
         }
         Ok(())
+    }
+
+    /// What a run looked at or saw in a listing, by the names that inputs have.
+    fn there(&self, run: &Run, recipe: &Recipe) -> Result<BTreeSet<String>> {
+        let (Some(observed), Executor::Command(command)) =
+            (run.outcome.observed, recipe.executor())
+        else {
+            return Ok(BTreeSet::new());
+        };
+        Ok(seen::there(&observations(self.store, observed)?, command))
     }
 
     fn code(&mut self, p: &Recipe, q: &Recipe, at: Option<RunId>) -> Result<()> {
         if p.code() == q.code() {
             return Ok(());
         }
-        if let (Some(a), Some(b)) = (p.code(), q.code())
-            && let Some(changed) = code::differences(self.store, a, b)?
-        {
+        if let Some(changed) = code::differences(self.store, p.code(), q.code())? {
             for c in changed {
                 self.add(Layer::Code, &c.path, c.before, c.after, at);
             }
@@ -153,7 +180,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Who drew random bytes in a run, in brackets.
+    /// Who drew random bytes in a run, and what it reached, in brackets.
     fn drawn(&self, run: &Run) -> Result<String> {
         let Some(observed) = run.outcome.observed else { return Ok(String::new()) };
         let observed = observations(self.store, observed)?;
@@ -163,10 +190,16 @@ impl Walk<'_> {
         };
         let names: BTreeSet<String> = observed.entropy.keys().map(name).collect();
         let names: Vec<String> = names.into_iter().take(3).collect();
-        Ok(match names.is_empty() {
-            true => String::new(),
-            false => format!(" (random bytes were taken by {})", names.join(", ")),
-        })
+        let mut said = Vec::new();
+        let peers = observed.peers.iter().take(3).map(|peer| String::from_utf8_lossy(peer));
+        let peers: Vec<_> = peers.collect();
+        if !peers.is_empty() {
+            said.push(format!("{} was reached", peers.join(", ")));
+        }
+        if !names.is_empty() {
+            said.push(format!("random bytes were taken by {}", names.join(", ")));
+        }
+        Ok(if said.is_empty() { String::new() } else { format!(" ({})", said.join("; ")) })
     }
 
     /// The machine, and variables whose values nobody wrote down.

@@ -8,10 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lab_process::inherited;
 use lab_schema::observed::{How, Listed, Observed, Seen};
 use lab_schema::{Command, Run};
 
 use crate::variables::environment::Part;
+use crate::variables::recipe::maps;
 use crate::variables::variable::Layer;
 
 /// Most rows of one sort.
@@ -85,6 +87,25 @@ pub(crate) fn relative(roots: &[(String, &'static str)], path: &[u8]) -> String 
         }
     }
     path.into_owned()
+}
+
+/// What a command looked at or saw in a listing, by the names that inputs have: from where it was
+/// started, or absolute.
+pub(crate) fn there(observed: &Observed, command: &Command) -> BTreeSet<String> {
+    let top = command.place.as_ref().map_or("", |place| place.project.trim_end_matches('/'));
+    let start = match &command.directory {
+        Some(below) => format!("{top}/{below}/"),
+        None => format!("{top}/"),
+    };
+    let named = |path: &[u8]| {
+        let path = String::from_utf8_lossy(path).into_owned();
+        path.strip_prefix(&start).map(str::to_owned).unwrap_or(path)
+    };
+    let listed = observed.listed.iter().flat_map(|(folder, names)| {
+        names.iter().map(|listed| [folder.as_slice(), b"/", &listed.name].concat())
+    });
+    let looked = observed.things.keys().map(|path| named(path));
+    looked.chain(listed.map(|path| named(&path))).collect()
 }
 
 /// Everything that differs.
@@ -266,6 +287,10 @@ impl Look<'_> {
             }
         }
         self.bounded(Layer::Hardware, rows, "facts of the machine");
+        let (then, now) = (inherited(self.a.observed), inherited(self.b.observed));
+        maps(&then, &now, &mut |what, before, after| {
+            self.add(Layer::Place, what.to_owned(), before, after);
+        });
         let peers = |side: &Side<'_>| side.observed.peers.clone();
         let (x, y) = (peers(self.a), peers(self.b));
         let row = |peer: &Vec<u8>, came: bool| {

@@ -89,7 +89,9 @@ fn environments(
     (then, a): (TreeId, &Command),
     (now, b): (TreeId, &Command),
 ) -> Result<Option<Vec<Changed>>> {
-    let Some(mut changed) = code::differences(store, then, now)? else { return Ok(None) };
+    let Some(mut changed) = code::differences(store, Some(then), Some(now))? else {
+        return Ok(None);
+    };
     let (ours, theirs) = (roots(a), roots(b));
     let mut beside = Vec::new();
     for (one, label) in &ours {
@@ -108,7 +110,9 @@ fn environments(
         let (x, y) = (folder(store, then, one)?, folder(store, now, other)?);
         match (x, y) {
             (Some(x), Some(y)) if x != y => {
-                let Some(mut inside) = code::differences(store, x, y)? else { return Ok(None) };
+                let Some(mut inside) = code::differences(store, Some(x), Some(y))? else {
+                    return Ok(None);
+                };
                 // A project in the home folder is compared on its own.
                 let deeper =
                     |root: &String, top: &String| root != top && root.starts_with(top.as_str());

@@ -64,6 +64,8 @@ pub enum Layer {
     Record,
     /// A consequence: an input that differs because of what differs in the run that made it.
     Carried,
+    /// A consequence: what was there in both runs, and only one read.
+    Unread,
     /// A consequence: how it ended.
     Status,
     /// A consequence: a number in the outputs.
@@ -101,6 +103,7 @@ impl Layer {
             Layer::Chance => "chance",
             Layer::Record => "record",
             Layer::Carried => "carried",
+            Layer::Unread => "read",
             Layer::Status => "status",
             Layer::Metric => "metric",
             Layer::Output => "output",
