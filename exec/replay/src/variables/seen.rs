@@ -50,7 +50,7 @@ impl<'a> Side<'a> {
             let mut at = start.len();
             while let Some(next) = path[at + 1..].find('/') {
                 at += 1 + next;
-                made.insert(relative(&roots, path[..at].as_bytes()));
+                made.insert(relative(&roots, &path.as_bytes()[..at]));
             }
             made.insert(relative(&roots, path.as_bytes()));
         }

@@ -32,22 +32,14 @@ pub(crate) fn differences(
     let nothing = Observed::default();
     let one_side = Side::new(one.as_ref().unwrap_or(&nothing), x, a);
     let other_side = Side::new(other.as_ref().unwrap_or(&nothing), y, b);
-    if p.environment() != q.environment() {
-        match (p.environment(), q.environment()) {
-            (Some(then), Some(now)) => {
-                let changed = environments(store, (then, a), (now, b))?;
-                let of = |side: &Side<'_>| {
-                    versions(&side.observed.listed, &|path: &[u8]| side.name(path))
-                };
-                match changed {
-                    Some(changed) => {
-                        parts.extend(grouped(changed, &of(&one_side), &of(&other_side)));
-                    }
-                    None => parts.push(whole(Some(then), Some(now))),
-                }
-            }
-            // One that nobody watched has no environment: nothing is known, so nothing is said.
-            _ => {}
+    // One that nobody watched has no environment: nothing is known, so nothing is said.
+    if let (Some(then), Some(now)) = (p.environment(), q.environment())
+        && then != now
+    {
+        let of = |side: &Side<'_>| versions(&side.observed.listed, &|path: &[u8]| side.name(path));
+        match environments(store, (then, a), (now, b))? {
+            Some(changed) => parts.extend(grouped(changed, &of(&one_side), &of(&other_side))),
+            None => parts.push(whole(Some(then), Some(now))),
         }
     }
     if one.is_some() && other.is_some() {
