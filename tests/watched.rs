@@ -773,6 +773,36 @@ fn a_folder_that_is_made_anew_holds_nothing_of_the_old() {
     }
 }
 
+#[test]
+fn folders_are_listed_in_the_recorded_order() {
+    if !kit::allows_boxes() {
+        return println!("skipped: this machine allows no sealed boxes");
+    }
+    // On a tmpfs the order is that in which files were made: no disk has all of these by chance.
+    let Ok(shared) = tempfile::tempdir_in("/dev/shm") else {
+        return println!("skipped: there is no /dev/shm");
+    };
+    for (turn, names) in ["q w e r t y u i o p", "p o i u y t r e w q"].iter().enumerate() {
+        let place = Place::registry();
+        let far = shared.path().join(turn.to_string());
+        fs::create_dir(&far).unwrap();
+        for name in names.split(' ') {
+            fs::write(far.join(name), name).unwrap();
+        }
+        fs::create_dir(far.join("deep")).unwrap();
+        let script = format!(
+            "cd {0}; ls -U | tee $OLDPWD/first; cat $(ls -U) > $OLDPWD/out 2> /dev/null; :",
+            far.display()
+        );
+        run(&place, "it", &script).succeeds();
+        let first = String::from_utf8(place.read("first")).unwrap();
+        assert_eq!(first.lines().count(), 11);
+        assert_ne!(place.read("out"), b"eiopqrtuwy");
+        fs::rename(&far, shared.path().join(format!("{turn}.gone"))).unwrap();
+        holds(&place, "it");
+    }
+}
+
 // ---- secrets and what is only looked at -------------------------------------------------------
 
 #[test]
