@@ -324,7 +324,8 @@ fn folders_are_listed_in_the_order_that_is_asked_for() {
             let listings = [list("/work/deep", &inner), list("/work", order)];
             let bench = bench.afresh();
             let made = Seal { listings: &listings, ..bench.seal() };
-            let text = bench.says_in(&made, "ls -U; ls -U deep; cat deep/m z; echo; echo x > new; ls -U");
+            let text =
+                bench.says_in(&made, "ls -U; ls -U deep; cat deep/m z; echo; echo x > new; ls -U");
             let words: Vec<&str> = text.split_whitespace().collect();
             let after = [order.as_slice(), &inner, &["mz"], order, &["new"]].concat();
             assert_eq!(words, after);
