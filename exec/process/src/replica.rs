@@ -643,6 +643,26 @@ mod tests {
     }
 
     #[test]
+    fn an_order_names_only_what_is_there_and_leads_nowhere_else() {
+        let mut bench = Bench::new();
+        let outside = bench.outside().as_os_str().as_bytes().to_vec();
+        bench.observed.links.insert(b"/out".to_vec(), outside);
+        bench.observed.secrets.insert(b"/d/.env".to_vec(), lab_schema::BlobId::of(b"x"));
+        let list = |names: &[&[u8]]| -> Vec<Listed> {
+            let listed = |n: &&[u8]| Listed { name: n.to_vec(), kind: ListedKind::File };
+            names.iter().map(listed).collect()
+        };
+        bench.observed.listed.insert(b"/d".to_vec(), list(&[b"z", b".env", b"a", b"m"]));
+        bench.observed.listed.insert(b"/out".to_vec(), list(&[b"file"]));
+        let many = vec![Listed { name: b"n".to_vec(), kind: ListedKind::File }; MAX_ORDERED];
+        bench.observed.listed.insert(b"/many".to_vec(), many);
+        let (replica, _folder) = bench.lay().unwrap();
+        let names = ["z", "a", "m"].map(|name| (name.into(), false)).to_vec();
+        assert_eq!(replica.listings, [Listing { folder: "/d".into(), names }]);
+        assert_eq!(replica.unordered, Some(1));
+    }
+
+    #[test]
     fn devices_and_pipes_of_a_record_are_not_made() {
         let mut bench = Bench::new();
         for (name, mode) in [("b", 0o060_666), ("c", 0o020_666), ("p", 0o010_666), ("s", 0o140_666)]
