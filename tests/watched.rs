@@ -773,6 +773,34 @@ fn a_folder_that_is_made_anew_holds_nothing_of_the_old() {
     }
 }
 
+#[test]
+fn folders_are_listed_in_the_recorded_order() {
+    if !kit::allows_boxes() {
+        return println!("skipped: this machine allows no sealed boxes");
+    }
+    // On a tmpfs the order is that in which files were made: no disk has both of these by chance.
+    for names in ["q w e r t y u i o p", "p o i u y t r e w q"] {
+        let place = Place::registry();
+        let script = format!(
+            "mkdir far && mount -t tmpfs none far && cd far && mkdir deep && touch {names} && cd .. && \
+             '{}' run --name it -- sh -c 'ls -U far > order; cd far; touch new; ls -U | grep -v new >> ../order'",
+            kit::lab()
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+        let ran = said(command.current_dir(place.path()));
+        if ran.err.contains("unshare:") || ran.err.contains("mount:") {
+            return println!("skipped: nothing can be mounted here ({})", ran.err.trim());
+        }
+        ran.succeeds();
+        let order = String::from_utf8(place.read("order")).unwrap();
+        assert_eq!(order.lines().count(), 22);
+        // With the mount, what was listed is gone.
+        assert_eq!(fs::read_dir(place.at("far")).unwrap().count(), 0);
+        holds(&place, "it");
+    }
+}
+
 // ---- secrets and what is only looked at -------------------------------------------------------
 
 #[test]

@@ -70,6 +70,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
         directory: &replica.directory,
         over: &replica.system,
         devices: &[],
+        listings: &replica.listings,
     };
     let ended = child::run_in(
         &Launch {
@@ -111,6 +112,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     let status = status(ended.exit, &gathered, job.recipe);
     let mut notes = ended.notes;
     notes.extend(short_of(place));
+    notes.extend(replica.unordered.map(Note::ListingOrder));
     notes.extend(gathered.notes);
     notes.extend(scratch.remove_or_note());
     let outcome = Outcome {

@@ -38,6 +38,8 @@ pub enum Note {
         /// How many there are here.
         here: u32,
     },
+    /// So many folders were listed in the order of this disk, and not as recorded.
+    ListingOrder(usize),
     /// A submodule is not checked out: the code tree lacks its files.
     SubmoduleAbsent(PathBuf),
     /// A socket, pipe or device among the code was left out.
@@ -140,6 +142,11 @@ impl fmt::Display for Note {
                 f,
                 "it was recorded on {recorded} processors and done again on {here}: \
                  sums over threads may come out otherwise"
+            ),
+            Note::ListingOrder(count) => write!(
+                f,
+                "the order of {count} listed folders may be another than recorded: there are too \
+                 many names to lay out"
             ),
             Note::SubmoduleAbsent(path) => {
                 write!(

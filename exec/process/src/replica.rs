@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lab_objects::{GetOptions, Silent, Store, get};
 use lab_schema::observed::{How, Listed, ListedKind, Observed};
 use lab_schema::{Command, ContentId, Place, Recipe};
+use lab_seal::Listing;
 
 use crate::error::{At, ProcessError, Result};
 use crate::execute::APART;
@@ -27,6 +28,9 @@ const STANDARD: [&str; 4] = ["proc", "sys", "dev", "tmp"];
 /// A link that leads nowhere, for one that was listed and never followed.
 const NOWHERE: &str = "/nonexistent";
 
+/// Most names that are given an order: each takes memory of the kernel while the box is there.
+const MAX_ORDERED: usize = 1_000_000;
+
 /// What was laid out.
 pub(crate) struct Replica {
     /// Becomes `/`.
@@ -35,6 +39,10 @@ pub(crate) struct Replica {
     pub(crate) system: Vec<(PathBuf, PathBuf)>,
     /// Where the command starts, from `/`.
     pub(crate) directory: PathBuf,
+    /// Folders with the order in which they were listed.
+    pub(crate) listings: Vec<Listing>,
+    /// How many folders keep the order of this disk, if not all could be given theirs.
+    pub(crate) unordered: Option<usize>,
 }
 
 impl Replica {
@@ -84,7 +92,8 @@ impl Replica {
         if tmp.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             fs::set_permissions(&tmp, Permissions::from_mode(0o1777)).at("protect", &tmp)?;
         }
-        Ok(Replica { root: builder.root, system, directory })
+        let (listings, unordered) = builder.listings(observed)?;
+        Ok(Replica { root: builder.root, system, directory, listings, unordered })
     }
 }
 
@@ -239,6 +248,35 @@ impl Builder {
             }
         }
         Ok(over)
+    }
+
+    /// The listed folders that could be laid out, with what is there of what was listed; and how many
+    /// were too many.
+    fn listings(&mut self, observed: &Observed) -> Result<(Vec<Listing>, Option<usize>)> {
+        let (mut found, mut count, mut over) = (Vec::new(), 0, 0);
+        for (folder, all) in &observed.listed {
+            let folder = path_of(folder);
+            // A folder that a link leads to is listed at its own place.
+            let Ok(at) = self.real_folder(folder, folder) else { continue };
+            if !at.is_dir() {
+                continue;
+            }
+            count += all.len();
+            if count > MAX_ORDERED {
+                over += 1;
+                continue;
+            }
+            let mut names = Vec::new();
+            for Listed { name, .. } in all {
+                let name = OsStr::from_bytes(name);
+                // A name that was kept out, such as that of a secret, stays out.
+                if let Ok(meta) = at.join(name).symlink_metadata() {
+                    names.push((name.to_owned(), meta.is_dir()));
+                }
+            }
+            found.push(Listing { folder: folder.to_owned(), names });
+        }
+        Ok((found, (over > 0).then_some(over)))
     }
 
     /// Gives everything its time and permissions, what is deepest first.
@@ -606,6 +644,26 @@ mod tests {
         assert_eq!(places, [Path::new("/proc/cpuinfo"), Path::new("/proc/sys/kernel/hostname")]);
         assert_eq!(fs::read(replica.root.join("sys/devices/x")).unwrap(), b"hostile");
         assert!(!replica.root.join("etc/passwd").exists());
+    }
+
+    #[test]
+    fn an_order_names_only_what_is_there_and_leads_nowhere_else() {
+        let mut bench = Bench::new();
+        let outside = bench.outside().as_os_str().as_bytes().to_vec();
+        bench.observed.links.insert(b"/out".to_vec(), outside);
+        bench.observed.secrets.insert(b"/d/.env".to_vec(), lab_schema::BlobId::of(b"x"));
+        let list = |names: &[&[u8]]| -> Vec<Listed> {
+            let listed = |n: &&[u8]| Listed { name: n.to_vec(), kind: ListedKind::File };
+            names.iter().map(listed).collect()
+        };
+        bench.observed.listed.insert(b"/d".to_vec(), list(&[b"z", b".env", b"a", b"m"]));
+        bench.observed.listed.insert(b"/out".to_vec(), list(&[b"file"]));
+        let many = vec![Listed { name: b"n".to_vec(), kind: ListedKind::File }; MAX_ORDERED];
+        bench.observed.listed.insert(b"/many".to_vec(), many);
+        let (replica, _folder) = bench.lay().unwrap();
+        let names = ["z", "a", "m"].map(|name| (name.into(), false)).to_vec();
+        assert_eq!(replica.listings, [Listing { folder: "/d".into(), names }]);
+        assert_eq!(replica.unordered, Some(1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Systems on which no box can be made.
 
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,15 @@ pub struct Seal<'a> {
     pub directory: &'a Path,
     pub over: &'a [(PathBuf, PathBuf)],
     pub devices: &'a [PathBuf],
+    pub listings: &'a [Listing],
+}
+
+/// The order of a folder. The fields mean what they mean on Linux.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "see Linux")]
+pub struct Listing {
+    pub folder: PathBuf,
+    pub names: Vec<(OsString, bool)>,
 }
 
 impl Seal<'_> {

@@ -11,6 +11,7 @@
 use std::ffi::CStr;
 use std::io;
 
+use crate::order::ORDER;
 use crate::plan::{self, Plan};
 use crate::step::Step;
 use crate::sys::{self, Fork};
@@ -89,8 +90,15 @@ fn first(command: i32, report: i32, life: i32) -> ! {
 fn build(plan: &Plan) -> io::Result<()> {
     // Relative to the base folder no path needs an escape in the options.
     sys::enter(&plan.base).at(Step::Overlay)?;
-    let options = c"lowerdir=root,upperdir=upper,workdir=work,userxattr";
-    debug_assert!([plan::ROOT, plan::UPPER, plan::WORK] == ["root", "upper", "work"]);
+    let options = match &plan.order {
+        Some(order) => {
+            order.lay().at(Step::Order)?;
+            c"lowerdir=root:order,upperdir=upper,workdir=work,userxattr"
+        }
+        None => c"lowerdir=root,upperdir=upper,workdir=work,userxattr",
+    };
+    let names = [plan::ROOT, plan::UPPER, plan::WORK, ORDER];
+    debug_assert!(names == ["root", "upper", "work", "order"]);
     sys::mount(c"overlay", c"merged", Some(c"overlay"), PLAIN, Some(options)).at(Step::Overlay)?;
 
     // Process 1, which is no part of what was recorded, is not shown: it may not be looked into.

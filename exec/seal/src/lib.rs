@@ -26,6 +26,10 @@ mod filter;
 #[cfg(target_os = "linux")]
 mod sys;
 #[cfg(target_os = "linux")]
+mod places;
+#[cfg(target_os = "linux")]
+mod order;
+#[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
 mod enter;
@@ -39,7 +43,9 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 pub use changes::{is_opaque, is_whiteout};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Seal, is_opaque, is_whiteout, probe, seal};
+pub use elsewhere::{Listing, Seal, is_opaque, is_whiteout, probe, seal};
+#[cfg(target_os = "linux")]
+pub use order::Listing;
 #[cfg(target_os = "linux")]
 pub use seal::{Seal, probe, seal};
 pub use step::{Obstacle, obstacle};

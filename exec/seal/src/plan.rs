@@ -4,9 +4,11 @@ use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::filter;
+use crate::order::{Listing, ORDER, Order};
+use crate::places::{invalid, plain, text};
 use crate::sys;
 
 /// What the command's root is made of, below the base folder.
@@ -37,6 +39,8 @@ pub(crate) struct Plan {
     /// The same for devices, which are made first, in these folders.
     pub(crate) devices: Vec<(CString, CString)>,
     pub(crate) device_folders: Vec<CString>,
+    /// In which order folders are listed, if any have one.
+    pub(crate) order: Option<Order>,
     /// What the command may ask of the kernel.
     pub(crate) filter: Vec<libc::sock_filter>,
 }
@@ -49,10 +53,11 @@ impl Plan {
         directory: &Path,
         over: &[(PathBuf, PathBuf)],
         devices: &[PathBuf],
+        listings: &[Listing],
     ) -> io::Result<Plan> {
         let (our_user, our_group) = sys::ids();
         let base = base.canonicalize()?;
-        for folder in [UPPER, WORK, MERGED] {
+        for folder in [UPPER, WORK, MERGED, ORDER] {
             fs::create_dir(base.join(folder))?;
         }
         // What is mounted needs a place; made in the lower folder, it is no change.
@@ -116,6 +121,7 @@ impl Plan {
             given,
             devices: nodes,
             device_folders,
+            order: Order::new(listings)?,
             filter: filter::build(),
         })
     }
@@ -142,20 +148,4 @@ fn make_place<'a>(root: &Path, inside: &'a Path, folder: bool) -> io::Result<&'a
         }
     }
     Ok(below)
-}
-
-/// A path without its leading `/`; it must have one, and no `..`.
-fn plain(path: &Path) -> io::Result<&Path> {
-    let below = path.strip_prefix("/").map_err(|_| invalid(path))?;
-    let is_name = |part: Component<'_>| matches!(part, Component::Normal(_));
-    if below.components().all(is_name) { Ok(below) } else { Err(invalid(path)) }
-}
-
-fn invalid(path: &Path) -> io::Error {
-    let words = format!("{} cannot be a place in a box", path.display());
-    io::Error::new(io::ErrorKind::InvalidInput, words)
-}
-
-fn text(path: &OsStr) -> io::Result<CString> {
-    CString::new(path.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::enter;
+use crate::order::Listing;
 use crate::plan::{Plan, ROOT, UPPER, WORK};
 use crate::step::{Obstacle, obstacle};
 use crate::sys;
@@ -32,6 +33,8 @@ pub struct Seal<'a> {
     /// Devices below `/dev` that it may use, beside `null`, `zero`, `full`, `random` and `urandom`,
     /// if the machine has them.
     pub devices: &'a [PathBuf],
+    /// In which order folders of the root are listed; others as the disk has it.
+    pub listings: &'a [Listing],
 }
 
 impl Seal<'_> {
@@ -53,8 +56,8 @@ impl Seal<'_> {
 /// If the folders cannot be made, or a path is none that can be in a box. That the machine allows no box comes out when the command is
 /// started: [`obstacle`](crate::obstacle) tells it from other failures.
 pub fn seal(command: &mut Command, seal: &Seal<'_>) -> io::Result<()> {
-    let Seal { base, user, host_name, directory, over, devices } = *seal;
-    let plan = Plan::new(base, user, host_name, directory, over, devices)?;
+    let Seal { base, user, host_name, directory, over, devices, listings } = *seal;
+    let plan = Plan::new(base, user, host_name, directory, over, devices, listings)?;
     sys::before_exec(command, move || enter::enter(&plan));
     Ok(())
 }
@@ -70,7 +73,15 @@ pub fn probe(folder: &Path) -> io::Result<Result<(), Obstacle>> {
     fs::create_dir_all(base.join(ROOT))?;
     let directory = Path::new("/");
     let over: &[(PathBuf, PathBuf)] = &[];
-    let empty = Seal { base: &base, user: (0, 0), host_name: "lab", directory, over, devices: &[] };
+    let empty = Seal {
+        base: &base,
+        user: (0, 0),
+        host_name: "lab",
+        directory,
+        over,
+        devices: &[],
+        listings: &[],
+    };
     let mut command = Command::new("/nothing");
     let tried = seal(&mut command, &empty).and_then(|()| command.spawn());
     let answer = match tried {

@@ -12,6 +12,7 @@ pub(crate) enum Step {
     Users,
     Private,
     Processes,
+    Order,
     Overlay,
     Proc,
     Given,
@@ -23,11 +24,12 @@ pub(crate) enum Step {
     Privileges,
 }
 
-const STEPS: [(Step, &str); 13] = [
+const STEPS: [(Step, &str); 14] = [
     (Step::Namespaces, "make namespaces"),
     (Step::Users, "map its user"),
     (Step::Private, "keep its mounts to itself"),
     (Step::Processes, "start a process of its own"),
+    (Step::Order, "lay out the order of its folders"),
     (Step::Overlay, "mount an overlay"),
     (Step::Proc, "mount /proc"),
     (Step::Given, "show files of the machine"),

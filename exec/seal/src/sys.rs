@@ -82,6 +82,30 @@ pub(crate) fn link(target: &CStr, path: &CStr) -> io::Result<()> {
     done(unsafe { libc::symlink(target.as_ptr(), path.as_ptr()) })
 }
 
+pub(crate) fn remove(file: &CStr) -> io::Result<()> {
+    // SAFETY: the path ends with NUL.
+    done(unsafe { libc::unlink(file.as_ptr()) })
+}
+
+/// Whether a folder of few names lists one name before another.
+pub(crate) fn lists_before(folder: &CStr, one: &CStr, other: &CStr) -> io::Result<bool> {
+    let mut room = [0_u8; 1024];
+    // SAFETY: the path ends with NUL; the kernel writes no more than there is room.
+    let len = unsafe {
+        let fd = libc::open(folder.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
+        done(fd)?;
+        let len = check(libc::syscall(libc::SYS_getdents64, fd, room.as_mut_ptr(), room.len()));
+        libc::close(fd);
+        len? as usize
+    };
+    // Names are told apart with their end.
+    let at = |name: &CStr| {
+        let name = name.to_bytes_with_nul();
+        room[..len].windows(name.len()).position(|window| window == name)
+    };
+    Ok(at(one) < at(other))
+}
+
 pub(crate) fn enter(folder: &CStr) -> io::Result<()> {
     // SAFETY: the path ends with NUL.
     done(unsafe { libc::chdir(folder.as_ptr()) })

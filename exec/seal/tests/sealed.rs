@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::{Bench, given, listing, lives, soon, unless};
-use lab_seal::{Seal, is_opaque, is_whiteout, obstacle, probe, seal};
+use lab_seal::{Listing, Seal, is_opaque, is_whiteout, obstacle, probe, seal};
 
 /// Where no box can be made, the other tests are skipped: that must not hide a fault of ours.
 #[test]
@@ -297,4 +297,49 @@ fn files_of_the_machine_can_be_shown() {
     let over = [(PathBuf::from("/work/x"), driver.join("absent"))];
     let again = bench.afresh();
     assert!(seal(&mut Command::new("sh"), &Seal { over: &over, ..again.seal() }).is_err());
+}
+
+#[test]
+fn folders_are_listed_in_the_order_that_is_asked_for() {
+    let Some(bench) = Bench::new() else { return };
+    let names = ["m", "b", "z", "a", "y", "c", "k"];
+    for name in names {
+        fs::write(bench.root().join("work").join(name), name).unwrap();
+    }
+    fs::create_dir(bench.root().join("work/deep")).unwrap();
+    for name in names {
+        fs::write(bench.root().join("work/deep").join(name), name).unwrap();
+    }
+    let mut order: Vec<&str> = names.into_iter().chain(["deep", "data"]).collect();
+    for _ in 0..3 {
+        // No disk lists in all of these.
+        order.rotate_left(4);
+        let reversed: Vec<&str> = order.iter().rev().copied().collect();
+        for order in [&order, &reversed] {
+            let inner: Vec<&str> = order.iter().copied().filter(|n| names.contains(n)).collect();
+            let list = |folder: &str, names: &[&str]| Listing {
+                folder: folder.into(),
+                names: names.iter().map(|name| (name.into(), *name == "deep")).collect(),
+            };
+            let listings = [list("/work/deep", &inner), list("/work", order)];
+            let bench = bench.afresh();
+            let made = Seal { listings: &listings, ..bench.seal() };
+            let text =
+                bench.says_in(&made, "ls -U; ls -U deep; cat deep/m z; echo; echo x > new; ls -U");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let after = [order.as_slice(), &inner, &["mz"], order, &["new"]].concat();
+            assert_eq!(words, after);
+        }
+    }
+}
+
+#[test]
+fn an_order_makes_nothing_outside_the_box() {
+    let Some(bench) = Bench::new() else { return };
+    for (folder, name) in [("/work", "../out"), ("/../x", "a"), ("/work", ".."), ("work", "a")] {
+        let bench = bench.afresh();
+        let listings = [Listing { folder: folder.into(), names: vec![(name.into(), false)] }];
+        let made = Seal { listings: &listings, ..bench.seal() };
+        assert!(seal(&mut Command::new("sh"), &made).is_err(), "{folder} {name}");
+    }
 }

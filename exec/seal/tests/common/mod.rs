@@ -101,6 +101,7 @@ impl Bench {
             directory: Path::new("/work"),
             over: &[],
             devices: &[],
+            listings: &[],
         }
     }
 
