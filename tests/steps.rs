@@ -429,7 +429,7 @@ fn a_lock_is_all_that_a_colleague_needs() {
 fn what_is_wrong_is_said_and_nothing_is_touched() {
     let place = Place::registry();
     place.lab(["run"]).exits(2).complains("no lab.toml").complains("lab run -- COMMAND");
-    place.lab(["run", "train"]).exits(2).complains("no lab.toml");
+    place.lab(["run", "train"]).exits(3).complains("declares 'train'").complains("run -- train");
     place.write("lab.toml", "");
     place.lab(["run"]).exits(2).complains("declares no step");
     place.write("lab.toml", "[[step]]\nname = 'train'\nrum = 'x'");

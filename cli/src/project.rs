@@ -30,10 +30,19 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// The project that the working directory lies in: the nearest `lab.toml`, up to the folder that
+    /// The project that the working directory lies in, of which steps are `wanted`: the nearest `lab.toml`, up to the folder that
     /// the registry lies in.
-    pub(crate) fn find(context: &Context, registry: &Registry) -> Outcome<Project> {
+    pub(crate) fn find(
+        context: &Context,
+        registry: &Registry,
+        wanted: &[String],
+    ) -> Outcome<Project> {
         let folder = folder(context, registry, DECLARED).ok_or_else(|| {
+            if !wanted.is_empty() {
+                let words = wanted.join(" ");
+                return Failure::not_found(format!("no lab.toml here that declares '{words}'"))
+                    .hint(format!("a command comes after two dashes: `lab run -- {words} …`"));
+            }
             Failure::usage("nothing to run: there is no lab.toml here")
                 .hint(
                     "`lab run -- COMMAND` runs a command, `lab run PROGRAM.toml` a tensor program",

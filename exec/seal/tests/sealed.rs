@@ -326,7 +326,9 @@ fn folders_are_listed_in_the_order_that_is_asked_for() {
             let made = Seal { listings: &listings, ..bench.seal() };
             let text =
                 bench.says_in(&made, "ls -U; ls -U deep; cat deep/m z; echo; echo x > new; ls -U");
-            let words: Vec<&str> = text.split_whitespace().collect();
+            // What the test itself is shown by may lie in a folder of that name.
+            let is_known = |word: &&str| order.contains(word) || ["mz", "new"].contains(word);
+            let words: Vec<&str> = text.split_whitespace().filter(is_known).collect();
             let after = [order.as_slice(), &inner, &["mz"], order, &["new"]].concat();
             assert_eq!(words, after);
         }

@@ -107,7 +107,7 @@ fn is_program(context: &Context, word: &str) -> Outcome<bool> {
     }
     let looks = path.extension().is_some_and(|e| e == "toml") || word.contains('/');
     let is_file = context.path(path).is_file();
-    Ok(looks || is_file && Project::find(context, &context.registry()?).is_err())
+    Ok(looks || is_file && Project::find(context, &context.registry()?, &[]).is_err())
 }
 
 impl Args {

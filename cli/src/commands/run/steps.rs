@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
             .hint("`lab run -- COMMAND` runs a single command, and records what it is given"));
     }
     let registry = context.registry_to_write()?;
-    let mut project = Project::find(context, &registry)?;
+    let mut project = Project::find(context, &registry, named)?;
     let declared = project.folder.join("lab.toml");
     let set = |project: &mut Project, key: &str, value: &str| {
         project.pipeline.set(key, value).map_err(|e| wrong(&declared, &e))
