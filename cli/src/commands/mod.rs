@@ -23,6 +23,7 @@ mod remote;
 mod run;
 mod show;
 mod status;
+mod vary;
 mod verify;
 mod why;
 
@@ -76,6 +77,7 @@ enum Command {
     Status(status::Args),
     Run(run::Args),
     Verify(verify::Args),
+    Vary(vary::Args),
     Diff(diff::Args),
     Name(name::Args),
     Remote(remote::Args),
@@ -126,6 +128,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Status(args) => status::run(&context, args),
         Command::Run(args) => run::run(&context, args),
         Command::Verify(args) => verify::run(&context, args),
+        Command::Vary(args) => vary::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),

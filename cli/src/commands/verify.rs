@@ -149,7 +149,7 @@ fn remedy(recipe: Option<&Recipe>) -> String {
 }
 
 /// One difference: where, both values, and how far apart.
-fn evidence(d: &Difference, width: usize) -> String {
+pub(super) fn evidence(d: &Difference, width: usize) -> String {
     let output = ui::pad(ui::NAME, d.output.as_str(), width);
     let at = d.at.as_deref().unwrap_or("");
     let mut distance = Vec::new();

@@ -26,8 +26,8 @@ use crate::scratch::Scratch;
 use crate::secrets::is_secret_file;
 use crate::snapshot::hash;
 
-/// The host name in every box.
-const HOST_NAME: &str = "lab";
+/// The host name in a box, unless another is wanted.
+pub const HOST_NAME: &str = "lab";
 
 /// Where a command in a box finds room for temporary files.
 const TMP: &str = "/tmp";
@@ -45,6 +45,8 @@ pub struct Boxed<'a> {
     pub scratch: &'a Path,
     /// Whether the command's output is shown.
     pub echo: Echo,
+    /// The name of the host that it finds itself on.
+    pub host_name: &'a str,
 }
 
 /// Runs a recorded command in a box that holds what was recorded and nothing else. See
@@ -66,7 +68,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     let seal = Seal {
         base: &base,
         user: (place.user, place.group),
-        host_name: HOST_NAME,
+        host_name: job.host_name,
         directory: &replica.directory,
         over: &replica.system,
         devices: &[],

@@ -64,6 +64,17 @@ pub fn inherited(observed: &Observed) -> BTreeMap<String, String> {
     told(&observed.system)
 }
 
+/// Turns round whether addresses of memory are drawn at random; says whether they are fixed now.
+pub fn fix_addresses(observed: &mut Observed) -> bool {
+    match observed.system.remove(PERSONALITY) {
+        Some(_) => false,
+        None => {
+            observed.system.insert(PERSONALITY.to_vec(), FIXED.to_vec());
+            true
+        }
+    }
+}
+
 /// What a record says that a command inherited. What cannot be read is left out.
 pub(crate) fn recorded(observed: &Observed) -> Inherited {
     let text = observed.system.get(LIMITS).map(|text| String::from_utf8_lossy(text));

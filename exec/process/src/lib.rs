@@ -44,14 +44,14 @@ mod here;
 mod replica;
 mod boxed;
 
-pub use boxed::{Boxed, execute_boxed};
+pub use boxed::{Boxed, HOST_NAME, execute_boxed};
 pub use change::Change;
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
 pub use error::{ProcessError, Result};
 pub use execute::{APART, Execution, Job, Seen, execute};
 pub use here::{Here, Planned, Watched, execute_here, plan_here};
 pub use host::host;
-pub use inherited::inherited;
+pub use inherited::{fix_addresses, inherited};
 pub use lab_trace::probe as can_watch;
 pub use launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 pub use note::{NoGit, Note};

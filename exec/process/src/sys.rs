@@ -110,8 +110,13 @@ pub(crate) fn inherit(command: &mut Command, limits: Vec<(i32, u64)>, fixed: boo
             unsafe {
                 let mut now: libc::rlimit = mem::zeroed();
                 check(libc::getrlimit(*resource as _, &mut now))?;
-                now.rlim_cur = (*value).min(now.rlim_max);
-                check(libc::setrlimit(*resource as _, &now))?;
+                // Who may lifts the bound above it as well; another gets as much as there is.
+                let high = now.rlim_max.max(*value);
+                let wanted = libc::rlimit { rlim_cur: *value, rlim_max: high };
+                if libc::setrlimit(*resource as _, &wanted) < 0 {
+                    now.rlim_cur = (*value).min(now.rlim_max);
+                    check(libc::setrlimit(*resource as _, &now))?;
+                }
             }
         }
         // SAFETY: the calls tell and change a number of this process.

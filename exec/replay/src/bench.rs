@@ -8,7 +8,7 @@ use std::path::Path;
 
 use lab_lineage::Lineage;
 use lab_objects::{Progress, Store};
-use lab_process::{Boxed, Echo, Execution, Job, Plain, ProcessError};
+use lab_process::{Boxed, Echo, Execution, HOST_NAME, Job, Plain, ProcessError};
 use lab_schema::observed::{MAX_OBSERVED_BYTES, Observed};
 use lab_schema::{BlobId, Command, Executor, Git, Object, Outcome, Recipe, Run, RunId};
 
@@ -83,6 +83,7 @@ pub fn again(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Again> {
             observed: &observed,
             scratch,
             echo,
+            host_name: HOST_NAME,
         }) {
             Ok(execution) => return Ok(Again { execution, sealed: true, unsealed }),
             Err(ProcessError::NoBox(obstacle)) => {

@@ -4,7 +4,7 @@
 //! Errors are what stands in the way of giving any verdict: a store that cannot be read, an object
 //! that is not there.
 
-use lab_schema::{BlobId, ObjectId, SchemaError};
+use lab_schema::{BlobId, ObjectId, RunId, SchemaError};
 
 /// What stands in the way of a verdict.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,14 @@ pub enum ReplayError {
     Missing {
         /// The absent object.
         id: ObjectId,
+    },
+    /// Nothing around the run can be changed.
+    #[error("{id} cannot be varied: {why}")]
+    Fixed {
+        /// The run.
+        id: RunId,
+        /// Why not.
+        why: String,
     },
     /// What a run was seen to touch cannot be read.
     #[error("what was observed, blob {id}, cannot be read: {why}")]

@@ -16,6 +16,7 @@ mod plan;
 mod stands;
 mod suspects;
 mod verify;
+mod vary;
 mod variables;
 
 pub use bench::{Again, Bench, again, execute, record};
@@ -26,4 +27,5 @@ pub use presence::cached;
 pub use stands::{Stands, stands};
 pub use suspects::{Sort, Suspect, suspects};
 pub use variables::{Layer, Variable, variables};
+pub use vary::{Effect, Factor, Varied, vary};
 pub use verify::{Repeat, Verification, verify, verify_deep};

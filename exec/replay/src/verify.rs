@@ -135,7 +135,7 @@ impl Judged {
 }
 
 /// The recipe, or the verdict if something stands in the way of executing it.
-fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Verdict>> {
+pub(crate) fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Verdict>> {
     if let Completeness::Incomplete(why) = &run.outcome.completeness {
         return Ok(Err(Verdict::Unverifiable(why.clone())));
     }
@@ -207,7 +207,7 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
 
 /// Why an execution did not come to an outcome; the error itself if that says nothing about the
 /// run: the store failed, a disk is full, or the person interrupted it.
-fn cannot_start(error: ReplayError) -> Result<String> {
+pub(crate) fn cannot_start(error: ReplayError) -> Result<String> {
     match &error {
         ReplayError::Process(
             ProcessError::NoProgram { .. }
@@ -230,7 +230,7 @@ fn cannot_start(error: ReplayError) -> Result<String> {
 }
 
 /// For every output in which two outcomes differ, the first place; and their status.
-fn differences(
+pub(crate) fn differences(
     bench: &Bench<'_>,
     recipe: &Recipe,
     expected: &Outcome,
@@ -261,7 +261,7 @@ fn differences(
 }
 
 /// A difference without an inside.
-fn plain(output: Slot, expected: String, actual: String) -> Difference {
+pub(crate) fn plain(output: Slot, expected: String, actual: String) -> Difference {
     Difference {
         output,
         at: None,
@@ -287,7 +287,7 @@ fn ended(status: &Status) -> String {
 }
 
 /// How a re-execution failed, with the last line that it complained in.
-fn failure(bench: &Bench<'_>, outcome: &Outcome) -> Result<String> {
+pub(crate) fn failure(bench: &Bench<'_>, outcome: &Outcome) -> Result<String> {
     let ended = ended(&outcome.status);
     let said = match outcome.logs.get(&Log::Stderr) {
         Some(log) => last_line(bench, *log)?,

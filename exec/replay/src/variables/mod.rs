@@ -76,7 +76,12 @@ impl Walk<'_> {
         self.inputs((&x, &p), (&y, &q), at)?;
         self.code(&p, &q, at)?;
         self.surroundings(&x, &y, at);
+        let same = x.outcome.outputs == y.outcome.outputs && x.outcome.status == y.outcome.status;
         for part in surroundings::differences(self.store, (&x, &p), (&y, &q))? {
+            // A file that was written again as it was explains nothing where nothing came of it.
+            if same && part.layer == Layer::Time {
+                continue;
+            }
             self.add(part.layer, &part.what, part.before, part.after, at);
         }
         if x.recipe == y.recipe && x.outcome.outputs != y.outcome.outputs {
