@@ -272,6 +272,8 @@ impl From<ReplayError> for Failure {
             ReplayError::Process(inner) => inner.into(),
             ReplayError::Tensor(inner) => inner.into(),
             ReplayError::Schema(inner) => inner.into(),
+            ReplayError::Fixed { .. } => Failure::usage(error.to_string())
+                .hint("`lab verify` does it again as it was recorded"),
             ReplayError::Missing { .. } => Failure::not_found(error.to_string())
                 .hint("`lab pull` brings it from a remote that has it; `lab check` lists all that is missing"),
             _ => Failure::new(Exit::Io, error.to_string()),

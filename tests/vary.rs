@@ -1,0 +1,140 @@
+//! `lab vary` names the one thing that a program depends on, and nothing that it does not.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![cfg(target_os = "linux")]
+
+mod kit;
+
+use std::fs;
+use std::process::Command;
+
+use kit::Place;
+use serde_json::Value;
+
+/// Writes what one thing is, by the name of the factor.
+const PROGRAM: &str = r#"
+import os, socket, sys, time
+print({
+    "hash-seed": lambda: list({"a", "b", "c", "d", "e", "f"}),
+    "listing": lambda: os.listdir("data"),
+    "threads": lambda: os.environ.get("OMP_NUM_THREADS"),
+    "processors": lambda: len(os.sched_getaffinity(0)),
+    "instructions": lambda: os.environ.get("ATEN_CPU_CAPABILITY"),
+    "time-zone": lambda: time.localtime(0).tm_hour,
+    "locale": lambda: os.environ.get("LC_ALL"),
+    "host-name": lambda: socket.gethostname(),
+    "user": lambda: os.getuid(),
+    "home": lambda: os.path.expanduser("~"),
+    "path": lambda: os.getcwd(),
+    "addresses": lambda: any(" [stack]" in line and line.startswith("7ffffff") for line in open("/proc/self/maps")),
+    "nothing": lambda: sorted(os.listdir("data")),
+    "chance": lambda: os.urandom(8),
+}[sys.argv[1]](), file=open("out", "w"))
+"#;
+
+fn place() -> Option<Place> {
+    if !kit::allows_boxes() {
+        println!("skipped: this machine allows no sealed boxes");
+        return None;
+    }
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("skipped: no python3 here");
+        return None;
+    }
+    let place = Place::registry();
+    place.write("program.py", PROGRAM);
+    for name in ["one", "two", "three"] {
+        place.write(format!("data/{name}"), name);
+    }
+    Some(place)
+}
+
+fn record(place: &Place, what: &str) {
+    place.lab(["run", "--name", what, "--", "python3", "program.py", what]).succeeds();
+}
+
+/// What each factor did, by its name.
+fn effects(answer: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or("nothing").to_owned();
+    let all = answer["varied"].as_array().unwrap();
+    all.iter().map(|v| (text(&v["factor"]), text(&v["effect"]))).collect()
+}
+
+#[test]
+fn each_factor_is_found_by_who_depends_on_it_alone() {
+    let Some(place) = place() else { return };
+    let factors = [
+        "hash-seed",
+        "listing",
+        "threads",
+        "processors",
+        "instructions",
+        "time-zone",
+        "locale",
+        "host-name",
+        "user",
+        "home",
+        "path",
+        "addresses",
+    ];
+    for (at, factor) in factors.iter().enumerate() {
+        record(&place, factor);
+        // With one that it does not depend on.
+        let other = factors[(at + 5) % factors.len()];
+        let only = format!("{factor},{other}");
+        let said = place.lab(["vary", factor, "--only", &only, "--json"]);
+        let answer = said.json();
+        let effects = effects(&answer);
+        if effects.iter().any(|(name, effect)| name == factor && effect == "untried") {
+            println!("{factor} cannot be changed here: {answer}");
+            continue;
+        }
+        for (name, effect) in &effects {
+            let expected = if name == factor { "differs" } else { "same" };
+            if effect != "untried" {
+                assert_eq!(effect, expected, "{factor}: {name}\n{answer}");
+            }
+        }
+        said.exits(1);
+    }
+}
+
+#[test]
+fn who_depends_on_nothing_is_told_so() {
+    let Some(place) = place() else { return };
+    record(&place, "nothing");
+    let said = place.lab(["vary", "nothing"]).succeeds().says("it depends on none of the");
+    assert!(!said.out.contains("differs") && !said.out.contains("fails"), "{}", said.out);
+}
+
+#[test]
+fn chance_is_told_from_all_else() {
+    let Some(place) = place() else { return };
+    record(&place, "chance");
+    let said = place.lab(["vary", "chance"]).exits(1);
+    let said = said.says("done twice as recorded").says("it depends on chance");
+    assert!(!said.out.contains("hash-seed"), "{}", said.out);
+    said.complains("seed what draws");
+}
+
+#[test]
+fn the_run_is_done_from_its_record_and_nothing_here_is_touched() {
+    let Some(place) = place() else { return };
+    record(&place, "listing");
+    let before = place.read("out");
+    fs::remove_dir_all(place.at("data")).unwrap();
+    fs::remove_file(place.at("program.py")).unwrap();
+    place.lab(["vary", "listing", "--only", "listing,home"]).exits(1).says("it depends on listing");
+    assert_eq!(place.read("out"), before);
+    assert!(!place.at("data").exists());
+}
+
+#[test]
+fn what_cannot_be_varied_is_said() {
+    let Some(place) = place() else { return };
+    record(&place, "nothing");
+    place.lab(["vary", "nothing", "--only", "hashseed"]).exits(2).complains("hash-seed");
+    place.lab(["vary", "nthing"]).exits(3).complains("did you mean `nothing`?");
+    let digits = Place::digits();
+    digits.lab(["run", "digits.toml", "--name", "base"]).succeeds();
+    digits.lab(["vary", "base"]).exits(2).complains("cannot be varied");
+}
