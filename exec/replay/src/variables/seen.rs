@@ -128,6 +128,11 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn add(&mut self, layer: Layer, what: String, before: Option<String>, after: Option<String>) {
+        // Names come from somebody else's record, and may not steer a terminal.
+        let plain = |c: char| -> String {
+            if c.is_control() { c.escape_default().collect() } else { c.into() }
+        };
+        let what = what.chars().map(plain).collect();
         self.found.push(Part { layer, what, before, after });
     }
 
@@ -340,4 +345,146 @@ type Rows = Vec<(String, Option<String>, Option<String>)>;
 fn has_below(set: &BTreeSet<String>, path: &str) -> bool {
     let start = format!("{path}/");
     set.range(start.clone()..).next().is_some_and(|next| next.starts_with(&start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lab_schema::observed::ListedKind;
+    use lab_schema::{
+        BlobId, Completeness, ContentId, Host, Outcome, Place, RecipeId, Slot, Status,
+    };
+
+    fn command(project: &str) -> Command {
+        Command {
+            argv: vec!["x".into()],
+            directory: None,
+            variables: BTreeMap::from([("HOME".into(), "/home/a".into())]),
+            place: Some(Place { project: project.into(), user: 1, group: 1, umask: 0, cpus: 1 }),
+        }
+    }
+
+    fn run(outputs: &[&str]) -> Run {
+        let id = BlobId::of(b"x");
+        let left = |name: &&str| (Slot::new(*name).unwrap(), ContentId::Blob(id));
+        let outcome = Outcome {
+            status: Status::Exited(0),
+            outputs: outputs.iter().map(left).collect(),
+            metrics: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            completeness: Completeness::Complete,
+            params: BTreeMap::new(),
+            observed: None,
+            unrecorded_variables: vec![],
+            started_ms: 0,
+            duration_ms: 0,
+            peak_memory_bytes: None,
+        };
+        let host = Host {
+            os: String::new(),
+            kernel: String::new(),
+            arch: String::new(),
+            cpu: String::new(),
+            cpu_features: vec![],
+            cpus: 1,
+            memory_bytes: 0,
+            lab: String::new(),
+        };
+        let recipe = RecipeId::from_digest(id.digest());
+        Run { recipe, outcome, host, git: None, who: String::new() }
+    }
+
+    fn seen(how: How, mode: u32, time: i64) -> Seen {
+        Seen { mode, size: 1, modified: (time, 0), how }
+    }
+
+    fn list(observed: &mut Observed, folder: &str, names: &[&str]) {
+        let listed = |n: &&str| Listed { name: n.as_bytes().to_vec(), kind: ListedKind::File };
+        observed.listed.insert(folder.as_bytes().to_vec(), names.iter().map(listed).collect());
+    }
+
+    fn rows(a: (&Observed, &str, &[&str]), b: (&Observed, &str, &[&str])) -> Vec<String> {
+        let (x, y) = (run(a.2), run(b.2));
+        let (p, q) = (command(a.1), command(b.1));
+        let parts = differences(&Side::new(a.0, &x, &p), &Side::new(b.0, &y, &q));
+        let show = |v: Option<String>| v.unwrap_or_else(|| "-".into());
+        let row = |p: Part| {
+            format!("{}: {} {} {}", p.layer.word(), p.what, show(p.before), show(p.after))
+        };
+        parts.into_iter().map(row).collect()
+    }
+
+    #[test]
+    fn what_differs_is_named_from_the_project() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        list(&mut a, "/home/a/p/data", &["x", "y", "z"]);
+        list(&mut b, "/elsewhere/data", &["x", "z", "y"]);
+        list(&mut a, "/home/a/p", &["data", "out", "a.txt"]);
+        list(&mut b, "/elsewhere", &["data", "b.txt"]);
+        a.absent.insert(b"/home/a/p/c.toml".to_vec());
+        b.things.insert(b"/elsewhere/c.toml".to_vec(), seen(How::Examined, 0o100_644, 1));
+        for (observed, top, mode, time) in
+            [(&mut a, "/home/a/p", 0o100_755, 5), (&mut b, "/elsewhere", 0o100_644, 6)]
+        {
+            let path = format!("{top}/hook").into_bytes();
+            observed.things.insert(path, seen(How::Read, mode, time));
+        }
+        a.links.insert(b"/home/a/p/now".to_vec(), b"v1".to_vec());
+        b.links.insert(b"/elsewhere/now".to_vec(), b"v2".to_vec());
+        b.entropy.insert(b"/usr/bin/shuf".to_vec(), 3);
+        b.peers.insert(b"10.0.0.1:80".to_vec());
+        let found = rows((&a, "/home/a/p", &["out"]), (&b, "/elsewhere", &["out"]));
+        assert_eq!(
+            found,
+            [
+                "order: order of data y, z … z, y …",
+                "found: names in . has a.txt has b.txt",
+                "found: c.toml - there",
+                "found: link now v1 v2",
+                "permissions: permissions of hook 755 644",
+                "time: time of hook 5.000000000 6.000000000",
+                "found: peer 10.0.0.1:80 - reached",
+                "chance: random bytes by /usr/bin/shuf - taken",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_follows_from_the_runs_is_no_difference() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        // Nothing was there the first time; the second finds what the first has left.
+        for path in ["/p/out/model/w", "/p/out", "/p/__pycache__/m.pyc", "/p/new.txt"] {
+            a.absent.insert(path.as_bytes().to_vec());
+            b.things.insert(path.as_bytes().to_vec(), seen(How::Overwritten, 0o100_644, 9));
+        }
+        list(&mut a, "/p", &["m.py"]);
+        list(&mut b, "/p", &["__pycache__", "m.py", "new.txt", "out"]);
+        // Times of folders, of what is overwritten, and how the machine is doing.
+        for (observed, time) in [(&mut a, 1), (&mut b, 2)] {
+            observed.things.insert(b"/tmp".to_vec(), seen(How::Read, 0o041_777, time));
+            observed.things.insert(b"/p/log".to_vec(), seen(How::Overwritten, 0o100_644, time));
+            observed.system.insert(b"/proc/meminfo".to_vec(), vec![time as u8]);
+            observed.asked.insert("memory".into(), time as u64);
+        }
+        let made: &[&str] = &["out/model", "new.txt"];
+        assert_eq!(rows((&a, "/p", made), (&b, "/p", made)), [""; 0]);
+        assert_eq!(rows((&b, "/p", made), (&a, "/p", made)), [""; 0]);
+        // What another made is one.
+        assert_eq!(rows((&a, "/p", &["out/model"]), (&b, "/p", &["out/model"])).len(), 2);
+    }
+
+    #[test]
+    fn strangers_records_stay_short_and_steer_nothing() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        for n in 0..5000 {
+            let path = format!("/data/\u{1b}[2J{n}").into_bytes();
+            a.absent.insert(path.clone());
+            b.things.insert(path, seen(How::Read, 0o100_644, 1));
+        }
+        a.system.insert(b"/proc/self/limits".to_vec(), b"open\x1b files\t3\n".to_vec());
+        let found = rows((&a, "/p", &[]), (&b, "/p", &[]));
+        assert!(found.len() < 20, "{}", found.len());
+        assert!(found.iter().all(|row| !row.contains('\u{1b}')), "{found:?}");
+        assert!(found.iter().any(|row| row.contains("4992 more places")), "{found:?}");
+    }
 }
