@@ -1010,3 +1010,61 @@ fn a_colleague_has_all_that_it_takes() {
     let verified = colleague.lab_in("copy", ["verify", "it"]).succeeds().says("identical");
     assert!(!kit::allows_boxes() || verified.out.contains(", sealed"), "{}", verified.out);
 }
+
+#[test]
+fn bounds_come_back_or_are_said_to_be_lower() {
+    let place = Place::registry();
+    run(&place, "bound", "ulimit -n > bound.txt").succeeds();
+    if !kit::allows_boxes() {
+        return println!("skipped: this machine allows no sealed boxes");
+    }
+    // Another soft limit is nothing; the record's is set.
+    let script = |limit: &str| {
+        let mut shell = place.command();
+        let lab = shell.get_program().to_owned();
+        let words = format!("ulimit {limit} 200; exec \"$0\" verify bound");
+        let mut command = Command::new("sh");
+        command.args(["-c", &words]).arg(lab).current_dir(place.path()).env_clear();
+        command.envs(shell.env("X", "").get_envs().filter_map(|(k, v)| Some((k, v?))));
+        said(&mut command)
+    };
+    script("-Sn").succeeds().says("identical");
+    let lowered = script("-n");
+    match lowered.code {
+        0 => drop(lowered.says("identical")),
+        _ => drop(lowered.says("diverged").complains("the limit of open files was")),
+    }
+}
+
+#[test]
+fn what_lies_in_shared_memory_is_missing_from_the_record() {
+    let shared = std::path::Path::new("/dev/shm");
+    if !shared.is_dir() {
+        return println!("skipped: no shared memory here");
+    }
+    let place = Place::registry();
+    let path = shared.join(format!("lab-test-{}", std::process::id()));
+    fs::write(&path, "data").unwrap();
+    let said = run(&place, "shared", &format!("cat {} > out", path.display()));
+    fs::remove_file(&path).unwrap();
+    said.succeeds().complains("incomplete");
+    is_incomplete(&place, "shared", "which no box gives back");
+    // What the command makes there itself is its own business.
+    run(&place, "own", &format!("echo 1 > {0}; cat {0} > out; rm {0}", path.display())).succeeds();
+    holds(&place, "own");
+}
+
+#[test]
+fn portable_settings_are_in_the_recipe_and_give_way() {
+    let place = Place::registry();
+    let script = "echo $OMP_NUM_THREADS $OMP_DYNAMIC $OPENBLAS_CORETYPE > out";
+    let mut command = place.command();
+    command.env("OMP_NUM_THREADS", "7");
+    command.args(["run", "--portable", "--name", "p", "--", "sh", "-c", script]);
+    said(&mut command).succeeds();
+    let out = String::from_utf8(place.read("out")).unwrap();
+    let instructions = if cfg!(target_arch = "x86_64") { " Haswell" } else { "" };
+    assert_eq!(out.trim_end(), format!("7 FALSE{instructions}"));
+    place.lab(["show", "p"]).succeeds().says("OMP_DYNAMIC=FALSE").says("OMP_NUM_THREADS=7");
+    holds(&place, "p");
+}

@@ -34,11 +34,15 @@ const SHELL: [&str; 2] = ["sh", "-ec"];
 pub struct Pipeline {
     /// Each with a name of its own.
     pub steps: Vec<Step>,
+    /// Whether numerical libraries are to keep to what other machines have too.
+    pub portable: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    portable: bool,
     #[serde(default)]
     params: toml::Table,
     #[serde(default)]
@@ -95,7 +99,7 @@ impl Pipeline {
             let why = format!("no step uses it: write {{{idle}}} where its value belongs");
             return Err(PipelineError::bad(format!("parameter '{idle}'"), why));
         }
-        let pipeline = Pipeline { steps };
+        let pipeline = Pipeline { steps, portable: file.portable };
         for step in &pipeline.steps {
             if let Some(other) = step.after.iter().find(|other| pipeline.get(other).is_none()) {
                 return Err(pipeline.unknown(format!("step '{}', after", step.name), other));
@@ -281,6 +285,7 @@ mod tests {
             let error = Pipeline::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
-        assert_eq!(Pipeline::parse("").unwrap().steps, []);
+        assert_eq!(Pipeline::parse("").unwrap(), Pipeline::default());
+        assert!(Pipeline::parse("portable = true").unwrap().portable);
     }
 }

@@ -114,6 +114,8 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     let status = status(ended.exit, &gathered, job.recipe);
     let mut notes = ended.notes;
     notes.extend(short_of(place));
+    let lower = inherited::lower(job.observed).into_iter();
+    notes.extend(lower.map(|(name, recorded, here)| Note::LimitLower { name, recorded, here }));
     notes.extend(replica.unordered.map(Note::ListingOrder));
     notes.extend(gathered.notes);
     notes.extend(scratch.remove_or_note());

@@ -64,6 +64,19 @@ pub fn inherited(observed: &Observed) -> BTreeMap<String, String> {
     told(&observed.system)
 }
 
+/// The bounds that a record has and that cannot be given here: name, then and now.
+pub(crate) fn lower(observed: &Observed) -> Vec<(&'static str, u64, u64)> {
+    if sys::may_raise_limits() {
+        return Vec::new();
+    }
+    let lower = |(resource, then): (i32, u64)| {
+        let (name, _) = sys::LIMITS.into_iter().find(|(_, known)| *known == resource)?;
+        let now = sys::hard_limit(resource)?;
+        (now < then).then_some((name, then, now))
+    };
+    recorded(observed).limits.into_iter().filter_map(lower).collect()
+}
+
 /// Turns round whether addresses of memory are drawn at random; says whether they are fixed now.
 pub fn fix_addresses(observed: &mut Observed) -> bool {
     match observed.system.remove(PERSONALITY) {

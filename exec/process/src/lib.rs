@@ -59,6 +59,6 @@ pub use params::{params_of_arguments, params_of_config};
 pub use plain::Plain;
 pub use reads::Summary;
 pub use standing::{Intent, Standing, standing};
-pub use surroundings::{Level, with_own_variables};
+pub use surroundings::{Level, with_own_variables, with_portable_variables};
 pub use traced::Traced;
 pub use variables::{PASSED_THROUGH, is_secret, recorded_variables, unrecordable_variables};

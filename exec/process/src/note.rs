@@ -38,6 +38,15 @@ pub enum Note {
         /// How many there are here.
         here: u32,
     },
+    /// A bound is lower than it was when the command was recorded, and cannot be lifted.
+    LimitLower {
+        /// What is bounded.
+        name: &'static str,
+        /// What it was.
+        recorded: u64,
+        /// What it is.
+        here: u64,
+    },
     /// So many folders were listed in the order of this disk, and not as recorded.
     ListingOrder(usize),
     /// A submodule is not checked out: the code tree lacks its files.
@@ -143,6 +152,14 @@ impl fmt::Display for Note {
                 "it was recorded on {recorded} processors and done again on {here}: \
                  sums over threads may come out otherwise"
             ),
+            Note::LimitLower { name, recorded, here } => {
+                let shown = |n: &u64| match n {
+                    &u64::MAX => "unlimited".to_owned(),
+                    n => n.to_string(),
+                };
+                let (then, now) = (shown(recorded), shown(here));
+                write!(f, "the limit of {name} was {then}, and here no more than {now} can be had")
+            }
             Note::ListingOrder(count) => write!(
                 f,
                 "the order of {count} listed folders may be another than recorded: there are too \

@@ -32,6 +32,9 @@ const MAX_EXAMINED_BYTES: u64 = 1 << 20;
 /// Devices that give random bytes. Who reads them takes entropy, as who asks the system.
 const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
 
+/// What lies here is shared by processes, and gone with the machine's memory.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// Larger files hold data.
 const MAX_SETTINGS_BYTES: u64 = 256 << 10;
 
@@ -92,6 +95,11 @@ pub(crate) fn store(
         }
         let sort = sorter.sort(path, Some(thing));
         match sort {
+            Sort::Ignored if thing.read && path.starts_with(SHARED_MEMORY) => {
+                let what = format!("it read '{}', which no box gives back", path.display());
+                keep.gaps.insert(what);
+                continue;
+            }
             Sort::System | Sort::Ignored => continue,
             Sort::Secret => {
                 if thing.read {

@@ -30,6 +30,28 @@ const INSTALLATION: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 /// be random, and a workspace with which cuBLAS gives the same bits each time.
 const PINS: [(&str, &str); 2] = [("PYTHONHASHSEED", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
 
+/// With these the usual numerical libraries use the same instructions on every x86-64 processor that
+/// has AVX2, whatever else it has.
+const PORTABLE: [(&str, &str); 5] = [
+    ("ATEN_CPU_CAPABILITY", "avx2"),
+    ("DNNL_MAX_CPU_ISA", "AVX2"),
+    ("MKL_CBWR", "AVX2,STRICT"),
+    ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+    ("OPENBLAS_CORETYPE", "Haswell"),
+];
+
+/// With these they use as many threads as they are told, and not fewer when they see fit.
+const TOLD: [(&str, &str); 2] = [("MKL_DYNAMIC", "FALSE"), ("OMP_DYNAMIC", "FALSE")];
+
+/// Variables that say how many threads to use.
+const THREADS: [&str; 5] = [
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+];
+
 /// The permissions that new files do not get: the same for everybody.
 const UMASK: u32 = 0o022;
 
@@ -101,6 +123,21 @@ pub fn with_own_variables(
         for (name, value) in PINS {
             variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
+    }
+    variables
+}
+
+/// Recorded variables, with those that keep numerical libraries to instructions that other machines
+/// have too, and to the number of threads that they would use here. What is set already stays.
+pub fn with_portable_variables(
+    mut variables: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).to_string();
+    let instructions = PORTABLE.iter().filter(|_| cfg!(target_arch = "x86_64"));
+    let fixed = instructions.chain(&TOLD).map(|(name, value)| (*name, (*value).to_owned()));
+    let threads = THREADS.iter().map(|name| (*name, threads.clone()));
+    for (name, value) in fixed.chain(threads) {
+        variables.entry(name.to_owned()).or_insert(value);
     }
     variables
 }

@@ -77,13 +77,31 @@ pub(crate) const LIMITS: [(&str, i32); 5] = [
 
 /// The bound that holds for us; the greatest number if there is none.
 pub(crate) fn soft_limit(resource: i32) -> Option<u64> {
+    limits(resource).map(|(soft, _)| soft)
+}
+
+/// The bound above that bound.
+pub(crate) fn hard_limit(resource: i32) -> Option<u64> {
+    limits(resource).map(|(_, hard)| hard)
+}
+
+fn limits(resource: i32) -> Option<(u64, u64)> {
     // SAFETY: the struct lives through the call; all bit patterns of it are valid.
-    let limit = unsafe {
+    let now = unsafe {
         let mut now: libc::rlimit = mem::zeroed();
         check(libc::getrlimit(resource as _, &mut now)).ok()?;
-        now.rlim_cur
+        now
     };
-    Some(if limit == libc::RLIM_INFINITY { u64::MAX } else { limit })
+    let number = |limit| if limit == libc::RLIM_INFINITY { u64::MAX } else { limit };
+    Some((number(now.rlim_cur), number(now.rlim_max)))
+}
+
+/// Whether we may lift hard limits: Linux's capability 24, `CAP_SYS_RESOURCE`.
+pub(crate) fn may_raise_limits() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> 24 & 1 == 1)
 }
 
 /// Whether addresses of memory are not drawn at random for our children.

@@ -11,7 +11,7 @@ use lab_process::{
 };
 use lab_replay::record;
 use lab_schema::recipe::Parts;
-use lab_schema::{Command, Executor, Name, Output, Recipe, Run, RunId, Slot};
+use lab_schema::{Command, Completeness, Executor, Name, Output, Recipe, Run, RunId, Slot};
 use serde_json::{Value, json};
 
 use super::super::{describe, name};
@@ -50,7 +50,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         top: registry.folder.parent().unwrap_or(&context.directory),
         registry: &registry.folder,
         ours: &[],
-        variables: recorded(context, &args.variables)?,
+        variables: args.pinned(recorded(context, &args.variables)?),
         params: BTreeMap::new(),
         seed: None,
         outputs: outputs(args)?,
@@ -136,7 +136,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
             argv: args.command.clone(),
             directory: captured.directory.clone(),
             variables: with_own_variables(
-                recorded(context, &args.variables)?,
+                args.pinned(recorded(context, &args.variables)?),
                 args.level(),
                 std::env::vars_os(),
             ),
@@ -273,6 +273,9 @@ fn tell(
             shortened(&names)
         ));
     }
+    if let Completeness::Incomplete(why) = &run.outcome.completeness {
+        context.ui.note(format!("the record is incomplete, so that it cannot be verified: {why}"));
+    }
     let mut answer = describe::run_json(id, run);
     answer["name"] = json!(name);
     answer["undeclared"] = json!(told.undeclared);
@@ -281,6 +284,9 @@ fn tell(
     if success {
         let reference = name.map_or_else(|| id.short(), |n| n.to_string());
         let again = format!("`lab verify {reference}` does it again");
+        if matches!(run.outcome.completeness, Completeness::Incomplete(_)) {
+            return Ok(());
+        }
         context.ui.hint(match told.here {
             true => format!("{again} from the record alone, in a sealed box"),
             false => format!("`lab get {reference}` writes the outputs here, {again}"),

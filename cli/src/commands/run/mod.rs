@@ -9,9 +9,10 @@ mod put_back;
 mod seeds;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use lab_process::Level;
+use lab_process::{Level, with_portable_variables};
 use lab_schema::{Limits, Name, Number, Slot, Tolerance};
 
 use crate::context::Context;
@@ -61,6 +62,9 @@ pub(super) struct Args {
     /// How much chance to take out: 0 nothing, 1 seeds of hash functions and cuBLAS workspaces
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1), conflicts_with = "program")]
     level: u8,
+    /// Keep numerical libraries to AVX2 and a fixed number of threads, so that other machines can give the same bits
+    #[arg(long)]
+    portable: bool,
     /// Change a parameter of the steps or a setting of the program, as in train.lr=0.01
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
     settings: Vec<String>,
@@ -87,7 +91,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
                 return Err(Failure::usage(
                     "--seeds and --dry-run are for the steps of a lab.toml",
                 )
-                .hint("`--seed N` gives a program another seed"));
+                .hint(
+                    "`--seed N` gives one another seed; its bits are the same on every machine",
+                ));
             }
             program::run(context, args, Path::new(program), name)
         }
@@ -134,6 +140,11 @@ impl Args {
             .hint(why)),
             None => Ok(()),
         }
+    }
+
+    /// Recorded variables, with those that `--portable` adds.
+    fn pinned(&self, variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        if self.portable { with_portable_variables(variables) } else { variables }
     }
 
     fn limits(&self) -> Limits {

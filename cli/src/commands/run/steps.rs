@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use lab_lineage::Lineage;
 use lab_objects::NameKind;
 use lab_pipeline::{Pinned, Step, in_order};
-use lab_process::{Change, Echo, Here, Intent, Standing, can_watch, execute_here, plan_here};
+use lab_process::{
+    Change, Echo, Here, Intent, Standing, can_watch, execute_here, plan_here,
+    with_portable_variables,
+};
 use lab_replay::{Stands, record, stands};
-use lab_schema::{Limits, Name, Run, RunId, Slot};
+use lab_schema::{Completeness, Limits, Name, Run, RunId, Slot};
 use serde_json::{Value, json};
 
 use super::super::{describe, name};
@@ -207,6 +210,8 @@ impl Pass<'_> {
         let scratch = registry.scratch()?;
         let mut variables = recorded(context, &self.args.variables)?;
         variables.extend(step.variables.clone());
+        let portable = self.args.portable || project.pipeline.portable;
+        let variables = if portable { with_portable_variables(variables) } else { variables };
         let here = Here {
             store: &registry.store,
             cache: registry.stat_cache(),
@@ -289,6 +294,11 @@ impl Pass<'_> {
         answer["reused"] = Value::Bool(false);
         answer["why"] = json!(why);
         self.answers.push(answer);
+        if let Completeness::Incomplete(why) = &run.outcome.completeness {
+            context
+                .ui
+                .note(format!("the record is incomplete, so that the step runs each time: {why}"));
+        }
         if !success {
             let status = describe::status(&run.outcome.status);
             return Err(Failure::new(Exit::No, format!("step '{}' {status}", step.name))
