@@ -147,8 +147,6 @@ fn a_killed_lab_takes_the_command_along() {
 }
 
 #[test]
-#[ignore = "only the first process has a death signal: those it started sleep or compute on, and \
-            fail at their next call that is looked at"]
 fn a_killed_lab_takes_helpers_of_the_command_along() {
     let place = Place::registry();
     let mark = Mark::new();

@@ -15,6 +15,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    if lab_process::guard(std::env::args_os()) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match commands::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return commands::usage(&error),

@@ -74,6 +74,11 @@ impl Registry {
         Ok(scratch)
     }
 
+    /// This program, to be started again beside a command; none if the system does not say what it is.
+    pub(crate) fn program(&self) -> Option<PathBuf> {
+        std::env::current_exe().ok()
+    }
+
     /// The name that runs and moves are signed with.
     pub(crate) fn who(&self) -> String {
         self.config.who()

@@ -89,6 +89,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
             stderr: &scratch.stderr(),
             max_log_bytes: MAX_LOG_BYTES,
             scratch: scratch.path(),
+            guardian: None,
         },
         &seal,
         place.cpus,

@@ -14,6 +14,7 @@ use lab_seal::Seal;
 use lab_trace::Watch;
 
 use crate::error::{At, ProcessError, Result};
+use crate::guardian::Guardian;
 use crate::inherited::Inherited;
 use crate::interrupt::Guard;
 use crate::launch::{Echo, Ended, Exit, Launch};
@@ -113,6 +114,8 @@ struct Child<'a> {
     descriptor: Option<OwnedFd>,
     streams: Vec<Tee<'a>>,
     watch: Option<Watch>,
+    /// Ends the run if we are killed.
+    guardian: Option<Guardian>,
 }
 
 impl<'a> Child<'a> {
@@ -160,7 +163,14 @@ impl<'a> Child<'a> {
             descriptor,
             streams: Vec::new(),
             watch,
+            guardian: None,
         };
+        if let Some(program) = launch.guardian {
+            let started = Guardian::start(program, pid, child.started, launch.scratch);
+            let failed =
+                |source| ProcessError::Watch { verb: "guard", program: name.clone(), source };
+            child.guardian = Some(started.map_err(failed)?);
+        }
         if let Some(pipe) = process.stdout.take() {
             child.tee("stdout", pipe.into(), Box::new(io::stdout()))?;
         }

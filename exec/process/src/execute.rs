@@ -40,6 +40,8 @@ pub struct Job<'a> {
     /// Where it is noted what the files of this machine were when they were last read: for those
     /// that a watched command uses.
     pub cache: Option<&'a Path>,
+    /// Our own program, to end the run if we are killed: see [`Launch::guardian`].
+    pub guardian: Option<&'a Path>,
 }
 
 /// Where a command that ran in a folder of its own finds itself when it is done again in a box: the
@@ -171,6 +173,7 @@ fn launch(
         stderr: &scratch.stderr(),
         max_log_bytes: MAX_LOG_BYTES,
         scratch: scratch.path(),
+        guardian: job.guardian,
     })
 }
 

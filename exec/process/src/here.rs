@@ -54,6 +54,8 @@ pub struct Here<'a> {
     pub scratch: &'a Path,
     /// Whether the command's output is shown.
     pub echo: Echo,
+    /// Our own program, to end the run if we are killed: see [`Launch::guardian`].
+    pub guardian: Option<&'a Path>,
 }
 
 /// A run that has been watched.
@@ -150,6 +152,7 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
         stderr: &scratch.stderr(),
         max_log_bytes: MAX_LOG_BYTES,
         scratch: scratch.path(),
+        guardian: here.guardian,
     })?;
     let completeness = Traced.completeness(&ended);
     let Ended { exit, started_ms, duration, peak_memory_bytes, mut notes, trace } = ended;

@@ -59,6 +59,9 @@ pub struct Launch<'a> {
     /// A folder of this run alone; its path is in the environment (`TMPDIR`), so that processes
     /// of this run can be told from others.
     pub scratch: &'a Path,
+    /// Our own program, whose `main` asks [`guard`](crate::guard) first: started beside the command, it
+    /// ends what the command has started if we are killed. Without, that goes on.
+    pub guardian: Option<&'a Path>,
 }
 
 /// How a command ended.

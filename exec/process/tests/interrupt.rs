@@ -32,6 +32,7 @@ fn victim() {
         echo: Echo::Quiet,
         watcher: &Plain,
         cache: None,
+        guardian: None,
     };
     let said = match execute(&job) {
         Err(ProcessError::Interrupted { signal }) => format!("interrupted {signal}"),

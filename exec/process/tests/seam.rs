@@ -90,6 +90,7 @@ fn a_log_that_cannot_be_written_stops_the_command() {
         stderr: &dir.path().join("stderr"),
         max_log_bytes: 1,
         scratch: dir.path(),
+        guardian: None,
     };
     let error = Plain.launch(&launch).unwrap_err().to_string();
     assert!(error.contains("no/such/folder"), "{error}");
@@ -117,6 +118,7 @@ fn limits_of_logs_and_of_time_are_the_launchers_to_set() {
         stderr: &dir.path().join("stderr"),
         max_log_bytes: 2,
         scratch: dir.path(),
+        guardian: None,
     };
     let ended = Plain.launch(&launch).unwrap();
     assert_eq!(ended.exit, Exit::TimedOut);

@@ -47,6 +47,7 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
                 echo,
                 watcher: &Plain,
                 cache: None,
+                guardian: None,
             })?)
         }
         Executor::Tensor(_) => {

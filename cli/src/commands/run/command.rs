@@ -42,6 +42,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
     let scratch = registry.scratch()?;
     // With --json standard output belongs to the answer.
     let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
+    let program = registry.program();
     let done = execute_here(Here {
         store: &registry.store,
         cache: registry.stat_cache(),
@@ -58,6 +59,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         level: args.level(),
         scratch: &scratch,
         echo,
+        guardian: program.as_deref(),
     })?;
     let Watched { recipe, execution: Execution { outcome, undeclared, notes, .. }, git, summary } =
         done;
@@ -158,6 +160,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
     // With --json standard output belongs to the answer.
     let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
     let cache = registry.stat_cache_path();
+    let program = registry.program();
     let job = Job {
         store: &registry.store,
         recipe: &recipe,
@@ -165,6 +168,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
         echo,
         watcher: if watched { &Traced } else { &Plain },
         cache: Some(&cache),
+        guardian: program.as_deref(),
     };
     let Execution { outcome, undeclared, notes, seen } = execute(&job)?;
     let environment = seen.as_ref().map(|seen| seen.summary.environment);

@@ -212,6 +212,7 @@ impl Pass<'_> {
         variables.extend(step.variables.clone());
         let portable = self.args.portable || project.pipeline.portable;
         let variables = if portable { with_portable_variables(variables) } else { variables };
+        let program = registry.program();
         let here = Here {
             store: &registry.store,
             cache: registry.stat_cache(),
@@ -228,6 +229,7 @@ impl Pass<'_> {
             level: self.args.level(),
             scratch: &scratch,
             echo: if context.ui.json { Echo::Quiet } else { Echo::Through },
+            guardian: program.as_deref(),
         };
         let title = pad(NAME, step.name.as_str(), width);
         if let Some(cause) = waits {
