@@ -467,10 +467,10 @@ fn an_interruption_leaves_what_was_done() {
     }
     let pid = i32::try_from(child.id()).unwrap();
     let sent =
-        std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap();
+        std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
     assert!(sent.success());
     let ended = child.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(143), "{}", String::from_utf8_lossy(&ended.stderr));
     let lock = String::from_utf8(place.read("lab.lock")).unwrap();
     assert!(lock.contains("[step.a]") && !lock.contains("[step.b]"), "{lock}");
     place.write("lab.toml", text.replace("sleep 60", "echo b > b"));
