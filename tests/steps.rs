@@ -391,6 +391,17 @@ fn names_in_a_listed_folder_can_be_ignored() {
 }
 
 #[test]
+fn two_steps_that_leave_one_file_are_named() {
+    let place = Place::registry();
+    let text =
+        "[[step]]\nname = 'a'\nrun = 'echo 1 > out'\n[[step]]\nname = 'b'\nrun = 'echo 2 > out'";
+    place.write("lab.toml", text);
+    place.lab(["run"]).succeeds().complains("both 'a' and 'b' leave 'out'");
+    place.lab(["run"]).succeeds().says("as before");
+    assert_eq!(place.read("out"), b"2\n");
+}
+
+#[test]
 fn a_lock_is_all_that_a_colleague_needs() {
     let place = Place::registry();
     place.write("raw", "b\na\n");

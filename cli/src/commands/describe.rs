@@ -1,6 +1,7 @@
 //! One line about an object, for several commands.
 
 use lab_objects::{NameKind, Store};
+use lab_process::Standing;
 use lab_schema::{ContentId, Difference, Executor, ObjectId, Recipe, Run, RunId, Status, Tree};
 use serde_json::{Value, json};
 
@@ -77,6 +78,18 @@ pub(super) fn number(value: f64) -> String {
     } else {
         format!("{value:.3e}")
     }
+}
+
+/// Why a recorded run stands for running again.
+pub(super) fn standing(standing: &Standing) -> String {
+    let mut parts = vec![format!("{} as they were", ui::count(standing.files, "file"))];
+    if standing.absent > 0 {
+        parts.push(format!("{} still nowhere", standing.absent));
+    }
+    if standing.listed > 0 {
+        parts.push(format!("{} unchanged", ui::count(standing.listed, "listing")));
+    }
+    parts.join(", ")
 }
 
 /// The kind that a name gets when the user does not say.

@@ -57,6 +57,21 @@ impl Lasts {
         slots.chain(step.outputs.keys()).map(|slot| directory.join(slot.as_str())).collect()
     }
 
+    /// A file that the last runs of two steps left, and these steps.
+    pub(super) fn shared(&self, project: &Project) -> Option<(PathBuf, Name, Name)> {
+        let mut owners: BTreeMap<PathBuf, &Name> = BTreeMap::new();
+        for step in &project.pipeline.steps {
+            let directory = directory(project, step);
+            let Some((_, run, _)) = self.0.get(&step.name) else { continue };
+            for slot in run.outcome.outputs.keys() {
+                if let Some(other) = owners.insert(directory.join(slot.as_str()), &step.name) {
+                    return Some((slot.as_str().into(), other.clone(), step.name.clone()));
+                }
+            }
+        }
+        None
+    }
+
     /// Which step's last run read what which other step's left.
     pub(super) fn edges(&self, project: &Project) -> BTreeSet<(Name, Name)> {
         let mut edges = BTreeSet::new();

@@ -137,6 +137,12 @@ impl Pass<'_> {
         if let (Some(Moves::Last(name)), Some((_, id, _))) = (&self.moves, done.last()) {
             self.point(name, *id)?;
         }
+        if let Some((path, one, other)) = self.lasts.shared(project) {
+            let path = path.display();
+            self.context.ui.note(format!(
+                "both '{one}' and '{other}' leave '{path}': it is that of whichever came last"
+            ));
+        }
         Ok(done)
     }
 
@@ -250,7 +256,7 @@ impl Pass<'_> {
                 let mut answer = describe::run_json(id, &run);
                 answer["step"] = json!(step.name);
                 answer["reused"] = Value::Bool(true);
-                answer["why"] = json!([safe(&standing)]);
+                answer["why"] = json!([describe::standing(&standing)]);
                 self.answers.push(answer);
                 self.done(project, step, id, &run)?;
                 return Ok(Some((id, run)));
@@ -350,7 +356,7 @@ impl Pass<'_> {
     fn stands(&self, title: &str, id: RunId, run: &Run, standing: &Standing, back: &[String]) {
         let metrics = describe::metrics(run);
         let gap = if metrics.is_empty() { "" } else { "   " };
-        let mut why = safe(standing);
+        let mut why = describe::standing(standing);
         if !back.is_empty() {
             let names: Vec<&str> = back.iter().map(String::as_str).collect();
             why.push_str(&format!("; put back {}", shortened(&names)));
@@ -385,16 +391,4 @@ impl Pass<'_> {
         }
         name::point(self.context, self.registry, name, id.into(), NameKind::Result, "lab run")
     }
-}
-
-/// Why a recorded run stands for running again.
-fn safe(standing: &Standing) -> String {
-    let mut parts = vec![format!("{} as they were", ui::count(standing.files, "file"))];
-    if standing.absent > 0 {
-        parts.push(format!("{} still nowhere", standing.absent));
-    }
-    if standing.listed > 0 {
-        parts.push(format!("{} unchanged", ui::count(standing.listed, "listing")));
-    }
-    parts.join(", ")
 }
