@@ -1,6 +1,7 @@
 # The number of chunks is the number of processors.
 row=32 variable="cpu_count() as a default" layer=threads named=processors
 needs="taskset"
+needs_try="taskset -c 0,1 true"
 needs_processors=2
 prepare() {
     cat > chunks.py <<'P'
