@@ -17,7 +17,9 @@ use crate::variables::variable::Layer;
 const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
 
 /// Distributions whose packages have another name.
-const ALIASES: [(&str, &str); 8] = [
+const ALIASES: [(&str, &str); 10] = [
+    ("_distutils_hack", "setuptools"),
+    ("distutils_precedence", "setuptools"),
     ("sklearn", "scikit_learn"),
     ("pil", "pillow"),
     ("cv2", "opencv_python"),
@@ -303,9 +305,11 @@ fn python(path: &str) -> Option<Python<'_>> {
         let stem = part.strip_prefix("lib").filter(|stem| stem.starts_with("python"));
         let stem = stem.and_then(|stem| stem.split(".so").next()).unwrap_or(part);
         let digits = stem.strip_prefix("python").unwrap_or_default();
-        let is_version =
-            digits.contains('.') && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let is_number =
+            stem.starts_with("python") && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
         let is_file = after.is_empty() && (before == "bin" || stem != part);
+        // Only of programs may the version be missing: `bin/python3` is a link as a rule.
+        let is_version = is_number && (digits.contains('.') || is_file);
         if is_version && (is_file || matches!(before, "lib" | "lib64")) {
             let inside = if after.is_empty() { before } else { after };
             return Some(Python { version: stem, inside });
@@ -520,6 +524,8 @@ mod tests {
             all.push(changed(&format!("/usr/lib/python3.11/m{n}.py"), Some("1"), None));
             all.push(changed(&format!("/opt/x/lib/python3.13/m{n}.py"), None, Some("2")));
         }
+        all.push(changed("/usr/bin/python3", Some("python3.11"), Some("python3.13")));
+        all.push(changed("/usr/lib/libpython3.11.so.1.0", Some("1"), None));
         let found = rows(&grouped(all, &before, &Versions::new()));
         assert_eq!(found, ["package interpreter python3.11 python3.13", place]);
     }

@@ -333,8 +333,10 @@ impl Look<'_> {
     }
 
     fn chance(&mut self) {
-        let of = |side: &Side<'_>| -> BTreeSet<String> {
-            side.observed.entropy.keys().map(|program| side.name(program)).collect()
+        // By its name without a version: another interpreter draws as the one before did.
+        let of = |side: &Side<'_>| -> BTreeMap<String, String> {
+            let all = side.observed.entropy.keys().map(|program| side.name(program));
+            all.map(|path| (unversioned(&path), path)).collect()
         };
         let (x, y) = (of(self.a), of(self.b));
         let row = |program: &String, came: bool| {
@@ -342,9 +344,12 @@ impl Look<'_> {
             let (before, after) = if came { (None, taken()) } else { (taken(), None) };
             (format!("random bytes by {program}"), before, after)
         };
-        let gone = x.difference(&y).map(|program| row(program, false));
-        let come = y.difference(&x).map(|program| row(program, true));
-        let rows: Rows = gone.chain(come).collect();
+        let only = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>, came| -> Rows {
+            let only = a.iter().filter(|(name, _)| !b.contains_key(*name));
+            only.map(|(_, program)| row(program, came)).collect()
+        };
+        let (gone, come) = (only(&x, &y, false), only(&y, &x, true));
+        let rows: Rows = gone.into_iter().chain(come).collect();
         self.bounded(Layer::Chance, rows, "programs that took random bytes");
     }
 
@@ -363,6 +368,12 @@ impl Look<'_> {
 
 /// What differs, before and after.
 type Rows = Vec<(String, Option<String>, Option<String>)>;
+
+/// The name of a program, without digits at its end.
+fn unversioned(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned()
+}
 
 /// Whether something in the set lies below a path.
 fn has_below(set: &BTreeSet<String>, path: &str) -> bool {
@@ -507,6 +518,17 @@ mod tests {
         // One that was read entered.
         b.things.insert(b"/p/train.log".to_vec(), seen(How::Read, 0o100_644, 9));
         assert_eq!(rows((&a, "/p", &["res"]), (&b, "/p", &["res"])).len(), 1);
+    }
+
+    #[test]
+    fn another_version_of_a_program_draws_as_the_one_before() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        a.entropy.insert(b"/old/bin/python3.11".to_vec(), 1);
+        b.entropy.insert(b"/new/bin/python3.13".to_vec(), 4);
+        assert_eq!(rows((&a, "/p", &[]), (&b, "/p", &[])), [""; 0]);
+        b.entropy.insert(b"/dev/urandom".to_vec(), 1);
+        let found = rows((&a, "/p", &[]), (&b, "/p", &[]));
+        assert_eq!(found, ["chance: random bytes by /dev/urandom - taken"]);
     }
 
     #[test]
