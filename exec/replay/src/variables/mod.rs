@@ -8,6 +8,7 @@
 mod variable;
 mod recipe;
 mod code;
+mod installed;
 mod environment;
 mod seen;
 mod surroundings;

@@ -12,7 +12,8 @@ use lab_process::inherited;
 use lab_schema::observed::{How, Listed, Observed, Seen};
 use lab_schema::{Command, Run};
 
-use crate::variables::environment::{Part, is_installed};
+use crate::variables::environment::Part;
+use crate::variables::installed::is_installed;
 use crate::variables::recipe::maps;
 use crate::variables::variable::Layer;
 
