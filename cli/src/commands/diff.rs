@@ -52,6 +52,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 fn row(variable: &Variable, width: usize) -> String {
     let (before, after) = both(variable);
+    // Names of parameters, options and peers come from somebody else's record.
+    let what = plain(&variable.what, 0, MAX_NAME);
     let delta = variable
         .delta
         .map(|d| format!("   ({}{})", if d > 0.0 { "+" } else { "" }, describe::number(d)))
@@ -63,7 +65,7 @@ fn row(variable: &Variable, width: usize) -> String {
     format!(
         "  {:<11}  {}  {} → {}{delta}{at}",
         variable.layer.word(),
-        ui::pad(NAME, &variable.what, width),
+        ui::pad(NAME, &what, width),
         before,
         after
     )
@@ -71,6 +73,9 @@ fn row(variable: &Variable, width: usize) -> String {
 
 /// Longest value that is shown whole, in characters.
 const WIDTH: usize = 60;
+
+/// Longest name that is shown whole, in characters.
+const MAX_NAME: usize = 200;
 
 /// Both values, hashes by their first digits, numbers rounded, long ones where they part.
 fn both(variable: &Variable) -> (String, String) {
@@ -100,11 +105,16 @@ fn shown(value: &str, layer: Layer, from: usize) -> String {
     {
         return describe::number(number);
     }
-    let mut text = if from > 0 { "…".to_owned() } else { String::new() };
-    for c in value.chars().skip(from).take(WIDTH) {
-        if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+    plain(value, from, WIDTH)
+}
+
+/// At most `most` characters from the `from`-th on, so that printing them steers no terminal.
+fn plain(text: &str, from: usize, most: usize) -> String {
+    let mut out = if from > 0 { "…".to_owned() } else { String::new() };
+    for c in text.chars().skip(from).take(most) {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
-    if value.chars().count() > from + WIDTH { text + "…" } else { text }
+    if text.chars().count() > from + most { out + "…" } else { out }
 }
 
 #[cfg(test)]
@@ -126,5 +136,8 @@ mod tests {
         assert!(before.ends_with("true; a") && after.ends_with("true; b"), "{before} {after}");
         assert!(before.starts_with('…') && before.chars().count() < WIDTH);
         assert_eq!(both(&variable("é\n", "e")), ("é\\n".to_owned(), "e".to_owned()));
+        let hostile = Variable { what: "\u{1b}[2J".repeat(500), ..variable("a", "b") };
+        let told = row(&hostile, 10);
+        assert!(!told.contains("\u{1b}[2J") && told.len() < 3000, "{told:?}");
     }
 }

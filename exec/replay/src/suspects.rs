@@ -4,7 +4,7 @@
 //! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock,
 //! and threads whose number is recorded are not suspected.
 
-use lab_schema::observed::Observed;
+use lab_schema::observed::{Listed, Observed};
 use lab_schema::{Command, Completeness, Executor, Host, Recipe, Run};
 
 /// Variables that fix the number of threads of numerical libraries.
@@ -39,17 +39,22 @@ pub enum Sort {
 }
 
 /// What differs between where a run was recorded and where it is repeated, and what in its record
-/// leaves room for a difference.
+/// leaves room for a difference. `sealed`: it was repeated in a box, which gives back the order of
+/// listings.
 pub fn suspects(
     recording: &Run,
     replaying: &Host,
     recipe: &Recipe,
     observed: Option<&Observed>,
+    sealed: bool,
 ) -> Vec<Suspect> {
     let mut found = Vec::new();
     match recipe.executor() {
         Executor::Command(command) => {
             machine(&mut found, &recording.host, replaying, command);
+            if let Some(observed) = observed.filter(|_| !sealed) {
+                orders(&mut found, observed, command);
+            }
             match observed {
                 Some(observed) => drawn(&mut found, observed),
                 None => unwatched(&mut found, command, recipe),
@@ -151,6 +156,35 @@ fn drawn(found: &mut Vec<Suspect>, observed: &Observed) {
     found.push(suspect(Sort::Chance, "it may read the clock: reading it cannot be seen"));
 }
 
+/// Folders of data that were listed, in an order that the file system chooses. Those of
+/// installations are listed by every interpreter, to find a name in.
+fn orders(found: &mut Vec<Suspect>, observed: &Observed, command: &Command) {
+    let Some(place) = &command.place else { return };
+    let below = |path: &[u8]| {
+        let inside = path.strip_prefix(place.project.trim_end_matches('/').as_bytes())?;
+        let inside = match inside.strip_prefix(b"/") {
+            Some(inside) => inside,
+            None if inside.is_empty() => b".",
+            None => return None,
+        };
+        Some(String::from_utf8_lossy(inside).escape_debug().to_string())
+    };
+    // Where modules lie an interpreter looks for their names.
+    let is_modules = |names: &[Listed]| names.iter().any(|l| l.name.ends_with(b".py"));
+    let counts = |names: &[Listed]| names.len() > 1 && !is_modules(names);
+    let listed = observed.listed.iter().filter(|(_, names)| counts(names));
+    let folders: Vec<String> = listed.filter_map(|(path, _)| below(path)).take(4).collect();
+    let more = if folders.len() > 3 { " and others" } else { "" };
+    if !folders.is_empty() {
+        let folders = folders.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let sentence = format!(
+            "it listed {folders}{more}, and outside of a box a listing has the order that this file \
+             system gives, not the recorded one"
+        );
+        found.push(suspect(Sort::Chance, sentence));
+    }
+}
+
 fn unwatched(found: &mut Vec<Suspect>, command: &Command, recipe: &Recipe) {
     let seeded = recipe.seed().is_some() || command.argv.iter().any(|a| a.contains("seed"));
     let entropy = if seeded {
@@ -244,6 +278,16 @@ mod tests {
     }
 
     fn on(host: Host, completeness: Completeness, recipe: &Recipe) -> Vec<Suspect> {
+        watched(host, completeness, recipe, None, false)
+    }
+
+    fn watched(
+        host: Host,
+        completeness: Completeness,
+        recipe: &Recipe,
+        observed: Option<&Observed>,
+        sealed: bool,
+    ) -> Vec<Suspect> {
         let outcome = Outcome {
             status: Status::Exited(0),
             outputs: BTreeMap::new(),
@@ -259,7 +303,7 @@ mod tests {
         };
         let recipe_id = RecipeId::from_digest(lab_schema::BlobId::of(b"").digest());
         let run = Run { recipe: recipe_id, outcome, host, git: None, who: String::new() };
-        suspects(&run, &here(), recipe, None)
+        suspects(&run, &here(), recipe, observed, sealed)
     }
 
     fn text(found: &[Suspect]) -> String {
@@ -292,6 +336,30 @@ mod tests {
         found.clear();
         drawn(&mut found, &Observed::default());
         assert!(!text(&found).contains("random bytes"));
+    }
+
+    #[test]
+    fn an_order_that_could_not_be_given_is_suspected() {
+        use lab_schema::Place;
+        use lab_schema::observed::ListedKind;
+        let place = Place { project: "/p".into(), user: 1, group: 1, umask: 0, cpus: 2 };
+        let mut parts = python(&[("PYTHONHASHSEED", "0")]).to_parts();
+        let Executor::Command(command) = &mut parts.executor else { unreachable!() };
+        command.place = Some(place);
+        let recipe = Recipe::new(parts).unwrap();
+        let mut observed = Observed::default();
+        let listed = |name: &str| Listed { name: name.into(), kind: ListedKind::File };
+        let two = || vec![listed("x"), listed("y")];
+        for folder in ["/p/data\x1b", "/usr/lib", "/pile"] {
+            observed.listed.insert(folder.into(), two());
+        }
+        observed.listed.insert(b"/p/one".to_vec(), vec![listed("x")]);
+        observed.listed.insert(b"/p/lib".to_vec(), vec![listed("m.py"), listed("n.py")]);
+        let said = |sealed| {
+            text(&watched(here(), Completeness::Complete, &recipe, Some(&observed), sealed))
+        };
+        assert!(said(false).contains("it listed data\\u{1b}, and"), "{}", said(false));
+        assert!(!said(true).contains("listed"), "{}", said(true));
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
     };
     if judged.verdict == Verdict::Diverged {
         let observed = run.outcome.observed.map(|id| observations(bench.store, id)).transpose()?;
-        judged.suspects = suspects(run, &lab_process::host(), recipe, observed.as_ref());
+        judged.suspects = suspects(run, &lab_process::host(), recipe, observed.as_ref(), sealed);
         if bench.twice && matches!(recipe.executor(), Executor::Command(_)) {
             let repeat = repeat(bench, run, recipe, &outcome)?;
             weigh(&mut judged.suspects, &repeat);

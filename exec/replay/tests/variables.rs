@@ -130,3 +130,38 @@ fn every_layer_in_its_place() {
     let gone = found.iter().find(|v| v.what == "gone.py").unwrap();
     assert!(gone.before.is_some() && gone.after.is_none());
 }
+
+/// Folders that hold one folder twice, many times over: more paths than any memory has room for.
+#[test]
+fn a_tree_of_repeated_folders_is_given_up_on() {
+    let mut world = World::new();
+    let data = world.blob(b"data");
+    let nest = |world: &World, leaf: &[u8]| {
+        let lab_schema::ContentId::Blob(id) = world.blob(leaf) else { unreachable!() };
+        let entry = |name: &str, node| Entry { name: FileName::new(name).unwrap(), node };
+        let node = Node::File { id, size: leaf.len() as u64, executable: false };
+        let mut tree = world.put(&Tree::new(vec![entry("leaf", node)]).unwrap());
+        for _ in 0..60 {
+            let node = Node::Directory { id: tree, size: 0 };
+            let entries = vec![entry("a", node.clone()), entry("b", node)];
+            tree = world.put(&Tree::new(entries).unwrap());
+        }
+        tree
+    };
+    let (one, other) = (nest(&world, b"1"), nest(&world, b"2"));
+    let out = world.blob(b"out");
+    let with = |code, environment| {
+        let mut parts: Parts = command(&["x"], &[("data", data)]).to_parts();
+        (parts.code, parts.environment) = (code, environment);
+        Recipe::new(parts).unwrap()
+    };
+    let a = world.forge(&with(Some(one), Some(one)), &[("m", out)], 1);
+    for (code, environment, layer) in
+        [(Some(other), Some(one), Layer::Code), (Some(one), Some(other), Layer::System)]
+    {
+        let b = world.forge(&with(code, environment), &[("m", out)], 2);
+        let found = variables(&world.store, &world.lineage, a, b).unwrap();
+        assert!(found.iter().any(|v| v.layer == layer), "{layer:?}");
+        assert!(found.len() <= 200_001, "{}", found.len());
+    }
+}

@@ -14,6 +14,10 @@ use crate::error::{ReplayError, Result};
 /// Directories inside each other; paths of real file systems cannot hold more.
 const MAX_DEPTH: usize = 512;
 
+/// Most paths and folders that are looked at. A tree that holds one folder many times over, in many
+/// levels, has more paths than any memory.
+const MAX_PATHS: usize = 200_000;
+
 /// A path that was added, removed or changed.
 pub(crate) struct Changed {
     /// The path, with `/` between its parts.
@@ -24,13 +28,22 @@ pub(crate) struct Changed {
     pub(crate) after: Option<String>,
 }
 
-/// Every path below which two trees differ, sorted; a directory that only one side has is one
-/// path. Equal subtrees are never opened. No tree is like an empty one. None: the store lacks a tree
+/// How a directory is told that only one side has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alone {
+    /// As one path.
+    Whole,
+    /// By its files.
+    Files,
+}
+
+/// Every path below which two trees differ, sorted, up to a bound. Equal subtrees are never opened. No tree is like an empty one. None: the store lacks a tree
 /// that is needed.
 pub(crate) fn differences(
     store: &Store,
     a: Option<TreeId>,
     b: Option<TreeId>,
+    alone: Alone,
 ) -> Result<Option<Vec<Changed>>> {
     let open = |id: Option<TreeId>| -> Result<Option<Tree>> {
         match id {
@@ -39,7 +52,18 @@ pub(crate) fn differences(
         }
     };
     let (mut found, mut todo) = (Vec::new(), vec![(Vec::<FileName>::new(), a, b)]);
+    let mut folders = 0;
     while let Some((path, a, b)) = todo.pop() {
+        folders += 1;
+        if folders + found.len() + todo.len() > MAX_PATHS {
+            found.truncate(MAX_PATHS);
+            found.push(Changed {
+                path: format!("more than {MAX_PATHS} paths"),
+                before: Some("as in the one".to_owned()),
+                after: Some("as in the other".to_owned()),
+            });
+            break;
+        }
         if path.len() >= MAX_DEPTH
             && let Some(id) = a.or(b)
         {
@@ -58,6 +82,12 @@ pub(crate) fn differences(
             match (p.map(|e| &e.node), q.map(|e| &e.node)) {
                 (Some(Node::Directory { id: a, .. }), Some(Node::Directory { id: b, .. })) => {
                     todo.push((path, Some(*a), Some(*b)));
+                }
+                (Some(Node::Directory { id, .. }), None) if alone == Alone::Files => {
+                    todo.push((path, Some(*id), None));
+                }
+                (None, Some(Node::Directory { id, .. })) if alone == Alone::Files => {
+                    todo.push((path, None, Some(*id)));
                 }
                 _ => {
                     let path: Vec<String> = path.iter().map(ToString::to_string).collect();

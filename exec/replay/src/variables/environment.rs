@@ -5,30 +5,20 @@
 //! lie in, and has the version that a `.dist-info` beside it names; a library is one thing whatever
 //! digits follow its `.so`. Caches of interpreters are left out: they follow from the rest.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lab_schema::observed::Listed;
 
 use crate::variables::code::Changed;
+use crate::variables::installed::{PACKAGES, distribution, is_cache, library, package, python};
 use crate::variables::variable::Layer;
 
-/// Folders that hold one package per entry.
-const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
-
-/// Distributions whose packages have another name.
-const ALIASES: [(&str, &str); 8] = [
-    ("sklearn", "scikit_learn"),
-    ("pil", "pillow"),
-    ("cv2", "opencv_python"),
-    ("yaml", "pyyaml"),
-    ("bs4", "beautifulsoup4"),
-    ("dateutil", "python_dateutil"),
-    ("skimage", "scikit_image"),
-    ("attr", "attrs"),
-];
-
-/// Most rows that are told of things that are no packages.
+/// Most rows of one sort that are told of things that are no packages.
 const MANY: usize = 12;
+
+/// Most packages that are told.
+const MANY_PACKAGES: usize = 60;
 
 /// One thing of an environment that differs.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,34 +55,35 @@ pub(crate) fn versions(
 
 /// Groups what differs between two trees, by paths as they are told.
 pub(crate) fn grouped(changed: Vec<Changed>, before: &Versions, after: &Versions) -> Vec<Part> {
-    let mut packages: BTreeMap<(String, String), Vec<Changed>> = BTreeMap::new();
-    let mut libraries: BTreeMap<String, Vec<Changed>> = BTreeMap::new();
-    let mut others = Vec::new();
-    for c in changed {
-        if c.path.split('/').any(|part| part == "__pycache__") || c.path.ends_with(".pyc") {
-            continue;
-        }
-        match (package(&c.path), library(&c.path)) {
-            (Some(key), _) => packages.entry(key).or_default().push(c),
-            (None, Some(key)) => libraries.entry(key).or_default().push(c),
-            (None, None) => others.push(c),
-        }
-    }
     let mut parts = Vec::new();
-    for ((folder, name), files) in packages {
-        let version = |all: &Versions| {
-            let found = all.get(&(folder.clone(), name.clone()))?;
-            Some(found.iter().cloned().collect::<Vec<_>>().join(" and "))
-        };
-        let (v, w) = (version(before), version(after));
-        let layer = Layer::Package;
-        parts.push(if v == w {
-            one(layer, &format!("package {name}"), files)
+    let changed: Vec<Changed> = changed.into_iter().filter(|c| !is_cache(&c.path)).collect();
+    let first =
+        |is: &dyn Fn(&Changed) -> bool| changed.iter().find(|c| is(c)).map(|c| c.path.clone());
+    let elsewhere = (first(&|c| c.after.is_none()), first(&|c| c.before.is_none()));
+    let moved = Moved::new(&changed);
+    let changed = moved.paired(changed);
+    let mut packages: BTreeMap<String, Vec<Changed>> = BTreeMap::new();
+    let mut libraries: BTreeMap<String, Vec<Changed>> = BTreeMap::new();
+    let (mut interpreter, mut others) = (Vec::new(), Vec::new());
+    for c in changed {
+        if let Some((_, name)) = package(&c.path) {
+            packages.entry(name).or_default().push(c);
+        } else if python(&c.path).is_some() {
+            interpreter.push(c);
+        } else if let Some(key) = library(&c.path) {
+            libraries.entry(key).or_default().push(c);
         } else {
-            Part { layer, what: format!("package {name}"), before: v, after: w }
-        });
+            others.push(c);
+        }
     }
-    for (name, files) in libraries {
+    parts.extend(self::interpreter(interpreter));
+    let more = packages.len().saturating_sub(MANY_PACKAGES);
+    for (name, files) in packages.into_iter().take(MANY_PACKAGES) {
+        parts.push(moved.package(&name, files, before, after));
+    }
+    parts.extend(remaining(Layer::Package, more, "packages"));
+    let more = libraries.len().saturating_sub(MANY);
+    for (name, files) in libraries.into_iter().take(MANY) {
         let layer = Layer::System;
         // A library that has another version has another path: one goes, and one comes.
         let gone = files.iter().find(|c| c.after.is_none());
@@ -105,19 +96,210 @@ pub(crate) fn grouped(changed: Vec<Changed>, before: &Versions, after: &Versions
             _ => one(layer, &format!("library {name}"), files),
         });
     }
+    parts.extend(remaining(Layer::System, more, "libraries"));
     let more = others.len().saturating_sub(MANY);
     for c in others.into_iter().take(MANY) {
         parts.push(Part { layer: Layer::System, what: c.path, before: c.before, after: c.after });
     }
-    if more > 0 {
-        parts.push(Part {
-            layer: Layer::System,
-            what: format!("{more} more system files"),
-            before: Some("as in the one".to_owned()),
-            after: Some("as in the other".to_owned()),
-        });
+    parts.extend(remaining(Layer::System, more, "system files"));
+    parts.extend(moved.told());
+    // Equal files in other places have to show as something.
+    if parts.is_empty() && (elsewhere.0.is_some() || elsewhere.1.is_some()) {
+        let (before, after) = elsewhere;
+        let what = "place of the environment".to_owned();
+        parts.push(Part { layer: Layer::Place, what, before, after });
     }
     parts
+}
+
+/// How many more there are, if any.
+fn remaining(layer: Layer, more: usize, noun: &str) -> Option<Part> {
+    (more > 0).then(|| Part {
+        layer,
+        what: format!("{more} more {noun}"),
+        before: Some("as in the one".to_owned()),
+        after: Some("as in the other".to_owned()),
+    })
+}
+
+/// A sort, and a name in it.
+type Identity = (&'static str, String);
+
+/// Virtual environments of which only one run used each.
+struct Moved {
+    gone: BTreeSet<String>,
+    come: BTreeSet<String>,
+}
+
+impl Moved {
+    fn new(changed: &[Changed]) -> Moved {
+        let of = |is: &dyn Fn(&Changed) -> bool| {
+            let all = changed.iter().filter(|c| is(c));
+            all.filter_map(|c| c.path.strip_suffix("/pyvenv.cfg")).map(str::to_owned).collect()
+        };
+        let gone = of(&|c| c.after.is_none());
+        Moved { gone, come: of(&|c| c.before.is_none()) }
+    }
+
+    /// The part of a path below the environment that it lies in.
+    fn inside<'p>(&self, path: &'p str) -> Option<&'p str> {
+        path.match_indices('/').find_map(|(at, _)| {
+            let top = &path[..at];
+            (self.gone.contains(top) || self.come.contains(top)).then(|| &path[at + 1..])
+        })
+    }
+
+    /// What a file is, wherever its environment or interpreter lies.
+    fn identity(&self, path: &str) -> Option<Identity> {
+        if let Some((folder, name)) = package(path) {
+            return Some(("package", format!("{name}{}", &path[folder.len()..])));
+        }
+        if let Some(python) = python(path) {
+            return Some(("interpreter", python.inside.to_owned()));
+        }
+        let inside = self.inside(path);
+        inside.map(|inside| ("environment", inside.to_owned())).or_else(|| {
+            library(path)?;
+            Some(("library", file_name(path)?))
+        })
+    }
+
+    /// Brings a file that went together with the one that came in its stead; equal ones differ in
+    /// nothing.
+    fn paired(&self, changed: Vec<Changed>) -> Vec<Changed> {
+        let mut gone: BTreeMap<Identity, Changed> = BTreeMap::new();
+        let (mut come, mut left) = (Vec::new(), Vec::new());
+        for c in changed {
+            match self.identity(&c.path) {
+                Some(key) if c.after.is_none() => left.extend(gone.insert(key, c)),
+                Some(key) if c.before.is_none() => come.push((key, c)),
+                _ => left.push(c),
+            }
+        }
+        for (key, c) in come {
+            match gone.remove(&key) {
+                Some(then) if then.before == c.after => {}
+                // Scripts and settings of an environment hold its own path.
+                Some(_) if key.0 == "environment" && is_own(&key.1) => {}
+                // One that lies in another folder under another name is told by both.
+                Some(then) if matches!(key.0, "package" | "interpreter") => left.extend([then, c]),
+                Some(then) => left.push(Changed { before: then.before, ..c }),
+                None => left.push(c),
+            }
+        }
+        left.extend(gone.into_values());
+        left.sort_by(|a, b| a.path.cmp(&b.path));
+        left
+    }
+
+    fn package(
+        &self,
+        name: &str,
+        files: Vec<Changed>,
+        before: &Versions,
+        after: &Versions,
+    ) -> Part {
+        let folders = |is: &dyn Fn(&Changed) -> bool| -> BTreeSet<String> {
+            let all = files.iter().filter(|c| is(c));
+            all.filter_map(|c| package(&c.path)).map(|(folder, _)| folder).collect()
+        };
+        let (here, there) = (folders(&|c| c.before.is_some()), folders(&|c| c.after.is_some()));
+        let version = |all: &Versions, folders: &BTreeSet<String>| {
+            let of = |folder: &String| all.get(&(folder.clone(), name.to_owned()));
+            let found: BTreeSet<&String> = folders.iter().filter_map(of).flatten().collect();
+            let found: Vec<&str> = found.into_iter().map(String::as_str).collect();
+            (!found.is_empty()).then(|| found.join(" and "))
+        };
+        // With files on one side only, the folder of these counts for both.
+        let of = |own: &BTreeSet<String>, other: &BTreeSet<String>| match own.is_empty() {
+            true => other.clone(),
+            false => own.clone(),
+        };
+        let v = version(before, &of(&here, &there));
+        let w = version(after, &of(&there, &here));
+        let known = |all: &BTreeSet<String>| -> BTreeSet<String> {
+            let inside = |folder: &String| {
+                let below = self.inside(folder).unwrap_or(folder);
+                python(below).map_or(below, |python| python.inside).to_owned()
+            };
+            all.iter().map(inside).collect()
+        };
+        let is_elsewhere = !here.is_empty() && !there.is_empty() && known(&here) != known(&there);
+        let (layer, what) = (Layer::Package, format!("package {name}"));
+        if is_elsewhere {
+            let told = |version: Option<String>, folders: &BTreeSet<String>| {
+                let folder = folders.first().map(String::as_str).unwrap_or_default();
+                Some(format!("{} in {folder}", version.as_deref().unwrap_or("files")))
+            };
+            return Part { layer, what, before: told(v, &here), after: told(w, &there) };
+        }
+        if v == w {
+            return one(layer, &what, merged(files));
+        }
+        Part { layer, what, before: v, after: w }
+    }
+
+    /// That another environment was used.
+    fn told(&self) -> Option<Part> {
+        let show = |all: &BTreeSet<String>| all.first().cloned();
+        (!self.gone.is_empty() && !self.come.is_empty()).then(|| Part {
+            layer: Layer::Place,
+            what: "virtual environment".to_owned(),
+            before: show(&self.gone),
+            after: show(&self.come),
+        })
+    }
+}
+
+/// Files of a package that lay in one folder and lie in another, each as one.
+fn merged(files: Vec<Changed>) -> Vec<Changed> {
+    let mut all: BTreeMap<String, Changed> = BTreeMap::new();
+    for c in files {
+        let inside = package(&c.path).map_or(0, |(folder, _)| folder.len());
+        match all.entry(c.path[inside..].to_owned()) {
+            Entry::Vacant(free) => drop(free.insert(c)),
+            Entry::Occupied(mut then) => {
+                let then = then.get_mut();
+                then.before = then.before.take().or(c.before);
+                then.after = then.after.take().or(c.after);
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
+/// What every environment has written for itself.
+fn is_own(inside: &str) -> bool {
+    inside == "pyvenv.cfg" || inside.starts_with("bin/")
+}
+
+/// One row for an interpreter, whatever number of its modules differ.
+fn interpreter(files: Vec<Changed>) -> Option<Part> {
+    let versions = |is: &dyn Fn(&Changed) -> bool| -> BTreeSet<String> {
+        let all = files.iter().filter(|c| is(c)).filter_map(|c| python(&c.path));
+        all.map(|python| python.version.to_owned()).collect()
+    };
+    let gone = versions(&|c| c.before.is_some());
+    let come = versions(&|c| c.after.is_some());
+    let show = |all: &BTreeSet<String>| {
+        let all: Vec<&str> = all.iter().take(3).map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    };
+    let (layer, what) = (Layer::Package, "interpreter");
+    if gone != come && !gone.is_empty() && !come.is_empty() {
+        let only = |a: &BTreeSet<String>, b| a.difference(b).cloned().collect::<BTreeSet<_>>();
+        let (a, b) = (only(&gone, &come), only(&come, &gone));
+        let or = |own: BTreeSet<String>, all: &BTreeSet<String>| {
+            if own.is_empty() { show(all) } else { show(&own) }
+        };
+        return Some(Part {
+            layer,
+            what: what.to_owned(),
+            before: or(a, &gone),
+            after: or(b, &come),
+        });
+    }
+    (!files.is_empty()).then(|| one(layer, what, files))
 }
 
 /// Files of one thing, by the first of them.
@@ -140,41 +322,6 @@ fn one(layer: Layer, name: &str, files: Vec<Changed>) -> Part {
 
 fn file_name(path: &str) -> Option<String> {
     path.rsplit('/').next().map(str::to_owned)
-}
-
-/// The folder of packages that a path lies in, and the package: `numpy` of `numpy/core/x.py`,
-/// `numpy.libs/y.so` and `numpy-2.0.dist-info/METADATA`.
-fn package(path: &str) -> Option<(String, String)> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let at = parts.iter().rposition(|part| PACKAGES.contains(part))?;
-    let entry = parts.get(at + 1)?;
-    let name = match distribution(entry) {
-        Some((name, _)) => name,
-        None => normal(entry.split('.').next().unwrap_or(entry)),
-    };
-    let alias = ALIASES.iter().find(|(import, _)| *import == name);
-    let name = alias.map_or(name, |(_, distribution)| (*distribution).to_owned());
-    Some((parts[..=at].join("/"), name))
-}
-
-/// Name and version in `numpy-2.0.dist-info` and `foo-1.0-py3.11.egg-info`.
-fn distribution(entry: &str) -> Option<(String, String)> {
-    let stem = entry.strip_suffix(".dist-info").or_else(|| entry.strip_suffix(".egg-info"))?;
-    let mut parts = stem.split('-');
-    let (name, version) = (parts.next()?, parts.next()?);
-    Some((normal(name), version.to_owned()))
-}
-
-fn normal(name: &str) -> String {
-    name.to_lowercase().replace(['-', '.'], "_")
-}
-
-/// The library whose file this is: `libz` of `usr/lib/libz.so.1.3`.
-fn library(path: &str) -> Option<String> {
-    let name = path.rsplit('/').next()?;
-    let (stem, end) = name.split_once(".so")?;
-    let is_version = end.is_empty() || end.starts_with('.');
-    (is_version && !stem.is_empty()).then(|| stem.to_owned())
 }
 
 #[cfg(test)]
@@ -224,6 +371,105 @@ mod tests {
                 ("/etc/localtime", Some("1"), Some("2")),
             ]
         );
+    }
+
+    fn rows(parts: &[Part]) -> Vec<String> {
+        let show = |v: &Option<String>| v.clone().unwrap_or_else(|| "-".into());
+        let row = |p: &Part| {
+            format!("{} {} {} {}", p.layer.word(), p.what, show(&p.before), show(&p.after))
+        };
+        parts.iter().map(row).collect()
+    }
+
+    /// An environment at `top`, all of it on one side.
+    fn environment(top: &str, python: &str, numpy: &str, is_before: bool) -> Vec<Changed> {
+        let site = format!("{top}/lib/{python}/site-packages");
+        let files = [
+            (format!("{top}/pyvenv.cfg"), top),
+            (format!("{top}/bin/activate"), top),
+            (format!("{site}/numpy/a.py"), numpy),
+            (format!("{site}/numpy/b.so"), "same"),
+            (format!("{site}/six.py"), "six"),
+            (format!("{site}/__pycache__/six.pyc"), top),
+        ];
+        let all = files.iter().map(|(path, id)| match is_before {
+            true => changed(path, Some(id), None),
+            false => changed(path, None, Some(id)),
+        });
+        all.collect()
+    }
+
+    fn both(a: Vec<Changed>, b: Vec<Changed>) -> Vec<Changed> {
+        a.into_iter().chain(b).collect()
+    }
+
+    #[test]
+    fn an_environment_elsewhere_differs_in_what_is_in_it() {
+        let old = || environment("/v1", "python3.11", "a", true);
+        let one = "/v1/lib/python3.11/site-packages";
+        let before = held(one, &["numpy-2.1.dist-info", "six-1.dist-info"]);
+        let other = "/v2/lib/python3.11/site-packages";
+        let after = held(other, &["numpy-2.2.dist-info", "six-1.dist-info"]);
+        let place = "place virtual environment /v1 /v2";
+        let new = environment("/v2", "python3.11", "b", false);
+        let found = rows(&grouped(both(old(), new), &before, &after));
+        assert_eq!(found, ["package package numpy 2.1 2.2", place]);
+        // The same version with other bytes is one row by its path, and equal ones are none.
+        let after = held(other, &["numpy-2.1.dist-info", "six-1.dist-info"]);
+        let new = environment("/v2", "python3.11", "b", false);
+        let found = rows(&grouped(both(old(), new), &before, &after));
+        let by_path = format!("package package numpy ({one}/numpy/a.py) a b");
+        assert_eq!(found, [by_path.as_str(), place]);
+        let new = environment("/v2", "python3.11", "a", false);
+        assert_eq!(rows(&grouped(both(old(), new), &before, &after)), [place]);
+        // Another interpreter moves every package, and is one row.
+        let mut all = both(old(), environment("/v2", "python3.13", "a", false));
+        for n in 0..300 {
+            all.push(changed(&format!("/usr/lib/python3.11/m{n}.py"), Some("1"), None));
+            all.push(changed(&format!("/opt/x/lib/python3.13/m{n}.py"), None, Some("2")));
+        }
+        all.push(changed("/usr/bin/python3", Some("python3.11"), Some("python3.13")));
+        all.push(changed("/usr/lib/libpython3.11.so.1.0", Some("1"), None));
+        let found = rows(&grouped(all, &before, &Versions::new()));
+        assert_eq!(found, ["package interpreter python3.11 python3.13", place]);
+    }
+
+    #[test]
+    fn a_package_that_shadows_is_told_by_its_folder() {
+        let (system, own) =
+            ("/usr/lib/python3/dist-packages", "~/.local/lib/python3.11/site-packages");
+        let files = vec![
+            changed(&format!("{system}/numpy/a.py"), Some("1"), None),
+            changed(&format!("{own}/numpy/a.py"), None, Some("2")),
+        ];
+        let mut held_by_both = held(system, &["numpy-1.0.dist-info"]);
+        held_by_both.extend(held(own, &["numpy-1.1.dist-info"]));
+        let found = rows(&grouped(files, &held_by_both, &held_by_both));
+        assert_eq!(found, [format!("package package numpy 1.0 in {system} 1.1 in {own}")]);
+    }
+
+    #[test]
+    fn equal_files_elsewhere_are_one_row() {
+        let files = vec![
+            changed("/a/lib/python3.11/os.py", Some("1"), None),
+            changed("/b/lib/python3.11/os.py", None, Some("1")),
+        ];
+        let found = rows(&grouped(files, &Versions::new(), &Versions::new()));
+        assert_eq!(
+            found,
+            ["place place of the environment /a/lib/python3.11/os.py /b/lib/python3.11/os.py"]
+        );
+    }
+
+    #[test]
+    fn many_packages_and_libraries_stay_few_rows() {
+        let files = (0..900).flat_map(|n| {
+            let site = "/v/site-packages";
+            let one = changed(&format!("{site}/p{n}/x.py"), Some("1"), Some("2"));
+            [one, changed(&format!("/usr/lib/lib{n}.so.1"), Some("1"), Some("2"))]
+        });
+        let parts = grouped(files.collect(), &Versions::new(), &Versions::new());
+        assert_eq!(parts.len(), MANY_PACKAGES + MANY + 2);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod variable;
 mod recipe;
 mod code;
+mod installed;
 mod environment;
 mod seen;
 mod surroundings;
@@ -20,6 +21,7 @@ use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId};
 
 use crate::bench::observations;
 use crate::error::{ReplayError, Result};
+use code::Alone;
 pub use variable::{Layer, Variable};
 
 /// Everything that differs between the runs `a` and `b`, the likeliest cause first, consequences
@@ -174,7 +176,7 @@ impl Walk<'_> {
         if p.code() == q.code() {
             return Ok(());
         }
-        if let Some(changed) = code::differences(self.store, p.code(), q.code())? {
+        if let Some(changed) = code::differences(self.store, p.code(), q.code(), Alone::Whole)? {
             for c in changed {
                 self.add(Layer::Code, &c.path, c.before, c.after, at);
             }

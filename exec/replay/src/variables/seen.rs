@@ -13,6 +13,7 @@ use lab_schema::observed::{How, Listed, Observed, Seen};
 use lab_schema::{Command, Run};
 
 use crate::variables::environment::Part;
+use crate::variables::installed::is_installed;
 use crate::variables::recipe::maps;
 use crate::variables::variable::Layer;
 
@@ -33,6 +34,9 @@ pub(crate) struct Side<'a> {
     roots: Vec<(String, &'static str)>,
     /// What the run left, by path.
     made: BTreeSet<String>,
+    /// What it wrote over without a look: an earlier run made that, although it is no output where
+    /// others are declared.
+    over: BTreeSet<String>,
 }
 
 impl<'a> Side<'a> {
@@ -54,7 +58,9 @@ impl<'a> Side<'a> {
             }
             made.insert(relative(&roots, path.as_bytes()));
         }
-        Side { observed, roots, made }
+        let over = observed.things.iter().filter(|(_, seen)| seen.how == How::Overwritten);
+        let over = over.map(|(path, _)| relative(&roots, path)).collect();
+        Side { observed, roots, made, over }
     }
 
     /// A path as it is told.
@@ -111,6 +117,7 @@ pub(crate) fn there(observed: &Observed, command: &Command) -> BTreeSet<String> 
 /// Everything that differs.
 pub(crate) fn differences(a: &Side<'_>, b: &Side<'_>) -> Vec<Part> {
     let mut look = Look { a, b, found: Vec::new() };
+    look.secrets();
     look.listings();
     look.found();
     look.links();
@@ -151,13 +158,29 @@ impl Look<'_> {
             || is_made(self.b)
     }
 
+    /// Files that look like secrets are in no recipe: only here is it seen that they differ.
+    fn secrets(&mut self) {
+        let of = |side: &Side<'_>| -> BTreeMap<String, String> {
+            let all = side.observed.secrets.iter();
+            all.map(|(path, id)| (format!("secret {}", side.name(path)), id.to_string())).collect()
+        };
+        let (x, y) = (of(self.a), of(self.b));
+        // One that only one side read came, or follows from something else; that is told elsewhere.
+        let differs = |(name, then): (&String, &String)| {
+            let now = y.get(name).filter(|now| *now != then)?;
+            Some((name.clone(), Some(then.clone()), Some(now.clone())))
+        };
+        let rows: Rows = x.iter().filter_map(differs).collect();
+        self.bounded(Layer::Data, rows, "secrets");
+    }
+
     fn listings(&mut self) {
         let of = |side: &Side<'_>| -> BTreeMap<String, Vec<Listed>> {
             let listed = side.observed.listed.iter();
             listed.map(|(path, names)| (side.name(path), names.clone())).collect()
         };
         let (x, y) = (of(self.a), of(self.b));
-        let mut names = Rows::new();
+        let (mut names, mut orders) = (Rows::new(), Rows::new());
         for (folder, then) in &x {
             let Some(now) = y.get(folder) else { continue };
             let counts = |l: &&Listed| {
@@ -168,7 +191,7 @@ impl Look<'_> {
                     }
                     _ => format!("{folder}/{name}"),
                 };
-                !self.follows(&path)
+                !self.follows(&path) && !self.a.over.contains(&path) && !self.b.over.contains(&path)
             };
             let then: Vec<&Listed> = then.iter().filter(counts).collect();
             let now: Vec<&Listed> = now.iter().filter(counts).collect();
@@ -187,8 +210,7 @@ impl Look<'_> {
                     Some(format!("{} …", names.join(", ")))
                 };
                 let what = format!("order of {folder}");
-                let (before, after) = (first(&then, &now), first(&now, &then));
-                self.add(Layer::Order, what, before, after);
+                orders.push((what, first(&then, &now), first(&now, &then)));
                 continue;
             }
             let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| -> Option<String> {
@@ -203,6 +225,7 @@ impl Look<'_> {
                 only(&after, &before),
             ));
         }
+        self.bounded(Layer::Order, orders, "orders of listings");
         self.bounded(Layer::Found, names, "listings");
     }
 
@@ -266,7 +289,8 @@ impl Look<'_> {
             }
             // What is overwritten was made by an earlier run.
             let is_old = |seen: &Seen| seen.how != How::Overwritten && seen.mode & KIND != FOLDER;
-            if then.modified != now.modified && is_old(then) && is_old(now) {
+            let counts = is_old(then) && is_old(now) && !is_installed(name);
+            if then.modified != now.modified && counts {
                 let show =
                     |seen: &Seen| Some(format!("{}.{:09}", seen.modified.0, seen.modified.1));
                 times.push((format!("time of {name}"), show(then), show(now)));
@@ -310,8 +334,10 @@ impl Look<'_> {
     }
 
     fn chance(&mut self) {
-        let of = |side: &Side<'_>| -> BTreeSet<String> {
-            side.observed.entropy.keys().map(|program| side.name(program)).collect()
+        // By its name without a version: another interpreter draws as the one before did.
+        let of = |side: &Side<'_>| -> BTreeMap<String, String> {
+            let all = side.observed.entropy.keys().map(|program| side.name(program));
+            all.map(|path| (unversioned(&path), path)).collect()
         };
         let (x, y) = (of(self.a), of(self.b));
         let row = |program: &String, came: bool| {
@@ -319,9 +345,12 @@ impl Look<'_> {
             let (before, after) = if came { (None, taken()) } else { (taken(), None) };
             (format!("random bytes by {program}"), before, after)
         };
-        let gone = x.difference(&y).map(|program| row(program, false));
-        let come = y.difference(&x).map(|program| row(program, true));
-        let rows: Rows = gone.chain(come).collect();
+        let only = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>, came| -> Rows {
+            let only = a.iter().filter(|(name, _)| !b.contains_key(*name));
+            only.map(|(_, program)| row(program, came)).collect()
+        };
+        let (gone, come) = (only(&x, &y, false), only(&y, &x, true));
+        let rows: Rows = gone.into_iter().chain(come).collect();
         self.bounded(Layer::Chance, rows, "programs that took random bytes");
     }
 
@@ -340,6 +369,12 @@ impl Look<'_> {
 
 /// What differs, before and after.
 type Rows = Vec<(String, Option<String>, Option<String>)>;
+
+/// The name of a program, without digits at its end.
+fn unversioned(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').to_owned()
+}
 
 /// Whether something in the set lies below a path.
 fn has_below(set: &BTreeSet<String>, path: &str) -> bool {
@@ -469,8 +504,48 @@ mod tests {
         let made: &[&str] = &["out/model", "new.txt"];
         assert_eq!(rows((&a, "/p", made), (&b, "/p", made)), [""; 0]);
         assert_eq!(rows((&b, "/p", made), (&a, "/p", made)), [""; 0]);
-        // What another made is one.
-        assert_eq!(rows((&a, "/p", &["out/model"]), (&b, "/p", &["out/model"])).len(), 2);
+        // What another made is one; it is told by what was looked for, and not in listings too.
+        let found = rows((&a, "/p", &["out/model"]), (&b, "/p", &["out/model"]));
+        assert_eq!(found, ["found: new.txt - there"]);
+    }
+
+    #[test]
+    fn what_is_written_over_is_no_news_in_a_listing() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        list(&mut a, "/p", &["data"]);
+        list(&mut b, "/p", &["data", "train.log"]);
+        b.things.insert(b"/p/train.log".to_vec(), seen(How::Overwritten, 0o100_644, 9));
+        assert_eq!(rows((&a, "/p", &["res"]), (&b, "/p", &["res"])), [""; 0]);
+        // One that was read entered.
+        b.things.insert(b"/p/train.log".to_vec(), seen(How::Read, 0o100_644, 9));
+        assert_eq!(rows((&a, "/p", &["res"]), (&b, "/p", &["res"])).len(), 1);
+    }
+
+    #[test]
+    fn another_version_of_a_program_draws_as_the_one_before() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        a.entropy.insert(b"/old/bin/python3.11".to_vec(), 1);
+        b.entropy.insert(b"/new/bin/python3.13".to_vec(), 4);
+        assert_eq!(rows((&a, "/p", &[]), (&b, "/p", &[])), [""; 0]);
+        b.entropy.insert(b"/dev/urandom".to_vec(), 1);
+        let found = rows((&a, "/p", &[]), (&b, "/p", &[]));
+        assert_eq!(found, ["chance: random bytes by /dev/urandom - taken"]);
+    }
+
+    #[test]
+    fn secrets_differ_by_their_ids_and_installations_not_by_their_times() {
+        let (mut a, mut b) = (Observed::default(), Observed::default());
+        for (observed, top, key) in [(&mut a, "/p", "1"), (&mut b, "/q", "2")] {
+            let id = BlobId::of(key.as_bytes());
+            observed.secrets.insert(format!("{top}/.env").into_bytes(), id);
+            let time = i64::from(key == "1");
+            for path in ["/usr/lib/os.py", "/v/lib/python3.12/site-packages/x/y.txt"] {
+                observed.things.insert(path.into(), seen(How::Read, 0o100_644, time));
+            }
+        }
+        let (x, y) = (BlobId::of(b"1"), BlobId::of(b"2"));
+        let expected = [format!("data: secret .env {x} {y}")];
+        assert_eq!(rows((&a, "/p", &[]), (&b, "/q", &[])), expected);
     }
 
     #[test]
@@ -481,9 +556,13 @@ mod tests {
             a.absent.insert(path.clone());
             b.things.insert(path, seen(How::Read, 0o100_644, 1));
         }
+        for n in 0..3000 {
+            list(&mut a, &format!("/d/{n}"), &["x", "y"]);
+            list(&mut b, &format!("/d/{n}"), &["y", "x"]);
+        }
         a.system.insert(b"/proc/self/limits".to_vec(), b"open\x1b files\t3\n".to_vec());
         let found = rows((&a, "/p", &[]), (&b, "/p", &[]));
-        assert!(found.len() < 20, "{}", found.len());
+        assert!(found.len() < 30, "{}", found.len());
         assert!(found.iter().all(|row| !row.contains('\u{1b}')), "{found:?}");
         assert!(found.iter().any(|row| row.contains("4992 more places")), "{found:?}");
     }

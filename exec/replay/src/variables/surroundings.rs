@@ -9,7 +9,7 @@ use lab_schema::{Command, Executor, FileName, Place, Recipe, Run, TreeId};
 
 use crate::bench::observations;
 use crate::error::Result;
-use crate::variables::code::{self, Changed};
+use crate::variables::code::{self, Alone, Changed};
 use crate::variables::environment::{Part, grouped, versions};
 use crate::variables::recipe::maps;
 use crate::variables::seen::{self, Side, relative, roots};
@@ -81,7 +81,7 @@ fn environments(
     (then, a): (TreeId, &Command),
     (now, b): (TreeId, &Command),
 ) -> Result<Option<Vec<Changed>>> {
-    let Some(mut changed) = code::differences(store, Some(then), Some(now))? else {
+    let Some(mut changed) = code::differences(store, Some(then), Some(now), Alone::Files)? else {
         return Ok(None);
     };
     let (ours, theirs) = (roots(a), roots(b));
@@ -102,7 +102,8 @@ fn environments(
         let (x, y) = (folder(store, then, one)?, folder(store, now, other)?);
         match (x, y) {
             (Some(x), Some(y)) if x != y => {
-                let Some(mut inside) = code::differences(store, Some(x), Some(y))? else {
+                let Some(mut inside) = code::differences(store, Some(x), Some(y), Alone::Files)?
+                else {
                     return Ok(None);
                 };
                 // A project in the home folder is compared on its own.
