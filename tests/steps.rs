@@ -391,6 +391,27 @@ fn names_in_a_listed_folder_can_be_ignored() {
 }
 
 #[test]
+fn a_program_that_comes_first_now_is_another_one() {
+    let place = Place::registry();
+    let program = |path: &str, says: &str| {
+        place.write(path, format!("#!/bin/sh\necho {says} > out\n"));
+        fs::set_permissions(place.at(path), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program("late/frob", "late");
+    fs::create_dir(place.at("early")).unwrap();
+    place.write("lab.toml", "[[step]]\nname = 'a'\nrun = ['frob']");
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{}:{path}", place.at("early").display(), place.at("late").display());
+    let lab = |args: &[&str]| said(place.command().env("PATH", &path).args(args));
+    lab(&["run"]).succeeds();
+    lab(&["run"]).succeeds().says("as before");
+    program("early/frob", "early");
+    lab(&["run", "--dry-run"]).exits(1).says("the program 'frob' is another one now");
+    lab(&["run"]).succeeds();
+    assert_eq!(place.read("out"), b"early\n");
+}
+
+#[test]
 fn two_steps_that_leave_one_file_are_named() {
     let place = Place::registry();
     let text =

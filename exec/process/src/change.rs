@@ -30,6 +30,19 @@ impl fmt::Display for Change {
     }
 }
 
+/// How a record stands.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// What is not as it was; nothing: the command would find what it found.
+    pub changes: Vec<Change>,
+    /// Files that hold what they held.
+    pub files: u64,
+    /// Places where there is still nothing.
+    pub absent: u64,
+    /// Folders that list what they listed.
+    pub listed: u64,
+}
+
 /// Most characters of a value that is shown whole.
 const SHOWN: usize = 60;
 

@@ -46,7 +46,7 @@ mod replica;
 mod boxed;
 
 pub use boxed::{Boxed, HOST_NAME, execute_boxed};
-pub use change::Change;
+pub use change::{Change, Standing};
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
 pub use error::{ProcessError, Result};
 pub use execute::{APART, Execution, Job, Seen, execute};
@@ -60,7 +60,7 @@ pub use note::{NoGit, Note};
 pub use params::{params_of_arguments, params_of_config};
 pub use plain::Plain;
 pub use reads::Summary;
-pub use standing::{Intent, Standing, standing};
-pub use surroundings::{Level, with_own_variables, with_portable_variables};
+pub use standing::{Intent, standing};
+pub use surroundings::{Level, facts_of_place, with_own_variables, with_portable_variables};
 pub use traced::Traced;
 pub use variables::{PASSED_THROUGH, is_secret, recorded_variables, unrecordable_variables};

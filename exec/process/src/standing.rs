@@ -20,32 +20,21 @@ use std::path::{Path, PathBuf};
 use lab_objects::{ObjectsError, StatCache, Store, hash_cached};
 use lab_schema::observed::{How, Listed, ListedKind, Observed, Seen};
 use lab_schema::tree::Node;
-use lab_schema::{BlobId, Command, ContentId, Executor, Host, Place, Recipe, Run, Tree};
+use lab_schema::{BlobId, Command, ContentId, Executor, Host, Recipe, Run, Tree};
 
 use crate::byproducts::is_byproduct;
-use crate::change::{Change, changed, gone, relisted};
+use crate::change::{Change, Standing, changed, gone, relisted};
 use crate::error::{ProcessError, Result};
 use crate::host::host;
 use crate::inherited;
+use crate::program;
 use crate::reads::system_file;
 use crate::snapshot::hash;
+use crate::surroundings::facts_of_place;
 
 /// Files of the system's own making that say how much of the machine there is. All others say how
 /// it is doing at the moment.
 const CAPACITY: [&str; 3] = ["/sys/devices/system/cpu/", "/sys/fs/cgroup/", "/proc/sys/"];
-
-/// How a record stands.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// What is not as it was; nothing: the command would find what it found.
-    pub changes: Vec<Change>,
-    /// Files that hold what they held.
-    pub files: u64,
-    /// Places where there is still nothing.
-    pub absent: u64,
-    /// Folders that list what they listed.
-    pub listed: u64,
-}
 
 /// A command that is about to run, and what does not count.
 pub struct Intent<'a> {
@@ -76,6 +65,7 @@ pub fn standing(
     let found = Standing::default();
     let mut look = Look { store, cache, intent, made, known: BTreeSet::new(), found, limit };
     look.asked(recipe);
+    look.program(observed);
     look.machine(&run.host, observed);
     look.contents(recipe)?;
     look.observed(observed)?;
@@ -140,7 +130,9 @@ impl Look<'_> {
             self.change("its limits", "are others");
         }
         match (&then.place, &now.place) {
-            (Some(then), Some(now)) => self.place(then, now),
+            (Some(then), Some(now)) => {
+                self.maps("the project's", &facts_of_place(then), &facts_of_place(now));
+            }
             _ => self.change("the record", "does not say where it ran"),
         }
     }
@@ -158,17 +150,19 @@ impl Look<'_> {
         }
     }
 
-    fn place(&mut self, then: &Place, now: &Place) {
-        let facts = |place: &Place| {
-            BTreeMap::from([
-                ("folder".to_owned(), place.project.clone()),
-                ("user".to_owned(), place.user.to_string()),
-                ("group".to_owned(), place.group.to_string()),
-                ("umask".to_owned(), format!("{:03o}", place.umask)),
-                ("processors".to_owned(), place.cpus.to_string()),
-            ])
+    /// The program itself was searched before anybody watched: another one may come first now.
+    fn program(&mut self, observed: &Observed) {
+        let word = self.intent.command.argv.first().map_or("", String::as_str);
+        let path = self.intent.command.variables.get("PATH").map(OsStr::new);
+        let found = program::find(word, self.intent.directory, path).ok();
+        let real = found.and_then(|found| self.intent.directory.join(found).canonicalize().ok());
+        let ran = |real: &PathBuf| {
+            let seen = observed.things.get(real.as_os_str().as_bytes());
+            seen.is_some_and(|seen| seen.how == How::Executed)
         };
-        self.maps("the project's", &facts(then), &facts(now));
+        if !real.as_ref().is_some_and(ran) {
+            self.change(format!("the program '{}'", word.escape_debug()), "is another one now");
+        }
     }
 
     /// What of the machine is known to change results.

@@ -155,6 +155,17 @@ pub(crate) fn lacking(completeness: Completeness, gaps: &[String]) -> Completene
     Completeness::Incomplete(text)
 }
 
+/// What a place consists of, by name.
+pub fn facts_of_place(place: &Place) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("folder".to_owned(), place.project.clone()),
+        ("user".to_owned(), place.user.to_string()),
+        ("group".to_owned(), place.group.to_string()),
+        ("umask".to_owned(), format!("{:03o}", place.umask)),
+        ("processors".to_owned(), place.cpus.to_string()),
+    ])
+}
+
 /// Who we are and on how many processors; none if the project's path is not text.
 pub(crate) fn place(project: &Path) -> Option<Place> {
     let project = project.to_str()?.to_owned();

@@ -1,8 +1,7 @@
 //! What differs around two commands: environment, place, and what they were seen to touch.
 
-use std::collections::BTreeMap;
-
 use lab_objects::{Store, find_in_tree};
+use lab_process::facts_of_place;
 use lab_schema::observed::Observed;
 use lab_schema::tree::Node;
 use lab_schema::{Command, Executor, FileName, Place, Recipe, Run, TreeId};
@@ -57,17 +56,9 @@ fn whole(before: Option<TreeId>, after: Option<TreeId>) -> Part {
 
 fn places(a: Option<&Place>, b: Option<&Place>) -> Vec<Part> {
     let (Some(a), Some(b)) = (a, b) else { return Vec::new() };
-    let facts = |place: &Place| {
-        BTreeMap::from([
-            ("project folder".to_owned(), place.project.clone()),
-            ("user".to_owned(), place.user.to_string()),
-            ("group".to_owned(), place.group.to_string()),
-            ("umask".to_owned(), format!("{:03o}", place.umask)),
-            ("processors".to_owned(), place.cpus.to_string()),
-        ])
-    };
     let mut parts = Vec::new();
-    maps(&facts(a), &facts(b), &mut |what, before, after| {
+    maps(&facts_of_place(a), &facts_of_place(b), &mut |what, before, after| {
+        let what = if what == "folder" { "project folder" } else { what };
         let layer = if what == "processors" { Layer::Threads } else { Layer::Place };
         parts.push(Part { layer, what: what.to_owned(), before, after });
     });
