@@ -94,6 +94,8 @@ fn normal(text: &str) -> String {
         (r"linux (x86_64|aarch64)", "linux ARCH"),
         // Systems are put together differently.
         (r"environment of \d+ files", "environment of FILES"),
+        (r"\d+ files as they were", "FILES as they were"),
+        (r"\d+ still nowhere", "SOME still nowhere"),
         (r"random bytes were taken from the system.*", "ENTROPY"),
         // Three rows drawn at random.
         (r"(\d+,){3,}\d+", "ROW"),
