@@ -222,6 +222,8 @@ impl From<ProcessError> for Failure {
                 let exit = u8::try_from(128 + signal).unwrap_or(130);
                 Failure { exit, ..Failure::new(Exit::No, message) }
             }
+            ProcessError::CannotAnswer(_) => Failure::new(Exit::Refused, message)
+                .hint("with `--level 1` the run is recorded without; it may come out otherwise the next time"),
             ProcessError::Changing(_) => Failure::new(Exit::No, message),
             _ => Failure::usage(message),
         }

@@ -25,6 +25,7 @@ use crate::replica::Replica;
 use crate::scratch::Scratch;
 use crate::secrets::is_secret_file;
 use crate::snapshot::hash;
+use crate::sys;
 
 /// The host name in a box, unless another is wanted.
 pub const HOST_NAME: &str = "lab";
@@ -115,6 +116,8 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     let status = status(ended.exit, &gathered, job.recipe);
     let mut notes = ended.notes;
     notes.extend(short_of(place));
+    let unanswered = ended.trace.into_iter().flat_map(|trace| trace.gaps);
+    notes.extend(unanswered.map(Note::Unanswered));
     let lower = inherited::lower(job.observed).into_iter();
     notes.extend(lower.map(|(name, recorded, here)| Note::LimitLower { name, recorded, here }));
     notes.extend(replica.unordered.map(Note::ListingOrder));
@@ -146,8 +149,7 @@ fn variables(command: &Command) -> BTreeMap<OsString, OsString> {
 
 /// A note if this machine has fewer processors than the command had.
 fn short_of(place: &Place) -> Option<Note> {
-    let here = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let here = u32::try_from(here).unwrap_or(u32::MAX);
+    let here = sys::processors();
     (here < place.cpus).then_some(Note::FewerProcessors { recorded: place.cpus, here })
 }
 

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lab_seal::Seal;
-use lab_trace::Watch;
+use lab_trace::{Answers, Watch};
 
 use crate::error::{At, ProcessError, Result};
 use crate::guardian::Guardian;
@@ -22,6 +22,7 @@ use crate::note::Note;
 use crate::stragglers;
 use crate::sys::{self, Reaped};
 use crate::tee::Tee;
+use crate::told;
 
 /// How long to wait at most before looking at clocks and signals again.
 const TICK: Duration = Duration::from_millis(100);
@@ -129,22 +130,29 @@ impl<'a> Child<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
         sys::prepare(&mut command, launch.limits.memory_bytes);
+        let mut answers = told::answers(launch.variables)?;
+        if !answers.is_empty() {
+            lab_trace::probe().map_err(ProcessError::CannotAnswer)?;
+        }
         let started = match way {
             Way::Plain => {
                 command.current_dir(launch.directory);
-                command.spawn().map(|child| (child, None))
+                answered(&mut command, &answers)
             }
             Way::Watched => {
                 command.current_dir(launch.directory);
-                let started = lab_trace::spawn(&mut command, launch.spool);
+                let started = lab_trace::spawn(&mut command, Some(launch.spool), &answers);
                 started.map(|(child, watch)| (child, Some(watch)))
             }
             Way::Boxed(seal, cpus, inherited) => {
                 sys::use_processors(&mut command, cpus);
+                if sys::processors() < cpus && lab_trace::probe().is_ok() {
+                    answers.processors = Some(cpus);
+                }
                 sys::inherit(&mut command, inherited.limits.clone(), inherited.fixed);
                 let sealed = lab_seal::seal(&mut command, seal).at("make a box in", seal.base);
                 sealed?;
-                command.spawn().map(|child| (child, None))
+                answered(&mut command, &answers)
             }
         };
         let (mut process, watch) = started.map_err(|source| match lab_seal::obstacle(&source) {
@@ -286,6 +294,17 @@ impl<'a> Child<'a> {
         }
         Ok(notes)
     }
+}
+
+/// Starts a command that is not watched, but may have to be told something.
+fn answered(
+    command: &mut Command,
+    answers: &Answers,
+) -> io::Result<(std::process::Child, Option<Watch>)> {
+    if answers.is_empty() {
+        return command.spawn().map(|child| (child, None));
+    }
+    lab_trace::spawn(command, None, answers).map(|(child, watch)| (child, Some(watch)))
 }
 
 impl Drop for Child<'_> {

@@ -59,6 +59,20 @@ pub enum ProcessError {
         /// What the system said.
         source: io::Error,
     },
+    /// Processes cannot be told another time or other random bytes here.
+    #[error(
+        "random bytes and the time of day cannot be pinned here, since system calls cannot be \
+         watched: {0}"
+    )]
+    CannotAnswer(io::Error),
+    /// A variable that says what a command is told is no number.
+    #[error("the variable {name} has to be a whole number, and is '{}'", .value.escape_debug())]
+    BadPin {
+        /// Its name.
+        name: &'static str,
+        /// What it is.
+        value: String,
+    },
     /// A signal to `lab` ended the run; the command was stopped too.
     #[error("interrupted by signal {signal}; the command was stopped and nothing was recorded")]
     Interrupted {

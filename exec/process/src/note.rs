@@ -31,7 +31,9 @@ pub enum Note {
     SecretRead(PathBuf),
     /// The command changed files outside the project.
     WroteOutside(Vec<PathBuf>),
-    /// The command had more processors when it was recorded.
+    /// What a command was to be told in place of what the machine says did not reach it.
+    Unanswered(String),
+    /// The command had more processors when it was recorded; it is told that it has them.
     FewerProcessors {
         /// How many it had.
         recorded: u32,
@@ -149,9 +151,10 @@ impl fmt::Display for Note {
             }
             Note::FewerProcessors { recorded, here } => write!(
                 f,
-                "it was recorded on {recorded} processors and done again on {here}: \
-                 sums over threads may come out otherwise"
+                "it was recorded on {recorded} processors and done again on {here}: it was told that \
+                 there are {recorded}, and so used as many threads"
             ),
+            Note::Unanswered(why) => write!(f, "not as it was recorded: {why}"),
             Note::LimitLower { name, recorded, here } => {
                 let shown = |n: &u64| match n {
                     &u64::MAX => "unlimited".to_owned(),

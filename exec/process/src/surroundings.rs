@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab_schema::{Command, Completeness, Place};
 use lab_trace::Trace;
 
 use crate::sorts::Sorter;
+use crate::sys;
+use crate::told::{ENTROPY, TIME};
 use crate::variables::PASSED_THROUGH;
 
 /// Variables that say who and where a person is. A command that runs where its files lie finds
@@ -29,6 +32,9 @@ const INSTALLATION: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 /// What is pinned from level 1 on, unless the person set it: seeds of hashes that nobody means to
 /// be random, and a workspace with which cuBLAS gives the same bits each time.
 const PINS: [(&str, &str); 2] = [("PYTHONHASHSEED", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
+
+/// The time that programs put into what they make, if they follow reproducible-builds.org.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// With these the usual numerical libraries use the same instructions on every x86-64 processor that
 /// has AVX2, whatever else it has.
@@ -63,6 +69,10 @@ pub enum Level {
     /// Seeds of hash functions and workspaces of libraries are pinned.
     #[default]
     Pin,
+    /// And the random bytes that the system gives.
+    Entropy,
+    /// And the time of day.
+    Time,
 }
 
 /// The environment of a command.
@@ -107,22 +117,40 @@ impl Surroundings {
     }
 }
 
-/// Recorded variables, with those that say who and where a person is, and the pins of a level.
+/// Recorded variables, with those that say who and where a person is, and the pins of a level. What
+/// is set already stays: at the levels that pin them, that holds for `LAB_ENTROPY`, `LAB_TIME` and
+/// `SOURCE_DATE_EPOCH` (reproducible-builds.org) of `ours`, too.
 pub fn with_own_variables(
     mut variables: BTreeMap<String, String>,
     level: Level,
     ours: impl Iterator<Item = (OsString, OsString)>,
 ) -> BTreeMap<String, String> {
+    let mut wanted = OWN.to_vec();
+    if level >= Level::Entropy {
+        wanted.push(ENTROPY);
+    }
+    if level >= Level::Time {
+        wanted.extend([TIME, EPOCH]);
+    }
     for (name, value) in ours {
-        let Some(name) = name.to_str().filter(|name| OWN.contains(name)) else { continue };
+        let Some(name) = name.to_str().filter(|name| wanted.contains(name)) else { continue };
         if let Some(value) = value.to_str() {
             variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
     }
+    let mut pin = |name: &str, value: &str| {
+        variables.entry(name.to_owned()).or_insert_with(|| value.to_owned()).clone()
+    };
     if level >= Level::Pin {
-        for (name, value) in PINS {
-            variables.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
+        PINS.iter().for_each(|(name, value)| drop(pin(name, value)));
+    }
+    if level >= Level::Entropy {
+        pin(ENTROPY, "0");
+    }
+    if level >= Level::Time {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let epoch = pin(EPOCH, &now.to_string());
+        pin(TIME, &epoch);
     }
     variables
 }
@@ -175,12 +203,11 @@ pub(crate) fn place(project: &Path) -> Option<Place> {
         // Real, effective, saved, file system: what it may do goes by the second.
         line.split_whitespace().nth(1)?.parse().ok()
     };
-    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
     Some(Place {
         project,
         user: id("Uid:")?,
         group: id("Gid:")?,
         umask: UMASK,
-        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        cpus: sys::processors(),
     })
 }

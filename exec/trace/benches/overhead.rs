@@ -22,7 +22,7 @@ mod linux {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
-    use lab_trace::spawn;
+    use lab_trace::{Answers, spawn};
 
     /// Pairs of runs.
     const PAIRS: usize = 7;
@@ -89,7 +89,8 @@ mod linux {
             command.args(&argv[1..]).current_dir(folder);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             if watched {
-                let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+                let (mut child, watch) =
+                    spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
                 child.wait().unwrap();
                 assert!(watch.finish().gaps.is_empty());
             } else {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use crate::answers::Answers;
 use crate::record::Trace;
 
 /// A process tree that is being watched: here there is none.
@@ -12,7 +13,11 @@ use crate::record::Trace;
 pub enum Watch {}
 
 /// Always fails, with `Unsupported`.
-pub fn spawn(_command: &mut Command, _spool: &Path) -> io::Result<(Child, Watch)> {
+pub fn spawn(
+    _command: &mut Command,
+    _spool: Option<&Path>,
+    _answers: &Answers,
+) -> io::Result<(Child, Watch)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

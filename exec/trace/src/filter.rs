@@ -24,6 +24,8 @@ pub(crate) enum When {
     IfGiven(u8),
     /// If an argument has one of these bits, all below 2^32.
     IfAnyOf(u8, u32),
+    /// If the lower half of an argument is one of these.
+    IfOneOf(u8, [u32; 3]),
     /// Unless the lower half of an argument is this.
     UnlessIs(u8, u32),
     /// Unless the lower halves of two arguments are these.
@@ -85,6 +87,26 @@ pub(crate) fn build(rules: &[(u32, When)]) -> Vec<sock_filter> {
     program
 }
 
+impl When {
+    /// Whether a call with these arguments is held: what the filter answers, for those who have a
+    /// call before them that another rule held.
+    pub(crate) fn holds(self, args: &[u64; 6]) -> bool {
+        let low = |arg: u8| args[usize::from(arg)] as u32;
+        match self {
+            When::Always => true,
+            When::Refused => false,
+            When::UnlessDescriptor { folder, flags } => {
+                low(flags) & libc::AT_EMPTY_PATH as u32 == 0 || low(folder) == libc::AT_FDCWD as u32
+            }
+            When::IfGiven(arg) => args[usize::from(arg)] != 0,
+            When::IfAnyOf(arg, bits) => low(arg) & bits != 0,
+            When::IfOneOf(arg, values) => values.contains(&low(arg)),
+            When::UnlessIs(arg, value) => low(arg) != value,
+            When::UnlessBoth((arg, value), (other, its)) => low(arg) != value || low(other) != its,
+        }
+    }
+}
+
 /// How many instructions deal with the other architecture.
 const fn foreign_len() -> u8 {
     3 + 2 * BETRAYING.len() as u8 + 1
@@ -113,6 +135,14 @@ fn body(when: When) -> Vec<sock_filter> {
         When::IfAnyOf(arg, bits) => {
             vec![load(low(arg)), jump_any(bits, 0, 1), give(NOTIFY), give(ALLOW)]
         }
+        When::IfOneOf(arg, [a, b, c]) => vec![
+            load(low(arg)),
+            jump_equal(a, 2, 0),
+            jump_equal(b, 1, 0),
+            jump_equal(c, 0, 1),
+            give(NOTIFY),
+            give(ALLOW),
+        ],
         When::UnlessIs(arg, value) => {
             vec![load(low(arg)), jump_equal(value, 1, 0), give(NOTIFY), give(ALLOW)]
         }
@@ -199,9 +229,16 @@ mod tests {
             (5, When::UnlessIs(0, 1)),
             (6, When::Refused),
             (8, When::UnlessBoth((1, 8), (2, 1))),
+            (9, When::IfOneOf(0, [0, 5, 11])),
         ];
         let program = build(&rules);
-        let ask = |number, args| answer(&program, number, NATIVE, args);
+        let ask = |number, args| {
+            let answer = answer(&program, number, NATIVE, args);
+            if let Some((_, when)) = rules.iter().find(|(n, _)| *n == number) {
+                assert_eq!(when.holds(&args), answer == NOTIFY, "{number} {args:?}");
+            }
+            answer
+        };
         let arg = |i: usize, value: u64| {
             let mut args = [0; 6];
             args[i] = value;
@@ -225,6 +262,9 @@ mod tests {
         assert_eq!(ask(6, [0; 6]), REFUSE);
         for (args, answer) in [([0, 8, 1], ALLOW), ([0, 8, 0], NOTIFY), ([0, 9, 1], NOTIFY)] {
             assert_eq!(ask(8, [args[0], args[1], args[2], 0, 0, 0]), answer);
+        }
+        for (clock, answer) in [(0, NOTIFY), (1, ALLOW), (5, NOTIFY), (11, NOTIFY), (12, ALLOW)] {
+            assert_eq!(ask(9, arg(0, clock)), answer);
         }
     }
 

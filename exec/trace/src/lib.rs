@@ -4,7 +4,8 @@
 //! The kernel holds every system call that can bring something in (seccomp user notification,
 //! Linux 5.5), a thread here looks at it and lets it go on; no privilege is needed and the
 //! program does not notice. See [`spawn`] for the start and [`Trace`] for what is known at the
-//! end. Knows nothing of stores and records. On systems other than
+//! end. Where the kernel's answer would not be the same each time, or on each machine, the thread can
+//! answer instead ([`Answers`]). Knows nothing of stores and records. On systems other than
 //! Linux nothing can be watched.
 //!
 //! One thing cannot be excluded: a thread of the program may change a path in memory after it was
@@ -15,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod record;
+mod answers;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
@@ -36,10 +38,19 @@ mod argument;
 #[cfg(target_os = "linux")]
 mod observe;
 #[cfg(target_os = "linux")]
+mod chance;
+#[cfg(target_os = "linux")]
+mod family;
+#[cfg(target_os = "linux")]
+mod image;
+#[cfg(target_os = "linux")]
+mod respond;
+#[cfg(target_os = "linux")]
 mod watch;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 
+pub use answers::Answers;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Watch, probe, spawn};
 pub use record::{Fact, Listed, Program, Stamp, Thing, Trace};

@@ -4,7 +4,7 @@
 //! and exec, so it neither allocates nor takes a lock.
 #![expect(
     unsafe_code,
-    reason = "seccomp, its ioctls and process_vm_readv have no safe form in std"
+    reason = "seccomp, its ioctls and memory of other processes have no safe form in std"
 )]
 
 use std::io;
@@ -214,10 +214,68 @@ pub(crate) fn let_go(listener: BorrowedFd<'_>, id: u64) -> io::Result<()> {
     let sent = unsafe {
         libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &mut answer)
     };
-    match check(sent) {
-        // It was killed, or interrupted and will come again.
+    gone(check(sent))
+}
+
+/// Answers a call instead of the kernel: with a value, or the negative number of an error.
+pub(crate) fn answer(listener: BorrowedFd<'_>, id: u64, value: i64) -> io::Result<()> {
+    let (val, error) = if value < 0 { (0, value as i32) } else { (value, 0) };
+    let mut answer = libc::seccomp_notif_resp { id, val, error, flags: 0 };
+    // SAFETY: the struct lives through the call and is as large as the request says.
+    let sent = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &mut answer)
+    };
+    gone(check(sent))
+}
+
+/// Answers a call with a descriptor of a file of ours, which the process gets (Linux 5.14).
+pub(crate) fn answer_with_file(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    file: BorrowedFd<'_>,
+    closes_at_exec: bool,
+) -> io::Result<()> {
+    let mut answer = libc::seccomp_notif_addfd {
+        id,
+        flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+        srcfd: file.as_raw_fd() as u32,
+        newfd: 0,
+        newfd_flags: if closes_at_exec { libc::O_CLOEXEC as u32 } else { 0 },
+    };
+    // SAFETY: the struct lives through the call and is as large as the request says.
+    let sent = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD as _, &mut answer)
+    };
+    gone(check(sent))
+}
+
+/// The process was killed, or interrupted and will come again.
+fn gone(sent: io::Result<i32>) -> io::Result<()> {
+    match sent {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         other => other.map(drop),
+    }
+}
+
+/// The clock that programs wait by, in nanoseconds.
+pub(crate) fn monotonic() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: room for one time is given; this clock is on every machine.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Writes all of `bytes` into memory that a process may write to itself.
+pub(crate) fn write_memory(thread: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: bytes.len() };
+    // SAFETY: the kernel only reads the bytes; the other address is one of another process and
+    // is checked by the kernel.
+    let put = unsafe { libc::process_vm_writev(thread, &local, 1, &remote, 1, 0) };
+    match put {
+        put if put < 0 => Err(io::Error::last_os_error()),
+        put if put as usize == bytes.len() => Ok(()),
+        _ => Err(io::Error::from_raw_os_error(libc::EFAULT)),
     }
 }
 

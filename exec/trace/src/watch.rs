@@ -1,5 +1,7 @@
 //! Starts a command under the filter, and answers its notices in a thread of our own.
 //!
+//! It writes down what is about to be done, or answers in place of the kernel, or both.
+//!
 //! The thread ends when no watched process is left, or when it is told to stop. Whatever ends it,
 //! the listener is closed, and then every call that is looked at fails in what still runs: what
 //! is not seen does not happen. A failure is a gap in the record, never a complete record.
@@ -12,11 +14,13 @@ use std::process::{Child, Command};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::answers::Answers;
 use crate::calls;
-use crate::filter;
+use crate::filter::{self, When};
 use crate::observe::Observer;
 use crate::record::Trace;
-use crate::sys::{self, Woken};
+use crate::respond::{self, Reply, Responder};
+use crate::sys::{self, Notice, Woken};
 
 /// How often to look whether watching has ended.
 const TICK: Duration = Duration::from_micros(200);
@@ -30,7 +34,8 @@ pub struct Watch {
 
 /// Starts `command` and watches it and all that descends from it.
 ///
-/// `spool` is an empty folder for copies of files that are read and then changed. Privileges that
+/// `spool` is an empty folder for copies of files that are read and then changed; without one nothing
+/// is written down, and calls are only answered as `answers` says. Privileges that
 /// programs gain by being executed (setuid) are not gained under watch. Hooks that the command
 /// has already run before.
 ///
@@ -38,14 +43,18 @@ pub struct Watch {
 ///
 /// If the command cannot be started, or the kernel has no such filter, or another one above us
 /// already watches (`EBUSY`): then nothing was started.
-pub fn spawn(command: &mut Command, spool: &Path) -> io::Result<(Child, Watch)> {
+pub fn spawn(
+    command: &mut Command,
+    spool: Option<&Path>,
+    answers: &Answers,
+) -> io::Result<(Child, Watch)> {
     let (ours, theirs) = UnixStream::pair()?;
     let (stop, stopped) = UnixStream::pair()?;
-    sys::watch(command, filter::build(&calls::rules()), theirs.as_raw_fd());
-    let observer = Observer::new(spool.to_owned());
+    let watcher = Watcher::new(spool, *answers);
+    sys::watch(command, filter::build(&watcher.rules()), theirs.as_raw_fd());
     let builder = std::thread::Builder::new().name("trace".to_owned());
     // Before the start: the program's own execution waits for it already.
-    let thread = builder.spawn(move || watch(observer, &ours, &stopped))?;
+    let thread = builder.spawn(move || watcher.watch(&ours, &stopped))?;
     let child = command.spawn();
     // Else the thread would wait for a descriptor from a child that never came to send it.
     drop(theirs);
@@ -64,7 +73,7 @@ pub fn spawn(command: &mut Command, spool: &Path) -> io::Result<(Child, Watch)> 
 pub fn probe() -> io::Result<()> {
     // The hook runs before the program is looked for: that it is not there is the best end.
     let mut command = Command::new("/dev/null/nothing");
-    match spawn(&mut command, Path::new("/dev/null")) {
+    match spawn(&mut command, Some(Path::new("/dev/null")), &Answers::default()) {
         Ok((mut child, watch)) => {
             child.wait()?;
             drop(watch.finish());
@@ -109,35 +118,102 @@ fn joined(thread: JoinHandle<Trace>) -> Trace {
     })
 }
 
-fn watch(mut observer: Observer, socket: &UnixStream, stopped: &UnixStream) -> Trace {
-    let failure = match sys::receive_descriptor(socket.as_fd()) {
-        Ok(Some(listener)) => serve(&mut observer, &listener, stopped),
-        Ok(None) => Ok(Some("the command was never watched".to_owned())),
-        Err(e) => Err(e),
-    };
-    observer.finish(failure.unwrap_or_else(|e| Some(format!("the watcher failed: {e}"))))
+/// What the thread does with each call.
+struct Watcher {
+    observer: Option<Observer>,
+    /// The calls that it looks at.
+    observed: Vec<(u32, When)>,
+    responder: Responder,
+    /// The calls that are answered, or that it takes to answer them.
+    answered: Vec<(u32, When)>,
 }
 
-/// Answers until nobody is left; says what is missing if it ends before.
-fn serve(
-    observer: &mut Observer,
-    listener: &OwnedFd,
-    stopped: &UnixStream,
-) -> io::Result<Option<String>> {
-    let listener = listener.as_fd();
-    sys::wake_synchronously(listener);
-    loop {
-        match sys::wait(listener, stopped.as_fd())? {
-            Woken::Ended => return Ok(None),
-            Woken::Stopped => return Ok(Some("processes ran on when watching ended".to_owned())),
-            Woken::Notice => {}
-        }
-        let Some(notice) = sys::receive(listener)? else { continue };
-        match observer.see(&notice, || sys::is_waiting(listener, notice.id)) {
-            // It was killed while it was looked at: what it was about to do did not happen.
-            Err(_) if !sys::is_waiting(listener, notice.id) => continue,
-            seen => seen?,
-        }
-        sys::let_go(listener, notice.id)?;
+impl Watcher {
+    fn new(spool: Option<&Path>, answers: Answers) -> Watcher {
+        let observer = spool.map(|spool| Observer::new(spool.to_owned()));
+        let mut observed = if observer.is_some() { calls::rules() } else { Vec::new() };
+        observed.sort_unstable_by_key(|(number, _)| *number);
+        let answered = respond::rules(&answers);
+        Watcher { observer, observed, responder: Responder::new(answers), answered }
     }
+
+    /// The rules of the filter: a call that both look at is held whenever one of them may want it.
+    fn rules(&self) -> Vec<(u32, When)> {
+        let answered = |number| self.answered.iter().any(|(other, _)| *other == number);
+        let mut rules = self.observed.clone();
+        for (number, when) in &mut rules {
+            if answered(*number) {
+                *when = When::Always;
+            }
+        }
+        let observed = |number| self.observed.iter().any(|(other, _)| *other == number);
+        rules.extend(self.answered.iter().filter(|(number, _)| !observed(*number)));
+        rules
+    }
+
+    fn watch(mut self, socket: &UnixStream, stopped: &UnixStream) -> Trace {
+        let failure = match sys::receive_descriptor(socket.as_fd()) {
+            Ok(Some(listener)) => self.serve(&listener, stopped),
+            Ok(None) => Ok(Some("the command was never watched".to_owned())),
+            Err(e) => Err(e),
+        };
+        let failure = failure.unwrap_or_else(|e| Some(format!("the watcher failed: {e}")));
+        let mut trace = match self.observer {
+            Some(observer) => observer.finish(failure),
+            None => {
+                let mut trace = Trace::default();
+                failure.into_iter().for_each(|why| trace.gap(why));
+                trace
+            }
+        };
+        trace.gaps.extend(self.responder.gaps);
+        trace
+    }
+
+    /// Answers until nobody is left; says what is missing if it ends before.
+    fn serve(&mut self, listener: &OwnedFd, stopped: &UnixStream) -> io::Result<Option<String>> {
+        let listener = listener.as_fd();
+        sys::wake_synchronously(listener);
+        loop {
+            match sys::wait(listener, stopped.as_fd())? {
+                Woken::Ended => return Ok(None),
+                Woken::Stopped => {
+                    return Ok(Some("processes ran on when watching ended".to_owned()));
+                }
+                Woken::Notice => {}
+            }
+            let Some(notice) = sys::receive(listener)? else { continue };
+            let reply = match self.look(&notice, || sys::is_waiting(listener, notice.id)) {
+                // It was killed while it was looked at: what it was about to do did not happen.
+                Err(_) if !sys::is_waiting(listener, notice.id) => continue,
+                reply => reply?,
+            };
+            match reply {
+                None => sys::let_go(listener, notice.id)?,
+                Some(Reply::Value(value)) => sys::answer(listener, notice.id, value)?,
+                Some(Reply::File(file, closes)) => {
+                    sys::answer_with_file(listener, notice.id, file.as_fd(), closes)?;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, notice: &Notice, is_real: impl Fn() -> bool) -> io::Result<Option<Reply>> {
+        if let Some(observer) = &mut self.observer {
+            // Without answers all that is held is to be seen.
+            let seen = self.answered.is_empty() || holds(&self.observed, notice);
+            if seen {
+                observer.see(notice, &is_real)?;
+            }
+        }
+        self.responder.answer(notice, is_real)
+    }
+}
+
+/// Whether the call would be held by these rules, which are sorted by number, alone.
+fn holds(rules: &[(u32, When)], notice: &Notice) -> bool {
+    // What another architecture means by a number is not in the table.
+    let foreign = notice.arch != filter::NATIVE;
+    let found = rules.binary_search_by_key(&(notice.number as u32), |(number, _)| *number);
+    foreign || found.is_ok_and(|at| rules[at].1.holds(&notice.args))
 }

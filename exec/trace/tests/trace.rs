@@ -2,18 +2,21 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lab_trace::{Trace, probe, spawn};
+use lab_trace::{Answers, Trace, probe, spawn};
 
 /// Runs a script in `folder` under watch.
 fn shell(folder: &Path, script: &str) -> Trace {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-ec", script]).current_dir(folder).stdin(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
     let status = child.wait().unwrap();
     let mut trace = watch.finish();
     assert!(status.success(), "{script}: {status}");
@@ -153,14 +156,15 @@ fn names_need_not_be_text() {
 fn a_command_that_cannot_start_leaves_nothing() {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new("/nonexistent/program");
-    assert!(spawn(&mut command, spool.path()).is_err());
+    assert!(spawn(&mut command, Some(spool.path()), &Answers::default()).is_err());
 }
 
 #[test]
 fn watching_that_is_cut_short_says_so() {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new("/bin/sleep");
-    let (mut child, watch) = spawn(command.arg("30"), spool.path()).unwrap();
+    let (mut child, watch) =
+        spawn(command.arg("30"), Some(spool.path()), &Answers::default()).unwrap();
     let trace = watch.stop();
     assert_eq!(trace.gaps.len(), 1, "{:?}", trace.gaps);
     child.kill().unwrap();
@@ -180,7 +184,7 @@ fn it_is_known_whether_watching_is_possible() {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "watch_within"]).stdout(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(watch.finish().gaps.is_empty());
 }
@@ -206,10 +210,96 @@ fn who_was_reached_is_named_and_who_is_not_there_is_not() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "reach_out"]).env("REACH", &address);
     command.stdout(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, spool.path()).unwrap();
+    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
     assert!(child.wait().unwrap().success());
     let trace = watch.finish();
     assert_eq!(trace.peers.iter().collect::<Vec<_>>(), [&address]);
     assert!(trace.entropy[&std::env::current_exe().unwrap()] > 0);
     assert!(trace.absent.contains(Path::new("/none")));
+}
+
+/// Runs a shell script with answers; gives what it printed, and what could not be answered.
+fn answered(script: &str, answers: Answers) -> (String, BTreeSet<String>) {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).stdout(Stdio::piped()).stdin(Stdio::null());
+    let (child, watch) = spawn(&mut command, None, &answers).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let trace = watch.finish();
+    assert!(output.status.success(), "{script}: {output:?}");
+    assert!(trace.things.is_empty(), "nothing is to be written down");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), trace.gaps)
+}
+
+/// The same, where everything could be answered.
+fn told(script: &str, answers: Answers) -> String {
+    let (said, gaps) = answered(script, answers);
+    assert!(gaps.is_empty(), "{gaps:?}");
+    said
+}
+
+#[test]
+fn a_command_is_told_how_many_processors_it_may_use() {
+    for count in [1, 2, 3, 24, 100] {
+        let answers = Answers { processors: Some(count), ..Answers::default() };
+        assert_eq!(told("nproc", answers).trim(), count.to_string());
+    }
+}
+
+#[test]
+fn random_bytes_are_the_same_for_the_same_seed() {
+    // By a call, and by both devices; in processes that draw at the same time, in any order.
+    let draw = "mktemp -u XXXXXXXXXXXX; head -c 16 /dev/urandom | od -An -tx1; \
+                head -c 16 </dev/random | od -An -tx1";
+    let shuffle = |name, delay| format!("(sleep 0.0{delay}; shuf -i 1-1000000 -n 3 >{name})");
+    let folder = tempfile::tempdir().unwrap();
+    let with = |seed, [a, b, c]: [u32; 3]| {
+        let parts = [shuffle("a", a), shuffle("b", b), shuffle("c", c)].join(" & ");
+        let script = format!("cd '{}'; {draw}; {parts} & wait; cat a b c", folder.path().display());
+        told(&script, Answers { entropy: Some(seed), ..Answers::default() })
+    };
+    let first = with(1, [5, 3, 1]);
+    assert_eq!(first.lines().count(), 12, "{first}");
+    assert_eq!(first, with(1, [1, 3, 5]), "it hangs on who draws first");
+    assert_ne!(first, with(2, [5, 3, 1]));
+    let mut lines: Vec<&str> = first.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len(), 12, "two processes, or two draws, got the same: {first}");
+}
+
+#[test]
+fn a_draw_of_any_size_is_answered() {
+    let script = "od -An -tx1 -N 300000 /dev/urandom | sha256sum; shuf -i 1-200000 | sha256sum";
+    let answers = Answers { entropy: Some(5), ..Answers::default() };
+    assert_eq!(told(script, answers), told(script, answers));
+}
+
+#[test]
+fn the_time_of_day_is_the_one_that_is_told() {
+    let answers = Answers { time: Some(1_000_000_000), ..Answers::default() };
+    // `date` reads the clock without a call unless its image is changed.
+    let said = told("date -u +%Y-%m-%dT%H:%M:%S; date +%s.%N", answers);
+    assert_eq!(said, "2001-09-09T01:46:40\n1000000000.000001000\n");
+    // Other clocks go on, so that who waits does not wait for ever.
+    assert_eq!(told("timeout 0.1 sleep 5 || echo ended", answers), "ended\n");
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn sleeper() {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (start, before) = (Instant::now(), now());
+    sleep(Duration::from_millis(300));
+    println!("slept {:?} {:?}", before, now() - before);
+    assert!(start.elapsed() >= Duration::from_millis(300), "the clock to wait by stood still");
+}
+
+#[test]
+fn who_sleeps_finds_that_time_has_passed() {
+    let answers = Answers { time: Some(1_000_000_000), ..Answers::default() };
+    let ourselves = std::env::current_exe().unwrap();
+    let script = format!("'{}' --ignored --exact sleeper --nocapture", ourselves.display());
+    let said = told(&script, answers);
+    let line = said.lines().find_map(|line| line.strip_prefix("slept ")).unwrap();
+    assert!(line.starts_with("1000000000.0") && line.ends_with(" 300.001ms"), "{said}");
 }

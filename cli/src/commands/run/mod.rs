@@ -59,8 +59,8 @@ pub(super) struct Args {
     /// Run the command in a fresh folder that holds the project's code, as with -i
     #[arg(long, conflicts_with = "program")]
     apart: bool,
-    /// How much chance to take out: 0 nothing, 1 seeds of hash functions and cuBLAS workspaces
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1), conflicts_with = "program")]
+    /// How much chance to take out: 0 nothing, 1 seeds of hash functions and cuBLAS workspaces, 2 also the system's random bytes, 3 also the time of day
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=3), conflicts_with = "program")]
     level: u8,
     /// Keep numerical libraries to AVX2 and a fixed number of threads, so that other machines can give the same bits
     #[arg(long)]
@@ -118,7 +118,12 @@ fn is_program(context: &Context, word: &str) -> Outcome<bool> {
 
 impl Args {
     fn level(&self) -> Level {
-        if self.level == 0 { Level::Record } else { Level::Pin }
+        match self.level {
+            0 => Level::Record,
+            1 => Level::Pin,
+            2 => Level::Entropy,
+            _ => Level::Time,
+        }
     }
 
     /// What belongs to a command on the command line, and for steps is declared.

@@ -1,0 +1,368 @@
+//! Answers calls instead of the kernel, as [`Answers`] says.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::RngCore;
+
+use crate::answers::Answers;
+use crate::family::Family;
+use crate::filter::{self, When};
+use crate::image;
+use crate::memory;
+use crate::sys::{self, Notice};
+
+/// Most random bytes that the kernel gives at once.
+const MAX_DRAW: u64 = (1 << 25) - 1;
+/// How many are made at a time.
+const PART: usize = 1 << 16;
+/// The devices that give them.
+const DEVICES: [&[u8]; 2] = [b"/dev/urandom", b"/dev/random"];
+
+/// More than a kernel can be built for; a mask has to fit into what programs have room for.
+const MAX_PROCESSORS: u32 = 8192;
+
+/// Clocks that tell the time of day, by their numbers: `CLOCK_REALTIME`, its coarse form, and
+/// `CLOCK_TAI`. Others count from some start, and programs use them to wait.
+pub(crate) const TIME_OF_DAY: [u32; 3] =
+    [libc::CLOCK_REALTIME as u32, libc::CLOCK_REALTIME_COARSE as u32, libc::CLOCK_TAI as u32];
+
+const SECOND: u64 = 1_000_000_000;
+/// By how much the time of day goes on each time that it is read.
+const TICK: u64 = 1_000;
+/// Programs that wait until some time have worked that out a moment ago. What is left of a sleep
+/// is taken for the next multiple of this.
+const GRAIN: u64 = 10_000_000;
+
+/// Whether what a process starts with has to be changed.
+fn change_images(answers: &Answers) -> bool {
+    answers.entropy.is_some() || answers.time.is_some()
+}
+
+/// The calls that have to be held to answer them, or to know which process is which.
+pub(crate) fn rules(answers: &Answers) -> Vec<(u32, When)> {
+    let mut rules = Vec::new();
+    if answers.processors.is_some() {
+        rules.push((libc::SYS_sched_getaffinity, When::Always));
+    }
+    if answers.entropy.is_some() {
+        rules.push((libc::SYS_getrandom, When::Always));
+        rules.push((libc::SYS_openat, When::Always));
+        rules.push((libc::SYS_clone, When::Always));
+        rules.push((libc::SYS_clone3, When::Always));
+        #[cfg(target_arch = "x86_64")]
+        for number in [libc::SYS_open, libc::SYS_fork, libc::SYS_vfork] {
+            rules.push((number, When::Always));
+        }
+    }
+    if answers.time.is_some() {
+        rules.push((libc::SYS_clock_gettime, When::IfOneOf(0, TIME_OF_DAY)));
+        rules.push((libc::SYS_gettimeofday, When::Always));
+        rules.push((libc::SYS_nanosleep, When::Always));
+        rules.push((libc::SYS_clock_nanosleep, When::Always));
+        #[cfg(target_arch = "x86_64")]
+        rules.push((libc::SYS_time, When::Always));
+    }
+    if change_images(answers) {
+        // Both C libraries make this call once when a program starts, before anything of its own.
+        rules.push((libc::SYS_set_tid_address, When::Always));
+        rules.push((libc::SYS_execve, When::Always));
+        rules.push((libc::SYS_execveat, When::Always));
+    }
+    rules.into_iter().map(|(n, when)| (u32::try_from(n).expect("it is small"), when)).collect()
+}
+
+/// What a call is answered with.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// A value, or the negative number of an error.
+    Value(i64),
+    /// A descriptor of this file; the flag closes it when the process becomes another program.
+    File(OwnedFd, bool),
+}
+
+/// Who answers.
+pub(crate) struct Responder {
+    answers: Answers,
+    family: Family,
+    /// What could not be answered, in words.
+    pub(crate) gaps: BTreeSet<String>,
+}
+
+impl Responder {
+    pub(crate) fn new(answers: Answers) -> Responder {
+        let family = Family::new(answers.entropy.unwrap_or(0));
+        Responder { answers, family, gaps: BTreeSet::new() }
+    }
+
+    /// What the call of `notice` is answered with; none if the kernel is to answer it. `is_real`
+    /// says whether the thread still waits, so that its memory is its own.
+    ///
+    /// # Errors
+    ///
+    /// If memory of the process cannot be reached.
+    pub(crate) fn answer(
+        &mut self,
+        notice: &Notice,
+        is_real: impl Fn() -> bool,
+    ) -> io::Result<Option<Reply>> {
+        if self.answers.is_empty() || notice.arch != filter::NATIVE {
+            return Ok(None);
+        }
+        let (thread, args) = (notice.thread, notice.args);
+        let number = libc::c_long::from(notice.number);
+        if change_images(&self.answers) {
+            self.look_at_image(number, thread, &is_real);
+        }
+        let Answers { processors, entropy, time } = self.answers;
+        let wants_time = time.is_some();
+        match number {
+            libc::SYS_sched_getaffinity => {
+                let Some(mask) = processors.map(mask) else { return Ok(None) };
+                if args[1] < mask.len() as u64 || args[1] % 8 != 0 {
+                    return Ok(error(libc::EINVAL));
+                }
+                match put(thread, args[2], &mask, &is_real)? {
+                    Some(Reply::Value(0)) => Ok(Some(Reply::Value(mask.len() as i64))),
+                    other => Ok(other),
+                }
+            }
+            libc::SYS_getrandom if entropy.is_some() => {
+                self.draw(thread, args[0], args[1].min(MAX_DRAW), &is_real)
+            }
+            libc::SYS_openat if entropy.is_some() => self.open(thread, args[1], args[2], &is_real),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_open if entropy.is_some() => self.open(thread, args[0], args[1], &is_real),
+            libc::SYS_clone if entropy.is_some() => {
+                self.family.grows(thread, is_process(args[0]));
+                Ok(None)
+            }
+            libc::SYS_clone3 if entropy.is_some() => {
+                let flags = memory::number(thread, args[0])?.unwrap_or(0);
+                self.family.grows(thread, is_process(flags));
+                Ok(None)
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_fork | libc::SYS_vfork if entropy.is_some() => {
+                self.family.grows(thread, true);
+                Ok(None)
+            }
+            libc::SYS_clock_gettime if wants_time && TIME_OF_DAY.contains(&(args[0] as u32)) => {
+                let Some((seconds, nanoseconds)) = self.read_time(thread) else { return Ok(None) };
+                put(thread, args[1], &pair(seconds, nanoseconds), &is_real)
+            }
+            libc::SYS_gettimeofday if wants_time => {
+                let Some((seconds, nanoseconds)) = self.read_time(thread) else { return Ok(None) };
+                // A time zone that the kernel has is nobody's: it has been zero for decades.
+                let zone = if args[1] == 0 { &[][..] } else { &[0; 8] };
+                if matches!(put(thread, args[1], zone, &is_real)?, Some(Reply::Value(n)) if n < 0) {
+                    return Ok(error(libc::EFAULT));
+                }
+                let time = pair(seconds, nanoseconds / 1000);
+                let time = if args[0] == 0 { &[][..] } else { &time };
+                put(thread, args[0], time, &is_real)
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_time if wants_time => {
+                let Some((seconds, _)) = self.read_time(thread) else { return Ok(None) };
+                let copy = if args[0] == 0 { &[][..] } else { &seconds.to_le_bytes() };
+                match put(thread, args[0], copy, &is_real)? {
+                    Some(Reply::Value(0)) => Ok(Some(Reply::Value(seconds))),
+                    other => Ok(other),
+                }
+            }
+            libc::SYS_nanosleep if wants_time => {
+                self.sleep(thread, duration(thread, args[0])?);
+                Ok(None)
+            }
+            libc::SYS_clock_nanosleep if wants_time => {
+                self.sleep_by(thread, args)?;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A process that is about to become a program has a new image at its next call.
+    fn look_at_image(&mut self, number: libc::c_long, thread: i32, is_real: &impl Fn() -> bool) {
+        let Some((id, process)) = self.family.of(thread) else { return };
+        if matches!(number, libc::SYS_execve | libc::SYS_execveat) {
+            process.fresh = true;
+            return;
+        }
+        if !process.fresh || !is_real() {
+            return;
+        }
+        process.fresh = false;
+        let random = self.answers.entropy.map(|_| process.key.at_start());
+        if let Err(e) = image::change(id, random, self.answers.time.is_some()) {
+            self.gaps.insert(format!("clock and entropy of a process could not be set: {e}"));
+        }
+    }
+
+    fn draw(
+        &mut self,
+        thread: i32,
+        to: u64,
+        len: u64,
+        is_real: &impl Fn() -> bool,
+    ) -> io::Result<Option<Reply>> {
+        let Some((_, process)) = self.family.of(thread) else { return Ok(None) };
+        let mut stream = process.key.draws(process.drawn);
+        process.drawn += len.div_ceil(4);
+        let mut bytes = vec![0; PART.min(len as usize)];
+        let mut done = 0;
+        while done < len {
+            let part = bytes.len().min((len - done) as usize);
+            stream.fill_bytes(&mut bytes[..part]);
+            match put(thread, to + done, &bytes[..part], is_real)? {
+                Some(Reply::Value(0)) => done += part as u64,
+                other => return Ok(other),
+            }
+        }
+        Ok(Some(Reply::Value(done as i64)))
+    }
+
+    /// A device of random bytes is replaced by a stream of ours.
+    fn open(
+        &mut self,
+        thread: i32,
+        path: u64,
+        flags: u64,
+        is_real: &impl Fn() -> bool,
+    ) -> io::Result<Option<Reply>> {
+        let flags = flags as i32;
+        let path = memory::text(thread, path)?.filter(|_| is_real());
+        if !path.is_some_and(|path| DEVICES.contains(&path.as_slice()))
+            || flags & libc::O_ACCMODE != libc::O_RDONLY
+        {
+            return Ok(None);
+        }
+        let Some((_, process)) = self.family.of(thread) else { return Ok(None) };
+        let stream = process.key.device(process.devices);
+        process.devices += 1;
+        Ok(Some(Reply::File(device(stream)?, flags & libc::O_CLOEXEC != 0)))
+    }
+
+    /// The time of day of a process, in seconds and nanoseconds, which then goes on.
+    fn read_time(&mut self, thread: i32) -> Option<(i64, u64)> {
+        let start = self.answers.time?;
+        let (_, process) = self.family.of(thread)?;
+        process.passed += TICK;
+        let seconds = start.saturating_add((process.passed / SECOND) as i64);
+        Some((seconds, process.passed % SECOND))
+    }
+
+    fn sleep(&mut self, thread: i32, nanoseconds: u64) {
+        if let Some((_, process)) = self.family.of(thread) {
+            process.passed = process.passed.saturating_add(nanoseconds);
+        }
+    }
+
+    /// `clock_nanosleep`: for so long, or until a clock says so.
+    fn sleep_by(&mut self, thread: i32, args: [u64; 6]) -> io::Result<()> {
+        let asked = duration(thread, args[2])?;
+        if args[1] as i32 & libc::TIMER_ABSTIME == 0 {
+            self.sleep(thread, asked);
+        } else if TIME_OF_DAY.contains(&(args[0] as u32)) {
+            let start = self.answers.time.unwrap_or(0).max(0) as u64 * SECOND;
+            if let Some((_, process)) = self.family.of(thread) {
+                process.passed = process.passed.max(asked.saturating_sub(start));
+            }
+        } else {
+            let left = asked.saturating_sub(sys::monotonic());
+            self.sleep(thread, left.div_ceil(GRAIN) * GRAIN);
+        }
+        Ok(())
+    }
+}
+
+fn error(number: i32) -> Option<Reply> {
+    Some(Reply::Value(-i64::from(number)))
+}
+
+/// Puts bytes into the memory of a process, and answers zero if that was possible.
+fn put(
+    thread: i32,
+    to: u64,
+    bytes: &[u8],
+    is_real: &impl Fn() -> bool,
+) -> io::Result<Option<Reply>> {
+    if bytes.is_empty() {
+        return Ok(Some(Reply::Value(0)));
+    }
+    if !is_real() {
+        return Ok(None);
+    }
+    match sys::write_memory(thread, to, bytes) {
+        Ok(()) => Ok(Some(Reply::Value(0))),
+        Err(e) if e.raw_os_error() == Some(libc::EFAULT) => Ok(error(libc::EFAULT)),
+        Err(e) => Err(e),
+    }
+}
+
+/// The first `count` processors, as a mask of whole words.
+fn mask(count: u32) -> Vec<u8> {
+    let count = count.clamp(1, MAX_PROCESSORS) as usize;
+    let bits = |byte: usize| {
+        let set = count.saturating_sub(8 * byte).min(8);
+        ((1_u16 << set) - 1) as u8
+    };
+    (0..count.div_ceil(64) * 8).map(bits).collect()
+}
+
+/// A stream of random bytes that ends when nobody reads it any more.
+fn device(mut stream: ChaCha20Rng) -> io::Result<OwnedFd> {
+    let (theirs, mut ours) = UnixStream::pair()?;
+    let feed = move || {
+        let mut bytes = vec![0; PART];
+        loop {
+            stream.fill_bytes(&mut bytes);
+            if ours.write_all(&bytes).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("entropy".to_owned()).spawn(feed)?;
+    Ok(theirs.into())
+}
+
+fn is_process(flags: u64) -> bool {
+    flags & libc::CLONE_THREAD as u64 == 0
+}
+
+/// Two numbers of eight bytes, as the system has times.
+fn pair(seconds: i64, rest: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&seconds.to_le_bytes());
+    bytes[8..].copy_from_slice(&rest.to_le_bytes());
+    bytes
+}
+
+/// A time in the memory of a process, in nanoseconds; zero for one that makes no sense, at which
+/// the call itself fails.
+fn duration(thread: i32, at: u64) -> io::Result<u64> {
+    let seconds = memory::number(thread, at)?.unwrap_or(0);
+    let nanoseconds = memory::number(thread, at.wrapping_add(8))?.unwrap_or(0);
+    let sane = i64::try_from(seconds).is_ok() && nanoseconds < SECOND;
+    Ok(if sane { seconds.saturating_mul(SECOND).saturating_add(nanoseconds) } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_has_as_many_bits() {
+        assert_eq!(mask(2), [3, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(mask(8), [255, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(mask(65).len(), 16);
+        let ones = |bytes: Vec<u8>| bytes.iter().map(|b| b.count_ones()).sum::<u32>();
+        for count in [1, 7, 63, 64, 65, 200, 4096] {
+            assert_eq!(ones(mask(count)), count);
+        }
+    }
+}
