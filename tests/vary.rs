@@ -26,8 +26,13 @@ print({
     "home": lambda: os.path.expanduser("~"),
     "path": lambda: os.getcwd(),
     "addresses": lambda: any(" [stack]" in line and line.startswith("7ffffff") for line in open("/proc/self/maps")),
+    "umask": lambda: os.umask(0),
+    "entropy": lambda: os.urandom(8),
+    "time": lambda: time.time_ns(),
+    "day": lambda: time.strftime("%A"),
+    "both": lambda: (os.urandom(8), time.time()),
+    "race": lambda: __import__("subprocess").run("(sleep 0; echo a) & (sleep 0; echo b) & echo $$; stat -c %z /proc/self; wait", shell=True, capture_output=True),
     "nothing": lambda: sorted(os.listdir("data")),
-    "chance": lambda: os.urandom(8),
 }[sys.argv[1]](), file=open("out", "w"))
 "#;
 
@@ -75,6 +80,9 @@ fn each_factor_is_found_by_who_depends_on_it_alone() {
         "home",
         "path",
         "addresses",
+        "umask",
+        "entropy",
+        "time",
     ];
     for (at, factor) in factors.iter().enumerate() {
         record(&place, factor);
@@ -83,7 +91,16 @@ fn each_factor_is_found_by_who_depends_on_it_alone() {
         let only = format!("{factor},{other}");
         let said = place.lab(["vary", factor, "--only", &only, "--json"]);
         let answer = said.json();
-        let effects = effects(&answer);
+        let mut effects = effects(&answer);
+        // Pinned first, where chance is what it depends on.
+        let chance = matches!(*factor, "entropy" | "time");
+        assert_eq!(
+            effects.iter().filter(|(name, _)| name == "nothing").count(),
+            1 + usize::from(chance)
+        );
+        if chance {
+            assert_eq!(effects.remove(0).1, "differs", "{answer}");
+        }
         if effects.iter().any(|(name, effect)| name == factor && effect == "untried") {
             println!("{factor} cannot be changed here: {answer}");
             continue;
@@ -107,13 +124,35 @@ fn who_depends_on_nothing_is_told_so() {
 }
 
 #[test]
-fn chance_is_told_from_all_else() {
+fn kinds_of_chance_are_told_apart() {
     let Some(place) = place() else { return };
-    record(&place, "chance");
-    let said = place.lab(["vary", "chance"]).exits(1);
+    record(&place, "both");
+    let said = place.lab(["vary", "both", "--only", "entropy,time,home"]).exits(1);
+    said.says("done twice with random bytes and time pinned").says("it depends on entropy, time");
+    record(&place, "day");
+    let said = place.lab(["vary", "day", "--only", "time"]).exits(1);
+    assert!(!said.out.contains("pinned"), "{}", said.out);
+    said.says("2001-02-03").says("it depends on time");
+}
+
+#[test]
+fn what_cannot_be_pinned_is_chance() {
+    let Some(place) = place() else { return };
+    record(&place, "race");
+    let said = place.lab(["vary", "race"]).exits(1);
     let said = said.says("done twice as recorded").says("it depends on chance");
     assert!(!said.out.contains("hash-seed"), "{}", said.out);
-    said.complains("seed what draws");
+    said.complains("race");
+}
+
+#[test]
+fn what_is_pinned_in_the_record_is_changed_too() {
+    let Some(place) = place() else { return };
+    let run = ["run", "--level", "3", "--name", "both", "--", "python3", "program.py", "both"];
+    place.lab(run).succeeds();
+    let said = place.lab(["vary", "both", "--only", "entropy,time,umask"]).exits(1);
+    let said = said.says("LAB_ENTROPY: 0 → 1").says("as pinned → 2001").says("entropy, time");
+    assert!(!said.out.contains("umask  differs"), "{}", said.out);
 }
 
 #[test]

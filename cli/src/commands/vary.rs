@@ -11,10 +11,14 @@ use crate::failure::{Failure, Outcome};
 use crate::resolve::{closest, resolve};
 use crate::ui::{self, BAD, DIM, GOOD, HASH, NAME, pad, paint};
 
+/// What a result depends on that is not the same twice.
+const CHANCE: &str = "chance";
+
 /// Do a run again with one thing changed at a time, and say on which of them its result depends
 ///
 /// Tried are the seed of hashes, the order of listings, threads, processors, instructions, time zone, locale, host name,
-/// user, home folder, path and addresses of memory, each in a sealed box. Exit code 1: the result depends on something.
+/// user, home folder, path, addresses of memory, permissions of new files, the system's random bytes and the time of day,
+/// each in a sealed box. Exit code 1: the result depends on something.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// A run, or something that a run made
@@ -56,21 +60,26 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         "run": id.to_string(),
         "varied": done.iter().map(answer).collect::<Vec<_>>(),
     }));
-    let matter: Vec<&str> = done
-        .iter()
-        .filter(|varied| varied.matters())
-        .map(|varied| varied.factor.map_or("chance", Factor::word))
-        .collect();
+    // What chance is at work is told by the factors, if it could be pinned.
+    let steady = done.iter().any(|v| v.factor.is_none() && v.effect == Effect::None);
+    let counts = |v: &&Varied| v.matters() && (v.factor.is_some() || !steady);
+    let matter = done.iter().filter(counts);
+    let mut matter: Vec<&str> = matter.map(|v| v.factor.map_or(CHANCE, Factor::word)).collect();
+    matter.dedup();
+    if matter.is_empty() && done.iter().any(Varied::matters) {
+        matter.push(CHANCE);
+    }
     if matter.is_empty() {
         let tried = done.iter().filter(|v| v.factor.is_some() && v.effect == Effect::None).count();
         context.ui.line(format!("  it depends on none of the {tried} that were changed"));
         return Ok(());
     }
     context.ui.line(format!("  it depends on {}", paint(BAD, matter.join(", "))));
-    if matter == ["chance"] {
-        context.ui.hint(
-            "what else it depends on cannot be told before it gives the same twice: seed what draws random numbers, and leave out the time",
-        );
+    if matter == [CHANCE] {
+        context.ui.hint(match steady {
+            true => "with random bytes and the time pinned it gives the same twice: `lab run --level 3` records it so",
+            false => "what else it depends on cannot be told before it gives the same twice; where random bytes and the time are pinned and it still does not, threads or processes race",
+        });
     }
     Err(Failure::no())
 }

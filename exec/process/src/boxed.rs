@@ -93,7 +93,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
             guardian: None,
         },
         &seal,
-        place.cpus,
+        place,
         &inherited::recorded(job.observed),
     )?;
 

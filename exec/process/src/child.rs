@@ -10,6 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use lab_schema::Place;
 use lab_seal::Seal;
 use lab_trace::{Answers, Watch};
 
@@ -39,8 +40,8 @@ const KILL_GRACE: Duration = Duration::from_secs(2);
 enum Way<'a> {
     Plain,
     Watched,
-    /// In a box, on as many processors, with what it inherited when it was recorded.
-    Boxed(&'a Seal<'a>, u32, &'a Inherited),
+    /// In a box, where it was recorded, with what it inherited then.
+    Boxed(&'a Seal<'a>, &'a Place, &'a Inherited),
 }
 
 /// Runs a prepared command to its end, under watch or not.
@@ -48,14 +49,14 @@ pub(crate) fn run(launch: &Launch<'_>, watched: bool) -> Result<Ended> {
     run_as(launch, if watched { Way::Watched } else { Way::Plain })
 }
 
-/// Runs a command in a box, on at most as many processors.
+/// Runs a command in a box, as it was in its place.
 pub(crate) fn run_in(
     launch: &Launch<'_>,
     seal: &Seal<'_>,
-    cpus: u32,
+    place: &Place,
     inherited: &Inherited,
 ) -> Result<Ended> {
-    run_as(launch, Way::Boxed(seal, cpus, inherited))
+    run_as(launch, Way::Boxed(seal, place, inherited))
 }
 
 fn run_as(launch: &Launch<'_>, way: Way<'_>) -> Result<Ended> {
@@ -144,14 +145,16 @@ impl<'a> Child<'a> {
                 let started = lab_trace::spawn(&mut command, Some(launch.spool), &answers);
                 started.map(|(child, watch)| (child, Some(watch)))
             }
-            Way::Boxed(seal, cpus, inherited) => {
-                sys::use_processors(&mut command, cpus);
-                if sys::processors() < cpus && lab_trace::probe().is_ok() {
-                    answers.processors = Some(cpus);
+            Way::Boxed(seal, place, inherited) => {
+                sys::use_processors(&mut command, place.cpus);
+                if sys::processors() < place.cpus && lab_trace::probe().is_ok() {
+                    answers.processors = Some(place.cpus);
                 }
                 sys::inherit(&mut command, inherited.limits.clone(), inherited.fixed);
                 let sealed = lab_seal::seal(&mut command, seal).at("make a box in", seal.base);
                 sealed?;
+                // In the box, so that the box itself is made as ever.
+                sys::mask_permissions(&mut command, place.umask);
                 answered(&mut command, &answers)
             }
         };

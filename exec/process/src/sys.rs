@@ -172,6 +172,17 @@ pub(crate) fn inherit(command: &mut Command, limits: Vec<(i32, u64)>, fixed: boo
     unsafe { command.pre_exec(hook) };
 }
 
+/// Lets new files of the command lack these permissions.
+pub(crate) fn mask_permissions(command: &mut Command, umask: u32) {
+    let hook = move || {
+        // SAFETY: umask only changes a number of this process and cannot fail.
+        unsafe { libc::umask(umask as libc::mode_t) };
+        Ok(())
+    };
+    // SAFETY: the hook makes one system call.
+    unsafe { command.pre_exec(hook) };
+}
+
 /// Elsewhere there is no box.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn inherit(_command: &mut Command, _limits: Vec<(i32, u64)>, _fixed: bool) {}

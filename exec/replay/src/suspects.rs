@@ -4,6 +4,7 @@
 //! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock,
 //! and threads whose number is recorded are not suspected.
 
+use lab_process::{ENTROPY, TIME};
 use lab_schema::observed::{Listed, Observed};
 use lab_schema::{Command, Completeness, Executor, Host, Recipe, Run};
 
@@ -51,12 +52,12 @@ pub fn suspects(
     let mut found = Vec::new();
     match recipe.executor() {
         Executor::Command(command) => {
-            machine(&mut found, &recording.host, replaying, command);
+            machine(&mut found, &recording.host, replaying, command, sealed);
             if let Some(observed) = observed.filter(|_| !sealed) {
                 orders(&mut found, observed, command);
             }
             match observed {
-                Some(observed) => drawn(&mut found, observed),
+                Some(observed) => drawn(&mut found, observed, command),
                 None => unwatched(&mut found, command, recipe),
             }
             hashes(&mut found, command);
@@ -82,10 +83,12 @@ fn suspect(sort: Sort, sentence: impl Into<String>) -> Suspect {
     Suspect { sort, sentence: sentence.into() }
 }
 
-fn machine(found: &mut Vec<Suspect>, then: &Host, now: &Host, command: &Command) {
+fn machine(found: &mut Vec<Suspect>, then: &Host, now: &Host, command: &Command, sealed: bool) {
     hardware(found, then, now);
     let pinned = THREADS.iter().any(|name| command.variables.contains_key(*name));
-    if then.cpus != now.cpus && !pinned {
+    // In its box a command is told the recorded number.
+    let told = sealed && command.place.is_some();
+    if then.cpus != now.cpus && !pinned && !told {
         found.push(suspect(
             Sort::Machine,
             format!(
@@ -140,8 +143,10 @@ fn hardware(found: &mut Vec<Suspect>, then: &Host, now: &Host) {
     }
 }
 
-/// What a watched command took from chance. The clock is read in ways that nobody sees.
-fn drawn(found: &mut Vec<Suspect>, observed: &Observed) {
+/// What a watched command took from chance, unless its level pinned that. The clock is read in ways
+/// that nobody sees.
+fn drawn(found: &mut Vec<Suspect>, observed: &Observed, command: &Command) {
+    let pinned = |name| command.variables.contains_key(name);
     let program = |path: &[u8]| {
         let path = String::from_utf8_lossy(path);
         path.rsplit('/').next().unwrap_or(&path).escape_debug().to_string()
@@ -149,11 +154,18 @@ fn drawn(found: &mut Vec<Suspect>, observed: &Observed) {
     let mut all: Vec<(&Vec<u8>, &u64)> = observed.entropy.iter().collect();
     all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let names: Vec<String> = all.iter().take(3).map(|(path, _)| program(path)).collect();
-    if !names.is_empty() {
-        let sentence = format!("random bytes were taken from the system (by {})", names.join(", "));
+    if !names.is_empty() && !pinned(ENTROPY) {
+        let sentence = format!(
+            "random bytes were taken from the system (by {}): seed it, or pin them with \
+             `lab run --level 2`",
+            names.join(", ")
+        );
         found.push(suspect(Sort::Chance, sentence));
     }
-    found.push(suspect(Sort::Chance, "it may read the clock: reading it cannot be seen"));
+    if !pinned(TIME) {
+        let clock = "it may read the clock: reading it cannot be seen; `lab run --level 3` pins it";
+        found.push(suspect(Sort::Chance, clock));
+    }
 }
 
 /// Folders of data that were listed, in an order that the file system chooses. Those of
@@ -330,12 +342,24 @@ mod tests {
         observed.entropy.insert(b"/usr/bin/shuf".to_vec(), 2);
         observed.entropy.insert(b"/usr/bin/python3".to_vec(), 7);
         let mut found = Vec::new();
-        drawn(&mut found, &observed);
-        assert_eq!(found[0].sentence, "random bytes were taken from the system (by python3, shuf)");
+        let command = |variables: &[(&str, &str)]| match python(variables).executor() {
+            Executor::Command(command) => command.clone(),
+            Executor::Tensor(_) => unreachable!(),
+        };
+        drawn(&mut found, &observed, &command(&[]));
+        let drew = "random bytes were taken from the system (by python3, shuf): seed it";
+        assert!(found[0].sentence.starts_with(drew), "{}", text(&found));
+        assert!(found[1].sentence.starts_with("it may read the clock"), "{}", text(&found));
         assert!(!text(&found).contains("nobody watched"));
         found.clear();
-        drawn(&mut found, &Observed::default());
+        drawn(&mut found, &Observed::default(), &command(&[]));
         assert!(!text(&found).contains("random bytes"));
+        found.clear();
+        drawn(&mut found, &observed, &command(&[(ENTROPY, "0")]));
+        assert!(text(&found).contains("clock") && !text(&found).contains("random bytes"));
+        found.clear();
+        drawn(&mut found, &observed, &command(&[(ENTROPY, "0"), (TIME, "5")]));
+        assert_eq!(found, []);
     }
 
     #[test]

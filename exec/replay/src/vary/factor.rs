@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab_process::HOST_NAME;
+use lab_process::{ENTROPY, HOST_NAME, TIME};
 use lab_schema::observed::Observed;
 use lab_schema::recipe::Parts;
 use lab_schema::{Command, Executor, Recipe, Slot};
@@ -34,11 +34,17 @@ pub enum Factor {
     Instructions,
     /// Whether addresses of memory are drawn at random.
     Addresses,
+    /// Which permissions new files get.
+    Umask,
+    /// The random bytes that the system gives.
+    Entropy,
+    /// The time of day.
+    Time,
 }
 
 impl Factor {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Factor; 12] = [
+    pub const ALL: [Factor; 15] = [
         Factor::HashSeed,
         Factor::Listing,
         Factor::Threads,
@@ -51,6 +57,9 @@ impl Factor {
         Factor::Home,
         Factor::Path,
         Factor::Addresses,
+        Factor::Umask,
+        Factor::Entropy,
+        Factor::Time,
     ];
 
     /// Its name.
@@ -68,6 +77,9 @@ impl Factor {
             Factor::Path => "path",
             Factor::Instructions => "instructions",
             Factor::Addresses => "addresses",
+            Factor::Umask => "umask",
+            Factor::Entropy => "entropy",
+            Factor::Time => "time",
         }
     }
 
@@ -110,12 +122,28 @@ const BASE: [(&str, &str); 4] = [
     ("OPENBLAS_CORETYPE", "Nehalem"),
 ];
 
+/// Two times of day, in seconds since 1970 and in words: other years, months, days of the week and
+/// hours.
+const EARLY: (&str, &str) = ("981173106", "2001-02-03 04:05:06");
+const LATE: (&str, &str) = ("1955488327", "2031-12-20 01:52:07");
+
+/// The variable of reproducible-builds.org.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// A record with chance pinned, at a time of day in seconds since 1970.
+pub(crate) fn pinned(recipe: &Recipe, seconds: u64) -> Option<Recipe> {
+    let mut parts = recipe.to_parts();
+    let Executor::Command(command) = &mut parts.executor else { return None };
+    command.variables.entry(ENTROPY.to_owned()).or_insert_with(|| "0".to_owned());
+    command.variables.entry(TIME.to_owned()).or_insert_with(|| seconds.to_string());
+    Recipe::new(parts).ok()
+}
+
 /// The record with a factor changed; or why that cannot be done.
 pub(crate) fn change(
     factor: Factor,
     recipe: &Recipe,
     observed: &Observed,
-    processors: u32,
 ) -> Result<Changed, String> {
     let mut parts = recipe.to_parts();
     let Executor::Command(command) = &mut parts.executor else {
@@ -141,10 +169,8 @@ pub(crate) fn change(
         Factor::Processors => {
             let place = command.place.as_mut().ok_or("it has no place")?;
             let then = place.cpus;
+            // More than this machine has it is told that there are.
             let now = if then > 1 { 1 } else { 2 };
-            if now > processors {
-                return Err("this machine has one processor".to_owned());
-            }
             place.cpus = now;
             format!("{then} → {now}")
         }
@@ -193,6 +219,29 @@ pub(crate) fn change(
             let fixed = lab_process::fix_addresses(&mut observed);
             let (then, now) = if fixed { ("drawn", "fixed") } else { ("fixed", "drawn") };
             format!("{then} → {now}")
+        }
+        Factor::Umask => {
+            let place = command.place.as_mut().ok_or("it has no place")?;
+            let then = place.umask;
+            place.umask = if then == 0o077 { 0o022 } else { 0o077 };
+            format!("{then:03o} → {:03o}", place.umask)
+        }
+        Factor::Entropy => {
+            let Some(then) = command.variables.get(ENTROPY) else {
+                return Err("it drew other random bytes each time, with one result".to_owned());
+            };
+            let now = if then == "1" { "2" } else { "1" };
+            set(command, ENTROPY, now)
+        }
+        Factor::Time => {
+            let then = command.variables.get(TIME).cloned();
+            let (time, day) = if then.as_deref() == Some(EARLY.0) { LATE } else { EARLY };
+            set(command, TIME, time);
+            // What programs put into what they make is that time at level 3.
+            if command.variables.get(EPOCH) == then.as_ref() && then.is_some() {
+                set(command, EPOCH, time);
+            }
+            format!("{} → {day}", if then.is_some() { "as pinned" } else { "now" })
         }
     };
     let recipe = Recipe::new(parts).map_err(|error| error.to_string())?;

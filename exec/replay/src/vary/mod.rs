@@ -2,12 +2,14 @@
 //! at a time.
 //!
 //! First it is done twice with nothing changed: what is not the same then hangs on chance, and no
-//! change could be told from that. The clock cannot be changed here: it is read without asking the
-//! kernel, and no namespace moves the time of day.
+//! change could be told from that. Then random bytes and the time of day are pinned, and all that
+//! follows is done with these pinned, they themselves being changed like everything else. What is not the
+//! same twice even so hangs on something that cannot be pinned, such as which thread is first.
 
 mod factor;
 
 use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab_process::{Boxed, Execution, HOST_NAME, execute_boxed};
 use lab_schema::{Difference, Log, Outcome, Recipe, Run, RunId};
@@ -15,7 +17,7 @@ use lab_schema::{Difference, Log, Outcome, Recipe, Run, RunId};
 use crate::bench::{Bench, observations};
 use crate::error::{ReplayError, Result};
 use crate::verify::{cannot_start, differences, failure, obstacle, plain};
-use factor::{Changed, change};
+use factor::{Changed, change, pinned};
 
 pub use factor::Factor;
 
@@ -51,7 +53,7 @@ impl Varied {
 }
 
 /// Does a run again with each of the factors changed, and tells of each as it is done. If the run is
-/// not even the same twice, what is told is that, and nothing else.
+/// not the same twice even with chance pinned, what is told is that, and nothing else.
 ///
 /// # Errors
 ///
@@ -90,34 +92,43 @@ pub fn vary(
             Err(error) => Ok(Err(cannot_start(error.into())?)),
         }
     };
-    let unchanged = || Changed {
-        recipe: recipe.clone(),
-        observed: observed.clone(),
-        host_name: HOST_NAME,
-        how: String::new(),
-    };
-    let (first, second) = match (attempt(&unchanged())?, attempt(&unchanged())?) {
-        (Ok(first), Ok(second)) => (first, second),
-        (Err(why), _) | (_, Err(why)) => {
-            tell(nothing(Effect::Fails(why)), &mut all);
-            return Ok(all);
+    // What an unchanged run gives, if it gives the same twice.
+    let mut twice =
+        |recipe: &Recipe, how: &str, all: &mut Vec<Varied>| -> Result<Option<Outcome>> {
+            let unchanged = || Changed {
+                recipe: recipe.clone(),
+                observed: observed.clone(),
+                host_name: HOST_NAME,
+                how: String::new(),
+            };
+            let (effect, first) = match (attempt(&unchanged())?, attempt(&unchanged())?) {
+                (Ok(first), Ok(second)) => (judge(bench, recipe, &first, &second)?, Some(first)),
+                (Err(why), _) | (_, Err(why)) => (Effect::Fails(why), None),
+            };
+            let first = first.filter(|_| effect == Effect::None);
+            tell(Varied { factor: None, how: how.to_owned(), effect }, all);
+            Ok(first)
+        };
+    let mut base = recipe;
+    let mut first = twice(&base, "done twice as recorded", &mut all)?;
+    let differs = matches!(all.last(), Some(Varied { effect: Effect::Differs(_), .. }));
+    if first.is_none() && differs {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if let Some(pinned) = pinned(&base, now) {
+            let how = "done twice with random bytes and time pinned";
+            first = twice(&pinned, how, &mut all)?;
+            base = pinned;
         }
-    };
-    let effect = judge(bench, &recipe, &first, &second)?;
-    let is_steady = effect == Effect::None;
-    tell(nothing(effect), &mut all);
-    if !is_steady {
-        return Ok(all);
     }
-    let processors = lab_process::host().cpus;
+    let Some(first) = first else { return Ok(all) };
     for factor in factors.iter().collect::<BTreeSet<_>>() {
-        let varied = match change(*factor, &recipe, &observed, processors) {
+        let varied = match change(*factor, &base, &observed) {
             Err(why) => {
                 Varied { factor: Some(*factor), how: String::new(), effect: Effect::Untried(why) }
             }
             Ok(changed) => {
                 let effect = match attempt(&changed)? {
-                    Ok(outcome) => judge(bench, &recipe, &first, &outcome)?,
+                    Ok(outcome) => judge(bench, &base, &first, &outcome)?,
                     Err(why) => Effect::Fails(why),
                 };
                 Varied { factor: Some(*factor), how: changed.how, effect }
@@ -126,10 +137,6 @@ pub fn vary(
         tell(varied, &mut all);
     }
     Ok(all)
-}
-
-fn nothing(effect: Effect) -> Varied {
-    Varied { factor: None, how: "done twice as recorded".to_owned(), effect }
 }
 
 /// How an outcome compares with that of the unchanged run.
