@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -265,6 +266,31 @@ fn random_bytes_are_the_same_for_the_same_seed() {
     lines.sort_unstable();
     lines.dedup();
     assert_eq!(lines.len(), 12, "two processes, or two draws, got the same: {first}");
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn drawer() {
+    // Each thread draws the seed of its hash maps.
+    let draw = || std::thread::spawn(|| RandomState::new().hash_one(0)).join().unwrap();
+    println!("drew {} {}", draw(), draw());
+}
+
+#[test]
+fn one_process_does_not_draw_the_same_twice() {
+    let answers = Answers { entropy: Some(3), ..Answers::default() };
+    let devices = "exec 3</dev/urandom 4</dev/urandom; head -c 8 <&3 | od; head -c 8 <&4 | od";
+    let said = told(devices, answers);
+    let lines: Vec<&str> = said.lines().filter(|line| line.len() > 8).collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert_ne!(lines[0], lines[1]);
+    let ourselves = std::env::current_exe().unwrap();
+    let script = format!("'{}' --ignored --exact drawer --nocapture", ourselves.display());
+    let said = told(&script, answers);
+    let drew = said.lines().find_map(|line| line.strip_prefix("drew ")).unwrap();
+    let (one, other) = drew.split_once(' ').unwrap();
+    assert_ne!(one, other);
+    assert!(told(&script, answers).contains(drew));
 }
 
 #[test]
