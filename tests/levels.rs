@@ -114,3 +114,21 @@ fn a_command_is_told_that_it_has_the_processors_that_it_had() {
     assert!(place.read("out").starts_with(b"1\n"));
     place.lab(["verify", "one"]).succeeds().says("identical");
 }
+
+#[test]
+fn steps_have_the_level_of_their_file() {
+    let Some(place) = place() else { return };
+    let steps = "[[step]]\nname = 'draw'\nrun = 'shuf -i 1-1000000 -n 4 > out'\n";
+    place.write("lab.toml", format!("level = 2\n{steps}"));
+    place.lab(["run"]).succeeds();
+    let drawn = place.read("out");
+    place.lab(["run"]).succeeds().says("as before");
+    place.lab(["run", "--again"]).succeeds();
+    assert_eq!(place.read("out"), drawn);
+    place.lab(["verify", "draw"]).succeeds().says("identical");
+    // Another level is another run.
+    place.write("lab.toml", steps);
+    place.lab(["run"]).succeeds().says("LAB_ENTROPY");
+    assert_ne!(place.read("out"), drawn);
+    place.lab(["run", "--level", "2"]).exits(2).complains("`level = 2` at the top of lab.toml");
+}

@@ -30,12 +30,21 @@ pub const MAX_STEPS: usize = 1000;
 const SHELL: [&str; 2] = ["sh", "-ec"];
 
 /// The steps, in the order in which they are written.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pipeline {
     /// Each with a name of its own.
     pub steps: Vec<Step>,
     /// Whether numerical libraries are to keep to what other machines have too.
     pub portable: bool,
+    /// How much chance is taken out of each step: 0 nothing, 1 seeds of hash functions and the like, 2 also
+    /// the system's random bytes.
+    pub level: u8,
+}
+
+impl Default for Pipeline {
+    fn default() -> Pipeline {
+        Pipeline { steps: Vec::new(), portable: false, level: 1 }
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,6 +52,7 @@ pub struct Pipeline {
 struct File {
     #[serde(default)]
     portable: bool,
+    level: Option<u8>,
     #[serde(default)]
     params: toml::Table,
     #[serde(default)]
@@ -99,7 +109,12 @@ impl Pipeline {
             let why = format!("no step uses it: write {{{idle}}} where its value belongs");
             return Err(PipelineError::bad(format!("parameter '{idle}'"), why));
         }
-        let pipeline = Pipeline { steps, portable: file.portable };
+        let level = file.level.unwrap_or(1);
+        if level > 2 {
+            let why = "0, 1 and 2 are known; a time of day for a step is set by `env = { LAB_TIME = \"…\" }`, in seconds since 1970";
+            return Err(PipelineError::bad(format!("level {level}"), why));
+        }
+        let pipeline = Pipeline { steps, portable: file.portable, level };
         for step in &pipeline.steps {
             if let Some(other) = step.after.iter().find(|other| pipeline.get(other).is_none()) {
                 return Err(pipeline.unknown(format!("step '{}', after", step.name), other));
@@ -279,6 +294,8 @@ mod tests {
             ("[[step]]\nname = 'a'\nrun = '{k}'\nparams = { k = nan }", "k"),
             ("[[step]]\nname = 'a'\nrun = 'x'\ntolerance = { o = 1.0 }", "'o'"),
             ("[[step]]\nname = 'a'\nrun = 'x'\noutputs = ['o']\ntolerance = { o = -1.0 }", "-1"),
+            ("level = 3", "LAB_TIME"),
+            ("level = -1", "level"),
             ("[[step]\n", "TOML"),
         ];
         for (text, part) in cases {
@@ -287,5 +304,6 @@ mod tests {
         }
         assert_eq!(Pipeline::parse("").unwrap(), Pipeline::default());
         assert!(Pipeline::parse("portable = true").unwrap().portable);
+        assert_eq!(Pipeline::parse("level = 2").unwrap().level, 2);
     }
 }

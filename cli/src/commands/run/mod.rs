@@ -118,12 +118,7 @@ fn is_program(context: &Context, word: &str) -> Outcome<bool> {
 
 impl Args {
     fn level(&self) -> Level {
-        match self.level {
-            0 => Level::Record,
-            1 => Level::Pin,
-            2 => Level::Entropy,
-            _ => Level::Time,
-        }
+        level(self.level)
     }
 
     /// What belongs to a command on the command line, and for steps is declared.
@@ -136,7 +131,7 @@ impl Args {
             ("--time-limit", self.time_limit.is_some(), "steps have no limits yet"),
             ("--memory-limit", self.memory_limit.is_some(), "steps have no limits yet"),
             ("--apart", self.apart, "steps run where they lie"),
-            ("--level", self.level != 1, "steps run at level 1"),
+            ("--level", self.level != 1, "write `level = 2` at the top of lab.toml"),
         ];
         match given.into_iter().find(|(_, is_given, _)| *is_given) {
             Some((option, _, why)) => Err(Failure::usage(format!(
@@ -154,6 +149,16 @@ impl Args {
 
     fn limits(&self) -> Limits {
         Limits { wall_ms: self.time_limit, memory_bytes: self.memory_limit }
+    }
+}
+
+/// A level by its number.
+fn level(number: u8) -> Level {
+    match number {
+        0 => Level::Record,
+        1 => Level::Pin,
+        2 => Level::Entropy,
+        _ => Level::Time,
     }
 }
 

@@ -232,7 +232,7 @@ impl Pass<'_> {
             seed: step.seed(),
             outputs: step.outputs.clone(),
             limits: Limits::default(),
-            level: self.args.level(),
+            level: super::level(project.pipeline.level),
             scratch: &scratch,
             echo: if context.ui.json { Echo::Quiet } else { Echo::Through },
             guardian: program.as_deref(),
