@@ -30,6 +30,9 @@ use crate::sys;
 /// The host name in a box, unless another is wanted.
 pub const HOST_NAME: &str = "lab";
 
+/// Most processes and threads of a command in a box.
+const MAX_TASKS: u32 = 32_768;
+
 /// Where a command in a box finds room for temporary files.
 const TMP: &str = "/tmp";
 
@@ -74,6 +77,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
         over: &replica.system,
         devices: &[],
         listings: &replica.listings,
+        tasks: MAX_TASKS,
     };
     let ended = child::run_in(
         &Launch {

@@ -19,6 +19,7 @@ pub struct Seal<'a> {
     pub over: &'a [(PathBuf, PathBuf)],
     pub devices: &'a [PathBuf],
     pub listings: &'a [Listing],
+    pub tasks: u32,
 }
 
 /// The order of a folder. The fields mean what they mean on Linux.

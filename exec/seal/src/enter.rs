@@ -106,6 +106,10 @@ fn build(plan: &Plan) -> io::Result<()> {
     sys::mount(c"proc", c"merged/proc", Some(c"proc"), QUIET, hidden).at(Step::Proc)?;
     // In a user namespace within, a process would have privileges again.
     sys::write_file(c"merged/proc/sys/user/max_user_namespaces", b"0").at(Step::Proc)?;
+    if let Some(tasks) = &plan.tasks {
+        // Who has all numbers in use gets no more: a process that only multiplies ends there.
+        sys::write_file(c"merged/proc/sys/kernel/pid_max", tasks).at(Step::Proc)?;
+    }
     for (file, place) in &plan.over {
         bind(file, place, READ_ONLY | QUIET).or_else(not_here).at(Step::Proc)?;
     }

@@ -8,7 +8,8 @@
 //!
 //! What the box protects against: the command reads or writes files of the machine, talks to its
 //! processes or to the network, gains privileges, or outlives its run. That holds for root, too: the
-//! settings of the kernel and the entries of devices are read-only. What it does not: flaws of
+//! settings of the kernel and the entries of devices are read-only; and that it multiplies without end
+//! (Linux 6.14). What it does not: flaws of
 //! the kernel itself, and use of processor, memory and disk, which limits have to bound; nor what
 //! its three streams lead to, which the caller chooses.
 //!
@@ -47,5 +48,7 @@ pub use elsewhere::{Listing, Seal, is_opaque, is_whiteout, probe, seal};
 #[cfg(target_os = "linux")]
 pub use order::Listing;
 #[cfg(target_os = "linux")]
-pub use seal::{Seal, probe, seal};
+pub use plan::Seal;
+#[cfg(target_os = "linux")]
+pub use seal::{probe, seal};
 pub use step::{Obstacle, obstacle};

@@ -1,4 +1,4 @@
-//! All that the child needs, laid out before the fork: between fork and exec nothing may allocate.
+//! What a box is made of, and all that the child needs for it, laid out before the fork: between fork and exec nothing may allocate.
 
 use std::ffi::{CString, OsStr};
 use std::fs;
@@ -23,6 +23,41 @@ pub(crate) const MERGED: &str = "merged";
 /// Devices that are safe to give to anybody.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
+/// A box.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal<'a> {
+    /// A folder of ours on a local disk. `root` in it becomes the command's `/`; it is not changed,
+    /// but for `proc`, `dev` and the places of `over`, which are made if they are absent. What the command
+    /// writes is in `upper` afterwards, at the same paths; `work` and `merged` are made too.
+    pub base: &'a Path,
+    /// The numbers of user and group that the command sees itself as. To the machine it is us.
+    pub user: (u32, u32),
+    /// The host name that it sees.
+    pub host_name: &'a str,
+    /// Where it starts: a path in the box. The command's own `current_dir` must not be set.
+    pub directory: &'a Path,
+    /// What of the machine is shown in the box, read-only: where, and which file or folder of ours.
+    /// Below `/proc` files stand in for others; what the kernel does not have there is left out, and
+    /// so is what speaks of one process. Elsewhere (the libraries of a driver) the place is made in
+    /// `root`, if it is not there; no link may be on the way, and no part of it be `/dev`.
+    pub over: &'a [(PathBuf, PathBuf)],
+    /// Devices below `/dev` that it may use, beside `null`, `zero`, `full`, `random` and `urandom`,
+    /// if the machine has them.
+    pub devices: &'a [PathBuf],
+    /// In which order folders of the root are listed; others as the disk has it.
+    pub listings: &'a [Listing],
+    /// How many processes and threads there may be at a time, at least 301: a kernel before 6.14 has
+    /// no such bound for a box.
+    pub tasks: u32,
+}
+
+impl Seal<'_> {
+    /// Where what the command wrote is.
+    pub fn upper(&self) -> PathBuf {
+        self.base.join(UPPER)
+    }
+}
+
 /// Laid out.
 pub(crate) struct Plan {
     pub(crate) base: CString,
@@ -41,20 +76,15 @@ pub(crate) struct Plan {
     pub(crate) device_folders: Vec<CString>,
     /// In which order folders are listed, if any have one.
     pub(crate) order: Option<Order>,
+    /// How many tasks there may be, if that can be bounded.
+    pub(crate) tasks: Option<Vec<u8>>,
     /// What the command may ask of the kernel.
     pub(crate) filter: Vec<libc::sock_filter>,
 }
 
 impl Plan {
-    pub(crate) fn new(
-        base: &Path,
-        user: (u32, u32),
-        host_name: &str,
-        directory: &Path,
-        over: &[(PathBuf, PathBuf)],
-        devices: &[PathBuf],
-        listings: &[Listing],
-    ) -> io::Result<Plan> {
+    pub(crate) fn new(seal: &Seal<'_>) -> io::Result<Plan> {
+        let Seal { base, user, host_name, directory, over, devices, listings, tasks } = *seal;
         let (our_user, our_group) = sys::ids();
         let base = base.canonicalize()?;
         for folder in [UPPER, WORK, MERGED, ORDER] {
@@ -122,9 +152,19 @@ impl Plan {
             devices: nodes,
             device_folders,
             order: Order::new(listings)?,
+            tasks: bounds_tasks().then(|| tasks.to_string().into_bytes()),
             filter: filter::build(),
         })
     }
+}
+
+/// Whether the highest number of a process is that of a namespace (Linux 6.14). Before, it is that of
+/// the machine, and root could change it from within.
+fn bounds_tasks() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map(|part| part.trim().parse::<u32>());
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    (next(), next()) >= (6, 14)
 }
 
 /// The place for something to be shown at, made if it is not there. It is named without detours: a

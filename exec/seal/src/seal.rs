@@ -1,4 +1,4 @@
-//! What a box is made of.
+//! Makes boxes, and tries whether they can be made.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -7,42 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::enter;
-use crate::order::Listing;
-use crate::plan::{Plan, ROOT, UPPER, WORK};
+use crate::plan::{Plan, ROOT, Seal, WORK};
 use crate::step::{Obstacle, obstacle};
 use crate::sys;
-
-/// A box.
-#[derive(Clone, Copy, Debug)]
-pub struct Seal<'a> {
-    /// A folder of ours on a local disk. `root` in it becomes the command's `/`; it is not changed,
-    /// but for `proc`, `dev` and the places of `over`, which are made if they are absent. What the command
-    /// writes is in `upper` afterwards, at the same paths; `work` and `merged` are made too.
-    pub base: &'a Path,
-    /// The numbers of user and group that the command sees itself as. To the machine it is us.
-    pub user: (u32, u32),
-    /// The host name that it sees.
-    pub host_name: &'a str,
-    /// Where it starts: a path in the box. The command's own `current_dir` must not be set.
-    pub directory: &'a Path,
-    /// What of the machine is shown in the box, read-only: where, and which file or folder of ours.
-    /// Below `/proc` files stand in for others; what the kernel does not have there is left out, and
-    /// so is what speaks of one process. Elsewhere (the libraries of a driver) the place is made in
-    /// `root`, if it is not there; no link may be on the way, and no part of it be `/dev`.
-    pub over: &'a [(PathBuf, PathBuf)],
-    /// Devices below `/dev` that it may use, beside `null`, `zero`, `full`, `random` and `urandom`,
-    /// if the machine has them.
-    pub devices: &'a [PathBuf],
-    /// In which order folders of the root are listed; others as the disk has it.
-    pub listings: &'a [Listing],
-}
-
-impl Seal<'_> {
-    /// Where what the command wrote is.
-    pub fn upper(&self) -> PathBuf {
-        self.base.join(UPPER)
-    }
-}
 
 /// Makes `command` run in a box. Hooks that it has already run before, on the machine; those that
 /// are added later run in the box.
@@ -56,8 +23,7 @@ impl Seal<'_> {
 /// If the folders cannot be made, or a path is none that can be in a box. That the machine allows no box comes out when the command is
 /// started: [`obstacle`](crate::obstacle) tells it from other failures.
 pub fn seal(command: &mut Command, seal: &Seal<'_>) -> io::Result<()> {
-    let Seal { base, user, host_name, directory, over, devices, listings } = *seal;
-    let plan = Plan::new(base, user, host_name, directory, over, devices, listings)?;
+    let plan = Plan::new(seal)?;
     sys::before_exec(command, move || enter::enter(&plan));
     Ok(())
 }
@@ -81,6 +47,7 @@ pub fn probe(folder: &Path) -> io::Result<Result<(), Obstacle>> {
         over,
         devices: &[],
         listings: &[],
+        tasks: 1000,
     };
     let mut command = Command::new("/nothing");
     let tried = seal(&mut command, &empty).and_then(|()| command.spawn());

@@ -121,6 +121,25 @@ fn it_sees_no_process_but_its_own() {
 
 /// It can kill all that it sees; the box ends, and nothing else.
 #[test]
+fn it_does_not_fill_the_machine_with_processes() {
+    let Some(bench) = Bench::new() else { return };
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let machine = || fs::read_to_string("/proc/sys/kernel/pid_max").unwrap();
+    let before = machine();
+    let bounded = Seal { tasks: 400, ..bench.seal() };
+    let script = "i=0; while [ $i -lt 1000 ]; do sleep 60 & i=$((i+1)); echo $i; done";
+    let output = bench.command_in(&bounded, "sh", &["-c", script]).output().unwrap();
+    assert_eq!(machine(), before, "the bound is that of the machine");
+    let last: u32 =
+        String::from_utf8_lossy(&output.stdout).lines().last().unwrap().parse().unwrap();
+    let mut version = release.split('.').map_while(|n| n.parse::<u32>().ok());
+    if (version.next(), version.next()) < (Some(6), Some(14)) {
+        return common::unless("a kernel before 6.14 bounds no box");
+    }
+    assert!(!output.status.success() && last < 400, "{last} processes: {output:?}");
+}
+
+#[test]
 fn it_kills_nobody_but_its_own() {
     let Some(bench) = Bench::new() else { return };
     let mut bystander = Command::new("sleep").arg("1000").spawn().unwrap();

@@ -1,6 +1,6 @@
 //! What is seen of real programs, and that nothing is missed.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -102,6 +102,7 @@ impl Bench {
             over: &[],
             devices: &[],
             listings: &[],
+            tasks: 1000,
         }
     }
 
