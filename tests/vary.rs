@@ -168,6 +168,31 @@ fn the_run_is_done_from_its_record_and_nothing_here_is_touched() {
 }
 
 #[test]
+fn what_one_attempt_leaves_the_next_does_not_find() {
+    let Some(place) = place() else { return };
+    // A folder that is an output as a whole, of which most was there before, read and unread; and what
+    // is changed, removed and left behind outside of it.
+    for (name, text) in [("old", "1\n"), ("sub/deep/unread", "2\n"), ("gone", "3\n")] {
+        place.write(format!("out/{name}"), text);
+    }
+    std::os::unix::fs::symlink("old", place.at("out/link")).unwrap();
+    let script = "ls -R out; cat out/old data/one; rm out/gone data/one; echo new >out/new; echo $HOME >>out/new
+                  [ ! -e left ] || echo again >>out/new; echo x >left; echo two >>data/two; mkdir -m 500 closed";
+    place.lab(["run", "--name", "a", "-o", "out", "--", "sh", "-c", script]).succeeds();
+    place.lab(["verify", "a"]).succeeds().says("identical");
+    place
+        .lab(["vary", "a", "--only", "umask,time,listing"])
+        .succeeds()
+        .says("depends on none of the 3");
+    place.lab(["vary", "a", "--only", "home,time"]).exits(1).says("it depends on home");
+    // Done twice because it diverged, it is the same again.
+    place
+        .lab(["run", "--name", "b", "-o", "out", "--", "sh", "-c", "date +%N >out/new"])
+        .succeeds();
+    place.lab(["verify", "b"]).exits(1).says("out").says("another result each time");
+}
+
+#[test]
 fn what_cannot_be_varied_is_said() {
     let Some(place) = place() else { return };
     record(&place, "nothing");

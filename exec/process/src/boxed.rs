@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use lab_objects::{Silent, Store, Writer, add};
 use lab_schema::observed::{How, Observed};
 use lab_schema::{Command, Executor, Log, Outcome, Output, Place, Recipe, Slot};
-use lab_seal::{Seal, is_opaque, is_whiteout};
+use lab_seal::{Seal, is_opaque, is_whiteout, leavings};
 
 use crate::byproducts::is_byproduct;
 use crate::child;
@@ -22,7 +22,7 @@ use crate::launch::{Echo, GRACE, Launch, MAX_LOG_BYTES};
 use crate::note::Note;
 use crate::outputs::{Gathered, MAX_FILES, ancestors, read_metrics};
 use crate::replica::Replica;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, remove};
 use crate::secrets::is_secret_file;
 use crate::snapshot::hash;
 use crate::sys;
@@ -53,20 +53,48 @@ pub struct Boxed<'a> {
     pub host_name: &'a str,
 }
 
-/// Runs a recorded command in a box that holds what was recorded and nothing else. See
-/// [`execute`](crate::execute) for interruptions.
+/// What a record names, laid out in a folder. Boxes are made over it, one at a time; what runs in them
+/// leaves it as it is. Removed when it is dropped.
+pub struct Laid {
+    replica: Replica,
+    scratch: Scratch,
+}
+
+/// Lays out what a recorded command finds in its box.
+pub fn lay_out(job: &Boxed<'_>) -> Result<Laid> {
+    let (command, place) = command_of(job.recipe)?;
+    let scratch = Scratch::new(job.scratch)?;
+    let base = scratch.work();
+    let replica = Replica::new(job.store, job.recipe, command, place, job.observed, &base)?;
+    Ok(Laid { replica, scratch })
+}
+
+fn command_of(recipe: &Recipe) -> Result<(&Command, &Place)> {
+    match recipe.executor() {
+        Executor::Command(command @ Command { place: Some(place), .. }) => Ok((command, place)),
+        _ => Err(ProcessError::NotACommand),
+    }
+}
+
+/// Runs a recorded command in a box that holds what was recorded and nothing else: what is `laid` out,
+/// for this job or for one that finds the same files. See [`execute`](crate::execute) for
+/// interruptions.
 ///
 /// # Errors
 ///
 /// [`ProcessError::NoBox`] if the machine allows none.
-pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
-    let Executor::Command(command) = job.recipe.executor() else {
-        return Err(ProcessError::NotACommand);
-    };
-    let place = command.place.as_ref().ok_or(ProcessError::NotACommand)?;
+pub fn execute_boxed(job: &Boxed<'_>, laid: &mut Laid) -> Result<Execution> {
+    let (command, place) = command_of(job.recipe)?;
     let scratch = Scratch::new(job.scratch)?;
-    let base = scratch.work();
-    let replica = Replica::new(job.store, job.recipe, command, place, job.observed, &base)?;
+    let base = laid.scratch.work();
+    for folder in leavings(&base) {
+        match remove(&folder) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e).at("remove", &folder),
+            _ => {}
+        }
+    }
+    let replica = &laid.replica;
+    let (listings, unordered) = replica.listings(job.observed)?;
     let variables = variables(command);
     let word = command.argv.first().map_or("", String::as_str);
     let seal = Seal {
@@ -76,7 +104,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
         directory: &replica.directory,
         over: &replica.system,
         devices: &[],
-        listings: &replica.listings,
+        listings: &listings,
         tasks: MAX_TASKS,
     };
     let ended = child::run_in(
@@ -124,7 +152,7 @@ pub fn execute_boxed(job: &Boxed<'_>) -> Result<Execution> {
     notes.extend(unanswered.map(Note::Unanswered));
     let lower = inherited::lower(job.observed).into_iter();
     notes.extend(lower.map(|(name, recorded, here)| Note::LimitLower { name, recorded, here }));
-    notes.extend(replica.unordered.map(Note::ListingOrder));
+    notes.extend(unordered.map(Note::ListingOrder));
     notes.extend(gathered.notes);
     notes.extend(scratch.remove_or_note());
     let outcome = Outcome {
@@ -311,10 +339,27 @@ fn complete(upper: &Path, lower: Option<PathBuf>) -> Result<()> {
         for entry in fs::read_dir(&lower).at("list", &lower)? {
             let entry = entry.at("list", &lower)?;
             if !there.contains(&entry.file_name()) {
-                let to = upper.join(entry.file_name());
-                fs::rename(entry.path(), &to).at("move", &to)?;
+                share(&entry.path(), &upper.join(entry.file_name()))?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Gives what is at a path, which stays as it is, a second place.
+fn share(from: &Path, to: &Path) -> Result<()> {
+    let meta = from.symlink_metadata().at("inspect", from)?;
+    if meta.is_symlink() {
+        let target = from.read_link().at("read the link", from)?;
+        return std::os::unix::fs::symlink(target, to).at("link", to);
+    }
+    if !meta.is_dir() {
+        return fs::hard_link(from, to).at("link", to);
+    }
+    fs::create_dir(to).at("create the folder", to)?;
+    for entry in fs::read_dir(from).at("list", from)? {
+        let entry = entry.at("list", from)?;
+        share(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

@@ -156,7 +156,8 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
     })?;
     let completeness = Traced.completeness(&ended);
     let Ended { exit, started_ms, duration, peak_memory_bytes, mut notes, trace } = ended;
-    let trace = trace.unwrap_or_default();
+    let mut trace = trace.unwrap_or_default();
+    wrote::count_what_stayed(&mut trace, directory, &here.outputs)?;
 
     let registry = here.registry.canonicalize().at("find", here.registry)?;
     let also = here.ours.iter().map(PathBuf::as_path);

@@ -46,7 +46,7 @@ mod here;
 mod replica;
 mod boxed;
 
-pub use boxed::{Boxed, HOST_NAME, execute_boxed};
+pub use boxed::{Boxed, HOST_NAME, Laid, execute_boxed, lay_out};
 pub use change::{Change, Standing};
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};
 pub use error::{ProcessError, Result};

@@ -39,10 +39,6 @@ pub(crate) struct Replica {
     pub(crate) system: Vec<(PathBuf, PathBuf)>,
     /// Where the command starts, from `/`.
     pub(crate) directory: PathBuf,
-    /// Folders with the order in which they were listed.
-    pub(crate) listings: Vec<Listing>,
-    /// How many folders keep the order of this disk, if not all could be given theirs.
-    pub(crate) unordered: Option<usize>,
 }
 
 impl Replica {
@@ -92,8 +88,37 @@ impl Replica {
         if tmp.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             fs::set_permissions(&tmp, Permissions::from_mode(0o1777)).at("protect", &tmp)?;
         }
-        let (listings, unordered) = builder.listings(observed)?;
-        Ok(Replica { root: builder.root, system, directory, listings, unordered })
+        Ok(Replica { root: builder.root, system, directory })
+    }
+
+    /// The listed folders that could be laid out, with what is there of what was listed, in that order;
+    /// and how many keep the order of this disk, if not all can be given theirs.
+    pub(crate) fn listings(&self, observed: &Observed) -> Result<(Vec<Listing>, Option<usize>)> {
+        let mut builder = Builder { root: self.root.clone(), plain: HashSet::new() };
+        let (mut found, mut count, mut over) = (Vec::new(), 0, 0);
+        for (folder, all) in &observed.listed {
+            let folder = path_of(folder);
+            // A folder that a link leads to is listed at its own place.
+            let Ok(at) = builder.real_folder(folder, folder) else { continue };
+            if !at.is_dir() {
+                continue;
+            }
+            count += all.len();
+            if count > MAX_ORDERED {
+                over += 1;
+                continue;
+            }
+            let mut names = Vec::new();
+            for Listed { name, .. } in all {
+                let name = OsStr::from_bytes(name);
+                // A name that was kept out, such as that of a secret, stays out.
+                if let Ok(meta) = at.join(name).symlink_metadata() {
+                    names.push((name.to_owned(), meta.is_dir()));
+                }
+            }
+            found.push(Listing { folder: folder.to_owned(), names });
+        }
+        Ok((found, (over > 0).then_some(over)))
     }
 }
 
@@ -248,35 +273,6 @@ impl Builder {
             }
         }
         Ok(over)
-    }
-
-    /// The listed folders that could be laid out, with what is there of what was listed; and how many
-    /// were too many.
-    fn listings(&mut self, observed: &Observed) -> Result<(Vec<Listing>, Option<usize>)> {
-        let (mut found, mut count, mut over) = (Vec::new(), 0, 0);
-        for (folder, all) in &observed.listed {
-            let folder = path_of(folder);
-            // A folder that a link leads to is listed at its own place.
-            let Ok(at) = self.real_folder(folder, folder) else { continue };
-            if !at.is_dir() {
-                continue;
-            }
-            count += all.len();
-            if count > MAX_ORDERED {
-                over += 1;
-                continue;
-            }
-            let mut names = Vec::new();
-            for Listed { name, .. } in all {
-                let name = OsStr::from_bytes(name);
-                // A name that was kept out, such as that of a secret, stays out.
-                if let Ok(meta) = at.join(name).symlink_metadata() {
-                    names.push((name.to_owned(), meta.is_dir()));
-                }
-            }
-            found.push(Listing { folder: folder.to_owned(), names });
-        }
-        Ok((found, (over > 0).then_some(over)))
     }
 
     /// Gives everything its time and permissions, what is deepest first.

@@ -123,7 +123,7 @@ impl Drop for Scratch {
 }
 
 /// Removes a folder, also one with folders in it that nobody may write to.
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             unlock(path)?;

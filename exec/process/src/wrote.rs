@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lab_objects::{Silent, Writer, add};
 use lab_schema::{Output, Slot};
-use lab_trace::{Thing, Trace};
+use lab_trace::{Stamp, Thing, Trace};
 
 use crate::byproducts::is_byproduct;
-use crate::error::Result;
+use crate::error::{At, Result};
 use crate::git::is_private;
 use crate::note::Note;
 use crate::outputs::{Gathered, MAX_FILES, ancestors, read_metrics};
@@ -103,6 +103,54 @@ pub(crate) fn gather(
     }
     read_metrics(directory, &mut gathered);
     Ok(gathered)
+}
+
+/// A folder that is an output as a whole holds what was there before and stayed. Whoever makes it again
+/// needs that as well, so it counts as read.
+pub(crate) fn count_what_stayed(
+    trace: &mut Trace,
+    directory: &Path,
+    declared: &BTreeMap<Slot, Output>,
+) -> Result<()> {
+    for slot in declared.keys() {
+        let top = directory.join(slot.as_str());
+        let is_written = |(path, thing): (&PathBuf, &Thing)| {
+            thing.written && !thing.gone && path.starts_with(&top)
+        };
+        if !trace.things.iter().any(is_written) || !is_folder(&top) {
+            continue;
+        }
+        let mut folders = vec![top];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).at("list", &folder)? {
+                let path = entry.at("list", &folder)?.path();
+                let meta = path.symlink_metadata().at("inspect", &path)?;
+                if meta.is_dir() {
+                    folders.push(path.clone());
+                }
+                if meta.is_symlink() {
+                    let target = path.read_link().at("read the link", &path)?;
+                    trace.links.entry(path).or_insert(target);
+                    continue;
+                }
+                let thing = trace.things.entry(path).or_insert_with(|| Thing {
+                    first: Some(Stamp::new(&meta)),
+                    read: false,
+                    executed: false,
+                    written: false,
+                    gone: false,
+                    altered: false,
+                    kept: None,
+                });
+                thing.read |= !thing.written && meta.is_file();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
 /// Why something that the command made is no output, if it is no file and no folder either.

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use lab_lineage::Lineage;
 use lab_objects::{Progress, Store};
-use lab_process::{Boxed, Echo, Execution, HOST_NAME, Job, Plain, ProcessError};
+use lab_process::{
+    Boxed, Echo, Execution, HOST_NAME, Job, Laid, Plain, ProcessError, execute_boxed, lay_out,
+};
 use lab_schema::observed::{MAX_OBSERVED_BYTES, Observed};
 use lab_schema::{BlobId, Command, Executor, Git, Object, Outcome, Recipe, Run, RunId};
 
@@ -70,22 +72,22 @@ pub struct Again {
 }
 
 /// Does a run again from its record: in a sealed box if the record names all that the command
-/// needs, and the machine allows boxes.
-pub fn again(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Again> {
+/// needs, and the machine allows boxes. What was `laid` out for the box is used for the next time.
+pub fn again(
+    bench: &Bench<'_>,
+    run: &Run,
+    recipe: &Recipe,
+    laid: &mut Option<Laid>,
+) -> Result<Again> {
     let mut unsealed = None;
     if let (Executor::Command(Command { place: Some(_), .. }), Some(observed)) =
         (recipe.executor(), run.outcome.observed)
     {
         let observed = observations(bench.store, observed)?;
         let Bench { store, scratch, echo, .. } = *bench;
-        match lab_process::execute_boxed(&Boxed {
-            store,
-            recipe,
-            observed: &observed,
-            scratch,
-            echo,
-            host_name: HOST_NAME,
-        }) {
+        let observed = &observed;
+        let job = Boxed { store, recipe, observed, scratch, echo, host_name: HOST_NAME };
+        match boxed(&job, laid) {
             Ok(execution) => return Ok(Again { execution, sealed: true, unsealed }),
             Err(ProcessError::NoBox(obstacle)) => {
                 unsealed = Some((obstacle.to_string(), obstacle.hint().to_owned()));
@@ -95,6 +97,20 @@ pub fn again(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Again> {
     }
     let execution = execute(bench, recipe)?;
     Ok(Again { execution, sealed: matches!(recipe.executor(), Executor::Tensor(_)), unsealed })
+}
+
+/// Runs a command in a box over what is laid out; lays it out if it is not.
+pub(crate) fn boxed(
+    job: &Boxed<'_>,
+    laid: &mut Option<Laid>,
+) -> std::result::Result<Execution, ProcessError> {
+    let mut ready = match laid.take() {
+        Some(ready) => ready,
+        None => lay_out(job)?,
+    };
+    let done = execute_boxed(job, &mut ready);
+    *laid = Some(ready);
+    done
 }
 
 /// What a run was seen to touch.

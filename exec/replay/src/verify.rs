@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab_objects::ObjectsError;
-use lab_process::{Execution, Note, ProcessError};
+use lab_process::{Execution, Laid, Note, ProcessError};
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Difference, Executor, Host, Log,
     Outcome, Recipe, Run, RunId, Slot, Status, Verdict,
@@ -165,7 +165,8 @@ pub(crate) fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Ve
 }
 
 fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
-    let Again { execution, sealed, unsealed } = match again(bench, run, recipe) {
+    let mut laid = None;
+    let Again { execution, sealed, unsealed } = match again(bench, run, recipe, &mut laid) {
         Ok(again) => again,
         Err(error) => {
             let sealed = matches!(recipe.executor(), Executor::Tensor(_));
@@ -197,7 +198,7 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
         let observed = run.outcome.observed.map(|id| observations(bench.store, id)).transpose()?;
         judged.suspects = suspects(run, &lab_process::host(), recipe, observed.as_ref(), sealed);
         if bench.twice && matches!(recipe.executor(), Executor::Command(_)) {
-            let repeat = repeat(bench, run, recipe, &outcome)?;
+            let repeat = repeat(bench, run, recipe, &outcome, &mut laid)?;
             weigh(&mut judged.suspects, &repeat);
             judged.repeat = Some(repeat);
         }
@@ -215,6 +216,8 @@ pub(crate) fn cannot_start(error: ReplayError) -> Result<String> {
             | ProcessError::NoInterpreter { .. }
             | ProcessError::Start { .. }
             | ProcessError::Misplaced(_)
+            | ProcessError::CannotAnswer(_)
+            | ProcessError::BadPin { .. }
             | ProcessError::DirectoryOutside { .. },
         ) => Ok(error.to_string()),
         ReplayError::Tensor(TensorError::Objects(_)) => Err(error),
@@ -304,8 +307,14 @@ fn last_line(bench: &Bench<'_>, log: BlobId) -> Result<Option<String>> {
 }
 
 /// Executes once more and compares with the first re-execution.
-fn repeat(bench: &Bench<'_>, run: &Run, recipe: &Recipe, first: &Outcome) -> Result<Repeat> {
-    let second = match again(bench, run, recipe) {
+fn repeat(
+    bench: &Bench<'_>,
+    run: &Run,
+    recipe: &Recipe,
+    first: &Outcome,
+    laid: &mut Option<Laid>,
+) -> Result<Repeat> {
+    let second = match again(bench, run, recipe, laid) {
         Ok(again) => again.execution.outcome,
         Err(error) => return Ok(Repeat::Failed(cannot_start(error)?)),
     };

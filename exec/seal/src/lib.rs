@@ -44,11 +44,11 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 pub use changes::{is_opaque, is_whiteout};
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Listing, Seal, is_opaque, is_whiteout, probe, seal};
+pub use elsewhere::{Listing, Seal, is_opaque, is_whiteout, leavings, probe, seal};
 #[cfg(target_os = "linux")]
 pub use order::Listing;
 #[cfg(target_os = "linux")]
-pub use plan::Seal;
+pub use plan::{Seal, leavings};
 #[cfg(target_os = "linux")]
 pub use seal::{probe, seal};
 pub use step::{Obstacle, obstacle};

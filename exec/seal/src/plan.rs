@@ -58,6 +58,12 @@ impl Seal<'_> {
     }
 }
 
+/// What a box has made in its base folder when it has ended, beside its root; without these another
+/// box can be made there.
+pub fn leavings(base: &Path) -> [PathBuf; 4] {
+    [UPPER, WORK, MERGED, ORDER].map(|folder| base.join(folder))
+}
+
 /// Laid out.
 pub(crate) struct Plan {
     pub(crate) base: CString,
@@ -87,8 +93,8 @@ impl Plan {
         let Seal { base, user, host_name, directory, over, devices, listings, tasks } = *seal;
         let (our_user, our_group) = sys::ids();
         let base = base.canonicalize()?;
-        for folder in [UPPER, WORK, MERGED, ORDER] {
-            fs::create_dir(base.join(folder))?;
+        for folder in leavings(&base) {
+            fs::create_dir(folder)?;
         }
         // What is mounted needs a place; made in the lower folder, it is no change.
         for folder in ["proc", "dev"] {

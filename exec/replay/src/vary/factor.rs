@@ -94,6 +94,8 @@ pub(crate) struct Changed {
     pub(crate) recipe: Recipe,
     pub(crate) observed: Observed,
     pub(crate) host_name: &'static str,
+    /// Whether other files are found, or the same ones elsewhere.
+    pub(crate) moves: bool,
     /// What was changed, in a few words.
     pub(crate) how: String,
 }
@@ -245,7 +247,8 @@ pub(crate) fn change(
         }
     };
     let recipe = Recipe::new(parts).map_err(|error| error.to_string())?;
-    Ok(Changed { recipe, observed, host_name, how })
+    let moves = factor == Factor::Home;
+    Ok(Changed { recipe, observed, host_name, moves, how })
 }
 
 /// Sets a variable, and says so.
@@ -329,5 +332,5 @@ fn moved(recipe: &Recipe, observed: &Observed) -> Result<Changed, String> {
     };
     let recipe = Recipe::new(parts).map_err(|error| error.to_string())?;
     let how = format!("{} → {to}", String::from_utf8_lossy(&from));
-    Ok(Changed { recipe, observed, host_name: HOST_NAME, how })
+    Ok(Changed { recipe, observed, host_name: HOST_NAME, moves: true, how })
 }

@@ -11,10 +11,10 @@ mod factor;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lab_process::{Boxed, Execution, HOST_NAME, execute_boxed};
+use lab_process::{Boxed, Execution, HOST_NAME};
 use lab_schema::{Difference, Log, Outcome, Recipe, Run, RunId};
 
-use crate::bench::{Bench, observations};
+use crate::bench::{Bench, boxed as run_boxed, observations};
 use crate::error::{ReplayError, Result};
 use crate::verify::{cannot_start, differences, failure, obstacle, plain};
 use factor::{Changed, change, pinned};
@@ -78,7 +78,8 @@ pub fn vary(
         all.push(varied);
     };
 
-    let attempt = |changed: &Changed| -> Result<std::result::Result<Outcome, String>> {
+    let mut laid = None;
+    let mut attempt = |changed: &Changed| -> Result<std::result::Result<Outcome, String>> {
         let boxed = Boxed {
             store: bench.store,
             recipe: &changed.recipe,
@@ -87,7 +88,10 @@ pub fn vary(
             echo: bench.echo,
             host_name: changed.host_name,
         };
-        match execute_boxed(&boxed) {
+        // Most changes leave all files where they are.
+        let mut other = None;
+        let laid = if changed.moves { &mut other } else { &mut laid };
+        match run_boxed(&boxed, laid) {
             Ok(Execution { outcome, .. }) => Ok(Ok(outcome)),
             Err(error) => Ok(Err(cannot_start(error.into())?)),
         }
@@ -99,6 +103,7 @@ pub fn vary(
                 recipe: recipe.clone(),
                 observed: observed.clone(),
                 host_name: HOST_NAME,
+                moves: false,
                 how: String::new(),
             };
             let (effect, first) = match (attempt(&unchanged())?, attempt(&unchanged())?) {
