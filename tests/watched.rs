@@ -854,6 +854,53 @@ fn a_placeholder_is_not_read_as_if_it_were_the_file() {
 // ---- sizes -----------------------------------------------------------------------------------
 
 #[test]
+fn a_folder_is_there_in_which_something_is_made() {
+    let place = Place::registry();
+    let elsewhere = Place::empty();
+    for folder in ["made", "moved", "linked", "temporary"] {
+        fs::create_dir(elsewhere.at(folder)).unwrap();
+    }
+    let script = "cd ELSE; echo x >made/x; mkdir made/new; echo y >made/new/y; mv made/x moved/x
+                  ln -s nothing linked/l; mktemp temporary/XXXXXX >/dev/null; cat moved/x made/new/y >HERE/out";
+    let here = |path: &Place| path.path().display().to_string();
+    let script = script.replace("ELSE", &here(&elsewhere)).replace("HERE", &here(&place));
+    run(&place, "a", &script).succeeds();
+    holds(&place, "a");
+}
+
+#[test]
+fn what_is_looked_for_beyond_the_record_is_named() {
+    if !kit::allows_boxes() {
+        return println!("skipped: this machine allows no sealed boxes");
+    }
+    let place = Place::registry();
+    place.write("data/one", "1\n");
+    place.write("data/other", "2\n");
+    std::os::unix::fs::symlink("data", place.at("link")).unwrap();
+    // In the box the name of the host is another one, and so is the way that it goes.
+    let script = "ls link >/dev/null; mkdir made; rmdir made; if [ $(uname -n) = lab ]; then WAY; else cat data/one >out; fi";
+    let verify = |name: &str, way: &str| {
+        run(&place, name, &script.replace("WAY", way)).succeeds();
+        place.lab(["verify", name]).exits(1)
+    };
+    let said =
+        verify("closed", "cat link/other >out").says("failed").says("data/other, which was only");
+    assert!(!said.out.contains("looked for"), "{}", said.out);
+    let said =
+        verify("missing", "cat more/settings 2>/dev/null >out; echo 2 >out").says("diverged");
+    let said = said.says("more, of which the record says nothing");
+    assert!(!said.out.contains("it opened"), "{}", said.out);
+    verify("program", "tac data/one >out").says("tac in ").says("of which the record says nothing");
+    // What it made itself is no news, and what the record says is absent neither.
+    let said = verify("none", "mkdir own; cat data/none own/none 2>/dev/null; echo 2 >out");
+    assert!(
+        !said.out.contains("of which the record") && !said.out.contains("it opened"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
 fn ten_thousand_files_are_one_input_and_one_output() {
     let place = Place::registry();
     for number in 0..10_000 {

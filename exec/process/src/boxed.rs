@@ -12,6 +12,7 @@ use lab_schema::observed::{How, Observed};
 use lab_schema::{Command, Executor, Log, Outcome, Output, Place, Recipe, Slot};
 use lab_seal::{Seal, is_opaque, is_whiteout, leavings};
 
+use crate::beyond::Beyond;
 use crate::byproducts::is_byproduct;
 use crate::child;
 use crate::error::{At, ProcessError, Result};
@@ -51,6 +52,8 @@ pub struct Boxed<'a> {
     pub echo: Echo,
     /// The name of the host that it finds itself on.
     pub host_name: &'a str,
+    /// Whether it is watched, to learn what it looks for beyond its record. That takes a little time.
+    pub watched: bool,
 }
 
 /// What a record names, laid out in a folder. Boxes are made over it, one at a time; what runs in them
@@ -127,6 +130,7 @@ pub fn execute_boxed(job: &Boxed<'_>, laid: &mut Laid) -> Result<Execution> {
         &seal,
         place,
         &inherited::recorded(job.observed),
+        job.watched,
     )?;
 
     let mut writer = job.store.writer();
@@ -148,8 +152,11 @@ pub fn execute_boxed(job: &Boxed<'_>, laid: &mut Laid) -> Result<Execution> {
     let status = status(ended.exit, &gathered, job.recipe);
     let mut notes = ended.notes;
     notes.extend(short_of(place));
-    let unanswered = ended.trace.into_iter().flat_map(|trace| trace.gaps);
-    notes.extend(unanswered.map(Note::Unanswered));
+    let trace = ended.trace.unwrap_or_default();
+    let beyond = Beyond::new(&trace, job.observed, Path::new(&place.project), word);
+    if !job.watched {
+        notes.extend(trace.gaps.into_iter().map(Note::Unanswered));
+    }
     let lower = inherited::lower(job.observed).into_iter();
     notes.extend(lower.map(|(name, recorded, here)| Note::LimitLower { name, recorded, here }));
     notes.extend(unordered.map(Note::ListingOrder));
@@ -168,7 +175,7 @@ pub fn execute_boxed(job: &Boxed<'_>, laid: &mut Laid) -> Result<Execution> {
         duration_ms: millis(ended.duration),
         peak_memory_bytes: ended.peak_memory_bytes,
     };
-    Ok(Execution { outcome, undeclared: gathered.undeclared, notes, seen: None })
+    Ok(Execution { outcome, undeclared: gathered.undeclared, notes, seen: None, beyond })
 }
 
 /// The recorded variables, and the folder for temporary files, which no recipe holds.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lab_schema::Place;
 use lab_seal::Seal;
-use lab_trace::{Answers, Watch};
+use lab_trace::{Answers, Watch, Watching};
 
 use crate::error::{At, ProcessError, Result};
 use crate::guardian::Guardian;
@@ -40,8 +40,8 @@ const KILL_GRACE: Duration = Duration::from_secs(2);
 enum Way<'a> {
     Plain,
     Watched,
-    /// In a box, where it was recorded, with what it inherited then.
-    Boxed(&'a Seal<'a>, &'a Place, &'a Inherited),
+    /// In a box, where it was recorded, with what it inherited then; watched or not.
+    Boxed(&'a Seal<'a>, &'a Place, &'a Inherited, bool),
 }
 
 /// Runs a prepared command to its end, under watch or not.
@@ -49,14 +49,15 @@ pub(crate) fn run(launch: &Launch<'_>, watched: bool) -> Result<Ended> {
     run_as(launch, if watched { Way::Watched } else { Way::Plain })
 }
 
-/// Runs a command in a box, as it was in its place.
+/// Runs a command in a box, as it was in its place, under watch or not.
 pub(crate) fn run_in(
     launch: &Launch<'_>,
     seal: &Seal<'_>,
     place: &Place,
     inherited: &Inherited,
+    watched: bool,
 ) -> Result<Ended> {
-    run_as(launch, Way::Boxed(seal, place, inherited))
+    run_as(launch, Way::Boxed(seal, place, inherited, watched))
 }
 
 fn run_as(launch: &Launch<'_>, way: Way<'_>) -> Result<Ended> {
@@ -135,17 +136,17 @@ impl<'a> Child<'a> {
         if !answers.is_empty() {
             lab_trace::probe().map_err(ProcessError::CannotAnswer)?;
         }
-        let started = match way {
+        let begun = match way {
             Way::Plain => {
                 command.current_dir(launch.directory);
-                answered(&mut command, &answers)
+                started(&mut command, None, &answers)
             }
             Way::Watched => {
                 command.current_dir(launch.directory);
-                let started = lab_trace::spawn(&mut command, Some(launch.spool), &answers);
-                started.map(|(child, watch)| (child, Some(watch)))
+                let watching = Watching { spool: launch.spool, inside: false };
+                started(&mut command, Some(&watching), &answers)
             }
-            Way::Boxed(seal, place, inherited) => {
+            Way::Boxed(seal, place, inherited, watched) => {
                 sys::use_processors(&mut command, place.cpus);
                 if sys::processors() < place.cpus && lab_trace::probe().is_ok() {
                     answers.processors = Some(place.cpus);
@@ -155,10 +156,11 @@ impl<'a> Child<'a> {
                 sealed?;
                 // In the box, so that the box itself is made as ever.
                 sys::mask_permissions(&mut command, place.umask);
-                answered(&mut command, &answers)
+                let watching = Watching { spool: launch.spool, inside: true };
+                started(&mut command, Some(&watching).filter(|_| watched), &answers)
             }
         };
-        let (mut process, watch) = started.map_err(|source| match lab_seal::obstacle(&source) {
+        let (mut process, watch) = begun.map_err(|source| match lab_seal::obstacle(&source) {
             Some(obstacle) => ProcessError::NoBox(obstacle),
             None => ProcessError::Start { program: name.clone(), source },
         })?;
@@ -299,15 +301,16 @@ impl<'a> Child<'a> {
     }
 }
 
-/// Starts a command that is not watched, but may have to be told something.
-fn answered(
+/// Starts a command that is watched, or told something, or neither.
+fn started(
     command: &mut Command,
+    watching: Option<&Watching<'_>>,
     answers: &Answers,
 ) -> io::Result<(std::process::Child, Option<Watch>)> {
-    if answers.is_empty() {
+    if answers.is_empty() && watching.is_none() {
         return command.spawn().map(|child| (child, None));
     }
-    lab_trace::spawn(command, None, answers).map(|(child, watch)| (child, Some(watch)))
+    lab_trace::spawn(command, watching, answers).map(|(child, watch)| (child, Some(watch)))
 }
 
 impl Drop for Child<'_> {

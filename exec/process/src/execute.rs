@@ -11,6 +11,7 @@ use lab_schema::{
 };
 use lab_trace::Trace;
 
+use crate::beyond::Beyond;
 use crate::error::{At, ProcessError, Result};
 use crate::launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 use crate::layout::Layout;
@@ -59,6 +60,8 @@ pub struct Execution {
     pub notes: Vec<Note>,
     /// What a watched command used beside what its recipe names.
     pub seen: Option<Seen>,
+    /// What a command that was watched in a box looked for beyond its record.
+    pub beyond: Beyond,
 }
 
 /// What a watched command used beside what its recipe names: it completes the recipe, so that it can
@@ -126,7 +129,7 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
         duration_ms: millis(ended.duration),
         peak_memory_bytes: ended.peak_memory_bytes,
     };
-    Ok(Execution { outcome, undeclared, notes, seen })
+    Ok(Execution { outcome, undeclared, notes, seen, beyond: Beyond::default() })
 }
 
 /// Stores what a watched command used outside its folder.

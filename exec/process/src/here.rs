@@ -10,6 +10,7 @@ use lab_objects::{StatCache, Store};
 use lab_schema::recipe::Parts;
 use lab_schema::{Command, Executor, Git, Limits, Log, Outcome, Output, Recipe, Slot, Value};
 
+use crate::beyond::Beyond;
 use crate::error::{At, ProcessError, Result};
 use crate::execute::{Execution, millis, put_file, status};
 use crate::git;
@@ -204,6 +205,8 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
         duration_ms: millis(duration),
         peak_memory_bytes,
     };
-    let execution = Execution { outcome, undeclared: gathered.undeclared, notes, seen: None };
+    let undeclared = gathered.undeclared;
+    let beyond = Beyond::default();
+    let execution = Execution { outcome, undeclared, notes, seen: None, beyond };
     Ok(Watched { recipe, execution, git, summary: read.summary })
 }

@@ -13,6 +13,7 @@ mod variables;
 mod byproducts;
 mod secrets;
 mod note;
+mod beyond;
 mod folder;
 mod git;
 mod code;
@@ -46,6 +47,7 @@ mod here;
 mod replica;
 mod boxed;
 
+pub use beyond::Beyond;
 pub use boxed::{Boxed, HOST_NAME, Laid, execute_boxed, lay_out};
 pub use change::{Change, Standing};
 pub use code::{Captured, MAX_UNTRACKED_BYTES, capture_code};

@@ -9,7 +9,8 @@ use std::path::Path;
 use lab_lineage::Lineage;
 use lab_objects::{Progress, Store};
 use lab_process::{
-    Boxed, Echo, Execution, HOST_NAME, Job, Laid, Plain, ProcessError, execute_boxed, lay_out,
+    Beyond, Boxed, Echo, Execution, HOST_NAME, Job, Laid, Plain, ProcessError, execute_boxed,
+    lay_out,
 };
 use lab_schema::observed::{MAX_OBSERVED_BYTES, Observed};
 use lab_schema::{BlobId, Command, Executor, Git, Object, Outcome, Recipe, Run, RunId};
@@ -54,7 +55,8 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
         }
         Executor::Tensor(_) => {
             let outcome = lab_tensor::execute(bench.store, recipe, bench.progress)?;
-            Ok(Execution { outcome, undeclared: Vec::new(), notes: Vec::new(), seen: None })
+            let (undeclared, notes, beyond) = (Vec::new(), Vec::new(), Beyond::default());
+            Ok(Execution { outcome, undeclared, notes, seen: None, beyond })
         }
     }
 }
@@ -72,12 +74,14 @@ pub struct Again {
 }
 
 /// Does a run again from its record: in a sealed box if the record names all that the command
-/// needs, and the machine allows boxes. What was `laid` out for the box is used for the next time.
+/// needs, and the machine allows boxes. What was `laid` out for the box is used for the next time. `watched`: it is noted what it looks for beyond
+/// its record.
 pub fn again(
     bench: &Bench<'_>,
     run: &Run,
     recipe: &Recipe,
     laid: &mut Option<Laid>,
+    watched: bool,
 ) -> Result<Again> {
     let mut unsealed = None;
     if let (Executor::Command(Command { place: Some(_), .. }), Some(observed)) =
@@ -86,7 +90,7 @@ pub fn again(
         let observed = observations(bench.store, observed)?;
         let Bench { store, scratch, echo, .. } = *bench;
         let observed = &observed;
-        let job = Boxed { store, recipe, observed, scratch, echo, host_name: HOST_NAME };
+        let job = Boxed { store, recipe, observed, scratch, echo, host_name: HOST_NAME, watched };
         match boxed(&job, laid) {
             Ok(execution) => return Ok(Again { execution, sealed: true, unsealed }),
             Err(ProcessError::NoBox(obstacle)) => {

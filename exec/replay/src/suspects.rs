@@ -4,7 +4,10 @@
 //! not proof. Nothing is suspected that the record rules out: a tensor program reads no clock,
 //! and threads whose number is recorded are not suspected.
 
-use lab_process::{ENTROPY, TIME};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use lab_process::{Beyond, ENTROPY, TIME};
 use lab_schema::observed::{Listed, Observed};
 use lab_schema::{Command, Completeness, Executor, Host, Recipe, Run};
 
@@ -29,6 +32,8 @@ pub struct Suspect {
 /// The sorts of suspects, in the order in which they are named if nothing else is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
+    /// It looked for what is in no record.
+    Beyond,
     /// It gives another result each time.
     EachTime,
     /// The machine or the engine is another.
@@ -77,6 +82,42 @@ pub fn suspects(
     }
     found.sort_by_key(|s| s.sort);
     found
+}
+
+/// What a command that was done again looked for beyond its record.
+pub(crate) fn reached(beyond: &Beyond) -> Vec<Suspect> {
+    let mut found = Vec::new();
+    if !beyond.opened.is_empty() {
+        let sentence = format!(
+            "it opened {}, which was only looked at or listed when it was recorded: nobody kept the bytes",
+            list(&beyond.opened)
+        );
+        found.push(suspect(Sort::Beyond, sentence));
+    }
+    if !beyond.missed.is_empty() {
+        let sentence =
+            format!("it looked for {}, of which the record says nothing", list(&beyond.missed));
+        found.push(suspect(Sort::Beyond, sentence));
+    }
+    found
+}
+
+/// The first few paths; what was looked for in several folders, such as a program, once.
+fn list(paths: &[PathBuf]) -> String {
+    let mut names: Vec<(&OsStr, Vec<&Path>)> = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default();
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, places)) => places.push(path),
+            None => names.push((name, vec![path])),
+        }
+    }
+    let shown = names.iter().take(3).map(|(name, places)| match places[..] {
+        [path] => path.to_string_lossy().escape_debug().to_string(),
+        _ => format!("{} in {} folders", name.to_string_lossy().escape_debug(), places.len()),
+    });
+    let text = shown.collect::<Vec<_>>().join(", ");
+    if names.len() > 3 { format!("{text} and {} more", names.len() - 3) } else { text }
 }
 
 fn suspect(sort: Sort, sentence: impl Into<String>) -> Suspect {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab_objects::ObjectsError;
-use lab_process::{Execution, Laid, Note, ProcessError};
+use lab_process::{Beyond, Execution, Laid, Note, ProcessError};
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Difference, Executor, Host, Log,
     Outcome, Recipe, Run, RunId, Slot, Status, Verdict,
@@ -21,7 +21,7 @@ use crate::compare::{compare, shown};
 use crate::error::{ReplayError, Result};
 use crate::plan::plan;
 use crate::presence::absent;
-use crate::suspects::{Sort, Suspect, suspects};
+use crate::suspects::{Sort, Suspect, reached, suspects};
 
 /// What came of doing a run again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +166,7 @@ pub(crate) fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Ve
 
 fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
     let mut laid = None;
-    let Again { execution, sealed, unsealed } = match again(bench, run, recipe, &mut laid) {
+    let Again { execution, sealed, unsealed } = match again(bench, run, recipe, &mut laid, false) {
         Ok(again) => again,
         Err(error) => {
             let sealed = matches!(recipe.executor(), Executor::Tensor(_));
@@ -198,10 +198,15 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
         let observed = run.outcome.observed.map(|id| observations(bench.store, id)).transpose()?;
         judged.suspects = suspects(run, &lab_process::host(), recipe, observed.as_ref(), sealed);
         if bench.twice && matches!(recipe.executor(), Executor::Command(_)) {
-            let repeat = repeat(bench, run, recipe, &outcome, &mut laid)?;
+            let (repeat, beyond) = repeat(bench, run, recipe, &outcome, &mut laid)?;
             weigh(&mut judged.suspects, &repeat);
+            judged.suspects.splice(0..0, reached(&beyond));
             judged.repeat = Some(repeat);
         }
+    } else if matches!(judged.verdict, Verdict::Failed(_)) && bench.twice && sealed {
+        // What it lacks may be the reason.
+        let (_, beyond) = repeat(bench, run, recipe, &outcome, &mut laid)?;
+        judged.suspects = reached(&beyond);
     }
     Ok(judged)
 }
@@ -306,23 +311,25 @@ fn last_line(bench: &Bench<'_>, log: BlobId) -> Result<Option<String>> {
     Ok(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(shown))
 }
 
-/// Executes once more and compares with the first re-execution.
+/// Executes once more, under watch, and compares with the first re-execution.
 fn repeat(
     bench: &Bench<'_>,
     run: &Run,
     recipe: &Recipe,
     first: &Outcome,
     laid: &mut Option<Laid>,
-) -> Result<Repeat> {
-    let second = match again(bench, run, recipe, laid) {
-        Ok(again) => again.execution.outcome,
-        Err(error) => return Ok(Repeat::Failed(cannot_start(error)?)),
+) -> Result<(Repeat, Beyond)> {
+    let watched = lab_process::can_watch().is_ok();
+    let (second, beyond) = match again(bench, run, recipe, laid, watched) {
+        Ok(again) => (again.execution.outcome, again.execution.beyond),
+        Err(error) => return Ok((Repeat::Failed(cannot_start(error)?), Beyond::default())),
     };
     let differences = differences(bench, recipe, first, &second)?;
-    Ok(match differences.into_iter().next() {
+    let repeat = match differences.into_iter().next() {
         None => Repeat::Same,
         Some(difference) => Repeat::Different(difference),
-    })
+    };
+    Ok((repeat, beyond))
 }
 
 /// Puts the suspects in the order that a second re-execution suggests.
@@ -332,10 +339,11 @@ fn weigh(suspects: &mut Vec<Suspect>, repeat: &Repeat) {
             let sentence = "it gives another result each time, on this machine too".to_owned();
             suspects.push(Suspect { sort: Sort::EachTime, sentence });
             let rank = |s: &Suspect| match s.sort {
-                Sort::EachTime => 0,
-                Sort::Chance => 1,
-                Sort::Record => 2,
-                Sort::Machine => 3,
+                Sort::Beyond => 0,
+                Sort::EachTime => 1,
+                Sort::Chance => 2,
+                Sort::Record => 3,
+                Sort::Machine => 4,
             };
             suspects.sort_by_key(rank);
         }

@@ -22,7 +22,7 @@ mod linux {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
-    use lab_trace::{Answers, spawn};
+    use lab_trace::{Answers, Watching, spawn};
 
     /// Pairs of runs.
     const PAIRS: usize = 7;
@@ -80,6 +80,10 @@ mod linux {
         }
     }
 
+    fn watching(spool: &tempfile::TempDir) -> Watching<'_> {
+        Watching { spool: spool.path(), inside: false }
+    }
+
     /// CPU and wall seconds of one run, as the mean of several.
     fn measure(folder: &std::path::Path, argv: &[String], times: u32, watched: bool) -> (f64, f64) {
         let spool = tempfile::tempdir().unwrap();
@@ -90,7 +94,7 @@ mod linux {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             if watched {
                 let (mut child, watch) =
-                    spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
+                    spawn(&mut command, Some(&watching(&spool)), &Answers::default()).unwrap();
                 child.wait().unwrap();
                 assert!(watch.finish().gaps.is_empty());
             } else {

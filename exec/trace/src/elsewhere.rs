@@ -1,12 +1,11 @@
 //! Systems on which nothing can be watched.
 
 use std::io;
-use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use crate::answers::Answers;
-use crate::record::Trace;
+use crate::record::{Trace, Watching};
 
 /// A process tree that is being watched: here there is none.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub enum Watch {}
 /// Always fails, with `Unsupported`.
 pub fn spawn(
     _command: &mut Command,
-    _spool: Option<&Path>,
+    _watching: Option<&Watching<'_>>,
     _answers: &Answers,
 ) -> io::Result<(Child, Watch)> {
     Err(io::ErrorKind::Unsupported.into())

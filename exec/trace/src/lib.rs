@@ -53,6 +53,6 @@ mod elsewhere;
 pub use answers::Answers;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Watch, probe, spawn};
-pub use record::{Fact, Listed, Program, Stamp, Thing, Trace};
+pub use record::{Fact, Listed, Program, Stamp, Thing, Trace, Watching};
 #[cfg(target_os = "linux")]
 pub use watch::{Watch, probe, spawn};

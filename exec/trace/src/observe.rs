@@ -12,7 +12,7 @@ use crate::calls::{self, Action};
 use crate::memory;
 use crate::peer::Peers;
 use crate::program::{Image, image};
-use crate::record::{Listed, MAX_PATHS, Program, Stamp, Thing, Trace};
+use crate::record::{Listed, MAX_PATHS, Program, Stamp, Thing, Trace, Watching};
 use crate::resolve::{Found, Resolver};
 use crate::spool::Spool;
 use crate::sys::Notice;
@@ -35,13 +35,14 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    pub(crate) fn new(spool: PathBuf) -> Observer {
+    pub(crate) fn new(watching: &Watching<'_>) -> Observer {
+        let Watching { spool, inside } = *watching;
         Observer {
             trace: Trace::default(),
             things: HashMap::new(),
             absent: HashSet::new(),
-            resolver: Resolver::default(),
-            spool: Spool::new(spool),
+            resolver: Resolver::new(inside),
+            spool: Spool::new(spool.to_owned()),
             peers: Peers::default(),
         }
     }
@@ -50,6 +51,7 @@ impl Observer {
     /// what was read of the process was really its own; else nothing is written down.
     pub(crate) fn see(&mut self, notice: &Notice, is_real: impl Fn() -> bool) -> io::Result<()> {
         let thread = notice.thread;
+        self.resolver.enter(thread)?;
         let Some(action) = calls::action(notice) else {
             self.trace.gap(format!("system call {} was not understood", notice.number));
             return Ok(());
@@ -94,9 +96,7 @@ impl Observer {
                     self.make(&path);
                 }
             }
-            Action::Resize(place) => {
-                at(place)?.iter().for_each(|path| self.open(path, libc::O_RDWR))
-            }
+            Action::Resize(place) => at(place)?.iter().for_each(|p| self.open(p, libc::O_RDWR)),
             Action::Alter(place) => at(place)?.iter().for_each(|path| self.alter(path)),
             Action::List(fd) => {
                 if let Some(folder) = argument::descriptor(thread, fd).filter(|_| is_real()) {
@@ -230,10 +230,12 @@ impl Observer {
         self.made(real);
     }
 
+    /// The same where nothing is. Whoever does it again needs the folder.
     fn made(&mut self, real: PathBuf) {
         if !self.has_room() {
             return;
         }
+        real.parent().iter().for_each(|folder| drop(self.meet(folder, false)));
         let thing = self.things.entry(real.into()).or_insert_with(|| Thing::new(None));
         thing.written = true;
         thing.gone = false;
@@ -313,7 +315,7 @@ impl Observer {
         if !file || !thing.read || thing.written || thing.kept.is_some() {
             return;
         }
-        match self.spool.keep(real, thing) {
+        match self.spool.keep(real, &self.resolver.seen_by_us(real), thing) {
             Ok(copy) => thing.kept = Some(copy),
             Err(why) => self.trace.gap(why),
         }
@@ -322,7 +324,7 @@ impl Observer {
     fn read_link(&mut self, path: &Path) {
         if let Found::There(real, meta) = self.resolver.find(path, false) {
             if meta.is_symlink() {
-                if let Ok(target) = real.read_link() {
+                if let Ok(target) = self.resolver.seen_by_us(&real).read_link() {
                     self.resolver.links.insert(real, target);
                 }
             } else {
@@ -343,7 +345,7 @@ impl Observer {
             let thing = self.thing(&real, &meta);
             thing.read |= !thing.written;
             thing.executed = true;
-            let image = image(&real);
+            let image = image(&self.resolver.seen_by_us(&real));
             if depth == 0 && self.trace.programs.len() < MAX_LISTED {
                 self.trace.programs.push(Program { process, path: real, argv: argv.clone() });
             }
@@ -373,7 +375,7 @@ impl Observer {
             let path = real.join(name);
             things.get(path.as_os_str()).is_some_and(|thing| thing.first.is_none())
         };
-        match Listed::all(&real) {
+        match Listed::all(&self.resolver.seen_by_us(&real)) {
             Ok(mut all) => {
                 all.retain(|listed| !own(&listed.name));
                 self.trace.listed.insert(real, all);

@@ -16,6 +16,16 @@ pub(crate) const MAX_PATHS: usize = 4_000_000;
 /// The bits of a mode that say what kind of file it is.
 const FORMAT: u32 = 0o170_000;
 
+/// How a command is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Watching<'a> {
+    /// An empty folder for copies of files that are read and then changed.
+    pub spool: &'a Path,
+    /// Whether the command has a root of its own when it becomes the program: paths are then looked up in
+    /// that one.
+    pub inside: bool,
+}
+
 /// All that was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {

@@ -1,8 +1,11 @@
 //! From the path that a process gives to the file that it means, and the links on the way.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +30,36 @@ pub(crate) struct Resolver {
     folders: HashMap<OsString, PathBuf>,
     /// Every link that was followed, and what it holds.
     pub(crate) links: BTreeMap<PathBuf, PathBuf>,
+    /// Whether the processes have a root of their own.
+    inside: bool,
+    /// That root, once it is known; and where we find it.
+    root: Option<(File, PathBuf)>,
 }
 
 impl Resolver {
+    pub(crate) fn new(inside: bool) -> Resolver {
+        Resolver { inside, ..Resolver::default() }
+    }
+
+    /// If the root is another one: paths start at that of the first thread, whatever becomes of it.
+    pub(crate) fn enter(&mut self, thread: i32) -> io::Result<()> {
+        if !self.inside || self.root.is_some() {
+            return Ok(());
+        }
+        let root = File::open(format!("/proc/{thread}/root"))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
+        self.root = Some((root, path));
+        Ok(())
+    }
+
+    /// Where we find what is at `path`, an absolute path without links but for a last one.
+    pub(crate) fn seen_by_us<'a>(&self, path: &'a Path) -> Cow<'a, Path> {
+        match &self.root {
+            None => path.into(),
+            Some((_, root)) => root.join(path.strip_prefix("/").unwrap_or(path)).into(),
+        }
+    }
+
     /// Forgets what it remembers of folders: one was moved or a link was made or removed.
     pub(crate) fn forget(&mut self) {
         self.folders.clear();
@@ -62,7 +92,7 @@ impl Resolver {
                 continue;
             }
             let here = at.join(OsStr::from_bytes(&name));
-            let found = match here.symlink_metadata() {
+            let found = match self.seen_by_us(&here).symlink_metadata() {
                 Ok(found) => found,
                 Err(e) => {
                     let absent = matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR));
@@ -72,7 +102,7 @@ impl Resolver {
             };
             if found.is_symlink() && (follow || must_be_folder || !open.is_empty()) {
                 followed += 1;
-                let Ok(target) = here.read_link() else { return Found::Unknown };
+                let Ok(target) = self.seen_by_us(&here).read_link() else { return Found::Unknown };
                 if followed > MAX_LINKS {
                     return Found::Unknown;
                 }
@@ -89,7 +119,7 @@ impl Resolver {
         }
         let meta = match meta {
             Some(meta) => meta,
-            None => match at.symlink_metadata() {
+            None => match self.seen_by_us(&at).symlink_metadata() {
                 Ok(meta) => meta,
                 Err(_) => return Found::Unknown,
             },

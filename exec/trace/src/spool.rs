@@ -17,18 +17,23 @@ impl Spool {
         Spool { folder, copies: 0 }
     }
 
-    /// Copies the file at `real`, which was met as `thing` says and is still so; where the copy is.
-    /// Else what the record lacks, in words.
-    pub(crate) fn keep(&mut self, real: &Path, thing: &Thing) -> Result<PathBuf, String> {
+    /// Copies the file at `real`, which we find at `ours`, and which was met as `thing` says and is still
+    /// so; where the copy is. Else what the record lacks, in words.
+    pub(crate) fn keep(
+        &mut self,
+        real: &Path,
+        ours: &Path,
+        thing: &Thing,
+    ) -> Result<PathBuf, String> {
         let is_still = || {
-            let now = fs::symlink_metadata(real).map(|meta| Stamp::new(&meta));
+            let now = fs::symlink_metadata(ours).map(|meta| Stamp::new(&meta));
             now.map(|now| thing.is_still(&now))
         };
         let copy = self.folder.join(self.copies.to_string());
         self.copies += 1;
         // Somebody else may change it before it is copied, or while it is.
         let copied = || -> io::Result<bool> {
-            Ok(is_still()? && fs::copy(real, &copy).map(|_| true)? && is_still()?)
+            Ok(is_still()? && fs::copy(ours, &copy).map(|_| true)? && is_still()?)
         };
         let path = real.display();
         match copied() {

@@ -18,7 +18,7 @@ use crate::answers::Answers;
 use crate::calls;
 use crate::filter::{self, When};
 use crate::observe::Observer;
-use crate::record::Trace;
+use crate::record::{Trace, Watching};
 use crate::respond::{self, Reply, Responder};
 use crate::sys::{self, Notice, Woken};
 
@@ -34,8 +34,7 @@ pub struct Watch {
 
 /// Starts `command` and watches it and all that descends from it.
 ///
-/// `spool` is an empty folder for copies of files that are read and then changed; without one nothing
-/// is written down, and calls are only answered as `answers` says. Privileges that
+/// Without `watching` nothing is written down, and calls are only answered as `answers` says. Privileges that
 /// programs gain by being executed (setuid) are not gained under watch. Hooks that the command
 /// has already run before.
 ///
@@ -45,12 +44,12 @@ pub struct Watch {
 /// already watches (`EBUSY`): then nothing was started.
 pub fn spawn(
     command: &mut Command,
-    spool: Option<&Path>,
+    watching: Option<&Watching<'_>>,
     answers: &Answers,
 ) -> io::Result<(Child, Watch)> {
     let (ours, theirs) = UnixStream::pair()?;
     let (stop, stopped) = UnixStream::pair()?;
-    let watcher = Watcher::new(spool, *answers);
+    let watcher = Watcher::new(watching, *answers);
     sys::watch(command, filter::build(&watcher.rules()), theirs.as_raw_fd());
     let builder = std::thread::Builder::new().name("trace".to_owned());
     // Before the start: the program's own execution waits for it already.
@@ -73,7 +72,8 @@ pub fn spawn(
 pub fn probe() -> io::Result<()> {
     // The hook runs before the program is looked for: that it is not there is the best end.
     let mut command = Command::new("/dev/null/nothing");
-    match spawn(&mut command, Some(Path::new("/dev/null")), &Answers::default()) {
+    let watching = Watching { spool: Path::new("/dev/null"), inside: false };
+    match spawn(&mut command, Some(&watching), &Answers::default()) {
         Ok((mut child, watch)) => {
             child.wait()?;
             drop(watch.finish());
@@ -129,8 +129,8 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(spool: Option<&Path>, answers: Answers) -> Watcher {
-        let observer = spool.map(|spool| Observer::new(spool.to_owned()));
+    fn new(watching: Option<&Watching<'_>>, answers: Answers) -> Watcher {
+        let observer = watching.map(Observer::new);
         let mut observed = if observer.is_some() { calls::rules() } else { Vec::new() };
         observed.sort_unstable_by_key(|(number, _)| *number);
         let answered = respond::rules(&answers);

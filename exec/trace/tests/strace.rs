@@ -9,7 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use lab_trace::{Answers, spawn};
+use lab_trace::{Answers, Watching, spawn};
+
+/// Watched where it lies.
+fn watching(spool: &tempfile::TempDir) -> Watching<'_> {
+    Watching { spool: spool.path(), inside: false }
+}
 
 /// The regular files outside /proc, /sys and /dev that `strace` sees opened with success for
 /// reading, or executed, before they are written.
@@ -62,7 +67,8 @@ fn by_us(folder: &Path, argv: &[&str]) -> BTreeMap<PathBuf, bool> {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new(argv[0]);
     command.args(&argv[1..]).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
+    let (mut child, watch) =
+        spawn(&mut command, Some(&watching(&spool)), &Answers::default()).unwrap();
     assert!(child.wait().unwrap().success());
     let trace = watch.finish();
     assert!(trace.gaps.is_empty(), "{:?}", trace.gaps);

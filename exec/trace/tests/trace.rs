@@ -10,14 +10,20 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lab_trace::{Answers, Trace, probe, spawn};
+use lab_trace::{Answers, Trace, Watching, probe, spawn};
+
+/// Watched where it lies.
+fn watching(spool: &tempfile::TempDir) -> Watching<'_> {
+    Watching { spool: spool.path(), inside: false }
+}
 
 /// Runs a script in `folder` under watch.
 fn shell(folder: &Path, script: &str) -> Trace {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-ec", script]).current_dir(folder).stdin(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
+    let (mut child, watch) =
+        spawn(&mut command, Some(&watching(&spool)), &Answers::default()).unwrap();
     let status = child.wait().unwrap();
     let mut trace = watch.finish();
     assert!(status.success(), "{script}: {status}");
@@ -157,7 +163,7 @@ fn names_need_not_be_text() {
 fn a_command_that_cannot_start_leaves_nothing() {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new("/nonexistent/program");
-    assert!(spawn(&mut command, Some(spool.path()), &Answers::default()).is_err());
+    assert!(spawn(&mut command, Some(&watching(&spool)), &Answers::default()).is_err());
 }
 
 #[test]
@@ -165,7 +171,7 @@ fn watching_that_is_cut_short_says_so() {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new("/bin/sleep");
     let (mut child, watch) =
-        spawn(command.arg("30"), Some(spool.path()), &Answers::default()).unwrap();
+        spawn(command.arg("30"), Some(&watching(&spool)), &Answers::default()).unwrap();
     let trace = watch.stop();
     assert_eq!(trace.gaps.len(), 1, "{:?}", trace.gaps);
     child.kill().unwrap();
@@ -185,7 +191,8 @@ fn it_is_known_whether_watching_is_possible() {
     let spool = tempfile::tempdir().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "watch_within"]).stdout(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
+    let (mut child, watch) =
+        spawn(&mut command, Some(&watching(&spool)), &Answers::default()).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(watch.finish().gaps.is_empty());
 }
@@ -211,7 +218,8 @@ fn who_was_reached_is_named_and_who_is_not_there_is_not() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "reach_out"]).env("REACH", &address);
     command.stdout(Stdio::null());
-    let (mut child, watch) = spawn(&mut command, Some(spool.path()), &Answers::default()).unwrap();
+    let (mut child, watch) =
+        spawn(&mut command, Some(&watching(&spool)), &Answers::default()).unwrap();
     assert!(child.wait().unwrap().success());
     let trace = watch.finish();
     assert_eq!(trace.peers.iter().collect::<Vec<_>>(), [&address]);

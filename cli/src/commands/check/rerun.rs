@@ -78,7 +78,7 @@ fn attempt(bench: &Bench<'_>, id: RunId, run: &Run) -> Outcome<Result<(), String
         Some(recipe) => recipe,
         None => return Ok(Err(format!("the recipe of run {short}, which made it, is lost"))),
     };
-    match again(bench, run, &recipe, &mut None) {
+    match again(bench, run, &recipe, &mut None, false) {
         Ok(_) => Ok(Ok(())),
         Err(error @ ReplayError::Process(ProcessError::Interrupted { .. })) => {
             Err(Failure::from(error))

@@ -170,7 +170,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
         cache: Some(&cache),
         guardian: program.as_deref(),
     };
-    let Execution { outcome, undeclared, notes, seen } = execute(&job)?;
+    let Execution { outcome, undeclared, notes, seen, .. } = execute(&job)?;
     let environment = seen.as_ref().map(|seen| seen.summary.environment);
     let recipe = match seen {
         Some(seen) => completed(&recipe, seen)?,

@@ -87,6 +87,7 @@ pub fn vary(
             scratch: bench.scratch,
             echo: bench.echo,
             host_name: changed.host_name,
+            watched: false,
         };
         // Most changes leave all files where they are.
         let mut other = None;
