@@ -662,10 +662,12 @@ mod tests {
         bench.observed.listed.insert(b"/out".to_vec(), list(&[b"file"]));
         let many = vec![Listed { name: b"n".to_vec(), kind: ListedKind::File }; MAX_ORDERED];
         bench.observed.listed.insert(b"/many".to_vec(), many);
+        let observed = bench.observed.clone();
         let (replica, _folder) = bench.lay().unwrap();
+        let (listings, unordered) = replica.listings(&observed).unwrap();
         let names = ["z", "a", "m"].map(|name| (name.into(), false)).to_vec();
-        assert_eq!(replica.listings, [Listing { folder: "/d".into(), names }]);
-        assert_eq!(replica.unordered, Some(1));
+        assert_eq!(listings, [Listing { folder: "/d".into(), names }]);
+        assert_eq!(unordered, Some(1));
     }
 
     #[test]
