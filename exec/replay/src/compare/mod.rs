@@ -1,8 +1,8 @@
 //! Two contents: the same, or the first place where they differ.
 //!
 //! Equal ids are equal bytes. Otherwise the bytes, not the file's name, say what is inside:
-//! tensors (safetensors, NumPy) by element, JSON by key, text by line, directories by path, all
-//! else by byte. A file that only pretends to be one of these is compared as bytes; nothing that
+//! tensors (safetensors, NumPy, PyTorch's checkpoints) by element, JSON by key, images (PNG) by pixel,
+//! text by line, directories and archives (zip) by path, all else by byte. A file that only pretends to be one of these is compared as bytes; nothing that
 //! a file holds can make this fail, and no more than a few blocks of it are in memory, except JSON
 //! up to a limit. There is never "no difference" between contents whose ids differ.
 
@@ -15,6 +15,11 @@ mod json;
 mod safetensors;
 mod npy;
 mod text;
+mod pixels;
+mod members;
+mod pickle;
+mod checkpoint;
+mod archive;
 mod directory;
 #[cfg(test)]
 mod tests;
@@ -67,6 +72,18 @@ fn contents(
 
 /// The difference to report between two files; none only if all bytes are equal.
 fn files(a: &dyn Source, b: &dyn Source, tolerance: Option<Tolerance>) -> Result<Option<Found>> {
+    if let (Some(x), Some(y)) = (members::parse(a)?, members::parse(b)?) {
+        // An archive in an archive is a file like others.
+        return archive::compare((a, &x), (b, &y), tolerance, &|a, b| single(a, b, tolerance));
+    }
+    single(a, b, tolerance)
+}
+
+/// The same for files that hold no others.
+fn single(a: &dyn Source, b: &dyn Source, tolerance: Option<Tolerance>) -> Result<Option<Found>> {
+    if let (Some(x), Some(y)) = (pixels::parse(a)?, pixels::parse(b)?) {
+        return pixels::compare((a, &x), (b, &y), tolerance);
+    }
     if let (Some(x), Some(y)) = (npy::parse(a)?, npy::parse(b)?) {
         return npy::compare((a, &x), (b, &y), tolerance);
     }

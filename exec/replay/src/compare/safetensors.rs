@@ -97,7 +97,8 @@ fn naturals(items: &[Json]) -> Option<Vec<u64>> {
     items.iter().map(Json::natural).collect()
 }
 
-fn known(name: &str) -> Option<Dtype> {
+/// An element type by its name.
+pub(crate) fn known(name: &str) -> Option<Dtype> {
     let (size, class) = match name {
         "F64" => (8, Class::Float(Float::F64)),
         "F32" => (4, Class::Float(Float::F32)),

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use super::files;
 use super::found::Found;
 
+mod archives;
+
 fn diff(a: &[u8], b: &[u8], tolerance: Option<Tolerance>) -> Option<Found> {
     files(&a, &b, tolerance).unwrap()
 }
