@@ -74,6 +74,11 @@ impl Registry {
         Ok(scratch)
     }
 
+    /// Where the hook for Python programs is kept.
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.folder.join("cache").join("probe")
+    }
+
     /// This program, to be started again beside a command; none if the system does not say what it is.
     pub(crate) fn program(&self) -> Option<PathBuf> {
         std::env::current_exe().ok()

@@ -19,6 +19,8 @@
 //!   q  COUNT FACT                              how often a fact of the machine was asked for
 //!   e  COUNT PROGRAM                           how often which program took random bytes from the
 //!                                              system; or the device, if one was read for that
+//!   n  WHAT  VALUE  PLACE                      a seed that a generator of the program was given, and in
+//!                                              which line, as the program itself told
 //! ```
 //!
 //! In paths and words `\` is written `\\`, and every byte outside of printable ASCII as `\xNN`
@@ -60,6 +62,19 @@ pub struct Observed {
     /// How often random bytes were taken from the system, by program; and the devices that were
     /// read for that.
     pub entropy: BTreeMap<Vec<u8>, u64>,
+    /// Seeds that generators of random numbers were given.
+    pub seeds: BTreeSet<Seeded>,
+}
+
+/// A generator that was given a seed. All three are what the program told: any text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seeded {
+    /// Which one.
+    pub what: Vec<u8>,
+    /// The seed.
+    pub value: Vec<u8>,
+    /// In which line of which file.
+    pub place: Vec<u8>,
 }
 
 /// A file or folder.
@@ -167,6 +182,9 @@ impl Observed {
         for (program, count) in &self.entropy {
             line('e', &[count.to_string(), escaped(program)]);
         }
+        for Seeded { what, value, place } in &self.seeds {
+            line('n', &[escaped(what), escaped(value), escaped(place)]);
+        }
         out.into_bytes()
     }
 
@@ -236,6 +254,10 @@ impl Observed {
             }
             ["e", count, program] => {
                 self.entropy.insert(place(program)?, count.parse().ok()?);
+            }
+            ["n", what, value, at] => {
+                let (what, value, place) = (plain(what)?, plain(value)?, plain(at)?);
+                self.seeds.insert(Seeded { what, value, place });
             }
             _ => return None,
         }
@@ -355,7 +377,22 @@ mod tests {
             peers: [b"127.0.0.1:80".to_vec()].into(),
             asked: [("processors".to_owned(), 2)].into(),
             entropy: [(b"/usr/bin/shuf".to_vec(), 3)].into(),
+            seeds: [].into(),
         }
+    }
+
+    #[test]
+    fn seeds_are_read_as_they_were_written() {
+        let seeded = |value: &[u8]| Seeded {
+            what: b"numpy.random".to_vec(),
+            value: value.to_vec(),
+            place: b"train.py:3".to_vec(),
+        };
+        let seeds = [seeded(b"1"), seeded(b"a\tb\xff"), seeded(b"")].into();
+        let observed = Observed { seeds, ..sample() };
+        let bytes = observed.to_bytes();
+        assert_eq!(Observed::from_bytes(&bytes).unwrap(), observed);
+        assert!(bytes.ends_with(b"n\tnumpy.random\ta\\x09b\\xff\ttrain.py:3\n"));
     }
 
     // proves F-23
@@ -399,6 +436,8 @@ mod tests {
             "f\t644\t1\t1.0\trr\t/x",
             "k\tabc\t/x",
             "e\tmany\t/x",
+            "n\ta\tb",
+            "n\ta\tb\t\\q",
         ] {
             assert_eq!(read(bad).unwrap_err(), "line 2 cannot be read", "{bad}");
         }

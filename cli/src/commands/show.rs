@@ -1,5 +1,9 @@
 //! `lab show`
 
+use std::collections::BTreeMap;
+
+use lab_replay::observations;
+use lab_schema::observed::Seeded;
 use lab_schema::{
     Attestation, Completeness, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Tree,
 };
@@ -9,7 +13,7 @@ use super::{describe, log, why};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::resolve::{names_of, resolve};
-use crate::ui::{self, BAD, HASH, NAME, paint};
+use crate::ui::{self, BAD, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
 
 /// Describe an object: a run with all that its record says, a recipe, a file, a directory
@@ -61,6 +65,34 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     Ok(())
 }
 
+/// How many seeds of a generator are shown.
+const FEW: usize = 8;
+
+/// Seeds and the lines in which they were given, by generator, as the program told.
+type Seeds = BTreeMap<String, Vec<(String, String)>>;
+
+fn seeds(context: &Context, registry: &Registry, run: &Run) -> Seeds {
+    let mut all = Seeds::new();
+    let Some(id) = run.outcome.observed else { return all };
+    let observed = match observations(&registry.store, id) {
+        Ok(observed) => observed,
+        // All else of the record can be shown.
+        Err(error) => {
+            context.ui.note(error);
+            return all;
+        }
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
+    for Seeded { what, value, place } in &observed.seeds {
+        all.entry(text(what)).or_default().push((text(value), text(place)));
+    }
+    for seeds in all.values_mut() {
+        // As numbers, where they are.
+        seeds.sort_by_key(|(value, _)| (value.parse::<u128>().unwrap_or(u128::MAX), value.clone()));
+    }
+    all
+}
+
 fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value> {
     let run: Run = registry.store.load(id)?;
     let outcome = &run.outcome;
@@ -105,6 +137,15 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
             ui::bytes(size)
         ));
     }
+    let seeds = seeds(context, registry, &run);
+    for (what, all) in &seeds {
+        let values: Vec<&str> = all.iter().map(|(value, _)| value.as_str()).take(FEW).collect();
+        let more = all.len() - values.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let place = all.first().map_or("", |(_, place)| place);
+        let text = format!("{what}: {}{more}", values.join(", "));
+        context.ui.line(format!("  seeded    {text}  {}", paint(DIM, place)));
+    }
     for (log, blob) in &outcome.logs {
         let size = registry.store.size(*blob)?.unwrap_or(0);
         if size > 0 {
@@ -148,6 +189,11 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     context.ui.line(format!("recipe {}", paint(HASH, run.recipe)));
     let recipe = show_recipe(context, registry, run.recipe)?;
     let mut answer = describe::run_json(id, &run);
+    let told = seeds.iter().flat_map(|(what, all)| {
+        all.iter()
+            .map(move |(value, place)| json!({ "what": what, "value": value, "place": place }))
+    });
+    answer["seeds"] = told.collect();
     answer["recipe_body"] = recipe;
     answer["attestations"] = Value::Array(verified.all);
     Ok(answer)

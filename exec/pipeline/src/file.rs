@@ -39,11 +39,13 @@ pub struct Pipeline {
     /// How much chance is taken out of each step: 0 nothing, 1 seeds of hash functions and the like, 2 also
     /// the system's random bytes.
     pub level: u8,
+    /// Whether Python programs tell which seeds they give to their generators.
+    pub probe: bool,
 }
 
 impl Default for Pipeline {
     fn default() -> Pipeline {
-        Pipeline { steps: Vec::new(), portable: false, level: 1 }
+        Pipeline { steps: Vec::new(), portable: false, level: 1, probe: true }
     }
 }
 
@@ -53,6 +55,7 @@ struct File {
     #[serde(default)]
     portable: bool,
     level: Option<u8>,
+    probe: Option<bool>,
     #[serde(default)]
     params: toml::Table,
     #[serde(default)]
@@ -109,12 +112,12 @@ impl Pipeline {
             let why = format!("no step uses it: write {{{idle}}} where its value belongs");
             return Err(PipelineError::bad(format!("parameter '{idle}'"), why));
         }
-        let level = file.level.unwrap_or(1);
+        let (level, probe) = (file.level.unwrap_or(1), file.probe.unwrap_or(true));
         if level > 2 {
             let why = "0, 1 and 2 are known; a time of day for a step is set by `env = { LAB_TIME = \"…\" }`, in seconds since 1970";
             return Err(PipelineError::bad(format!("level {level}"), why));
         }
-        let pipeline = Pipeline { steps, portable: file.portable, level };
+        let pipeline = Pipeline { steps, portable: file.portable, level, probe };
         for step in &pipeline.steps {
             if let Some(other) = step.after.iter().find(|other| pipeline.get(other).is_none()) {
                 return Err(pipeline.unknown(format!("step '{}', after", step.name), other));
@@ -305,5 +308,6 @@ mod tests {
         assert_eq!(Pipeline::parse("").unwrap(), Pipeline::default());
         assert!(Pipeline::parse("portable = true").unwrap().portable);
         assert_eq!(Pipeline::parse("level = 2").unwrap().level, 2);
+        assert!(!Pipeline::parse("probe = false").unwrap().probe);
     }
 }

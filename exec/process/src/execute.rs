@@ -1,6 +1,6 @@
 //! Runs the command of a recipe, from the objects it reads to the objects it leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -144,7 +144,8 @@ fn seen(
     let ours = [scratch.as_path()];
     let sorter = surroundings.sorter(&layout.work, &ours, trace);
     let mut cache = StatCache::open(job.cache.unwrap_or(Path::new("")));
-    let reads = reads::store(writer, &mut cache, trace, &sorter, &layout.directory())?;
+    let reads =
+        reads::store(writer, &mut cache, trace, &sorter, &layout.directory(), BTreeSet::new())?;
     if job.cache.is_some() {
         cache.save()?;
     }

@@ -16,6 +16,7 @@ use crate::execute::{Execution, millis, put_file, status};
 use crate::git;
 use crate::launch::{Echo, Ended, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 use crate::params::params_of_arguments;
+use crate::probe;
 use crate::program;
 use crate::reads::{self, Summary};
 use crate::scratch::Scratch;
@@ -55,6 +56,9 @@ pub struct Here<'a> {
     pub scratch: &'a Path,
     /// Whether the command's output is shown.
     pub echo: Echo,
+    /// A folder of ours from which a Python program takes a hook that tells which seeds it gives to its
+    /// generators; none: it tells nothing.
+    pub probe: Option<&'a Path>,
     /// Our own program, to end the run if we are killed: see [`Launch::guardian`].
     pub guardian: Option<&'a Path>,
 }
@@ -139,12 +143,16 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
 
     let scratch = Scratch::new(here.scratch)?;
     let surroundings = Surroundings::new(command, std::env::vars_os(), &scratch.tmp());
+    let mut variables = surroundings.variables.clone();
+    if let Some(folder) = here.probe {
+        probe::install(folder, &scratch.probe(), &mut variables)?;
+    }
     let word = command.argv.first().map_or("", String::as_str);
     let ended = Traced.launch(&Launch {
         program: &program::find(word, directory, surroundings.get("PATH"))?,
         argv: &command.argv,
         directory,
-        variables: &surroundings.variables,
+        variables: &variables,
         limits: here.limits,
         grace: GRACE,
         echo: here.echo,
@@ -165,8 +173,9 @@ pub fn execute_here(here: Here<'_>) -> Result<Watched> {
     let ours: Vec<&Path> = [registry.as_path(), scratch.path()].into_iter().chain(also).collect();
     let sorter = surroundings.sorter(top, &ours, &trace);
     let mut cache = here.cache;
+    let seeds = probe::told(&scratch.probe())?;
     let mut writer = here.store.writer();
-    let read = reads::store(&mut writer, &mut cache, &trace, &sorter, directory)?;
+    let read = reads::store(&mut writer, &mut cache, &trace, &sorter, directory, seeds)?;
     // Weights that went in and came out changed are stored as the difference.
     let bases: Vec<_> = read.inputs.values().chain(read.outside.values()).copied().collect();
     writer.set_bases(&bases);

@@ -43,6 +43,7 @@ mod execute;
 mod change;
 mod standing;
 mod wrote;
+mod probe;
 mod here;
 mod replica;
 mod boxed;

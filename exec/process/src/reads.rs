@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lab_objects::{Silent, StatCache, Writer, add_cached};
-use lab_schema::observed::{How, Listed, ListedKind, Observed, Ran, Seen};
+use lab_schema::observed::{How, Listed, ListedKind, Observed, Ran, Seeded, Seen};
 use lab_schema::tree::Node;
 use lab_schema::{BlobId, ContentId, Slot, TreeId, Value};
 use lab_trace::{Fact, Stamp, Thing, Trace};
@@ -79,12 +79,13 @@ pub(crate) fn store(
     trace: &Trace,
     sorter: &Sorter<'_>,
     directory: &Path,
+    seeds: BTreeSet<Seeded>,
 ) -> Result<Reads> {
     let mut keep = Keep { writer, cache, gaps: BTreeSet::new() };
     let (mut code, mut environment) = (Folder::default(), Folder::default());
     let (mut data, mut outside) = (BTreeMap::new(), BTreeMap::new());
     let mut summary = Summary::default();
-    let mut observed = described(trace, sorter);
+    let mut observed = Observed { seeds, ..described(trace, sorter) };
     let mut notes = Vec::new();
     let mut params = BTreeMap::new();
     for (path, thing) in &trace.things {

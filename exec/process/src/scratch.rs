@@ -4,6 +4,7 @@
 //!   SCRATCH/0a1b2c00/work     the code tree, with the inputs over it
 //!                   /tmp      the command's TMPDIR
 //!                   /spool    copies of what it read and then changed
+//!                   /probe    what it told of itself
 //!                   /lock     locked while the run is under way
 //!                   /stdout   what it printed, before it becomes a blob
 //!                   /stderr
@@ -64,7 +65,7 @@ impl Scratch {
                     let file = File::create(&lock).at("create", &lock)?;
                     file.lock().at("lock", &lock)?;
                     let scratch = Scratch { path, removed: false, _lock: file };
-                    for folder in [scratch.tmp(), scratch.spool()] {
+                    for folder in [scratch.tmp(), scratch.spool(), scratch.probe()] {
                         fs::create_dir(&folder).at("create the folder", &folder)?;
                     }
                     return Ok(scratch);
@@ -90,6 +91,10 @@ impl Scratch {
 
     pub(crate) fn spool(&self) -> PathBuf {
         self.path.join("spool")
+    }
+
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.path.join("probe")
     }
 
     pub(crate) fn stdout(&self) -> PathBuf {

@@ -117,8 +117,8 @@ pub(crate) fn boxed(
     done
 }
 
-/// What a run was seen to touch.
-pub(crate) fn observations(store: &Store, id: BlobId) -> Result<Observed> {
+/// What a run was seen to touch, by the id that its record has for it.
+pub fn observations(store: &Store, id: BlobId) -> Result<Observed> {
     let bad = |why| ReplayError::Observations { id, why };
     let size = store.size(id)?.ok_or(ReplayError::Missing { id: id.into() })?;
     if size > MAX_OBSERVED_BYTES {

@@ -42,7 +42,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
     let scratch = registry.scratch()?;
     // With --json standard output belongs to the answer.
     let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
-    let program = registry.program();
+    let (program, probe) = (registry.program(), registry.probe());
     let done = execute_here(Here {
         store: &registry.store,
         cache: registry.stat_cache(),
@@ -59,6 +59,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         level: args.level(),
         scratch: &scratch,
         echo,
+        probe: (!args.no_probe).then_some(probe.as_path()),
         guardian: program.as_deref(),
     })?;
     let Watched { recipe, execution: Execution { outcome, undeclared, notes, .. }, git, summary } =

@@ -65,6 +65,9 @@ pub(super) struct Args {
     /// Keep numerical libraries to AVX2 and a fixed number of threads, so that other machines can give the same bits
     #[arg(long)]
     portable: bool,
+    /// Do not let a Python program tell which seeds it gives to its generators
+    #[arg(long, conflicts_with = "program")]
+    no_probe: bool,
     /// Change a parameter of the steps or a setting of the program, as in train.lr=0.01
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
     settings: Vec<String>,
@@ -131,6 +134,7 @@ impl Args {
             ("--time-limit", self.time_limit.is_some(), "steps have no limits yet"),
             ("--memory-limit", self.memory_limit.is_some(), "steps have no limits yet"),
             ("--apart", self.apart, "steps run where they lie"),
+            ("--no-probe", self.no_probe, "write `probe = false` at the top of lab.toml"),
             ("--level", self.level != 1, "write `level = 2` at the top of lab.toml"),
         ];
         match given.into_iter().find(|(_, is_given, _)| *is_given) {

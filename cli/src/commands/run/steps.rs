@@ -218,7 +218,7 @@ impl Pass<'_> {
         variables.extend(step.variables.clone());
         let portable = self.args.portable || project.pipeline.portable;
         let variables = if portable { with_portable_variables(variables) } else { variables };
-        let program = registry.program();
+        let (program, probe) = (registry.program(), registry.probe());
         let here = Here {
             store: &registry.store,
             cache: registry.stat_cache(),
@@ -235,6 +235,7 @@ impl Pass<'_> {
             level: super::level(project.pipeline.level),
             scratch: &scratch,
             echo: if context.ui.json { Echo::Quiet } else { Echo::Through },
+            probe: project.pipeline.probe.then_some(probe.as_path()),
             guardian: program.as_deref(),
         };
         let title = pad(NAME, step.name.as_str(), width);

@@ -1,0 +1,164 @@
+//! What a Python program tells of its seeds, and that it is the same program all the same.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![cfg(target_os = "linux")]
+
+mod kit;
+
+use std::process::Command;
+
+use kit::{Place, said};
+use serde_json::Value;
+
+/// As gymnasium does it, without what is not needed here.
+const SEEDING: &str =
+    "def np_random(seed=None):\n    return object(), 4711 if seed is None else seed\n";
+const ENVIRONMENT: &str = "
+from gymnasium.utils import seeding
+class Spec:
+    id = 'Pole-v1'
+class Space:
+    def seed(self, seed):
+        seeding.np_random(seed)
+class Pole:
+    spec, action_space = Spec, Space()
+    def reset(self, seed=None):
+        seeding.np_random(seed)
+";
+const PROGRAM: &str = "
+import random, os, sys
+import gymnasium
+random.seed(int(open('seed').read()))
+pole = gymnasium.Pole()
+for episode in range(12):
+    pole.reset(seed=episode)
+pole.action_space.seed(3)
+gymnasium.Pole().reset()
+if os.fork() == 0:
+    random.seed('in a child')
+    os._exit(0)
+os.wait()
+print(sys.path, random.random(), random.seed.__name__, file=open('out', 'w'))
+";
+
+fn place() -> Option<Place> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("skipped: no python3 here");
+        return None;
+    }
+    let place = Place::registry();
+    place.write("gymnasium/__init__.py", ENVIRONMENT);
+    place.write("gymnasium/utils/__init__.py", "");
+    place.write("gymnasium/utils/seeding.py", SEEDING);
+    place.write("program.py", PROGRAM);
+    place.write("seed", "7");
+    Some(place)
+}
+
+const RUN: [&str; 4] = ["run", "--name", "a", "--"];
+
+/// The seeds of a run: what, value, place.
+fn seeds(place: &Place, name: &str) -> Vec<(String, String, String)> {
+    let shown = place.lab(["show", name, "--json"]).succeeds().json();
+    let text = |seed: &Value, key: &str| seed[key].as_str().unwrap().to_owned();
+    let all = shown["seeds"].as_array().unwrap();
+    all.iter().map(|s| (text(s, "what"), text(s, "value"), text(s, "place"))).collect()
+}
+
+#[test]
+fn the_seed_of_every_environment_is_in_the_record() {
+    let Some(place) = place() else { return };
+    place.lab(RUN.iter().chain(&["python3", "program.py"])).succeeds();
+    let all = seeds(&place, "a");
+    let of = |what: &str| -> Vec<&str> {
+        all.iter().filter(|(name, ..)| name == what).map(|(_, value, _)| value.as_str()).collect()
+    };
+    let episodes: Vec<String> = (0..12).chain([4711]).map(|n: u32| n.to_string()).collect();
+    assert_eq!(of("gymnasium Pole-v1"), episodes);
+    assert_eq!(of("gymnasium Space"), ["3"]);
+    assert_eq!(of("random"), ["7", "in a child"]);
+    assert!(all.contains(&("random".into(), "7".into(), "program.py:4".into())), "{all:?}");
+    let shown = place.lab(["show", "a"]).succeeds();
+    shown.says("seeded    gymnasium Pole-v1: 0, 1, 2, 3, 4, 5, 6, 7 and 5 more");
+}
+
+#[test]
+fn two_runs_that_differ_in_a_seed_are_told_apart_by_it() {
+    let Some(place) = place() else { return };
+    place.lab(RUN.iter().chain(&["python3", "program.py"])).succeeds();
+    place.write("seed", "8");
+    place.lab(["run", "--name", "b", "--", "python3", "program.py"]).succeeds();
+    let said = place.lab(["diff", "a", "b"]).exits(1).says("seed of random");
+    let line = said.out.lines().find(|line| line.contains("seed of random")).unwrap();
+    assert!(line.contains("7, …") && line.contains("8, …"), "{line}");
+    assert!(!said.out.contains("Pole"), "{}", said.out);
+    place.lab(["run", "--name", "again", "--", "python3", "program.py"]).succeeds();
+    place.lab(["diff", "b", "again"]).succeeds();
+}
+
+#[test]
+fn the_program_and_its_record_are_the_same_without() {
+    let Some(place) = place() else { return };
+    place.lab(RUN.iter().chain(&["python3", "program.py"])).succeeds();
+    let with = (place.read("out"), place.lab(["show", "a", "--json"]).json());
+    place.lab(["run", "--no-probe", "--name", "b", "--", "python3", "program.py"]).succeeds();
+    let without = (place.read("out"), place.lab(["show", "b", "--json"]).json());
+    assert_eq!(String::from_utf8_lossy(&with.0), String::from_utf8_lossy(&without.0));
+    assert_eq!(with.1["recipe"], without.1["recipe"]);
+    assert_eq!(seeds(&place, "b"), []);
+    for name in ["a", "b"] {
+        let shown = place.lab(["show", name]).succeeds().out;
+        assert!(!shown.contains("PYTHONPATH") && !shown.contains("LAB_PROBE"), "{shown}");
+        place.lab(["verify", name]).succeeds().says("identical");
+    }
+    place.lab(["diff", "a", "b"]).succeeds();
+}
+
+#[test]
+fn a_start_up_file_of_the_program_is_run_as_ever() {
+    let Some(place) = place() else { return };
+    place.write("own/sitecustomize.py", "import builtins\nbuiltins.OWN = 'here'\n");
+    place.write("program.py", "import random\nrandom.seed(OWN)\nprint(OWN, file=open('out', 'w'))");
+    let path = format!("PYTHONPATH={}", place.at("own").display());
+    place.lab(["run", "--env", &path, "--name", "a", "--", "python3", "program.py"]).succeeds();
+    assert_eq!(place.read("out"), b"here\n");
+    assert_eq!(seeds(&place, "a")[0].1, "here");
+    place.lab(["verify", "a"]).succeeds().says("identical");
+    // One that fails is no trouble of ours.
+    place.write("own/sitecustomize.py", "raise ImportError('no', name='other')\n");
+    place.write("program.py", "print(1, file=open('out', 'w'))");
+    let mut plain = Command::new("python3");
+    plain.env("PYTHONPATH", place.at("own")).current_dir(place.path()).arg("program.py");
+    let plain = said(&mut plain);
+    let watched = place.lab(["run", "--env", &path, "--", "python3", "program.py"]);
+    assert_eq!(plain.code, watched.code);
+}
+
+#[test]
+fn what_a_program_writes_there_does_no_harm() {
+    let Some(place) = place() else { return };
+    let script = "cd $LAB_PROBE; printf 'a\\tb\\tc\\n\\nx\\ty\\n\\377\\t\\033[2J\\t\\t\\nd\\t\\033[2J\\te\\n' >1
+                  ln -s /etc/passwd 2; mkdir 3; mkfifo 4; head -c 20000000 /dev/zero >5; echo out >HERE/out";
+    let script = script.replace("HERE", &place.path().display().to_string());
+    place.lab(RUN.iter().chain(&["sh", "-c", script.as_str()])).succeeds();
+    let all = seeds(&place, "a");
+    let told: Vec<(&str, &str)> = all.iter().map(|(a, b, _)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(told, [("a", "b"), ("d", "\\u{1b}[2J")]);
+    assert!(!place.lab(["show", "a"]).out.contains('\u{1b}'));
+    place.lab(["show", "a"]).says("complete");
+}
+
+#[test]
+fn steps_tell_too_and_are_reused_as_ever() {
+    let Some(place) = place() else { return };
+    let steps = "[[step]]\nname = 'a'\nrun = 'python3 program.py'\n";
+    place.write("lab.toml", steps);
+    place.lab(["run"]).succeeds();
+    assert_eq!(seeds(&place, "a").len(), 16);
+    place.lab(["run"]).succeeds().says("as before");
+    // What tells and what does not is one and the same.
+    place.write("lab.toml", format!("probe = false\n{steps}"));
+    place.lab(["run"]).succeeds().says("as before");
+    place.lab(["run", "--again"]).succeeds();
+    assert_eq!(seeds(&place, "a"), []);
+    place.lab(["run", "--no-probe"]).exits(2).complains("probe = false");
+}
