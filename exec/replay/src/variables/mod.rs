@@ -10,6 +10,7 @@ mod recipe;
 mod code;
 mod installed;
 mod environment;
+mod seeds;
 mod seen;
 mod surroundings;
 

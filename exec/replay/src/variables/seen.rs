@@ -15,6 +15,7 @@ use lab_schema::{Command, Run};
 use crate::variables::environment::Part;
 use crate::variables::installed::is_installed;
 use crate::variables::recipe::maps;
+use crate::variables::seeds;
 use crate::variables::variable::Layer;
 
 /// Most rows of one sort.
@@ -123,7 +124,8 @@ pub(crate) fn differences(a: &Side<'_>, b: &Side<'_>) -> Vec<Part> {
     look.links();
     look.things();
     look.system();
-    look.seeds();
+    let rows = seeds::rows(look.a.observed, look.b.observed);
+    look.bounded(Layer::Seed, rows, "seeded generators");
     look.chance();
     look.found
 }
@@ -332,44 +334,6 @@ impl Look<'_> {
         let come = y.difference(&x).map(|peer| row(peer, true));
         let rows: Rows = gone.chain(come).collect();
         self.bounded(Layer::Found, rows, "peers");
-    }
-
-    /// What generators of random numbers were given, as the programs told.
-    fn seeds(&mut self) {
-        let of = |side: &Side<'_>| -> BTreeMap<String, BTreeSet<String>> {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let mut all = BTreeMap::<_, BTreeSet<_>>::new();
-            for seeded in &side.observed.seeds {
-                all.entry(text(&seeded.what)).or_default().insert(text(&seeded.value));
-            }
-            all
-        };
-        let (x, y) = (of(self.a), of(self.b));
-        // Who told nothing at all may not have been asked.
-        if x.is_empty() || y.is_empty() {
-            return;
-        }
-        let show = |seeds: Option<&BTreeSet<String>>, other: Option<&BTreeSet<String>>| {
-            let seeds = seeds?;
-            // What both have tells nothing, where there is more.
-            let own = seeds.iter().filter(|seed| !other.is_some_and(|o| o.contains(*seed)));
-            let mut shown: Vec<&str> = own.map(String::as_str).take(4).collect();
-            if shown.is_empty() {
-                shown = seeds.iter().map(String::as_str).take(4).collect();
-            }
-            let more = if seeds.len() > shown.len() { ", …" } else { "" };
-            Some(shown.join(", ") + more)
-        };
-        let names: BTreeSet<&String> = x.keys().chain(y.keys()).collect();
-        let rows: Rows = names
-            .into_iter()
-            .filter(|name| x.get(*name) != y.get(*name))
-            .map(|name| {
-                let (p, q) = (x.get(name), y.get(name));
-                (format!("seed of {name}"), show(p, q), show(q, p))
-            })
-            .collect();
-        self.bounded(Layer::Seed, rows, "seeded generators");
     }
 
     fn chance(&mut self) {
