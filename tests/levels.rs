@@ -116,6 +116,25 @@ fn a_command_is_told_that_it_has_the_processors_that_it_had() {
 }
 
 #[test]
+fn what_is_checked_at_once_is_done_twice() {
+    let Some(place) = place() else { return };
+    let run = |script: &str, more: &[&str]| {
+        let words = ["run", "--check", "--name", "a"].iter().chain(more);
+        place.lab(words.chain(&["--", "sh", "-c", script]))
+    };
+    run("echo 1 >out", &[]).succeeds().says("wrote    out").says("identical");
+    run("date +%N >out", &[]).exits(1).says("diverged").says("`lab run --level 3`");
+    run("date +%N >out", &["--level", "3"]).succeeds().says("identical");
+    // What is wrong already is not tried again.
+    let said = run("exit 3", &[]).exits(1).complains("exited with 3");
+    assert!(!said.out.contains("identical") && !said.out.contains("diverged"), "{}", said.out);
+    let said = run("echo 1 >out", &["--json"]).succeeds();
+    assert_eq!(said.json()["verified"][0]["verdict"], "identical");
+    place.write("lab.toml", "[[step]]\nname = 'a'\nrun = 'true'\n");
+    place.lab(["run", "--check"]).exits(2).complains("lab verify");
+}
+
+#[test]
 fn steps_have_the_level_of_their_file() {
     let Some(place) = place() else { return };
     let steps = "[[step]]\nname = 'draw'\nrun = 'shuf -i 1-1000000 -n 4 > out'\n";

@@ -30,8 +30,6 @@ pub(crate) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry_to_write()?;
     let lineage = registry.lineage()?;
-    let scratch = registry.scratch()?;
-    let who = registry.who();
     let runs: Vec<RunId> = args
         .references
         .iter()
@@ -39,8 +37,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         .collect::<Outcome<_>>()?;
     // A run that is about to be removed is done again from what is stored again.
     registry.store.rescue(&runs.iter().map(|run| (*run).into()).collect::<Vec<_>>())?;
-    let bars = Bars::new(context.ui);
     let echo = if args.show_output && !context.ui.json { Echo::Through } else { Echo::Quiet };
+    let (holds, answers) = verified(context, &registry, &runs, args.deep, echo)?;
+    context.ui.answer(&json!(answers));
+    if holds { Ok(()) } else { Err(Failure::no()) }
+}
+
+/// Does runs again and tells what came of each; whether all of them hold, and the answers.
+pub(super) fn verified(
+    context: &Context,
+    registry: &Registry,
+    runs: &[RunId],
+    deep: bool,
+    echo: Echo,
+) -> Outcome<(bool, Vec<Value>)> {
+    let lineage = registry.lineage()?;
+    let scratch = registry.scratch()?;
+    let who = registry.who();
+    let bars = Bars::new(context.ui);
     let bench = Bench {
         store: &registry.store,
         lineage: &lineage,
@@ -52,15 +66,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     };
     let (mut holds, mut answers) = (true, Vec::new());
     for run in runs {
-        let done = if args.deep { verify_deep(&bench, run)? } else { vec![verify(&bench, run)?] };
+        let done = if deep { verify_deep(&bench, *run)? } else { vec![verify(&bench, *run)?] };
         for verification in &done {
             holds &= verification.attestation.verdict.holds();
-            bars.suspend(|| tell(context, &registry, verification))?;
+            bars.suspend(|| tell(context, registry, verification))?;
             answers.push(answer(verification));
         }
     }
-    context.ui.answer(&json!(answers));
-    if holds { Ok(()) } else { Err(Failure::no()) }
+    Ok((holds, answers))
 }
 
 fn tell(context: &Context, registry: &Registry, done: &Verification) -> Outcome {

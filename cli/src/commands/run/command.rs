@@ -14,7 +14,7 @@ use lab_schema::recipe::Parts;
 use lab_schema::{Command, Completeness, Executor, Name, Output, Recipe, Run, RunId, Slot};
 use serde_json::{Value, json};
 
-use super::super::{describe, name};
+use super::super::{describe, name, verify};
 use super::{Args, inputs};
 use crate::bars::Bars;
 use crate::context::Context;
@@ -75,7 +75,7 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
         &recipe,
         id,
         &run,
-        Told { read, here: true, undeclared: &undeclared },
+        Told { read, here: true, undeclared: &undeclared, check: args.check },
         name,
     )
 }
@@ -206,7 +206,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
         &recipe,
         id,
         &run,
-        Told { read, here: false, undeclared: &undeclared },
+        Told { read, here: false, undeclared: &undeclared, check: args.check },
         name,
     )
 }
@@ -228,6 +228,8 @@ struct Told<'a> {
     /// Whether the command ran where its files lie, and the outputs are there.
     here: bool,
     undeclared: &'a [Slot],
+    /// Whether it is done again at once.
+    check: bool,
 }
 
 /// Names the run and says what came of it.
@@ -285,6 +287,12 @@ fn tell(
     answer["name"] = json!(name);
     answer["undeclared"] = json!(told.undeclared);
     answer["reused"] = Value::Bool(false);
+    if success && told.check {
+        let (holds, verified) = verify::verified(context, registry, &[id], false, Echo::Quiet)?;
+        answer["verified"] = json!(verified);
+        context.ui.answer(&answer);
+        return if holds { Ok(()) } else { Err(Failure::no()) };
+    }
     context.ui.answer(&answer);
     if success {
         let reference = name.map_or_else(|| id.short(), |n| n.to_string());

@@ -65,6 +65,9 @@ pub(super) struct Args {
     /// Keep numerical libraries to AVX2 and a fixed number of threads, so that other machines can give the same bits
     #[arg(long)]
     portable: bool,
+    /// Do it again at once, from the record alone, as `lab verify` does; exit code 1 if the result is another
+    #[arg(long, conflicts_with = "program")]
+    check: bool,
     /// Do not let a Python program tell which seeds it gives to its generators
     #[arg(long, conflicts_with = "program")]
     no_probe: bool,
@@ -134,6 +137,7 @@ impl Args {
             ("--time-limit", self.time_limit.is_some(), "steps have no limits yet"),
             ("--memory-limit", self.memory_limit.is_some(), "steps have no limits yet"),
             ("--apart", self.apart, "steps run where they lie"),
+            ("--check", self.check, "`lab verify` does it for all steps, by their names"),
             ("--no-probe", self.no_probe, "write `probe = false` at the top of lab.toml"),
             ("--level", self.level != 1, "write `level = 2` at the top of lab.toml"),
         ];
