@@ -318,6 +318,30 @@ fn a_variant_moves_no_name_but_its_own() {
 }
 
 #[test]
+fn runs_are_found_by_their_parameters() {
+    let place = Place::registry();
+    place.write(
+        "lab.toml",
+        "[[step]]\nname = 'a'\nrun = 'echo {lr} {seed} > out'\nparams = { lr = 0.1, seed = 1 }\n",
+    );
+    place.lab(["run", "--seeds", "1..3"]).succeeds();
+    place.lab(["run", "--set", "lr=0.5"]).succeeds();
+    place.write("train.sh", "echo $2 > other\n");
+    place.lab(["run", "--", "sh", "train.sh", "--lr", "0.5"]).succeeds();
+    let count = |words: &[&str]| {
+        let said = place.lab(["log"].iter().chain(words)).succeeds();
+        said.out.lines().count()
+    };
+    assert_eq!(count(&[]), 5);
+    assert_eq!(count(&["--param", "lr=0.1"]), 3);
+    assert_eq!(count(&["--param", "lr=0.5"]), 2);
+    assert_eq!(count(&["--param", "lr=0.1", "--param", "seed=2"]), 1);
+    assert_eq!(count(&["--param", "lr=0.1", "--param", "seed=9"]), 0);
+    place.lab(["log", "--param", "lr"]).exits(2).complains("KEY=VALUE");
+    place.lab(["log", "--param", "lt=1"]).succeeds().complains("no run has lt=1");
+}
+
+#[test]
 fn what_failed_is_not_reused_and_stops_the_rest() {
     let place = Place::registry();
     let text = "[[step]]\nname = 'a'\nrun = 'cat in > a; exit 3'\n[[step]]\nname = 'b'\nrun = 'echo b > b'";

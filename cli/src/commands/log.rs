@@ -20,19 +20,30 @@ pub(super) struct Args {
     /// How many
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     limit: usize,
+    /// Only runs with this parameter, given or found, as in lr=0.1; all of several
+    #[arg(long = "param", value_name = "KEY=VALUE", conflicts_with = "name")]
+    params: Vec<String>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     match &args.name {
         Some(name) => moves(context, &registry, &Name::new(name.as_str())?, args.limit),
-        None => runs(context, &registry, args.limit),
+        None => runs(context, &registry, args.limit, &args.params),
     }
 }
 
-fn runs(context: &Context, registry: &Registry, limit: usize) -> Outcome {
+fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String]) -> Outcome {
     let lineage = registry.lineage()?;
-    let all = lineage.runs()?;
+    let mut all = lineage.runs()?;
+    for typed in params {
+        let (key, value) = typed.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("'{typed}' is no parameter"))
+                .hint("write KEY=VALUE, as in lr=0.1")
+        })?;
+        let having = lineage.with_param(key, value)?;
+        all.retain(|row| having.contains(&row.id));
+    }
     let names = registry.store.names().list()?;
     let mut answers = Vec::new();
     for row in all.iter().rev().take(limit) {
@@ -63,7 +74,9 @@ fn runs(context: &Context, registry: &Registry, limit: usize) -> Outcome {
         answer["attestations"] = Value::Array(verified.all);
         answers.push(answer);
     }
-    if all.is_empty() {
+    if all.is_empty() && !params.is_empty() {
+        context.ui.hint(format!("no run has {}", params.join(" and ")));
+    } else if all.is_empty() {
         context.ui.hint("no runs yet; `lab run -- COMMAND` makes one");
     } else if all.len() > limit {
         context.ui.hint(format!(

@@ -5,10 +5,12 @@
 //! often it is used, one at a time and without recursion. The empty file and the empty folder are
 //! not recorded as being inside anything: they are everywhere and mean nothing.
 
+use std::collections::BTreeMap;
+
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Object, ObjectId, Recipe,
-    RecipeId, Run, RunId, Tree, TreeId,
+    RecipeId, Run, RunId, Tree, TreeId, Value,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -55,7 +57,24 @@ impl Intake<'_> {
             let row = params![bytes.as_bytes(), slot, key::content(content)];
             self.prepared("INSERT INTO reads VALUES (?1, ?2, ?3)", row)?;
         }
+        self.take_params(bytes.as_bytes(), recipe.params())?;
+        if let Some(seed) = recipe.seed() {
+            let row = params![bytes.as_bytes(), "seed", seed.to_string()];
+            self.prepared("INSERT OR REPLACE INTO param VALUES (?1, ?2, ?3)", row)?;
+        }
         self.taken_in += 1;
+        Ok(())
+    }
+
+    fn take_params(
+        &mut self,
+        owner: &[u8],
+        all: &BTreeMap<String, Value>,
+    ) -> std::result::Result<(), Fault> {
+        for (name, value) in all {
+            let row = params![owner, name, value.to_string()];
+            self.prepared("INSERT INTO param VALUES (?1, ?2, ?3)", row)?;
+        }
         Ok(())
     }
 
@@ -85,6 +104,7 @@ impl Intake<'_> {
             let row = params![bytes.as_bytes(), name, value.get()];
             self.prepared("INSERT INTO metric VALUES (?1, ?2, ?3)", row)?;
         }
+        self.take_params(bytes.as_bytes(), &run.outcome.params)?;
         self.taken_in += 1;
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! it somewhere inside. Where one cause has to be named among several, for a history or for what
 //! a transfer takes along, [`Lineage::producer_for`] chooses it, always the same way.
 
+use std::collections::BTreeSet;
+
 use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, Slot};
 
 use crate::error::{Fault, Result};
@@ -59,6 +61,14 @@ impl Lineage {
     /// Every run that has the metric `name`, with its value, by start and then by id.
     pub fn metric(&self, name: &str) -> Result<Vec<(RunId, Number)>> {
         self.at_once(|ask| ask.metric(name))
+    }
+
+    /// Every run with a parameter that is `value` as it is printed, or as a text or number that reads
+    /// so: what was given to it, or found in its command line and files.
+    pub fn with_param(&self, name: &str, value: &str) -> Result<BTreeSet<RunId>> {
+        let mut values = vec![value.to_owned(), format!("{value:?}")];
+        values.extend(value.parse::<f64>().ok().map(|number| format!("{number:?}")));
+        self.at_once(|ask| ask.with_param(name, &values))
     }
 
     /// Everything that a node came from, causes before effects, the nearest cause last. Of several

@@ -4,7 +4,7 @@
 //! joins is spelled out (`CROSS`), because SQLite, which knows nothing of the sizes of these tables,
 //! would at times read all outputs of all runs to find one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_schema::{AttestationId, ContentId, Digest, Number, RecipeId, RunId, Slot};
 use rusqlite::{Connection, Params, Row};
@@ -197,6 +197,20 @@ impl Asking<'_> {
             let value = Number::new(row.get(1)?).map_err(|_| Fault::Impossible("metric"))?;
             Ok((RunId::from_digest(digest(row, 0)?), value))
         })
+    }
+
+    pub(crate) fn with_param(&self, name: &str, values: &[String]) -> Answer<BTreeSet<RunId>> {
+        let sql = "SELECT run.id FROM param JOIN run ON run.id = param.owner
+                   WHERE param.key = ?1 AND param.value = ?2
+                   UNION
+                   SELECT run.id FROM param JOIN run ON run.recipe = param.owner
+                   WHERE param.key = ?1 AND param.value = ?2";
+        let mut found = BTreeSet::new();
+        for value in values {
+            let read = |row: &Row<'_>| Ok(RunId::from_digest(digest(row, 0)?));
+            found.extend(self.rows(sql, [name, value.as_str()], read)?);
+        }
+        Ok(found)
     }
 
     /// The rows of a query, each read by `read`.

@@ -249,13 +249,18 @@ impl Intake<'_> {
             }
             ObjectId::Recipe(id) => (
                 id.digest(),
-                &["DELETE FROM reads WHERE recipe = ?1", "DELETE FROM recipe WHERE id = ?1"],
+                &[
+                    "DELETE FROM reads WHERE recipe = ?1",
+                    "DELETE FROM param WHERE owner = ?1",
+                    "DELETE FROM recipe WHERE id = ?1",
+                ],
             ),
             ObjectId::Run(id) => (
                 id.digest(),
                 &[
                     "DELETE FROM makes WHERE run = ?1",
                     "DELETE FROM metric WHERE run = ?1",
+                    "DELETE FROM param WHERE owner = ?1",
                     "DELETE FROM run WHERE id = ?1",
                 ],
             ),

@@ -66,6 +66,16 @@ CREATE TABLE metric (
 ) WITHOUT ROWID;
 CREATE INDEX metric_by_key ON metric (key, value);
 
+-- Parameters: of a recipe, which was given them, or of a run, in whose words and files they were
+-- found. A value is in the syntax of TOML's inline values.
+CREATE TABLE param (
+    owner BLOB NOT NULL,
+    key   TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (owner, key)
+) WITHOUT ROWID;
+CREATE INDEX param_by_key ON param (key, value);
+
 CREATE TABLE attestation (
     id         BLOB PRIMARY KEY,
     run        BLOB NOT NULL,

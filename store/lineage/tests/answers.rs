@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Story, World, nowhere, slot};
+use common::{Story, World, nowhere, recipe, run, slot};
 use lab_lineage::{Consumption, Node, Production, Role};
-use lab_schema::{ContentId, RunId, Status};
+use lab_schema::{ContentId, Number, Object, Recipe, RunId, Status, Value};
 
 fn exact(run: RunId, output: &str) -> Production {
     Production { run, output: slot(output), inside: false }
@@ -81,6 +81,36 @@ fn runs_are_listed_by_start_with_their_metrics() {
         lineage.metric("accuracy").unwrap().iter().map(|(_, v)| v.get()).collect();
     assert_eq!(values, [5.0, 15.0]);
     assert_eq!(lineage.metric("loss").unwrap(), []);
+}
+
+#[test]
+fn runs_are_found_by_parameters_that_were_given_or_found() {
+    let world = World::new();
+    let float = |n| Value::Float(Number::new(n).unwrap());
+    let make = |argv, given: Option<Value>, seed, found: Option<Value>| {
+        let story = Story { argv, ..Story::default() };
+        let mut parts = recipe(&story).to_parts();
+        parts.params.extend(given.map(|value| ("lr".to_owned(), value)));
+        parts.seed = seed;
+        let recipe = Recipe::new(parts).unwrap();
+        world.put(&recipe);
+        let mut made = run(&story, recipe.id());
+        made.outcome.params.extend(found.map(|value| ("lr".to_owned(), value)));
+        world.put(&made)
+    };
+    let given = make("a", Some(float(0.1)), Some(7), None);
+    let found = make("b", None, None, Some(float(0.1)));
+    let both = make("c", Some(float(0.2)), Some(7), Some(float(0.1)));
+    let text = make("d", None, None, Some(Value::Text("0.1 \"x\"".into())));
+    let lineage = world.lineage();
+    let with = |name: &str, value: &str| lineage.with_param(name, value).unwrap();
+    assert_eq!(with("lr", "0.1"), [given, found, both].into());
+    assert_eq!(with("lr", "0.10"), [given, found, both].into());
+    assert_eq!(with("lr", "1e-1"), [given, found, both].into());
+    assert_eq!(with("lr", "0.2"), [both].into());
+    assert_eq!(with("lr", "0.1 \"x\""), [text].into());
+    assert_eq!(with("seed", "7"), [given, both].into());
+    assert_eq!((with("lr", "0.3"), with("LR", "0.1")), ([].into(), [].into()));
 }
 
 #[test]
