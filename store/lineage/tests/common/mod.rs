@@ -11,7 +11,7 @@ use lab_schema::tree::Node as TreeNode;
 use lab_schema::{
     Attestation, AttestationId, BlobId, Command, Completeness, ContentId, Entry, Executor,
     FileName, Host, Limits, Number, Object, Outcome, Recipe, RecipeId, Run, RunId, Slot, Status,
-    Tree, TreeId, Verdict,
+    Tree, TreeId, Value, Verdict,
 };
 
 /// A store whose backend the tests can reach into.
@@ -178,7 +178,7 @@ pub fn recipe(story: &Story<'_>) -> Recipe {
         outside: BTreeMap::new(),
         code: story.code,
         environment: None,
-        params: BTreeMap::new(),
+        params: BTreeMap::from([("rate".into(), Value::Int(3))]),
         seed: None,
         outputs: BTreeMap::new(),
         limits: Limits::default(),
@@ -196,7 +196,7 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
             metrics: BTreeMap::from([("accuracy".into(), accuracy)]),
             logs: BTreeMap::new(),
             completeness: Completeness::Complete,
-            params: BTreeMap::new(),
+            params: BTreeMap::from([("batch".into(), Value::Int(16))]),
             observed: None,
             unrecorded_variables: Vec::new(),
             started_ms: story.started_ms,
@@ -213,6 +213,9 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
 pub fn try_answers(lineage: &Lineage, contents: &[ContentId]) -> Result<String> {
     let runs = lineage.runs()?;
     let mut all = format!("{runs:#?}\n{:?}\n", lineage.metric("accuracy")?);
+    for (name, value) in [("rate", "3"), ("batch", "16")] {
+        all.push_str(&format!("{name} {:?}\n", lineage.with_param(name, value)?));
+    }
     for run in &runs {
         all += &format!(
             "{:?} {:?} {:?} {:?} {:?} {:?}\n",
