@@ -342,6 +342,22 @@ fn runs_are_found_by_their_parameters() {
 }
 
 #[test]
+fn a_step_may_have_limits() {
+    let place = Place::registry();
+    let step = "[[step]]\nname = 'a'\nrun = 'sleep 0.3; echo 1 > out'\n";
+    place.write("lab.toml", format!("{step}time_limit = '100ms'\n"));
+    place.lab(["run"]).exits(1).complains("its limit of 0.10 s");
+    place.write("lab.toml", format!("{step}time_limit = '20s'\nmemory_limit = '4G'\n"));
+    place.lab(["run"]).succeeds();
+    place.lab(["show", "a"]).says("limit     20").says("limit     4");
+    place.lab(["run"]).succeeds().says("as before");
+    // Under other limits it may come out otherwise.
+    place.write("lab.toml", format!("{step}time_limit = '30s'\nmemory_limit = '4G'\n"));
+    place.lab(["run"]).succeeds().says("its limits");
+    place.lab(["run", "--time-limit", "3s"]).exits(2).complains("time_limit = ");
+}
+
+#[test]
 fn what_failed_is_not_reused_and_stops_the_rest() {
     let place = Place::registry();
     let text = "[[step]]\nname = 'a'\nrun = 'cat in > a; exit 3'\n[[step]]\nname = 'b'\nrun = 'echo b > b'";

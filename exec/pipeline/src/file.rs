@@ -17,9 +17,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_schema::{Name, Number, Output, Slot, Tolerance, Value};
+use lab_schema::{Limits, Name, Number, Output, Slot, Tolerance, Value};
 use serde::Deserialize;
 
+use crate::amount::{bytes, milliseconds};
 use crate::error::{PipelineError, Result};
 use crate::step::{Step, value_of};
 
@@ -80,6 +81,8 @@ struct Declared {
     after: Vec<String>,
     #[serde(default)]
     ignore: Vec<String>,
+    time_limit: Option<String>,
+    memory_limit: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -222,7 +225,16 @@ fn step(
         output.tolerance = Some(Tolerance { absolute, relative });
     }
     let names = declared.after.into_iter().map(|name| Name::new(name).map_err(schema));
+    let amount = |key: &str, text: &Option<String>, read: fn(&str) -> Result<u64, String>| {
+        let read = text.as_deref().map(read).transpose();
+        read.map_err(|why| bad(format!("{key}: {why}")))
+    };
+    let limits = Limits {
+        wall_ms: amount("time_limit", &declared.time_limit, milliseconds)?,
+        memory_bytes: amount("memory_limit", &declared.memory_limit, bytes)?,
+    };
     Ok(Step {
+        limits,
         name,
         words,
         directory: declared.directory.as_ref().filter(|d| *d != ".").map(slot).transpose()?,
@@ -297,6 +309,8 @@ mod tests {
             ("[[step]]\nname = 'a'\nrun = '{k}'\nparams = { k = nan }", "k"),
             ("[[step]]\nname = 'a'\nrun = 'x'\ntolerance = { o = 1.0 }", "'o'"),
             ("[[step]]\nname = 'a'\nrun = 'x'\noutputs = ['o']\ntolerance = { o = -1.0 }", "-1"),
+            ("[[step]]\nname = 'a'\nrun = 'x'\ntime_limit = 'soon'", "time_limit: a number"),
+            ("[[step]]\nname = 'a'\nrun = 'x'\nmemory_limit = '0'", "memory_limit"),
             ("level = 3", "LAB_TIME"),
             ("level = -1", "level"),
             ("[[step]\n", "TOML"),

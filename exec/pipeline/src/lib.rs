@@ -7,12 +7,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod amount;
 mod words;
 mod step;
 mod file;
 mod order;
 mod lock;
 
+pub use amount::{bytes, milliseconds};
 pub use error::{PipelineError, Result};
 pub use file::{MAX_STEPS, Pipeline};
 pub use lock::{Lock, Pinned};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_schema::{Name, Number, Output, Slot, Value};
+use lab_schema::{Limits, Name, Number, Output, Slot, Value};
 
 use crate::error::{PipelineError, Result};
 use crate::words::fill;
@@ -27,6 +27,8 @@ pub struct Step {
     pub variables: BTreeMap<String, String>,
     /// Steps that come before it, whatever it reads.
     pub after: BTreeSet<Name>,
+    /// Bounds.
+    pub limits: Limits,
     /// Patterns of names whose coming and going in folders that it lists does not matter.
     pub ignore: Vec<String>,
 }
@@ -125,6 +127,7 @@ mod tests {
             outputs: BTreeMap::new(),
             variables: BTreeMap::new(),
             after: BTreeSet::new(),
+            limits: Limits::default(),
             ignore: vec![],
         }
     }

@@ -12,6 +12,7 @@ mod steps;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lab_pipeline::{bytes, milliseconds};
 use lab_process::{Level, with_portable_variables};
 use lab_schema::{Limits, Name, Number, Slot, Tolerance};
 
@@ -54,7 +55,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = milliseconds, conflicts_with = "program")]
     time_limit: Option<u64>,
     /// Let no process of the command use more than this, such as 512M or 4G
-    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "program")]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, conflicts_with = "program")]
     memory_limit: Option<u64>,
     /// Run the command in a fresh folder that holds the project's code, as with -i
     #[arg(long, conflicts_with = "program")]
@@ -134,8 +135,12 @@ impl Args {
             ("--output", !self.outputs.is_empty(), "write `outputs = [..]` in lab.toml"),
             ("--tolerance", !self.tolerances.is_empty(), "write `tolerance = { .. }` in lab.toml"),
             ("--env", !self.variables.is_empty(), "write `env = { .. }` in lab.toml"),
-            ("--time-limit", self.time_limit.is_some(), "steps have no limits yet"),
-            ("--memory-limit", self.memory_limit.is_some(), "steps have no limits yet"),
+            ("--time-limit", self.time_limit.is_some(), "write `time_limit = \"10m\"` in lab.toml"),
+            (
+                "--memory-limit",
+                self.memory_limit.is_some(),
+                "write `memory_limit = \"4G\"` in lab.toml",
+            ),
             ("--apart", self.apart, "steps run where they lie"),
             ("--check", self.check, "`lab verify` does it for all steps, by their names"),
             ("--no-probe", self.no_probe, "write `probe = false` at the top of lab.toml"),
@@ -185,26 +190,6 @@ fn tolerance(text: &str) -> Result<(Slot, Tolerance), String> {
     Ok((slot, Tolerance { absolute, relative }))
 }
 
-/// `90s`, `10m`, `2h` or plain seconds to milliseconds.
-fn milliseconds(text: &str) -> Result<u64, String> {
-    scaled(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)], 1000)
-        .ok_or_else(|| "a number with s, m or h is needed, as in 90s".to_owned())
-}
-
-/// `512M`, `4G` or plain bytes to bytes, in powers of 1,024.
-fn size(text: &str) -> Result<u64, String> {
-    scaled(text, &[("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)], 1)
-        .ok_or_else(|| "a number with K, M or G is needed, as in 512M".to_owned())
-}
-
-fn scaled(text: &str, units: &[(&str, u64)], plain: u64) -> Option<u64> {
-    let (digits, factor) = units
-        .iter()
-        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
-        .unwrap_or((text, plain));
-    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|n| *n > 0)
-}
-
 /// `KEY=VALUE` in two.
 fn key_value(text: &str) -> Outcome<(&str, &str)> {
     text.split_once('=').ok_or_else(|| {
@@ -215,20 +200,6 @@ fn key_value(text: &str) -> Outcome<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits_are_read_with_their_units() {
-        assert_eq!(milliseconds("90s"), Ok(90_000));
-        assert_eq!(milliseconds("250ms"), Ok(250));
-        assert_eq!(milliseconds("10m"), Ok(600_000));
-        assert_eq!(milliseconds("3"), Ok(3_000));
-        assert_eq!(size("4G"), Ok(4 << 30));
-        assert_eq!(size("17"), Ok(17));
-        for bad in ["", "0", "-1s", "1.5h", "9999999999999999999s", "s"] {
-            assert!(milliseconds(bad).is_err(), "{bad}");
-        }
-        assert!(size("18446744073709551615K").is_err());
-    }
 
     #[test]
     fn tolerances_are_relative_and_not_negative() {

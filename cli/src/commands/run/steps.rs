@@ -15,7 +15,7 @@ use lab_process::{
     with_portable_variables,
 };
 use lab_replay::{Stands, record, stands};
-use lab_schema::{Completeness, Limits, Name, Run, RunId, Slot};
+use lab_schema::{Completeness, Name, Run, RunId, Slot};
 use serde_json::{Value, json};
 
 use super::super::{describe, name};
@@ -231,7 +231,7 @@ impl Pass<'_> {
             params: step.params.clone(),
             seed: step.seed(),
             outputs: step.outputs.clone(),
-            limits: Limits::default(),
+            limits: step.limits,
             level: super::level(project.pipeline.level),
             scratch: &scratch,
             echo: if context.ui.json { Echo::Quiet } else { Echo::Through },
