@@ -361,17 +361,60 @@ fn what_cannot_be_started_is_said_as_ever() {
 }
 
 #[test]
-fn a_run_in_a_run_does_not_hang() {
+fn what_is_seen_is_the_same_by_every_way_of_watching() {
+    let place = Place::registry();
+    place.write("data/one", "1\n");
+    place.write("data/two", "2\n");
+    std::os::unix::fs::symlink("data", place.at("link")).unwrap();
+    place.write("script", "#!/bin/sh\ncat link/two | sort; echo >&2 err\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(place.at("script"), executable).unwrap();
+    // Processes side by side, a script, links, edits in place, moves, a listing, a look-up in vain, a signal,
+    // a program that is not there, one that is stopped and goes on.
+    let command = "rm -rf out; mkdir out; (./script >out/a) & (ls link >out/b; cat data/one >out/c) & wait
+                   echo 3 >>data/one; mv data/one out/one; echo 1 >data/one; cat none 2>/dev/null
+                   nothing-of-the-kind 2>/dev/null; sh -c 'kill -TERM $$'; sleep 5 & kill -STOP $!; kill -CONT $!
+                   kill $!; wait; trap 'echo trapped >out/t' USR1; kill -USR1 $$; exit 0";
+    let ways = ["", "ptrace", "ptrace-always"];
+    for way in ways {
+        let mut lab = place.command();
+        lab.args(["run", "--name", &format!("by{way}"), "--", "sh", "-c", command]);
+        kit::said(lab.env("LAB_TRACER", way)).succeeds();
+        assert!(is_complete(&place, &format!("by{way}")));
+        let missing = |words: &[&str]| {
+            let mut lab = place.command();
+            kit::said(lab.env("LAB_TRACER", way).args(["run", "--"]).args(words))
+        };
+        missing(&["sh", "-c", "exit 7"]).exits(1).complains("exited with 7");
+        missing(&["sh", "-c", "kill -KILL $$"]).exits(1).complains("signal 9");
+        missing(&["nothing-of-the-kind"]).exits(3).complains("no program");
+        missing(&["./data/two"]).exits(4).complains("not executable");
+    }
+    for way in &ways[1..] {
+        place.lab(["diff", "by", &format!("by{way}")]).succeeds();
+        holds(&place, &format!("by{way}"));
+    }
+}
+
+#[test]
+fn a_run_in_a_run_is_watched_too() {
     let place = Place::registry();
     fs::create_dir(place.at("inner")).unwrap();
     place.lab_in("inner", ["init"]).succeeds();
-    let script =
-        format!("cd inner && timeout 60 {} run --name in -- sh -c 'echo y > y'", kit::lab());
-    // The inner one cannot watch, and says so.
-    run(&place, "outer", &script).succeeds().complains("cannot be watched");
+    let inner = "run --name in -- sh -c 'cat ../data > y'";
+    let script = format!("cd inner && timeout 60 {} {inner}", kit::lab());
+    place.write("data", "x\n");
+    // The kernel asks the outer one, so the inner one watches as a debugger does.
+    run(&place, "outer", &script).succeeds();
     place.lab(["check"]).succeeds().says("sound");
     place.lab_in("inner", ["check"]).succeeds().says("sound");
-    place.lab_in("inner", ["show", "in"]).succeeds().says("nobody watched");
+    place.lab_in("inner", ["show", "in"]).succeeds().says("complete").says("data");
+    assert_eq!(inputs(&place, "outer").iter().filter(|input| *input == "data").count(), 1);
+    // Not all that it is asked for can be had there.
+    if std::env::var_os("LAB_TRACER").is_none() {
+        let inner = format!("cd inner && {} run --level 2 -- true", kit::lab());
+        run(&place, "pinned", &inner).exits(1).complains("cannot be pinned here");
+    }
 }
 
 // ---- names -----------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ impl<'a> Child<'a> {
         sys::prepare(&mut command, launch.limits.memory_bytes);
         let mut answers = told::answers(launch.variables)?;
         if !answers.is_empty() {
-            lab_trace::probe().map_err(ProcessError::CannotAnswer)?;
+            lab_trace::can_answer().map_err(ProcessError::CannotAnswer)?;
         }
         let begun = match way {
             Way::Plain => {
@@ -148,7 +148,7 @@ impl<'a> Child<'a> {
             }
             Way::Boxed(seal, place, inherited, watched) => {
                 sys::use_processors(&mut command, place.cpus);
-                if sys::processors() < place.cpus && lab_trace::probe().is_ok() {
+                if sys::processors() < place.cpus && lab_trace::can_answer().is_ok() {
                     answers.processors = Some(place.cpus);
                 }
                 sys::inherit(&mut command, inherited.limits.clone(), inherited.fixed);

@@ -58,6 +58,7 @@ pub use guardian::guard;
 pub use here::{Here, Planned, Watched, execute_here, plan_here};
 pub use host::host;
 pub use inherited::{fix_addresses, inherited};
+pub use lab_trace::can_answer as can_watch_in_box;
 pub use lab_trace::probe as can_watch;
 pub use launch::{Echo, Ended, Exit, GRACE, Launch, MAX_LOG_BYTES, Watcher};
 pub use note::{NoGit, Note};

@@ -238,9 +238,25 @@ pub(crate) struct Reaped {
     pub(crate) peak_memory_bytes: u64,
 }
 
+/// Whether the child `pid` has ended. Where another thread of ours holds it as a debugger, its stops are
+/// reported to every thread that waits for it, and are to be left to that one.
+fn has_ended(pid: i32) -> io::Result<bool> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: room for one answer is given; all bit patterns of it are valid.
+    let ended = unsafe {
+        let mut info: libc::siginfo_t = mem::zeroed();
+        check(libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, flags))?;
+        info.si_code
+    };
+    Ok(matches!(ended, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED))
+}
+
 /// Reaps the child `pid` if it has ended.
 pub(crate) fn try_wait(pid: i32) -> io::Result<Option<Reaped>> {
     use std::os::unix::process::ExitStatusExt;
+    if !has_ended(pid)? {
+        return Ok(None);
+    }
     let mut status = 0;
     // SAFETY: both out-parameters live through the call.
     let (got, usage) = unsafe {

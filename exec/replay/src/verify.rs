@@ -319,7 +319,7 @@ fn repeat(
     first: &Outcome,
     laid: &mut Option<Laid>,
 ) -> Result<(Repeat, Beyond)> {
-    let watched = lab_process::can_watch().is_ok();
+    let watched = lab_process::can_watch_in_box().is_ok();
     let (second, beyond) = match again(bench, run, recipe, laid, watched) {
         Ok(again) => (again.execution.outcome, again.execution.beyond),
         Err(error) => return Ok((Repeat::Failed(cannot_start(error)?), Beyond::default())),

@@ -159,6 +159,14 @@ pub(crate) fn rules() -> Vec<(u32, When)> {
     all.map(|(number, when)| (u32::try_from(*number).expect("it is small"), *when)).collect()
 }
 
+/// Whether the call would be held by these rules, which are sorted by number, alone.
+pub(crate) fn holds(rules: &[(u32, When)], notice: &Notice) -> bool {
+    // What another architecture means by a number is not in the table.
+    let foreign = notice.arch != crate::filter::NATIVE;
+    let found = rules.binary_search_by_key(&(notice.number as u32), |(number, _)| *number);
+    foreign || found.is_ok_and(|at| rules[at].1.holds(&notice.args))
+}
+
 /// What the call of a notice is about to do; none for a number that is not in the table.
 pub(crate) fn action(notice: &Notice) -> Option<Action> {
     if notice.arch != crate::filter::NATIVE {

@@ -21,6 +21,11 @@ pub fn spawn(
 }
 
 /// Always fails, with `Unsupported`.
+pub fn can_answer() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Always fails, with `Unsupported`.
 pub fn probe() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -61,16 +61,19 @@ const ARCH: u32 = 4;
 const ARGS: u32 = 16;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
-const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+/// A call that is held waits for the thread that listens.
+pub(crate) const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+/// A call that is held stops the task for its debugger.
+pub(crate) const STOP: u32 = libc::SECCOMP_RET_TRACE;
 const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
-/// Builds the filter. `rules` names each call at most once.
-pub(crate) fn build(rules: &[(u32, When)]) -> Vec<sock_filter> {
+/// Builds the filter. `rules` names each call at most once; `held` is what comes of one that is held.
+pub(crate) fn build(rules: &[(u32, When)], held: u32) -> Vec<sock_filter> {
     let mut program = vec![load(ARCH)];
     program.extend([jump_equal(NATIVE, foreign_len(), 0)]);
     program.extend([jump_equal(FOREIGN, 1, 0), give(REFUSE), load(NUMBER)]);
     for number in BETRAYING {
-        program.extend([jump_equal(number, 0, 1), give(NOTIFY)]);
+        program.extend([jump_equal(number, 0, 1), give(held)]);
     }
     program.push(give(ALLOW));
     program.push(load(NUMBER));
@@ -78,7 +81,7 @@ pub(crate) fn build(rules: &[(u32, When)]) -> Vec<sock_filter> {
     // The x32 variant of the calls, which hardly any kernel is built with.
     program.extend([jump_at_least(0x4000_0000, 0, 1), give(REFUSE)]);
     for (number, when) in rules {
-        let body = body(*when);
+        let body = body(*when, held);
         let len = u8::try_from(body.len()).expect("a rule is a few instructions");
         program.push(jump_equal(*number, 0, len));
         program.extend(body);
@@ -112,16 +115,16 @@ const fn foreign_len() -> u8 {
     3 + 2 * BETRAYING.len() as u8 + 1
 }
 
-fn body(when: When) -> Vec<sock_filter> {
+fn body(when: When, held: u32) -> Vec<sock_filter> {
     match when {
-        When::Always => vec![give(NOTIFY)],
+        When::Always => vec![give(held)],
         When::Refused => vec![give(REFUSE)],
         When::UnlessDescriptor { folder, flags } => vec![
             load(low(flags)),
             jump_any(libc::AT_EMPTY_PATH as u32, 0, 2),
             load(low(folder)),
             jump_equal(libc::AT_FDCWD as u32, 0, 1),
-            give(NOTIFY),
+            give(held),
             give(ALLOW),
         ],
         When::IfGiven(arg) => vec![
@@ -129,29 +132,29 @@ fn body(when: When) -> Vec<sock_filter> {
             jump_equal(0, 0, 2),
             load(low(arg) + 4),
             jump_equal(0, 1, 0),
-            give(NOTIFY),
+            give(held),
             give(ALLOW),
         ],
         When::IfAnyOf(arg, bits) => {
-            vec![load(low(arg)), jump_any(bits, 0, 1), give(NOTIFY), give(ALLOW)]
+            vec![load(low(arg)), jump_any(bits, 0, 1), give(held), give(ALLOW)]
         }
         When::IfOneOf(arg, [a, b, c]) => vec![
             load(low(arg)),
             jump_equal(a, 2, 0),
             jump_equal(b, 1, 0),
             jump_equal(c, 0, 1),
-            give(NOTIFY),
+            give(held),
             give(ALLOW),
         ],
         When::UnlessIs(arg, value) => {
-            vec![load(low(arg)), jump_equal(value, 1, 0), give(NOTIFY), give(ALLOW)]
+            vec![load(low(arg)), jump_equal(value, 1, 0), give(held), give(ALLOW)]
         }
         When::UnlessBoth((arg, value), (other, its)) => vec![
             load(low(arg)),
             jump_equal(value, 0, 2),
             load(low(other)),
             jump_equal(its, 1, 0),
-            give(NOTIFY),
+            give(held),
             give(ALLOW),
         ],
     }
@@ -231,7 +234,7 @@ mod tests {
             (8, When::UnlessBoth((1, 8), (2, 1))),
             (9, When::IfOneOf(0, [0, 5, 11])),
         ];
-        let program = build(&rules);
+        let program = build(&rules, NOTIFY);
         let ask = |number, args| {
             let answer = answer(&program, number, NATIVE, args);
             if let Some((_, when)) = rules.iter().find(|(n, _)| *n == number) {
@@ -270,7 +273,7 @@ mod tests {
 
     #[test]
     fn other_architectures_do_not_slip_past() {
-        let program = build(&[(1, When::Always)]);
+        let program = build(&[(1, When::Always)], NOTIFY);
         for number in BETRAYING {
             assert_eq!(answer(&program, number, FOREIGN, [0; 6]), NOTIFY);
         }

@@ -38,6 +38,10 @@ mod argument;
 #[cfg(target_os = "linux")]
 mod observe;
 #[cfg(target_os = "linux")]
+mod ptrace;
+#[cfg(target_os = "linux")]
+mod follow;
+#[cfg(target_os = "linux")]
 mod chance;
 #[cfg(target_os = "linux")]
 mod family;
@@ -52,7 +56,7 @@ mod elsewhere;
 
 pub use answers::Answers;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Watch, probe, spawn};
+pub use elsewhere::{Watch, can_answer, probe, spawn};
 pub use record::{Fact, Listed, Program, Stamp, Thing, Trace, Watching};
 #[cfg(target_os = "linux")]
-pub use watch::{Watch, probe, spawn};
+pub use watch::{Watch, can_answer, probe, spawn};

@@ -63,6 +63,40 @@ fn become_watched(filter: &[libc::sock_filter], socket: RawFd) -> io::Result<()>
     Ok(())
 }
 
+/// Makes `command`, just before it becomes the program, say its number through `socket`, wait for a
+/// byte in return, and install `filter`, if there is one. Must be the last thing that is done to it.
+pub(crate) fn follow(command: &mut Command, filter: Option<Vec<libc::sock_filter>>, socket: RawFd) {
+    let hook = move || become_followed(filter.as_deref(), socket);
+    // SAFETY: the hook calls only getpid, write, read, prctl and seccomp, which are async-signal-safe,
+    // on memory that was allocated before the fork; it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(hook) };
+}
+
+fn become_followed(filter: Option<&[libc::sock_filter]>, socket: RawFd) -> io::Result<()> {
+    // SAFETY: the number and the byte live through the calls, the filter as `install` wants it.
+    unsafe {
+        let number = libc::getpid().to_le_bytes();
+        let mut byte = 0_u8;
+        check(libc::write(socket, number.as_ptr().cast(), number.len()) as i32)?;
+        loop {
+            match check(libc::read(socket, (&raw mut byte).cast(), 1) as i32) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // Who was to watch is not there.
+                Ok(0) => return Err(io::Error::from_raw_os_error(libc::ESRCH)),
+                read => {
+                    read?;
+                    break;
+                }
+            }
+        }
+        let Some(filter) = filter else { return Ok(()) };
+        let length = u16::try_from(filter.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut() };
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        install(0, &program).map(drop)
+    }
+}
+
 /// # Safety
 ///
 /// `program` must point to a valid filter.

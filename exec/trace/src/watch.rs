@@ -11,28 +11,51 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::answers::Answers;
 use crate::calls;
 use crate::filter::{self, When};
+use crate::follow::{self, Follower, Seized, UNSEEN};
 use crate::observe::Observer;
 use crate::record::{Trace, Watching};
 use crate::respond::{self, Reply, Responder};
 use crate::sys::{self, Notice, Woken};
 
+/// A variable that chooses how calls are looked at, for kernels on which the best way that works at all
+/// does not work well: `ptrace`, `ptrace-always`.
+const CHOICE: &str = "LAB_TRACER";
+
+/// What a record lacks if processes were left.
+const RAN_ON: &str = "processes ran on when watching ended";
+
 /// How often to look whether watching has ended.
 const TICK: Duration = Duration::from_micros(200);
+
+/// How calls are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The kernel asks us (seccomp user notification).
+    Asked,
+    /// Tasks stop for us at the calls that a filter holds (ptrace).
+    Stopped,
+    /// Tasks stop for us at every call (ptrace).
+    StoppedAlways,
+}
 
 /// A process tree that is being watched.
 #[derive(Debug)]
 pub struct Watch {
     thread: JoinHandle<Trace>,
     stop: UnixStream,
+    /// The processes that only go on if the thread lets them.
+    seized: Seized,
 }
 
-/// Starts `command` and watches it and all that descends from it.
+/// Starts `command` and watches it and all that descends from it. Whoever waits for it must first look
+/// whether it has ended (`waitid` with `WNOWAIT`): a stop of it may be for the thread that watches.
 ///
 /// Without `watching` nothing is written down, and calls are only answered as `answers` says. Privileges that
 /// programs gain by being executed (setuid) are not gained under watch. Hooks that the command
@@ -40,40 +63,86 @@ pub struct Watch {
 ///
 /// # Errors
 ///
-/// If the command cannot be started, or the kernel has no such filter, or another one above us
-/// already watches (`EBUSY`): then nothing was started.
+/// If the command cannot be started, or cannot be watched here, or not be answered ([`can_answer`]): then
+/// nothing was started.
 pub fn spawn(
     command: &mut Command,
     watching: Option<&Watching<'_>>,
     answers: &Answers,
 ) -> io::Result<(Child, Watch)> {
-    let (ours, theirs) = UnixStream::pair()?;
+    let only_asked = !answers.is_empty() || watching.is_none_or(|watching| watching.inside);
+    let way = if only_asked { Way::Asked } else { way()? };
+    spawn_as(way, command, watching, answers)
+}
+
+fn spawn_as(
+    way: Way,
+    command: &mut Command,
+    watching: Option<&Watching<'_>>,
+    answers: &Answers,
+) -> io::Result<(Child, Watch)> {
+    let (mut ours, theirs) = UnixStream::pair()?;
     let (stop, stopped) = UnixStream::pair()?;
-    let watcher = Watcher::new(watching, *answers);
-    sys::watch(command, filter::build(&watcher.rules()), theirs.as_raw_fd());
+    let seized = Seized::default();
     let builder = std::thread::Builder::new().name("trace".to_owned());
-    // Before the start: the program's own execution waits for it already.
-    let thread = builder.spawn(move || watcher.watch(&ours, &stopped))?;
+    // Before the start: the program's own execution waits for the thread already.
+    let thread = if way == Way::Asked {
+        let watcher = Watcher::new(watching, *answers);
+        let filter = filter::build(&watcher.rules(), filter::NOTIFY);
+        sys::watch(command, filter, theirs.as_raw_fd());
+        builder.spawn(move || watcher.watch(&ours, &stopped))?
+    } else {
+        let observer = Observer::new(watching.ok_or(io::ErrorKind::Unsupported)?);
+        let every = way == Way::StoppedAlways;
+        let filter = (!every).then(|| filter::build(&calls::rules(), filter::STOP));
+        sys::follow(command, filter, theirs.as_raw_fd());
+        let follower = Follower::new(observer, every, seized.clone());
+        builder.spawn(move || follower.follow(&mut ours))?
+    };
     let child = command.spawn();
-    // Else the thread would wait for a descriptor from a child that never came to send it.
+    // Else the thread would wait for word from a child that never came to send it.
     drop(theirs);
     match child {
-        Ok(child) => Ok((child, Watch { thread, stop })),
+        Ok(child) => Ok((child, Watch { thread, stop, seized })),
         Err(e) => {
             drop(stop);
-            // What it saw is of no use to anybody.
-            let _ = thread.join();
-            Err(e)
+            // What it saw is of no use to anybody, unless it was nothing.
+            match joined(thread).gaps.contains(UNSEEN) {
+                true if way != Way::Asked => Err(io::Error::from_raw_os_error(libc::EBUSY)),
+                _ => Err(e),
+            }
         }
     }
 }
 
-/// Whether processes can be watched here; the reason if not. Tries it.
-pub fn probe() -> io::Result<()> {
+/// The best way that there is here. Tries them, once.
+fn way() -> io::Result<Way> {
+    static FOUND: OnceLock<Result<Way, i32>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let wanted = std::env::var(CHOICE).ok();
+        let chosen = match wanted.as_deref() {
+            Some("ptrace") => vec![Way::Stopped],
+            Some("ptrace-always") => vec![Way::StoppedAlways],
+            _ => vec![Way::Asked, Way::Stopped, Way::StoppedAlways],
+        };
+        let mut first = None;
+        for way in chosen {
+            match tried(way) {
+                Ok(()) => return Ok(way),
+                Err(e) => _ = first.get_or_insert(e.raw_os_error().unwrap_or(libc::ENOSYS)),
+            }
+        }
+        Err(first.unwrap_or(libc::ENOSYS))
+    });
+    found.map_err(io::Error::from_raw_os_error)
+}
+
+/// Whether a way works here; the reason if not.
+fn tried(way: Way) -> io::Result<()> {
     // The hook runs before the program is looked for: that it is not there is the best end.
     let mut command = Command::new("/dev/null/nothing");
     let watching = Watching { spool: Path::new("/dev/null"), inside: false };
-    match spawn(&mut command, Some(&watching), &Answers::default()) {
+    match spawn_as(way, &mut command, Some(&watching), &Answers::default()) {
         Ok((mut child, watch)) => {
             child.wait()?;
             drop(watch.finish());
@@ -81,6 +150,20 @@ pub fn probe() -> io::Result<()> {
         }
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(()),
         Err(e) => Err(e),
+    }
+}
+
+/// Whether processes can be watched here; the reason if not. Tries it.
+pub fn probe() -> io::Result<()> {
+    way().map(drop)
+}
+
+/// Whether calls can also be answered here, and what runs in a root of its own be watched; the reason if
+/// not.
+pub fn can_answer() -> io::Result<()> {
+    match way()? {
+        Way::Asked => Ok(()),
+        _ => tried(Way::Asked),
     }
 }
 
@@ -104,9 +187,14 @@ impl Watch {
 
     /// Stops watching although processes may be left; the record says so.
     pub fn stop(mut self) -> Trace {
+        let left = follow::end(&self.seized);
         // If it does not arrive, the thread has ended already.
         let _ = self.stop.write_all(&[0]);
-        joined(self.thread)
+        let mut trace = joined(self.thread);
+        if left {
+            trace.gap(RAN_ON);
+        }
+        trace
     }
 }
 
@@ -154,7 +242,7 @@ impl Watcher {
     fn watch(mut self, socket: &UnixStream, stopped: &UnixStream) -> Trace {
         let failure = match sys::receive_descriptor(socket.as_fd()) {
             Ok(Some(listener)) => self.serve(&listener, stopped),
-            Ok(None) => Ok(Some("the command was never watched".to_owned())),
+            Ok(None) => Ok(Some(UNSEEN.to_owned())),
             Err(e) => Err(e),
         };
         let failure = failure.unwrap_or_else(|e| Some(format!("the watcher failed: {e}")));
@@ -178,7 +266,7 @@ impl Watcher {
             match sys::wait(listener, stopped.as_fd())? {
                 Woken::Ended => return Ok(None),
                 Woken::Stopped => {
-                    return Ok(Some("processes ran on when watching ended".to_owned()));
+                    return Ok(Some(RAN_ON.to_owned()));
                 }
                 Woken::Notice => {}
             }
@@ -201,19 +289,11 @@ impl Watcher {
     fn look(&mut self, notice: &Notice, is_real: impl Fn() -> bool) -> io::Result<Option<Reply>> {
         if let Some(observer) = &mut self.observer {
             // Without answers all that is held is to be seen.
-            let seen = self.answered.is_empty() || holds(&self.observed, notice);
+            let seen = self.answered.is_empty() || calls::holds(&self.observed, notice);
             if seen {
                 observer.see(notice, &is_real)?;
             }
         }
         self.responder.answer(notice, is_real)
     }
-}
-
-/// Whether the call would be held by these rules, which are sorted by number, alone.
-fn holds(rules: &[(u32, When)], notice: &Notice) -> bool {
-    // What another architecture means by a number is not in the table.
-    let foreign = notice.arch != filter::NATIVE;
-    let found = rules.binary_search_by_key(&(notice.number as u32), |(number, _)| *number);
-    foreign || found.is_ok_and(|at| rules[at].1.holds(&notice.args))
 }
