@@ -22,11 +22,11 @@ use crate::inherited;
 use crate::launch::{Echo, GRACE, Launch, MAX_LOG_BYTES};
 use crate::note::Note;
 use crate::outputs::{Gathered, MAX_FILES, ancestors, read_metrics};
+use crate::processors;
 use crate::replica::Replica;
 use crate::scratch::{Scratch, remove};
 use crate::secrets::is_secret_file;
 use crate::snapshot::hash;
-use crate::sys;
 
 /// The host name in a box, unless another is wanted.
 pub const HOST_NAME: &str = "lab";
@@ -188,7 +188,7 @@ fn variables(command: &Command) -> BTreeMap<OsString, OsString> {
 
 /// A note if this machine has fewer processors than the command had.
 fn short_of(place: &Place) -> Option<Note> {
-    let here = sys::processors();
+    let here = processors::count();
     (here < place.cpus).then_some(Note::FewerProcessors { recorded: place.cpus, here })
 }
 

@@ -20,6 +20,7 @@ use crate::inherited::Inherited;
 use crate::interrupt::Guard;
 use crate::launch::{Echo, Ended, Exit, Launch};
 use crate::note::Note;
+use crate::processors;
 use crate::stragglers;
 use crate::sys::{self, Reaped};
 use crate::tee::Tee;
@@ -147,8 +148,8 @@ impl<'a> Child<'a> {
                 started(&mut command, Some(&watching), &answers)
             }
             Way::Boxed(seal, place, inherited, watched) => {
-                sys::use_processors(&mut command, place.cpus);
-                if sys::processors() < place.cpus && lab_trace::can_answer().is_ok() {
+                processors::restrict(&mut command, place.cpus);
+                if processors::count() < place.cpus && lab_trace::can_answer().is_ok() {
                     answers.processors = Some(place.cpus);
                 }
                 sys::inherit(&mut command, inherited.limits.clone(), inherited.fixed);

@@ -20,6 +20,7 @@ mod code;
 mod launch;
 mod program;
 mod sys;
+mod processors;
 mod inherited;
 mod interrupt;
 mod stragglers;

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lab_schema::{Command, Completeness, Place};
 use lab_trace::Trace;
 
+use crate::processors;
 use crate::sorts::Sorter;
-use crate::sys;
 use crate::told::{ENTROPY, TIME};
 use crate::variables::PASSED_THROUGH;
 
@@ -208,6 +208,6 @@ pub(crate) fn place(project: &Path) -> Option<Place> {
         user: id("Uid:")?,
         group: id("Gid:")?,
         umask: UMASK,
-        cpus: sys::processors(),
+        cpus: processors::count(),
     })
 }

@@ -1,4 +1,4 @@
-//! The system calls that the standard library lacks. The only unsafe code of this crate.
+//! The system calls that the standard library lacks. With `processors`, the only unsafe code of this crate.
 //!
 //! Each function wraps one call and says why it is sound. What a child does between fork and
 //! exec ([`prepare`]) is restricted to calls that are safe there: no allocation, no lock. Linux
@@ -39,48 +39,6 @@ pub(crate) fn prepare(command: &mut Command, memory_bytes: Option<u64>) {
     };
     // SAFETY: the hook calls only getrlimit, setrlimit, umask, close_range, prctl and getppid,
     // which are async-signal-safe; it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(hook) };
-}
-
-/// The processors that we may use.
-#[cfg(target_os = "linux")]
-fn affinity() -> Option<libc::cpu_set_t> {
-    // SAFETY: the set is plain memory, valid in all patterns, and as long as said.
-    unsafe {
-        let mut ours: libc::cpu_set_t = mem::zeroed();
-        let got = libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut ours);
-        (got >= 0).then_some(ours)
-    }
-}
-
-/// How many processors a process that we start is told that it may use. (A share of their time that a
-/// control group allows is another thing, which programs read from files.)
-pub(crate) fn processors() -> u32 {
-    #[cfg(target_os = "linux")]
-    if let Some(ours) = affinity() {
-        // SAFETY: only reads the bits of the set.
-        return unsafe { libc::CPU_COUNT(&ours) } as u32;
-    }
-    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
-}
-
-/// Lets the command use only the first `count` of the processors that we may use.
-#[cfg(target_os = "linux")]
-pub(crate) fn use_processors(command: &mut Command, count: u32) {
-    let Some(ours) = affinity() else { return };
-    // SAFETY: the set is plain memory, valid in all patterns; the macros only read and set its bits.
-    let wanted = unsafe {
-        let mut wanted: libc::cpu_set_t = mem::zeroed();
-        let all = (0..libc::CPU_SETSIZE as usize).filter(|cpu| libc::CPU_ISSET(*cpu, &ours));
-        all.take(count as usize).for_each(|cpu| libc::CPU_SET(cpu, &mut wanted));
-        wanted
-    };
-    let hook = move || {
-        // SAFETY: the set was copied into the hook and lives as long.
-        let set = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &wanted) };
-        check(set).map(drop)
-    };
-    // SAFETY: the hook makes one system call.
     unsafe { command.pre_exec(hook) };
 }
 
@@ -186,10 +144,6 @@ pub(crate) fn mask_permissions(command: &mut Command, umask: u32) {
 /// Elsewhere there is no box.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn inherit(_command: &mut Command, _limits: Vec<(i32, u64)>, _fixed: bool) {}
-
-/// Elsewhere a command uses what there is.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn use_processors(_command: &mut Command, _count: u32) {}
 
 /// Lowers a resource limit; one that is already lower stays.
 fn limit(resource: i32, value: u64) -> io::Result<()> {
