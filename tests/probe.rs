@@ -37,7 +37,10 @@ if os.fork() == 0:
     random.seed('in a child')
     os._exit(0)
 os.wait()
-print(sys.path, random.random(), random.seed.__name__, file=open('out', 'w'))
+import inspect, pickle
+print(sys.path, random.random(), inspect.ismethod(random.seed), random.seed == random._inst.seed,
+      pickle.loads(pickle.dumps(random.seed)).__name__, pickle.loads(pickle.dumps(random.Random.seed)).__name__,
+      random.Random(9).random(), file=open('out', 'w'))
 ";
 
 fn place() -> Option<Place> {
@@ -76,6 +79,7 @@ fn the_seed_of_every_environment_is_in_the_record() {
     assert_eq!(of("gymnasium Pole-v1"), episodes);
     assert_eq!(of("gymnasium Space"), ["3"]);
     assert_eq!(of("random"), ["7", "in a child"]);
+    assert_eq!(of("random.Random"), ["9"]);
     assert!(all.contains(&("random".into(), "7".into(), "program.py:4".into())), "{all:?}");
     let shown = place.lab(["show", "a"]).succeeds();
     shown.says("seeded    gymnasium Pole-v1: 0, 1, 2, 3, 4, 5, 6, 7 and 5 more");
@@ -153,7 +157,7 @@ fn steps_tell_too_and_are_reused_as_ever() {
     let steps = "[[step]]\nname = 'a'\nrun = 'python3 program.py'\n";
     place.write("lab.toml", steps);
     place.lab(["run"]).succeeds();
-    assert_eq!(seeds(&place, "a").len(), 16);
+    assert_eq!(seeds(&place, "a").len(), 17);
     place.lab(["run"]).succeeds().says("as before");
     // What tells and what does not is one and the same.
     place.write("lab.toml", format!("probe = false\n{steps}"));

@@ -912,6 +912,36 @@ fn a_folder_is_there_in_which_something_is_made() {
 }
 
 #[test]
+fn what_a_command_makes_itself_is_not_there_before() {
+    let place = Place::registry();
+    std::os::unix::fs::symlink("old", place.at("known")).unwrap();
+    let scripts = [
+        (
+            "below",
+            "mkdir o; test -e o/x || cp /etc/hostname o/x; ls o/none 2>/dev/null || echo 1 >out",
+        ),
+        ("asks", "test -d s && echo had >out || { mkdir s; test -e s/x || echo fresh >out; }"),
+        (
+            "link",
+            "ln -s t lk; cat lk 2>/dev/null || true; rm lk; ln -s t lk; echo 1 >t; cat lk >out",
+        ),
+        (
+            "latest",
+            "mkdir o5; ln -s q o5/x.tmp; mv o5/x.tmp o5/latest; echo a >o5/q; cat o5/latest >out",
+        ),
+        // One that was there is.
+        (
+            "replaced",
+            "echo 1 >old; cat known >out; rm known; ln -s new known; echo 2 >new; cat known >>out",
+        ),
+    ];
+    for (name, script) in scripts {
+        run(&place, name, &format!("set -e; {script}")).succeeds();
+        holds(&place, name);
+    }
+}
+
+#[test]
 fn what_is_looked_for_beyond_the_record_is_named() {
     if !kit::allows_boxes() {
         return println!("skipped: this machine allows no sealed boxes");
@@ -933,7 +963,7 @@ fn what_is_looked_for_beyond_the_record_is_named() {
         verify("missing", "cat more/settings 2>/dev/null >out; echo 2 >out").says("diverged");
     let said = said.says("more, of which the record says nothing");
     assert!(!said.out.contains("it opened"), "{}", said.out);
-    verify("program", "tac data/one >out").says("tac in ").says("of which the record says nothing");
+    verify("program", "tac data/one >out").says("/tac").says("of which the record says nothing");
     // What it made itself is no news, and what the record says is absent neither.
     let said = verify("none", "mkdir own; cat data/none own/none 2>/dev/null; echo 2 >out");
     assert!(

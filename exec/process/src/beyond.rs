@@ -4,6 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use lab_schema::Command;
 use lab_schema::observed::Observed;
 use lab_trace::Trace;
 
@@ -23,17 +24,34 @@ pub struct Beyond {
 }
 
 impl Beyond {
-    /// What a command touched in a box beyond what was observed. `program` is what is searched there for
-    /// the start; when it was recorded, that was done before.
-    pub(crate) fn new(trace: &Trace, observed: &Observed, project: &Path, program: &str) -> Beyond {
+    /// What a command touched in a box beyond what was observed. The program of `command` is searched
+    /// there for the start; when it was recorded, that was done before.
+    pub(crate) fn new(
+        trace: &Trace,
+        observed: &Observed,
+        project: &Path,
+        command: &Command,
+    ) -> Beyond {
+        let program = command.argv.first().map_or("", String::as_str);
+        let searched = command.variables.get("PATH").map_or("", String::as_str);
         // What cannot be given stands there, and nobody may open it.
         let closed = trace
             .read_files()
             .filter(|(_, thing)| thing.first.is_some_and(|stamp| stamp.mode & 0o777 == 0));
         let opened = closed.map(|(path, _)| path.to_owned()).collect();
+        // Of what was not there when it was recorded, the box may lack more: the folder that it was not
+        // found in was none of what was read.
+        let leads_to_absent = |path: &Path| {
+            let mut below = path.as_os_str().as_bytes().to_vec();
+            below.push(b'/');
+            let next = observed.absent.range(below.clone()..).next();
+            next.is_some_and(|absent| absent.starts_with(&below))
+        };
         let is_known = |path: &Path| {
             let mut above = path.ancestors().skip(1);
             observed.absent.contains(path.as_os_str().as_bytes())
+                || leads_to_absent(path)
+                || path.iter().any(|part| part == "locale")
                 || path.parent().is_some_and(|folder| {
                     observed.listed.contains_key(folder.as_os_str().as_bytes())
                 })
@@ -47,6 +65,8 @@ impl Beyond {
             (path.starts_with(project) || !fleeting)
                 && !is_byproduct(path)
                 && path.file_name() != Some(program.as_ref())
+                // A folder of programs that was never reached.
+                && !searched.split(':').any(|folder| path.as_path() == Path::new(folder))
                 && !is_known(path)
         };
         Beyond { opened, missed: trace.absent.iter().filter(counts).cloned().collect() }

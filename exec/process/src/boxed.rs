@@ -153,7 +153,7 @@ pub fn execute_boxed(job: &Boxed<'_>, laid: &mut Laid) -> Result<Execution> {
     let mut notes = ended.notes;
     notes.extend(short_of(place));
     let trace = ended.trace.unwrap_or_default();
-    let beyond = Beyond::new(&trace, job.observed, Path::new(&place.project), word);
+    let beyond = Beyond::new(&trace, job.observed, Path::new(&place.project), command);
     if !job.watched {
         notes.extend(trace.gaps.into_iter().map(Note::Unanswered));
     }

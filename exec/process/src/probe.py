@@ -67,6 +67,17 @@ def note(what, value, frame):
         pass
 
 
+def like(ours, theirs):
+    """Lets a function of ours pass for another, also where it is pickled by its name."""
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        try:
+            setattr(ours, attribute, getattr(theirs, attribute))
+        except Exception:
+            pass
+    ours.__wrapped__ = theirs
+    return ours
+
+
 def replace(module, name, what, value):
     """Lets a function of a module write down `value` of its arguments and its result."""
     function = getattr(module, name, None)
@@ -78,13 +89,23 @@ def replace(module, name, what, value):
         note(what(sys._getframe(1)), value(args, named, result), sys._getframe(1))
         return result
 
-    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
-        try:
-            setattr(noted, attribute, getattr(function, attribute))
-        except Exception:
-            pass
-    noted.__wrapped__ = function
-    setattr(module, name, noted)
+    setattr(module, name, like(noted, function))
+
+
+def methods_of_random(module):
+    """The seed of `random` is that of a hidden generator; those that a program makes have theirs as well."""
+    seed = module.Random.seed
+
+    def noted(self, *args, **named):
+        seed(self, *args, **named)
+        value = given(args, named, None)
+        if self is module._inst:
+            note("random", value, sys._getframe(1))
+        elif value is not None:
+            note("random.Random", value, sys._getframe(1))
+
+    module.Random.seed = like(noted, seed)
+    module.seed = module._inst.seed
 
 
 def given(args, named, _result):
@@ -113,7 +134,7 @@ def environment(frame):
 
 
 WATCHED = {
-    "random": [("seed", of("random"), given)],
+    "random": methods_of_random,
     "numpy.random": [("seed", of("numpy.random"), given), ("default_rng", of("numpy default_rng"), given)],
     "torch.random": [("manual_seed", of("torch"), given)],
     "gymnasium.utils.seeding": [("np_random", environment, drawn)],
@@ -121,13 +142,25 @@ WATCHED = {
 }
 
 
+def change(module):
+    """Lets the functions of a module tell; nothing is changed of one that is not as expected."""
+    functions = WATCHED[module.__name__]
+    try:
+        if callable(functions):
+            functions(module)
+        else:
+            for function in functions:
+                replace(module, *function)
+    except Exception:
+        pass
+
+
 class Finder(object):
     """Leaves it to others to find modules; those that are watched are changed once they are there."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        functions = WATCHED.get(name)
-        if functions is None:
+        if name not in WATCHED:
             return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
@@ -143,8 +176,7 @@ class Finder(object):
             def exec_module(module):
                 del loader.exec_module
                 run(module)
-                for function in functions:
-                    replace(module, *function)
+                change(module)
 
             loader.exec_module = exec_module
         except AttributeError:
@@ -156,6 +188,5 @@ chain()
 if FOLDER and sys.version_info >= (3, 6):
     for known in WATCHED:
         if known in sys.modules:
-            for function in WATCHED[known]:
-                replace(sys.modules[known], *function)
+            change(sys.modules[known])
     sys.meta_path.insert(0, Finder)

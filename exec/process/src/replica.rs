@@ -232,12 +232,6 @@ impl Builder {
                 symlink(OsStr::from_bytes(target), &to).at("link", &to)?;
             }
         }
-        // Of several parts of a path that were not there the first was written down: what is above was.
-        for path in &observed.absent {
-            if let Some(to) = path_of(path).parent().map(|above| self.vacant(above)).transpose()? {
-                to.iter().try_for_each(|to| fs::create_dir(to).at("create the folder", to))?;
-            }
-        }
         for (folder, all) in &observed.listed {
             for Listed { name, kind } in all {
                 let path = path_of(folder).join(OsStr::from_bytes(name));

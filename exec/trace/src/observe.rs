@@ -25,8 +25,7 @@ const MAX_LISTED: usize = 100_000;
 /// The record while it grows.
 pub(crate) struct Observer {
     trace: Trace,
-    /// What becomes the record's maps of the same names. Keyed by bytes and not sorted: ordered
-    /// maps of paths compare component by component, which took most of the time.
+    /// What becomes the record's maps of the same names: sorted maps of paths took most of the time.
     things: HashMap<OsString, Thing>,
     absent: HashSet<OsString>,
     resolver: Resolver,
@@ -134,7 +133,7 @@ impl Observer {
     /// Ends the record.
     pub(crate) fn finish(mut self, failure: Option<String>) -> Trace {
         self.trace.gaps.extend(failure);
-        self.trace.links = self.resolver.links;
+        self.trace.links = self.resolver.links_of_others();
         self.trace.things = self.things.into_iter().map(|(k, v)| (k.into(), v)).collect();
         self.trace.absent = self.absent.into_iter().map(PathBuf::from).collect();
         self.trace.peers = self.peers.others();
@@ -236,6 +235,7 @@ impl Observer {
             return;
         }
         real.parent().iter().for_each(|folder| drop(self.meet(folder, false)));
+        self.resolver.made(&real);
         let thing = self.things.entry(real.into()).or_insert_with(|| Thing::new(None));
         thing.written = true;
         thing.gone = false;
@@ -325,7 +325,7 @@ impl Observer {
         if let Found::There(real, meta) = self.resolver.find(path, false) {
             if meta.is_symlink() {
                 if let Ok(target) = self.resolver.seen_by_us(&real).read_link() {
-                    self.resolver.links.insert(real, target);
+                    self.resolver.links.entry(real).or_insert(target);
                 }
             } else {
                 self.thing(&real, &meta);

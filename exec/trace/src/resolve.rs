@@ -1,7 +1,7 @@
 //! From the path that a process gives to the file that it means, and the links on the way.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
@@ -30,6 +30,8 @@ pub(crate) struct Resolver {
     folders: HashMap<OsString, PathBuf>,
     /// Every link that was followed, and what it holds.
     pub(crate) links: BTreeMap<PathBuf, PathBuf>,
+    /// Where the processes made something, and no link of others had been seen.
+    own: HashSet<PathBuf>,
     /// Whether the processes have a root of their own.
     inside: bool,
     /// That root, once it is known; and where we find it.
@@ -50,6 +52,20 @@ impl Resolver {
         let path = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
         self.root = Some((root, path));
         Ok(())
+    }
+
+    /// The processes made something at a path: a link there is no longer one of others.
+    pub(crate) fn made(&mut self, path: &Path) {
+        if !self.links.contains_key(path) {
+            self.own.insert(path.to_owned());
+        }
+    }
+
+    /// The links that were there, and not made by the processes.
+    pub(crate) fn links_of_others(self) -> BTreeMap<PathBuf, PathBuf> {
+        let Resolver { mut links, own, .. } = self;
+        links.retain(|path, _| !own.contains(path));
+        links
     }
 
     /// Where we find what is at `path`, an absolute path without links but for a last one.
@@ -110,7 +126,7 @@ impl Resolver {
                     at = PathBuf::from("/");
                 }
                 push(&mut open, target.as_os_str().as_bytes());
-                self.links.insert(here, target);
+                self.links.entry(here).or_insert(target);
                 meta = None;
                 continue;
             }
