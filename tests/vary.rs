@@ -136,6 +136,17 @@ fn kinds_of_chance_are_told_apart() {
 }
 
 #[test]
+fn a_second_that_passes_is_no_effect_of_a_change() {
+    let Some(place) = place() else { return };
+    // Steady for a second at a time, and slow enough that one passes.
+    let script = "sleep 0.15; date +%s > out";
+    place.lab(["run", "--name", "a", "--", "sh", "-c", script]).succeeds();
+    let said =
+        place.lab(["vary", "a", "--only", "umask,locale,host-name,user,time,hash-seed"]).exits(1);
+    said.says("it depends on time\n");
+}
+
+#[test]
 fn what_cannot_be_pinned_is_chance() {
     let Some(place) = place() else { return };
     record(&place, "race");

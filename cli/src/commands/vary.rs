@@ -60,12 +60,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         "run": id.to_string(),
         "varied": done.iter().map(answer).collect::<Vec<_>>(),
     }));
-    // What chance is at work is told by the factors, if it could be pinned.
-    let steady = done.iter().any(|v| v.factor.is_none() && v.effect == Effect::None);
+    // What counts was changed after the last time that nothing was: then it was steady, or that is all.
+    let last = done.iter().rposition(|v| v.factor.is_none()).unwrap_or(0);
+    let steady = done.get(last).is_some_and(|v| v.effect == Effect::None);
     let counts = |v: &&Varied| v.matters() && (v.factor.is_some() || !steady);
-    let matter = done.iter().filter(counts);
+    let matter = done[last.min(done.len())..].iter().filter(counts);
     let mut matter: Vec<&str> = matter.map(|v| v.factor.map_or(CHANCE, Factor::word)).collect();
-    matter.dedup();
     if matter.is_empty() && done.iter().any(Varied::matters) {
         matter.push(CHANCE);
     }
@@ -78,7 +78,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if matter == [CHANCE] {
         context.ui.hint(match steady {
             true => "with random bytes and the time pinned it gives the same twice: `lab run --level 3` records it so",
-            false => "what else it depends on cannot be told before it gives the same twice; where random bytes and the time are pinned and it still does not, threads or processes race",
+            false => "what else it depends on cannot be told before it gives the same twice; where random bytes and the time are pinned and it still does not, threads or processes race, or it hangs on addresses of memory, numbers of processes or the processor's own counter",
         });
     }
     Err(Failure::no())

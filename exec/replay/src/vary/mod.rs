@@ -97,52 +97,78 @@ pub fn vary(
             Err(error) => Ok(Err(cannot_start(error.into())?)),
         }
     };
-    // What an unchanged run gives, if it gives the same twice.
-    let mut twice =
-        |recipe: &Recipe, how: &str, all: &mut Vec<Varied>| -> Result<Option<Outcome>> {
-            let unchanged = || Changed {
-                recipe: recipe.clone(),
-                observed: observed.clone(),
-                host_name: HOST_NAME,
-                moves: false,
-                how: String::new(),
-            };
-            let (effect, first) = match (attempt(&unchanged())?, attempt(&unchanged())?) {
-                (Ok(first), Ok(second)) => (judge(bench, recipe, &first, &second)?, Some(first)),
-                (Err(why), _) | (_, Err(why)) => (Effect::Fails(why), None),
-            };
-            let first = first.filter(|_| effect == Effect::None);
-            tell(Varied { factor: None, how: how.to_owned(), effect }, all);
-            Ok(first)
-        };
-    let mut base = recipe;
-    let mut first = twice(&base, "done twice as recorded", &mut all)?;
-    let differs = matches!(all.last(), Some(Varied { effect: Effect::Differs(_), .. }));
-    if first.is_none() && differs {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if let Some(pinned) = pinned(&base, now) {
-            let how = "done twice with random bytes and time pinned";
-            first = twice(&pinned, how, &mut all)?;
-            base = pinned;
-        }
-    }
-    let Some(first) = first else { return Ok(all) };
-    for factor in factors.iter().collect::<BTreeSet<_>>() {
-        let varied = match change(*factor, &base, &observed) {
-            Err(why) => {
-                Varied { factor: Some(*factor), how: String::new(), effect: Effect::Untried(why) }
+    let unchanged = |recipe: &Recipe| Changed {
+        recipe: recipe.clone(),
+        observed: observed.clone(),
+        host_name: HOST_NAME,
+        moves: false,
+        how: String::new(),
+    };
+    let (mut base, mut is_pinned) = (recipe, false);
+    'steady: loop {
+        let how = if is_pinned { PINNED } else { "done twice as recorded" };
+        let first = match (attempt(&unchanged(&base))?, attempt(&unchanged(&base))?) {
+            (Ok(first), Ok(second)) => match judge(bench, &base, &first, &second)? {
+                Effect::None => first,
+                effect => {
+                    tell(Varied { factor: None, how: how.to_owned(), effect }, &mut all);
+                    if is_pinned || !pin(&mut base) {
+                        return Ok(all);
+                    }
+                    is_pinned = true;
+                    continue;
+                }
+            },
+            (Err(why), _) | (_, Err(why)) => {
+                let effect = Effect::Fails(why);
+                tell(Varied { factor: None, how: how.to_owned(), effect }, &mut all);
+                return Ok(all);
             }
-            Ok(changed) => {
-                let effect = match attempt(&changed)? {
+        };
+        tell(Varied { factor: None, how: how.to_owned(), effect: Effect::None }, &mut all);
+        for factor in factors.iter().collect::<BTreeSet<_>>() {
+            let factor = Some(*factor);
+            let changed = match change(factor.expect("it is one"), &base, &observed) {
+                Err(why) => {
+                    let effect = Effect::Untried(why);
+                    tell(Varied { factor, how: String::new(), effect }, &mut all);
+                    continue;
+                }
+                Ok(changed) => changed,
+            };
+            let effect = match attempt(&changed)? {
+                Ok(outcome) => judge(bench, &base, &first, &outcome)?,
+                Err(why) => Effect::Fails(why),
+            };
+            if effect != Effect::None {
+                // What differs now may do so without a change as well: a second has passed.
+                let effect = match attempt(&unchanged(&base))? {
                     Ok(outcome) => judge(bench, &base, &first, &outcome)?,
                     Err(why) => Effect::Fails(why),
                 };
-                Varied { factor: Some(*factor), how: changed.how, effect }
+                if effect != Effect::None {
+                    let how = "done once more without a change".to_owned();
+                    tell(Varied { factor: None, how, effect }, &mut all);
+                    if is_pinned || !pin(&mut base) {
+                        return Ok(all);
+                    }
+                    is_pinned = true;
+                    continue 'steady;
+                }
             }
-        };
-        tell(varied, &mut all);
+            tell(Varied { factor, how: changed.how, effect }, &mut all);
+        }
+        return Ok(all);
     }
-    Ok(all)
+}
+
+/// What is said of two runs with chance pinned.
+const PINNED: &str = "done twice with random bytes and time pinned";
+
+/// Pins random bytes and the time of day of a record; whether that could be done.
+fn pin(recipe: &mut Recipe) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    pinned(recipe, now).map(|pinned| *recipe = pinned).is_some()
 }
 
 /// How an outcome compares with that of the unchanged run.
