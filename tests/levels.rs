@@ -11,7 +11,8 @@ use kit::{Place, said};
 
 /// Draws from everything that the system has, in several processes.
 const DRAWS: &str = "shuf -i 1-1000000 -n 4 >out; head -c 8 /dev/urandom | od >>out; mktemp -u XXXXXXXX >>out; \
-                     head -c 8 </dev/random | od >>out";
+                     head -c 8 </dev/random | od >>out; head -c 8 <>/dev/urandom | od >>out; \
+                     cat /proc/sys/kernel/random/uuid >>out; cat /proc/sys/kernel/random/uuid >>out";
 
 fn place() -> Option<Place> {
     if !kit::allows_boxes() {
@@ -46,6 +47,10 @@ fn at_level_2_random_bytes_are_those_of_a_seed() {
     place.lab(["diff", "a", "other"]).exits(1).says("LAB_ENTROPY");
     // What is not pinned is named, with what would pin it.
     place.lab(["verify", "free"]).exits(1).says("diverged").says("`lab run --level 2`");
+    // A file of the system can be chance, too.
+    record(&place, "1", "uuid", "cat /proc/sys/kernel/random/uuid >out", NOTHING);
+    place.lab(["verify", "uuid"]).exits(1).says("random bytes were taken");
+    place.lab(["vary", "uuid", "--only", "entropy,home"]).exits(1).says("it depends on entropy\n");
 }
 
 #[test]
@@ -81,7 +86,8 @@ fn what_is_no_level_or_seed_is_said() {
     for (name, level) in [("LAB_ENTROPY", "2"), ("LAB_TIME", "3"), ("SOURCE_DATE_EPOCH", "3")] {
         let mut lab = place.command();
         lab.args(["run", "--level", level, "--", "true"]).env(name, "soon");
-        said(&mut lab).exits(2).complains("has to be a whole number, and is 'soon'");
+        let said = said(&mut lab).exits(2);
+        said.complains(&format!("{name} has to be a whole number, and is 'soon'"));
     }
     assert_eq!(place.lab(["ls"]).out, "");
 }

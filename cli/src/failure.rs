@@ -53,6 +53,13 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// The same, of what comes after something that was done. An interruption has nothing more to say.
+    pub(crate) fn after(self, done: &str) -> Failure {
+        let rest = self.message.filter(|_| self.exit < 128);
+        let message = rest.map_or_else(|| done.to_owned(), |rest| format!("{done}: {rest}"));
+        Failure { message: Some(message), ..self }
+    }
+
     /// A failure with a message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Failure { exit: exit as u8, message: Some(message.into()), hints: Vec::new() }

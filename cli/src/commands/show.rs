@@ -1,6 +1,6 @@
 //! `lab show`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_replay::observations;
 use lab_schema::observed::Seeded;
@@ -142,7 +142,8 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         let values: Vec<&str> = all.iter().map(|(value, _)| value.as_str()).take(FEW).collect();
         let more = all.len() - values.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let place = all.first().map_or("", |(_, place)| place);
+        let places: BTreeSet<&str> = all.iter().map(|(_, place)| place.as_str()).collect();
+        let place = places.into_iter().take(3).collect::<Vec<_>>().join(", ");
         let text = format!("{what}: {}{more}", values.join(", "));
         context.ui.line(format!("  seeded    {text}  {}", paint(DIM, place)));
     }

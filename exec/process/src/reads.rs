@@ -29,8 +29,8 @@ use crate::sorts::{Sort, Sorter, is_code_name};
 /// time of a source with that of its cache finds the source.
 const MAX_EXAMINED_BYTES: u64 = 1 << 20;
 
-/// Devices that give random bytes. Who reads them takes entropy, as who asks the system.
-const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
+/// Devices and files that give random bytes. Who reads them takes entropy, as who asks the system.
+const RANDOM: [&str; 3] = ["/dev/random", "/dev/urandom", "/proc/sys/kernel/random/uuid"];
 
 /// What lies here is shared by processes, and gone with the machine's memory.
 const SHARED_MEMORY: &str = "/dev/shm";
@@ -279,6 +279,7 @@ fn described(trace: &Trace, sorter: &Sorter<'_>) -> Observed {
         let Some(first) = thing.first else { continue };
         if thing.read && RANDOM.iter().any(|device| path == Path::new(device)) {
             observed.entropy.insert(bytes(path), 1);
+            continue;
         }
         if sorter.sort(path, Some(thing)) == Sort::System && thing.read {
             if let Some(text) = system_file(path) {

@@ -10,7 +10,7 @@ use lab_trace::Trace;
 
 use crate::processors;
 use crate::sorts::Sorter;
-use crate::told::{ENTROPY, TIME};
+use crate::told::{ENTROPY, EPOCH, TIME};
 use crate::variables::PASSED_THROUGH;
 
 /// Variables that say who and where a person is. A command that runs where its files lie finds
@@ -32,9 +32,6 @@ const INSTALLATION: [&str; 2] = ["VIRTUAL_ENV", "CONDA_PREFIX"];
 /// What is pinned from level 1 on, unless the person set it: seeds of hashes that nobody means to
 /// be random, and a workspace with which cuBLAS gives the same bits each time.
 const PINS: [(&str, &str); 2] = [("PYTHONHASHSEED", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
-
-/// The time that programs put into what they make, if they follow reproducible-builds.org.
-const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// With these the usual numerical libraries use the same instructions on every x86-64 processor that
 /// has AVX2, whatever else it has.

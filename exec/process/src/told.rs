@@ -17,6 +17,9 @@ pub const ENTROPY: &str = "LAB_ENTROPY";
 /// The time of day at which each process starts.
 pub const TIME: &str = "LAB_TIME";
 
+/// The time that programs put into what they make, if they follow reproducible-builds.org.
+pub(crate) const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// What these variables say.
 pub(crate) fn answers(variables: &BTreeMap<OsString, OsString>) -> Result<Answers> {
     let (entropy, time) = (number(variables, ENTROPY)?, number(variables, TIME)?);
@@ -29,6 +32,9 @@ fn number<T: FromStr>(
 ) -> Result<Option<T>> {
     let Some(value) = variables.get(OsStr::new(name)) else { return Ok(None) };
     let number = value.to_str().and_then(|text| text.parse().ok());
+    // The time is that of another variable, if it was not set by itself.
+    let same = name == TIME && variables.get(OsStr::new(EPOCH)) == Some(value);
+    let name = if same { EPOCH } else { name };
     let bad = || ProcessError::BadPin { name, value: value.to_string_lossy().into_owned() };
     number.map(Some).ok_or_else(bad)
 }

@@ -21,6 +21,8 @@ const MAX_DRAW: u64 = (1 << 25) - 1;
 const PART: usize = 1 << 16;
 /// The devices that give them.
 const DEVICES: [&[u8]; 2] = [b"/dev/urandom", b"/dev/random"];
+/// A file that gives a number drawn at random, in the form of RFC 9562.
+const UUID: &[u8] = b"/proc/sys/kernel/random/uuid";
 
 /// More than a kernel can be built for; a mask has to fit into what programs have room for.
 const MAX_PROCESSORS: u32 = 8192;
@@ -51,6 +53,7 @@ pub(crate) fn rules(answers: &Answers) -> Vec<(u32, When)> {
     if answers.entropy.is_some() {
         rules.push((libc::SYS_getrandom, When::Always));
         rules.push((libc::SYS_openat, When::Always));
+        rules.push((libc::SYS_openat2, When::Always));
         rules.push((libc::SYS_clone, When::Always));
         rules.push((libc::SYS_clone3, When::Always));
         #[cfg(target_arch = "x86_64")]
@@ -134,6 +137,10 @@ impl Responder {
                 self.draw(thread, args[0], args[1].min(MAX_DRAW), &is_real)
             }
             libc::SYS_openat if entropy.is_some() => self.open(thread, args[1], args[2], &is_real),
+            libc::SYS_openat2 if entropy.is_some() => {
+                let flags = memory::number(thread, args[2])?.unwrap_or(0);
+                self.open(thread, args[1], flags, &is_real)
+            }
             #[cfg(target_arch = "x86_64")]
             libc::SYS_open if entropy.is_some() => self.open(thread, args[0], args[1], &is_real),
             libc::SYS_clone if entropy.is_some() => {
@@ -235,16 +242,17 @@ impl Responder {
         is_real: &impl Fn() -> bool,
     ) -> io::Result<Option<Reply>> {
         let flags = flags as i32;
-        let path = memory::text(thread, path)?.filter(|_| is_real());
-        if !path.is_some_and(|path| DEVICES.contains(&path.as_slice()))
-            || flags & libc::O_ACCMODE != libc::O_RDONLY
-        {
+        let Some(path) = memory::text(thread, path)?.filter(|_| is_real()) else { return Ok(None) };
+        let is_device = DEVICES.contains(&path.as_slice());
+        // Who only writes to it adds to what is random for others.
+        if !is_device && path != UUID || flags & libc::O_ACCMODE == libc::O_WRONLY {
             return Ok(None);
         }
         let Some((_, process)) = self.family.of(thread) else { return Ok(None) };
         let stream = process.key.device(process.devices);
         process.devices += 1;
-        Ok(Some(Reply::File(device(stream)?, flags & libc::O_CLOEXEC != 0)))
+        let file = if is_device { device(stream)? } else { uuid(stream)? };
+        Ok(Some(Reply::File(file, flags & libc::O_CLOEXEC != 0)))
     }
 
     /// The time of day of a process, in seconds and nanoseconds, which then goes on.
@@ -327,6 +335,22 @@ fn device(mut stream: ChaCha20Rng) -> io::Result<OwnedFd> {
         }
     };
     std::thread::Builder::new().name("entropy".to_owned()).spawn(feed)?;
+    Ok(theirs.into())
+}
+
+/// A file that holds one number.
+fn uuid(mut stream: ChaCha20Rng) -> io::Result<OwnedFd> {
+    let mut bytes = [0; 16];
+    stream.fill_bytes(&mut bytes);
+    // Version 4, variant 1.
+    (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80);
+    let mut text = String::new();
+    for (i, byte) in bytes.iter().enumerate() {
+        text.push_str(if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" });
+        text.push_str(&format!("{byte:02x}"));
+    }
+    let (theirs, mut ours) = UnixStream::pair()?;
+    ours.write_all((text + "\n").as_bytes())?;
     Ok(theirs.into())
 }
 
