@@ -14,8 +14,9 @@ pub struct Answers {
     /// the same order. They are no secret: a key that is made of them is known to whoever has the
     /// record.
     pub entropy: Option<u64>,
-    /// The time of day at which each process starts, in seconds since 1970-01-01T00:00:00Z. It goes on
-    /// by a microsecond each time that the process reads it, and by the time that it sleeps.
+    /// The time of day at which the first process starts, in seconds since 1970-01-01T00:00:00Z. It goes
+    /// on by a microsecond each time that a process reads it, by more if it does so often, and by the
+    /// time that it sleeps; it is passed on to children, and comes back from those that have ended.
     pub time: Option<i64>,
 }
 

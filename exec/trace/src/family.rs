@@ -16,10 +16,14 @@ pub(crate) struct Process {
     pub(crate) devices: u64,
     /// By how much its time of day has gone on, in nanoseconds.
     pub(crate) passed: u64,
+    /// How often it has read it.
+    pub(crate) reads: u64,
     /// Its image is new, and was not changed yet.
     pub(crate) fresh: bool,
     /// How many children it has had.
     children: u64,
+    /// Those whose time has not come back to it.
+    young: Vec<i32>,
 }
 
 /// The processes that are watched.
@@ -47,8 +51,7 @@ impl Family {
                 let [process, parent] = status(thread, ["Tgid:", "PPid:"])?;
                 self.threads.insert(thread, process);
                 if !self.processes.contains_key(&process) {
-                    let key = self.key(parent);
-                    self.processes.insert(process, Process::new(key));
+                    self.meet(process, parent);
                 }
                 process
             }
@@ -62,8 +65,7 @@ impl Family {
             // Those that it has made and that have not been met keep their place.
             for child in children(parent) {
                 if !self.processes.contains_key(&child) {
-                    let key = self.key(parent);
-                    self.processes.insert(child, Process::new(key));
+                    self.meet(child, parent);
                 }
             }
             if let Some(parent) = self.processes.get_mut(&parent) {
@@ -71,6 +73,36 @@ impl Family {
             }
         }
         self.threads.clear();
+    }
+
+    /// A process is met for the first time. Its time goes on from that of its parent.
+    fn meet(&mut self, process: i32, parent: i32) {
+        self.settle(parent);
+        let mut met = Process::new(self.key(parent));
+        if let Some(parent) = self.processes.get_mut(&parent) {
+            (met.passed, met.reads) = (parent.passed, parent.reads);
+            parent.young.push(process);
+        }
+        self.processes.insert(process, met);
+    }
+
+    /// The time of children that have ended has passed for their parent as well.
+    pub(crate) fn settle(&mut self, process: i32) {
+        let Some(known) = self.processes.get_mut(&process) else { return };
+        let (ended, young) = std::mem::take(&mut known.young).into_iter().partition(has_ended);
+        known.young = young;
+        let ended: Vec<i32> = ended;
+        for child in ended {
+            self.settle(child);
+            let Some((passed, reads)) = self.processes.get(&child).map(|c| (c.passed, c.reads))
+            else {
+                continue;
+            };
+            if let Some(known) = self.processes.get_mut(&process) {
+                known.passed = known.passed.max(passed);
+                known.reads = known.reads.max(reads);
+            }
+        }
     }
 
     /// The key of a child that is met for the first time: it is the one that was made last.
@@ -87,8 +119,15 @@ impl Family {
 
 impl Process {
     fn new(key: Key) -> Process {
-        Process { key, drawn: 0, devices: 0, passed: 0, fresh: false, children: 0 }
+        let young = Vec::new();
+        Process { key, drawn: 0, devices: 0, passed: 0, reads: 0, fresh: false, children: 0, young }
     }
+}
+
+fn has_ended(process: &i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, None | Some('Z' | 'X'))
 }
 
 /// Numbers from the status of a thread.

@@ -44,6 +44,12 @@ mod follow;
 #[cfg(target_os = "linux")]
 mod chance;
 #[cfg(target_os = "linux")]
+mod device;
+#[cfg(target_os = "linux")]
+mod reply;
+#[cfg(target_os = "linux")]
+mod masks;
+#[cfg(target_os = "linux")]
 mod family;
 #[cfg(target_os = "linux")]
 mod image;

@@ -1,40 +1,37 @@
 //! Answers calls instead of the kernel, as [`Answers`] says.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 
-use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::RngCore;
 
 use crate::answers::Answers;
+use crate::device;
 use crate::family::Family;
 use crate::filter::{self, When};
 use crate::image;
+use crate::masks::Masks;
 use crate::memory;
+use crate::reply::{Reply, error, put};
 use crate::sys::{self, Notice};
 
 /// Most random bytes that the kernel gives at once.
 const MAX_DRAW: u64 = (1 << 25) - 1;
 /// How many are made at a time.
 const PART: usize = 1 << 16;
-/// The devices that give them.
-const DEVICES: [&[u8]; 2] = [b"/dev/urandom", b"/dev/random"];
-/// A file that gives a number drawn at random, in the form of RFC 9562.
-const UUID: &[u8] = b"/proc/sys/kernel/random/uuid";
-
-/// More than a kernel can be built for; a mask has to fit into what programs have room for.
-const MAX_PROCESSORS: u32 = 8192;
-
 /// Clocks that tell the time of day, by their numbers: `CLOCK_REALTIME`, its coarse form, and
 /// `CLOCK_TAI`. Others count from some start, and programs use them to wait.
 pub(crate) const TIME_OF_DAY: [u32; 3] =
     [libc::CLOCK_REALTIME as u32, libc::CLOCK_REALTIME_COARSE as u32, libc::CLOCK_TAI as u32];
 
 const SECOND: u64 = 1_000_000_000;
-/// By how much the time of day goes on each time that it is read.
+/// By how much the time of day goes on each time that it is read, the first so many times.
 const TICK: u64 = 1_000;
+const FEW: u64 = 20;
+/// By how much more each time after that, and by how much at most: who waits for a time, by whatever
+/// means, gets there.
+const GROWTH: u64 = 1_000_000;
+const MOST: u64 = 100_000_000;
 /// Programs that wait until some time have worked that out a moment ago. What is left of a sleep
 /// is taken for the next multiple of this.
 const GRAIN: u64 = 10_000_000;
@@ -49,23 +46,27 @@ pub(crate) fn rules(answers: &Answers) -> Vec<(u32, When)> {
     let mut rules = Vec::new();
     if answers.processors.is_some() {
         rules.push((libc::SYS_sched_getaffinity, When::Always));
+        rules.push((libc::SYS_sched_setaffinity, When::Always));
     }
     if answers.entropy.is_some() {
         rules.push((libc::SYS_getrandom, When::Always));
         rules.push((libc::SYS_openat, When::Always));
         rules.push((libc::SYS_openat2, When::Always));
-        rules.push((libc::SYS_clone, When::Always));
-        rules.push((libc::SYS_clone3, When::Always));
         #[cfg(target_arch = "x86_64")]
-        for number in [libc::SYS_open, libc::SYS_fork, libc::SYS_vfork] {
-            rules.push((number, When::Always));
-        }
+        rules.push((libc::SYS_open, When::Always));
     }
     if answers.time.is_some() {
         rules.push((libc::SYS_clock_gettime, When::IfOneOf(0, TIME_OF_DAY)));
         rules.push((libc::SYS_gettimeofday, When::Always));
         rules.push((libc::SYS_nanosleep, When::Always));
         rules.push((libc::SYS_clock_nanosleep, When::Always));
+        // Without files to wait for they sleep.
+        rules.push((libc::SYS_pselect6, When::IfOneOf(0, [0; 3])));
+        rules.push((libc::SYS_ppoll, When::IfOneOf(1, [0; 3])));
+        #[cfg(target_arch = "x86_64")]
+        rules.push((libc::SYS_select, When::IfOneOf(0, [0; 3])));
+        #[cfg(target_arch = "x86_64")]
+        rules.push((libc::SYS_poll, When::IfOneOf(1, [0; 3])));
         #[cfg(target_arch = "x86_64")]
         rules.push((libc::SYS_time, When::Always));
     }
@@ -74,23 +75,21 @@ pub(crate) fn rules(answers: &Answers) -> Vec<(u32, When)> {
         rules.push((libc::SYS_set_tid_address, When::Always));
         rules.push((libc::SYS_execve, When::Always));
         rules.push((libc::SYS_execveat, When::Always));
+        rules.push((libc::SYS_clone, When::Always));
+        rules.push((libc::SYS_clone3, When::Always));
+        #[cfg(target_arch = "x86_64")]
+        for number in [libc::SYS_fork, libc::SYS_vfork] {
+            rules.push((number, When::Always));
+        }
     }
     rules.into_iter().map(|(n, when)| (u32::try_from(n).expect("it is small"), when)).collect()
-}
-
-/// What a call is answered with.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// A value, or the negative number of an error.
-    Value(i64),
-    /// A descriptor of this file; the flag closes it when the process becomes another program.
-    File(OwnedFd, bool),
 }
 
 /// Who answers.
 pub(crate) struct Responder {
     answers: Answers,
     family: Family,
+    masks: Masks,
     /// What could not be answered, in words.
     pub(crate) gaps: BTreeSet<String>,
 }
@@ -98,7 +97,7 @@ pub(crate) struct Responder {
 impl Responder {
     pub(crate) fn new(answers: Answers) -> Responder {
         let family = Family::new(answers.entropy.unwrap_or(0));
-        Responder { answers, family, gaps: BTreeSet::new() }
+        Responder { answers, family, masks: Masks::default(), gaps: BTreeSet::new() }
     }
 
     /// What the call of `notice` is answered with; none if the kernel is to answer it. `is_real`
@@ -123,16 +122,14 @@ impl Responder {
         let Answers { processors, entropy, time } = self.answers;
         let wants_time = time.is_some();
         match number {
-            libc::SYS_sched_getaffinity => {
-                let Some(mask) = processors.map(mask) else { return Ok(None) };
-                if args[1] < mask.len() as u64 || args[1] % 8 != 0 {
-                    return Ok(error(libc::EINVAL));
-                }
-                match put(thread, args[2], &mask, &is_real)? {
-                    Some(Reply::Value(0)) => Ok(Some(Reply::Value(mask.len() as i64))),
-                    other => Ok(other),
-                }
-            }
+            libc::SYS_sched_getaffinity => match processors {
+                None => Ok(None),
+                Some(count) => self.masks.get(thread, args, count, &is_real),
+            },
+            libc::SYS_sched_setaffinity => match processors {
+                None => Ok(None),
+                Some(count) => self.masks.set(thread, args, count),
+            },
             libc::SYS_getrandom if entropy.is_some() => {
                 self.draw(thread, args[0], args[1].min(MAX_DRAW), &is_real)
             }
@@ -143,17 +140,17 @@ impl Responder {
             }
             #[cfg(target_arch = "x86_64")]
             libc::SYS_open if entropy.is_some() => self.open(thread, args[0], args[1], &is_real),
-            libc::SYS_clone if entropy.is_some() => {
+            libc::SYS_clone if entropy.is_some() || wants_time => {
                 self.family.grows(thread, is_process(args[0]));
                 Ok(None)
             }
-            libc::SYS_clone3 if entropy.is_some() => {
+            libc::SYS_clone3 if entropy.is_some() || wants_time => {
                 let flags = memory::number(thread, args[0])?.unwrap_or(0);
                 self.family.grows(thread, is_process(flags));
                 Ok(None)
             }
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_fork | libc::SYS_vfork if entropy.is_some() => {
+            libc::SYS_fork | libc::SYS_vfork if entropy.is_some() || wants_time => {
                 self.family.grows(thread, true);
                 Ok(None)
             }
@@ -182,7 +179,26 @@ impl Responder {
                 }
             }
             libc::SYS_nanosleep if wants_time => {
-                self.sleep(thread, duration(thread, args[0])?);
+                self.sleep(thread, duration(thread, args[0], 1)?);
+                Ok(None)
+            }
+            libc::SYS_pselect6 if wants_time && args[0] == 0 => {
+                self.sleep(thread, duration(thread, args[4], 1)?);
+                Ok(None)
+            }
+            libc::SYS_ppoll if wants_time && args[1] == 0 => {
+                self.sleep(thread, duration(thread, args[2], 1)?);
+                Ok(None)
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_select if wants_time && args[0] == 0 => {
+                self.sleep(thread, duration(thread, args[4], 1000)?);
+                Ok(None)
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_poll if wants_time && args[1] == 0 => {
+                let milliseconds = u64::try_from(args[2] as i32).unwrap_or(0);
+                self.sleep(thread, milliseconds * 1_000_000);
                 Ok(None)
             }
             libc::SYS_clock_nanosleep if wants_time => {
@@ -243,23 +259,28 @@ impl Responder {
     ) -> io::Result<Option<Reply>> {
         let flags = flags as i32;
         let Some(path) = memory::text(thread, path)?.filter(|_| is_real()) else { return Ok(None) };
-        let is_device = DEVICES.contains(&path.as_slice());
         // Who only writes to it adds to what is random for others.
-        if !is_device && path != UUID || flags & libc::O_ACCMODE == libc::O_WRONLY {
+        if !device::is_random(&path) || flags & libc::O_ACCMODE == libc::O_WRONLY {
             return Ok(None);
         }
         let Some((_, process)) = self.family.of(thread) else { return Ok(None) };
         let stream = process.key.device(process.devices);
         process.devices += 1;
-        let file = if is_device { device(stream)? } else { uuid(stream)? };
+        let file = device::file(&path, stream)?;
         Ok(Some(Reply::File(file, flags & libc::O_CLOEXEC != 0)))
     }
 
     /// The time of day of a process, in seconds and nanoseconds, which then goes on.
     fn read_time(&mut self, thread: i32) -> Option<(i64, u64)> {
         let start = self.answers.time?;
+        let (id, _) = self.family.of(thread)?;
+        self.family.settle(id);
         let (_, process) = self.family.of(thread)?;
-        process.passed += TICK;
+        process.reads += 1;
+        process.passed += match process.reads.saturating_sub(FEW) {
+            0 => TICK,
+            more => more.saturating_mul(GROWTH).min(MOST),
+        };
         let seconds = start.saturating_add((process.passed / SECOND) as i64);
         Some((seconds, process.passed % SECOND))
     }
@@ -272,7 +293,7 @@ impl Responder {
 
     /// `clock_nanosleep`: for so long, or until a clock says so.
     fn sleep_by(&mut self, thread: i32, args: [u64; 6]) -> io::Result<()> {
-        let asked = duration(thread, args[2])?;
+        let asked = duration(thread, args[2], 1)?;
         if args[1] as i32 & libc::TIMER_ABSTIME == 0 {
             self.sleep(thread, asked);
         } else if TIME_OF_DAY.contains(&(args[0] as u32)) {
@@ -288,72 +309,6 @@ impl Responder {
     }
 }
 
-fn error(number: i32) -> Option<Reply> {
-    Some(Reply::Value(-i64::from(number)))
-}
-
-/// Puts bytes into the memory of a process, and answers zero if that was possible.
-fn put(
-    thread: i32,
-    to: u64,
-    bytes: &[u8],
-    is_real: &impl Fn() -> bool,
-) -> io::Result<Option<Reply>> {
-    if bytes.is_empty() {
-        return Ok(Some(Reply::Value(0)));
-    }
-    if !is_real() {
-        return Ok(None);
-    }
-    match sys::write_memory(thread, to, bytes) {
-        Ok(()) => Ok(Some(Reply::Value(0))),
-        Err(e) if e.raw_os_error() == Some(libc::EFAULT) => Ok(error(libc::EFAULT)),
-        Err(e) => Err(e),
-    }
-}
-
-/// The first `count` processors, as a mask of whole words.
-fn mask(count: u32) -> Vec<u8> {
-    let count = count.clamp(1, MAX_PROCESSORS) as usize;
-    let bits = |byte: usize| {
-        let set = count.saturating_sub(8 * byte).min(8);
-        ((1_u16 << set) - 1) as u8
-    };
-    (0..count.div_ceil(64) * 8).map(bits).collect()
-}
-
-/// A stream of random bytes that ends when nobody reads it any more.
-fn device(mut stream: ChaCha20Rng) -> io::Result<OwnedFd> {
-    let (theirs, mut ours) = UnixStream::pair()?;
-    let feed = move || {
-        let mut bytes = vec![0; PART];
-        loop {
-            stream.fill_bytes(&mut bytes);
-            if ours.write_all(&bytes).is_err() {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new().name("entropy".to_owned()).spawn(feed)?;
-    Ok(theirs.into())
-}
-
-/// A file that holds one number.
-fn uuid(mut stream: ChaCha20Rng) -> io::Result<OwnedFd> {
-    let mut bytes = [0; 16];
-    stream.fill_bytes(&mut bytes);
-    // Version 4, variant 1.
-    (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80);
-    let mut text = String::new();
-    for (i, byte) in bytes.iter().enumerate() {
-        text.push_str(if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" });
-        text.push_str(&format!("{byte:02x}"));
-    }
-    let (theirs, mut ours) = UnixStream::pair()?;
-    ours.write_all((text + "\n").as_bytes())?;
-    Ok(theirs.into())
-}
-
 fn is_process(flags: u64) -> bool {
     flags & libc::CLONE_THREAD as u64 == 0
 }
@@ -366,27 +321,14 @@ fn pair(seconds: i64, rest: u64) -> [u8; 16] {
     bytes
 }
 
-/// A time in the memory of a process, in nanoseconds; zero for one that makes no sense, at which
-/// the call itself fails.
-fn duration(thread: i32, at: u64) -> io::Result<u64> {
-    let seconds = memory::number(thread, at)?.unwrap_or(0);
-    let nanoseconds = memory::number(thread, at.wrapping_add(8))?.unwrap_or(0);
-    let sane = i64::try_from(seconds).is_ok() && nanoseconds < SECOND;
-    Ok(if sane { seconds.saturating_mul(SECOND).saturating_add(nanoseconds) } else { 0 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mask_has_as_many_bits() {
-        assert_eq!(mask(2), [3, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(mask(8), [255, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(mask(65).len(), 16);
-        let ones = |bytes: Vec<u8>| bytes.iter().map(|b| b.count_ones()).sum::<u32>();
-        for count in [1, 7, 63, 64, 65, 200, 4096] {
-            assert_eq!(ones(mask(count)), count);
-        }
+/// A time in the memory of a process, in nanoseconds; its second part counts so many of them. Zero for
+/// none, and for one that makes no sense, at which the call itself fails.
+fn duration(thread: i32, at: u64, unit: u64) -> io::Result<u64> {
+    if at == 0 {
+        return Ok(0);
     }
+    let seconds = memory::number(thread, at)?.unwrap_or(0);
+    let rest = memory::number(thread, at.wrapping_add(8))?.unwrap_or(0).saturating_mul(unit);
+    let sane = i64::try_from(seconds).is_ok() && rest < SECOND;
+    Ok(if sane { seconds.saturating_mul(SECOND).saturating_add(rest) } else { 0 })
 }

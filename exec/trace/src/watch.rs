@@ -21,7 +21,8 @@ use crate::filter::{self, When};
 use crate::follow::{self, Follower, Seized, UNSEEN};
 use crate::observe::Observer;
 use crate::record::{Trace, Watching};
-use crate::respond::{self, Reply, Responder};
+use crate::reply::Reply;
+use crate::respond::{self, Responder};
 use crate::sys::{self, Notice, Woken};
 
 /// A variable that chooses how calls are looked at, for kernels on which the best way that works at all

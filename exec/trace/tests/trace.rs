@@ -7,6 +7,7 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Condvar, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -254,6 +255,13 @@ fn a_command_is_told_how_many_processors_it_may_use() {
         let answers = Answers { processors: Some(count), ..Answers::default() };
         assert_eq!(told("nproc", answers).trim(), count.to_string());
     }
+    // Who has chosen some of them has these, and so have those that it starts.
+    let answers = Answers { processors: Some(8), ..Answers::default() };
+    if Command::new("taskset").arg("--version").output().is_ok() {
+        assert_eq!(told("taskset -c 5,7 nproc; nproc", answers), "2\n8\n");
+        assert_eq!(told("taskset -c 6 sh -c 'nproc; (nproc)'", answers), "1\n1\n");
+        assert_eq!(told("taskset -c 9 nproc 2>/dev/null || echo none", answers), "none\n");
+    }
 }
 
 #[test]
@@ -315,9 +323,40 @@ fn the_time_of_day_is_the_one_that_is_told() {
     let answers = Answers { time: Some(1_000_000_000), ..Answers::default() };
     // `date` reads the clock without a call unless its image is changed.
     let said = told("date -u +%Y-%m-%dT%H:%M:%S; date +%s.%N", answers);
-    assert_eq!(said, "2001-09-09T01:46:40\n1000000000.000001000\n");
+    // Time goes on from one process to the next.
+    assert_eq!(said, "2001-09-09T01:46:40\n1000000000.000002000\n");
     // Other clocks go on, so that who waits does not wait for ever.
     assert_eq!(told("timeout 0.1 sleep 5 || echo ended", answers), "ended\n");
+}
+
+#[test]
+fn who_waits_for_a_time_gets_there() {
+    let answers = Answers { time: Some(1_000_000_000), ..Answers::default() };
+    let ourselves = std::env::current_exe().unwrap();
+    let waiter = format!("'{}' --ignored --exact waiter --nocapture", ourselves.display());
+    let loops = [
+        // By the time of processes that have ended, which sleep, or do nothing but ask.
+        "e=$(( $(date +%s)+2 )); while [ $(date +%s) -lt $e ]; do sleep 0.2; done; echo done",
+        "e=$(( $(date +%s)+2 )); while [ $(date +%s) -lt $e ]; do :; done; echo done",
+        // By means that are no sleep.
+        waiter.as_str(),
+    ];
+    for script in loops {
+        let began = Instant::now();
+        assert!(told(script, answers).contains("done"), "{script}");
+        assert!(began.elapsed() < Duration::from_secs(20), "{script}: {:?}", began.elapsed());
+    }
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn waiter() {
+    let (lock, condition) = (Mutex::new(()), Condvar::new());
+    let until = SystemTime::now() + Duration::from_millis(500);
+    while SystemTime::now() < until {
+        drop(condition.wait_timeout(lock.lock().unwrap(), Duration::from_millis(20)).unwrap());
+    }
+    println!("done");
 }
 
 #[test]
