@@ -127,8 +127,9 @@ pub fn vary(
         };
         tell(Varied { factor: None, how: how.to_owned(), effect: Effect::None }, &mut all);
         for factor in factors.iter().collect::<BTreeSet<_>>() {
+            let changed = change(*factor, &base, &observed);
             let factor = Some(*factor);
-            let changed = match change(factor.expect("it is one"), &base, &observed) {
+            let changed = match changed {
                 Err(why) => {
                     let effect = Effect::Untried(why);
                     tell(Varied { factor, how: String::new(), effect }, &mut all);
