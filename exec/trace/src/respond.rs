@@ -277,10 +277,11 @@ impl Responder {
         self.family.settle(id);
         let (_, process) = self.family.of(thread)?;
         process.reads += 1;
-        process.passed += match process.reads.saturating_sub(FEW) {
+        let more = match process.reads.saturating_sub(FEW) {
             0 => TICK,
             more => more.saturating_mul(GROWTH).min(MOST),
         };
+        process.passed = process.passed.saturating_add(more);
         let seconds = start.saturating_add((process.passed / SECOND) as i64);
         Some((seconds, process.passed % SECOND))
     }
@@ -297,13 +298,13 @@ impl Responder {
         if args[1] as i32 & libc::TIMER_ABSTIME == 0 {
             self.sleep(thread, asked);
         } else if TIME_OF_DAY.contains(&(args[0] as u32)) {
-            let start = self.answers.time.unwrap_or(0).max(0) as u64 * SECOND;
+            let start = (self.answers.time.unwrap_or(0).max(0) as u64).saturating_mul(SECOND);
             if let Some((_, process)) = self.family.of(thread) {
                 process.passed = process.passed.max(asked.saturating_sub(start));
             }
         } else {
             let left = asked.saturating_sub(sys::monotonic());
-            self.sleep(thread, left.div_ceil(GRAIN) * GRAIN);
+            self.sleep(thread, left.div_ceil(GRAIN).saturating_mul(GRAIN));
         }
         Ok(())
     }
