@@ -379,7 +379,10 @@ fn what_is_seen_is_the_same_by_every_way_of_watching() {
     for way in ways {
         let mut lab = place.command();
         lab.args(["run", "--name", &format!("by{way}"), "--", "sh", "-c", command]);
-        kit::said(lab.env("LAB_TRACER", way)).succeeds();
+        let said = kit::said(lab.env("LAB_TRACER", way)).succeeds();
+        if said.err.contains("cannot be watched here") {
+            return println!("skipped: this machine allows no debuggers");
+        }
         assert!(is_complete(&place, &format!("by{way}")));
         let missing = |words: &[&str]| {
             let mut lab = place.command();
@@ -405,7 +408,10 @@ fn a_run_in_a_run_is_watched_too() {
     let script = format!("cd inner && timeout 60 {} {inner}", kit::lab());
     place.write("data", "x\n");
     // The kernel asks the outer one, so the inner one watches as a debugger does.
-    run(&place, "outer", &script).succeeds();
+    let said = run(&place, "outer", &script).succeeds();
+    if said.err.contains("cannot be watched here") {
+        return println!("skipped: this machine allows no debuggers");
+    }
     place.lab(["check"]).succeeds().says("sound");
     place.lab_in("inner", ["check"]).succeeds().says("sound");
     place.lab_in("inner", ["show", "in"]).succeeds().says("complete").says("data");
