@@ -22,6 +22,7 @@ use std::io;
 pub use region::{Layout, Region};
 pub use source::Source;
 use source::{Input, Step, Stop};
+pub use zip::Packed;
 
 /// What the formats need to be told apart.
 const HEAD_LEN: u64 = 16;
@@ -39,6 +40,22 @@ pub fn layout(size: u64, source: &mut dyn Source) -> io::Result<Option<Layout>> 
     });
     match found {
         Ok(layout) => Ok(Some(layout)),
+        Err(Stop::Unfit) => Ok(None),
+        Err(Stop::Io(error)) => Err(error),
+    }
+}
+
+/// The members of a zip archive of `size` bytes, in the order of the file. None: it is none, or one that
+/// is not understood. An error only if the source fails.
+pub fn members(size: u64, source: &mut dyn Source) -> io::Result<Option<Vec<Packed>>> {
+    let mut input = Input::new(source, size);
+    let head = input.upto(0, HEAD_LEN, size);
+    let found = head.and_then(|head| match head.starts_with(zip::MAGIC) {
+        true => zip::Directory::read(&mut input)?.packed(&mut input),
+        false => Err(Stop::Unfit),
+    });
+    match found {
+        Ok(members) => Ok(Some(members)),
         Err(Stop::Unfit) => Ok(None),
         Err(Stop::Io(error)) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! The members of a zip archive, as far as they lie in it uncompressed.
+//! The members of a zip archive.
 //!
 //! The central directory is the truth; each local header is read only to learn how long it is.
 //! zip64 is understood. Refused are archives with something before their first member or in
@@ -32,8 +32,10 @@ pub(super) struct Directory {
 pub(super) struct Member {
     /// Where its name lies in the directory.
     name: (usize, usize),
-    /// Neither compressed nor encrypted.
-    stored: bool,
+    /// How it is compressed: 0 not at all, 8 by deflate; none if it is encrypted.
+    method: Option<u16>,
+    /// Bytes of its contents.
+    contents: u64,
     /// Where its local header begins.
     header: u64,
     /// Bytes of its contents as they lie in the archive.
@@ -70,14 +72,49 @@ impl Directory {
 
     /// The members that lie uncompressed and have a name in UTF-8, in the order of the file.
     pub(super) fn stored(&self) -> impl Iterator<Item = (&str, &Member)> {
-        self.members.iter().filter(|m| m.stored).filter_map(|m| {
+        self.members.iter().filter(|m| m.is_stored()).filter_map(|m| {
             let name = std::str::from_utf8(self.bytes.get(m.name.0..m.name.1)?).ok()?;
             Some((name, m))
         })
     }
+
+    /// All members, in the order of the file.
+    pub(super) fn packed(&self, input: &mut Input<'_>) -> Step<Vec<Packed>> {
+        let packed = |member: &Member| {
+            let (start, _) = member.data(input)?;
+            let name = self.bytes.get(member.name.0..member.name.1).ok_or(Stop::Unfit)?;
+            Ok(Packed {
+                name: String::from_utf8_lossy(name).into_owned(),
+                method: member.method,
+                start,
+                len: member.len,
+                contents: member.contents,
+            })
+        };
+        self.members.iter().map(packed).collect()
+    }
+}
+
+/// A member of an archive, as it lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Its name; what is no UTF-8 in it is replaced.
+    pub name: String,
+    /// How it is compressed: 0 not at all, 8 by deflate; none if it is encrypted.
+    pub method: Option<u16>,
+    /// Where its bytes begin in the archive.
+    pub start: u64,
+    /// How many there are: they lie in the archive.
+    pub len: u64,
+    /// How many bytes its contents are said to have. Nobody has looked.
+    pub contents: u64,
 }
 
 impl Member {
+    fn is_stored(&self) -> bool {
+        self.method == Some(0) && self.contents == self.len
+    }
+
     /// Where the contents begin and end.
     pub(super) fn data(&self, input: &mut Input<'_>) -> Step<(u64, u64)> {
         let header = input.exact(self.header, HEADER_LEN)?;
@@ -158,8 +195,8 @@ fn entry(bytes: &[u8], at: &mut usize) -> Step<Member> {
     let [contents, len, header] = sizes;
     let (flags, method) = (u16_at(entry, 8)?, u16_at(entry, 10)?);
     *at = name.1 + extra_len + comment_len;
-    let stored = method == 0 && flags & 1 == 0 && contents == len;
-    Ok(Member { name, stored, header, len, limit: 0 })
+    let method = Some(method).filter(|_| flags & 1 == 0);
+    Ok(Member { name, method, contents, header, len, limit: 0 })
 }
 
 /// Takes the values that do not fit 32 bits from the zip64 field: those, and in this order.
