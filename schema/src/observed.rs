@@ -3,7 +3,7 @@
 //!
 //! Kept as a blob of text, one fact per line and sorted, so that two records can be compared with
 //! any tool, and so that what two runs have in common is stored once. The first line is
-//! `lab observed 1`; then each line is a letter and fields, all separated by tabs:
+//! `lab observed 1`, or `lab observed 2` if there are seeds; then each line is a letter and fields, all separated by tabs:
 //!
 //! ```text
 //!   f  MODE  SIZE  SECONDS.NANOS  HOW  PATH    a file or folder: mode in octal, last change, and
@@ -34,8 +34,9 @@ use crate::hash::BlobId;
 /// Most bytes of a record; checked before it is read.
 pub const MAX_OBSERVED_BYTES: u64 = 1 << 30;
 
-/// The first line.
+/// The first line; of a record with seeds, which came later, the second one.
 const HEADER: &str = "lab observed 1";
+const HEADER_WITH_SEEDS: &str = "lab observed 2";
 
 /// What a command was seen to touch. Paths are absolute, with all links followed, and bytes: they
 /// need not be UTF-8.
@@ -137,7 +138,8 @@ pub struct Ran {
 impl Observed {
     /// The bytes of the record.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = format!("{HEADER}\n");
+        let header = if self.seeds.is_empty() { HEADER } else { HEADER_WITH_SEEDS };
+        let mut out = format!("{header}\n");
         let mut line = |letter: char, fields: &[String]| {
             out.push(letter);
             for field in fields {
@@ -193,7 +195,7 @@ impl Observed {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let mut lines = text.lines();
         match lines.next() {
-            Some(HEADER) => {}
+            Some(HEADER | HEADER_WITH_SEEDS) => {}
             Some(other) if other.starts_with("lab observed ") => {
                 return Err("it was made by a newer lab".to_owned());
             }
@@ -392,6 +394,7 @@ mod tests {
         let observed = Observed { seeds, ..sample() };
         let bytes = observed.to_bytes();
         assert_eq!(Observed::from_bytes(&bytes).unwrap(), observed);
+        assert!(bytes.starts_with(b"lab observed 2\n"));
         assert!(bytes.ends_with(b"n\tnumpy.random\ta\\x09b\\xff\ttrain.py:3\n"));
     }
 
@@ -444,7 +447,7 @@ mod tests {
         for bad in [&b""[..], b"\xff", b"lab observe 1\n", b"lab observed 1x\n"] {
             assert!(Observed::from_bytes(bad).is_err());
         }
-        let newer = Observed::from_bytes(b"lab observed 2\n").unwrap_err();
+        let newer = Observed::from_bytes(b"lab observed 3\n").unwrap_err();
         assert_eq!(newer, "it was made by a newer lab");
     }
 }

@@ -71,9 +71,4 @@ impl Beyond {
         };
         Beyond { opened, missed: trace.absent.iter().filter(counts).cloned().collect() }
     }
-
-    /// Whether there was nothing of the kind.
-    pub fn is_empty(&self) -> bool {
-        self.opened.is_empty() && self.missed.is_empty()
-    }
 }

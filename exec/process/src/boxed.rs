@@ -188,8 +188,9 @@ fn variables(command: &Command) -> BTreeMap<OsString, OsString> {
 
 /// A note if this machine has fewer processors than the command had.
 fn short_of(place: &Place) -> Option<Note> {
-    let here = processors::count();
-    (here < place.cpus).then_some(Note::FewerProcessors { recorded: place.cpus, here })
+    let (recorded, here) = (place.cpus, processors::count());
+    let told = lab_trace::can_answer().is_ok();
+    (here < recorded).then_some(Note::FewerProcessors { recorded, here, told })
 }
 
 /// What a command left in the overlay of its box.

@@ -33,12 +33,14 @@ pub enum Note {
     WroteOutside(Vec<PathBuf>),
     /// What a command was to be told in place of what the machine says did not reach it.
     Unanswered(String),
-    /// The command had more processors when it was recorded; it is told that it has them.
+    /// The command had more processors when it was recorded.
     FewerProcessors {
         /// How many it had.
         recorded: u32,
         /// How many there are here.
         here: u32,
+        /// Whether it was told that it has as many as then.
+        told: bool,
     },
     /// A bound is lower than it was when the command was recorded, and cannot be lifted.
     LimitLower {
@@ -149,7 +151,12 @@ impl fmt::Display for Note {
                 f.write_str("also written outside the project, and not kept: ")?;
                 list(f, paths)
             }
-            Note::FewerProcessors { recorded, here } => write!(
+            Note::FewerProcessors { recorded, here, told: false } => write!(
+                f,
+                "it was recorded on {recorded} processors and done again on {here}, and cannot be told \
+                 otherwise here: sums over threads may come out differently"
+            ),
+            Note::FewerProcessors { recorded, here, told: true } => write!(
                 f,
                 "it was recorded on {recorded} processors and done again on {here}: it was told that \
                  there are {recorded}, and so used as many threads"

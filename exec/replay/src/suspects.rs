@@ -127,8 +127,9 @@ fn suspect(sort: Sort, sentence: impl Into<String>) -> Suspect {
 fn machine(found: &mut Vec<Suspect>, then: &Host, now: &Host, command: &Command, sealed: bool) {
     hardware(found, then, now);
     let pinned = THREADS.iter().any(|name| command.variables.contains_key(*name));
-    // In its box a command is told the recorded number.
-    let told = sealed && command.place.is_some();
+    // In its box a command has, or is told, the recorded number.
+    let can_tell = then.cpus <= now.cpus || lab_process::can_watch_in_box().is_ok();
+    let told = sealed && command.place.is_some() && can_tell;
     if then.cpus != now.cpus && !pinned && !told {
         found.push(suspect(
             Sort::Machine,

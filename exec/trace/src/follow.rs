@@ -143,7 +143,7 @@ impl Follower {
         }
         match self.observer.see(notice, || true) {
             // It was killed while it was looked at.
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             seen => seen,
         }
     }

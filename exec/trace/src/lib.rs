@@ -3,7 +3,7 @@
 //!
 //! The kernel holds every system call that can bring something in (seccomp user notification,
 //! Linux 5.5), a thread here looks at it and lets it go on; no privilege is needed and the
-//! program does not notice. See [`spawn`] for the start and [`Trace`] for what is known at the
+//! program does not notice. Where the kernel does not ask, the thread follows as a debugger does. See [`spawn`] for the start and [`Trace`] for what is known at the
 //! end. Where the kernel's answer would not be the same each time, or on each machine, the thread can
 //! answer instead ([`Answers`]). Knows nothing of stores and records. On systems other than
 //! Linux nothing can be watched.
