@@ -88,6 +88,7 @@ fn run_as(launch: &Launch<'_>, way: Way<'_>) -> Result<Ended> {
     let duration = started.elapsed();
     let mut notes = child.clean_up()?;
     notes.extend(child.finish()?);
+    notes.extend(child.hunt());
     // All that could be found has ended; what could not must not keep us.
     let trace = child.watch.take().map(|watch| watch.finish_within(HELPERS_GRACE));
     if let Some(signal) = guard.arrived() {
@@ -266,6 +267,21 @@ impl<'a> Child<'a> {
             self.listen(SHORT_TICK)?;
         }
         Ok(notes)
+    }
+
+    /// What is still watched is there, though it was not found: it was about to become a program, and had
+    /// nothing by which it is known as ours.
+    fn hunt(&self) -> Option<Note> {
+        let is_left = || self.watch.as_ref().is_some_and(|watch| !watch.is_finished());
+        let until = Instant::now() + HELPERS_GRACE;
+        let mut names = std::collections::BTreeSet::new();
+        while is_left() && Instant::now() < until {
+            std::thread::sleep(SHORT_TICK);
+            let left = self.stragglers();
+            names.extend(left.iter().map(|process| process.name.clone()));
+            self.kill(&left);
+        }
+        (!names.is_empty()).then(|| Note::LeftBehind(names.into_iter().collect()))
     }
 
     /// A short pause in which output is still taken in.

@@ -169,6 +169,11 @@ pub fn can_answer() -> io::Result<()> {
 }
 
 impl Watch {
+    /// Whether no watched process is left.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until no watched process is left, and returns what was seen.
     pub fn finish(self) -> Trace {
         joined(self.thread)
