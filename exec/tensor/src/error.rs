@@ -54,9 +54,11 @@ pub enum TensorError {
     /// The recipe asks for something that the engine does not do, and must not pass over.
     #[error("the tensor engine of this version has no {0}")]
     Unsupported(&'static str),
-    /// `prepare.table` is none of the inputs.
-    #[error("prepare.table is '{name}', but [inputs] has no such entry")]
+    /// What a stage is to read is none of the inputs.
+    #[error("prepare.{key} is '{name}', but [inputs] has no such entry")]
     NoSuchInput {
+        /// The key.
+        key: &'static str,
         /// What it says.
         name: Slot,
     },
@@ -98,28 +100,6 @@ pub enum TensorError {
         /// Why.
         source: std::io::Error,
     },
-    /// A line of a table is not a row of it.
-    #[error("line {line} of the table has {found} fields, the lines before it {expected}")]
-    Ragged {
-        /// Line of the file, from 1.
-        line: u64,
-        /// Fields of the first row.
-        expected: u64,
-        /// Fields of this one.
-        found: u64,
-    },
-    /// A cell cannot be used.
-    #[error("line {line} of the table, column {column}: '{}' is {why}", .text.escape_debug())]
-    Cell {
-        /// Line of the file, from 1.
-        line: u64,
-        /// The column's name, or its index from 0.
-        column: String,
-        /// The cell, at most its first 40 characters.
-        text: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
     /// A column that the table does not have.
     #[error("{key} is {column}, but the table has {}", columns(.names))]
     NoColumn {
@@ -141,14 +121,32 @@ pub enum TensorError {
     /// There is too little data for what was asked.
     #[error("too few rows: {0}")]
     TooFewRows(String),
-    /// Nothing to learn.
-    #[error("all {rows} rows have the label '{}'", .class.escape_debug())]
-    OneClass {
-        /// The only label.
-        class: String,
-        /// How many rows.
-        rows: usize,
+    /// An input is not such an array as is needed.
+    #[error("'{slot}': {why}")]
+    BadArray {
+        /// The input.
+        slot: Slot,
+        /// What is wrong.
+        why: String,
     },
+    /// A cell of a table cannot be used.
+    #[error("line {line} of the table, column {column}: '{}' {why}", .text.escape_debug())]
+    Cell {
+        /// Line of the file, from 1.
+        line: u64,
+        /// The column's name, or its index from 0.
+        column: String,
+        /// The cell.
+        text: String,
+        /// What is wrong with it, and what is needed.
+        why: &'static str,
+    },
+    /// A file of data cannot be read.
+    #[error(transparent)]
+    Data(#[from] lab_data::DataError),
+    /// Data cannot be prepared as was asked.
+    #[error(transparent)]
+    Preparation(#[from] lab_preparation::PreparationError),
     /// A file of an earlier stage does not hold what that stage leaves.
     #[error("'{slot}' is not what an earlier stage leaves: {why}")]
     BadInput {
@@ -157,6 +155,9 @@ pub enum TensorError {
         /// What is wrong.
         why: String,
     },
+    /// The layers of a model do not go together.
+    #[error("{0}")]
+    BadModel(String),
     /// Training ran away.
     #[error(
         "the loss is no longer finite at step {step} (epoch {epoch}): a lower train.lr may help"
@@ -172,6 +173,17 @@ pub enum TensorError {
         "this process flushes subnormal numbers to zero, so results would differ from other machines'"
     )]
     FlushesToZero,
+    /// The known answers did not come out.
+    #[error(
+        "this machine computes {family} otherwise than {} says (on its {path} path), so its results would not be those of others",
+        lab_arithmetic::VERSION
+    )]
+    OtherArithmetic {
+        /// The first family of kernels whose answer differs.
+        family: &'static str,
+        /// The compiled form that was asked.
+        path: &'static str,
+    },
     /// An operation refused its arguments.
     #[error("cannot compute {what}")]
     Operation {
@@ -180,6 +192,9 @@ pub enum TensorError {
         /// Why.
         source: Box<candle_core::Error>,
     },
+    /// A metric cannot be computed from what the model says.
+    #[error("cannot measure the model")]
+    Metric(#[source] lab_metrics::MetricsError),
     /// The object model refused a value.
     #[error(transparent)]
     Schema(#[from] SchemaError),

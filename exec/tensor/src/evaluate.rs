@@ -1,26 +1,122 @@
-//! Stage `evaluate`: judges a model by the test rows.
+//! Stage `evaluate`: judges a model by the test part.
 //!
-//! Counts are integers and ratios f64, so that no order enters. Each row's prediction is kept:
-//! two models can then be compared row by row.
+//! Metrics are those of [`lab_metrics`], in f64. What was predicted of each row is kept: two
+//! models can then be compared row by row.
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use lab_arithmetic::{Kernels, argmax};
+use lab_metrics as metrics;
+use lab_metrics::{Average, ClassCounts};
 use lab_schema::{Number, Value};
 use serde_json::json;
 
 use crate::error::{Result, TensorError};
-use crate::files::{Inputs, Prepared, Product, to_json};
-use crate::kernels::{Kernels, argmax};
-use crate::model::{Model, Shape};
-use crate::ops::Ops;
+use crate::examples::{Examples, Targets};
+use crate::files::{Inputs, Prepared, Product, Target, to_json};
+use crate::model::{Description, Model, Pass};
 use crate::settings::Settings;
 use crate::task::{METRICS, MODEL, PREDICTIONS, PREPARED, TEST_ROWS, WEIGHTS, slot};
 use crate::tensors::Tensors;
-use crate::train::Examples;
 
-/// Rows per forward pass; bounds memory, and no score depends on it.
-const ROWS_AT_ONCE: usize = 1024;
+/// Numbers that go through the model at a time, about; bounds memory, and no output depends on it.
+const NUMBERS_AT_ONCE: usize = 1 << 20;
+
+/// What a model says of some examples.
+pub(crate) struct Judged {
+    /// Mean cross-entropy, or mean squared distance.
+    pub(crate) loss: f64,
+    /// Per row or prediction its cross-entropy or squared distance.
+    pub(crate) losses: Vec<f64>,
+    /// Outputs, row after row; for a text only each prediction.
+    pub(crate) outputs: Vec<f32>,
+}
+
+/// What `model` says of `examples`.
+///
+/// A text is cut into windows that overlap by half: of each but the first only the second half is
+/// judged, so that every token is foretold from at least half a window.
+pub(crate) fn judge(
+    model: &Model,
+    examples: &Examples,
+    target: &Target,
+    context: usize,
+    kernels: Kernels,
+) -> Result<Judged> {
+    let variables = model.variables(false)?;
+    let pass = Pass { kernels, variables: &variables, learning: None, seen: Default::default() };
+    let mut judged = Judged { loss: 0.0, losses: Vec::new(), outputs: Vec::new() };
+    for (places, window, from) in passes(examples, context) {
+        let (x, y) = examples.batch(&places, window, model.time_first()).map_err(operation)?;
+        let outputs = model.outputs(&pass, &x)?;
+        let values = outputs.values().map_err(operation)?;
+        match target {
+            Target::Number { .. } => {
+                let y = y.values().map_err(operation)?;
+                let squares = values.iter().zip(y).map(|(x, y)| {
+                    let distance = f64::from(*x) - f64::from(y);
+                    distance * distance
+                });
+                judged.losses.extend(squares);
+                judged.outputs.extend(values);
+            }
+            _ => {
+                let classes = target.outputs();
+                let labels = y.all_ids().map_err(operation)?;
+                let mut losses = vec![0.0; labels.len()];
+                kernels.cross_entropies(&values, classes, &labels, &mut losses);
+                // Row by row, so that a text's predictions come in the order of the text.
+                let (rows, steps) = (places.len(), window.max(1));
+                for (row, step) in (0..rows).flat_map(|row| (from..steps).map(move |s| (row, s))) {
+                    let at = match model.time_first() {
+                        true => step * rows + row,
+                        false => row * steps + step,
+                    };
+                    let scores = &values[at * classes..][..classes];
+                    judged.losses.push(f64::from(losses[at]));
+                    if predicts(target) {
+                        judged.outputs.push(argmax(scores) as f32);
+                    } else {
+                        judged.outputs.extend(scores);
+                    }
+                }
+            }
+        }
+    }
+    judged.loss = judged.losses.iter().sum::<f64>() / judged.losses.len() as f64;
+    Ok(judged)
+}
+
+/// Of a text the outputs are too many to keep: only what is foretold.
+fn predicts(target: &Target) -> bool {
+    matches!(target, Target::Next { .. })
+}
+
+/// Batches to judge: places, the length of their windows, and the first place that is judged.
+fn passes(examples: &Examples, context: usize) -> Vec<(Vec<usize>, usize, usize)> {
+    match examples {
+        Examples::Rows { shape, .. } => {
+            let rows = (NUMBERS_AT_ONCE / shape.iter().product::<usize>().max(1)).clamp(1, 1024);
+            let all: Vec<usize> = (0..examples.len()).collect();
+            all.chunks(rows).map(|places| (places.to_vec(), 0, 0)).collect()
+        }
+        Examples::Text(_) => {
+            let last = examples.len();
+            let window = context.min(last);
+            let half = (window / 2).max(1);
+            let starts: Vec<usize> =
+                (half..).step_by(half).take_while(|s| s + window <= last).collect();
+            let first = (vec![0], window, 0);
+            let rows = (NUMBERS_AT_ONCE / (window * 256).max(1)).clamp(1, 64);
+            let rest = starts.chunks(rows).map(|places| (places.to_vec(), window, window - half));
+            // What is left at the end is judged in a window that ends there.
+            let judged = starts.last().map_or(window, |start| start + window);
+            let end =
+                (last > judged).then(|| (vec![last - window], window, window + judged - last));
+            [first].into_iter().chain(rest).chain(end).collect()
+        }
+    }
+}
 
 /// Runs the stage.
 pub(crate) fn evaluate(
@@ -29,123 +125,265 @@ pub(crate) fn evaluate(
     kernels: Kernels,
 ) -> Result<Product> {
     let prepared: Prepared = inputs.json(PREPARED)?;
-    let shape: Shape = inputs.json(MODEL)?;
-    let classes = prepared.classes.len();
-    let examples = Examples::read(inputs, TEST_ROWS, classes)?;
-    if (shape.sizes.first(), shape.sizes.last()) != (Some(&examples.features), Some(&classes)) {
+    let description: Description = inputs.json(MODEL)?;
+    let examples = Examples::read(inputs, TEST_ROWS, &prepared)?;
+    if examples.len() == 0 {
+        return Err(TensorError::TooFewRows("the test part is empty".into()));
+    }
+    let context = match prepared.target {
+        Target::Next { .. } => description.input.first().copied().unwrap_or(0),
+        _ => 0,
+    };
+    let signal = examples.signal(&prepared, context)?;
+    if description.signal(&slot(MODEL))? != signal
+        || description.outputs != prepared.target.outputs()
+    {
         let why = format!(
-            "its sizes are {:?}, the test rows have {} features and {classes} classes",
-            shape.sizes, examples.features
+            "it takes {:?} and gives {} outputs, the test part has {signal} and {}",
+            description.input,
+            description.outputs,
+            prepared.target.outputs()
         );
         return Err(TensorError::BadInput { slot: slot(MODEL), why });
     }
-    let model = Model::read(&shape, &slot(WEIGHTS), &inputs.bytes(WEIGHTS)?)?;
-    let scores = scores(&model, &examples, kernels)?;
-    let loss = kernels.cross_entropy(&scores, classes, &examples.y);
-    let predicted: Vec<usize> = scores.chunks(classes).map(argmax).collect();
-    let mut confusion = vec![vec![0u64; classes]; classes];
-    for (label, predicted) in examples.y.iter().zip(&predicted) {
-        confusion[*label as usize][*predicted] += 1;
-    }
-    let mut product = metrics(settings, &prepared, &confusion, f64::from(loss))?;
-    let predictions = predictions(inputs, &prepared, &examples, &predicted)?;
-    product.files.insert(PREDICTIONS, predictions);
-    Ok(product)
-}
-
-fn scores(model: &Model, examples: &Examples, kernels: Kernels) -> Result<Vec<f32>> {
-    let variables = model.variables()?;
-    let mut scores = Vec::new();
-    for x in examples.x.chunks(ROWS_AT_ONCE * examples.features) {
-        let rows = x.len() / examples.features;
-        let x = Tensor::from_slice(x, (rows, examples.features), &Device::Cpu);
-        let part = model.scores(Ops(kernels), &variables, &x.map_err(operation)?)?;
-        let part: Vec<f32> = part.flatten_all().and_then(|t| t.to_vec1()).map_err(operation)?;
-        scores.extend(part);
-    }
-    Ok(scores)
-}
-
-fn metrics(
-    settings: &Settings<'_>,
-    prepared: &Prepared,
-    confusion: &[Vec<u64>],
-    loss: f64,
-) -> Result<Product> {
-    let rows: u64 = confusion.iter().flatten().sum();
-    let right: u64 = (0..confusion.len()).map(|i| confusion[i][i]).sum();
+    let model = Model::read(&description, &slot(MODEL), &slot(WEIGHTS), &inputs.bytes(WEIGHTS)?)?;
+    let judged = judge(&model, &examples, &prepared.target, context, kernels)?;
     let mut product = Product::default();
-    let mut file = BTreeMap::from([("rows", json!(rows))]);
+    let mut file = BTreeMap::from([("rows", json!(examples.len()))]);
     for metric in settings.list("metrics")? {
-        let Value::Text(metric) = metric else { continue };
-        let (name, number) = match metric.as_str() {
-            "accuracy" => ("accuracy", right as f64 / rows as f64),
-            "loss" => ("loss", loss),
-            "macro_f1" => ("macro_f1", macro_f1(confusion)),
-            _ => {
-                // Row: the label; column: the prediction.
-                file.insert("classes", json!(prepared.classes));
-                file.insert("confusion", json!(confusion));
-                continue;
+        let Value::Text(name) = metric else { continue };
+        let Some(measure) = MEASURES.iter().find(|m| m.name == name) else { continue };
+        match (measure.of)(&prepared.target, &examples, &judged)? {
+            Measured::Number(number) => {
+                let number = Number::new(number).map_err(|_| TensorError::BadInput {
+                    slot: slot(WEIGHTS),
+                    why: format!("with these weights {name} is not finite"),
+                })?;
+                file.insert(measure.name, json!(number.get()));
+                product.metrics.insert(name.clone(), number);
             }
-        };
-        let number = Number::new(number).map_err(|_| TensorError::BadInput {
-            slot: slot(WEIGHTS),
-            why: format!("with these weights {name} is not finite"),
-        })?;
-        file.insert(name, json!(number.get()));
-        product.metrics.insert(name.to_owned(), number);
+            Measured::Confusion(counts) => {
+                // Row: the label; column: the prediction.
+                file.insert("classes", json!(prepared.target.classes()));
+                file.insert("confusion", json!(counts));
+            }
+        }
     }
     product.files.insert(METRICS, to_json(&file));
+    product.files.insert(PREDICTIONS, predictions(inputs, &prepared, &examples, &judged)?);
     Ok(product)
 }
 
-/// The mean over classes of 2 hits / (labelled + predicted); 0 for a class without either.
-fn macro_f1(confusion: &[Vec<u64>]) -> f64 {
-    let f1 = |class: usize| {
-        let labelled: u64 = confusion[class].iter().sum();
-        let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
-        match labelled + predicted {
-            0 => 0.0,
-            both => 2.0 * confusion[class][class] as f64 / both as f64,
-        }
-    };
-    (0..confusion.len()).map(f1).sum::<f64>() / confusion.len() as f64
+/// What a metric comes to.
+enum Measured {
+    Number(f64),
+    Confusion(Vec<Vec<u64>>),
 }
 
-/// `row,label,predicted`, in the order of the test rows; `row` is the index in the table.
+/// A metric by its name in programs.
+struct Measure {
+    name: &'static str,
+    of: fn(&Target, &Examples, &Judged) -> Result<Measured>,
+}
+
+macro_rules! measures {
+    ($($name:literal => $of:expr),* $(,)?) => {
+        [$(Measure { name: $name, of: |target, examples, judged| $of(target, examples, judged) }),*]
+    };
+}
+
+static MEASURES: [Measure; 18] = measures! {
+    "accuracy" => |t, e, j| counted("accuracy", t, e, j, ClassCounts::accuracy),
+    "auc" => |t: &Target, e, j| probable("auc", t, e, j, auc),
+    "balanced_accuracy" => |t, e, j| counted("balanced_accuracy", t, e, j, ClassCounts::balanced_accuracy),
+    "bits_per_character" => |t, _, j: &Judged| foretold("bits_per_character", t, || {
+        metrics::bits_per_character(&j.losses, j.losses.len() as u64)
+    }),
+    "brier" => |t, e, j| probable("brier", t, e, j, metrics::brier_score),
+    "calibration_error" => |t, e, j| probable("calibration_error", t, e, j, metrics::expected_calibration_error),
+    "confusion" => confusion,
+    "log_loss" => |t, e, j| probable("log_loss", t, e, j, metrics::log_loss),
+    "loss" => |_: &Target, _: &Examples, j: &Judged| Ok(Measured::Number(j.loss)),
+    "macro_f1" => |t, e, j| counted("macro_f1", t, e, j, |c| c.f1(Average::Macro)),
+    "mae" => |t, e, j| numbers("mae", t, e, j, metrics::mean_absolute_error),
+    "median_absolute_error" => |t, e, j| numbers("median_absolute_error", t, e, j, metrics::median_absolute_error),
+    "micro_f1" => |t, e, j| counted("micro_f1", t, e, j, |c| c.f1(Average::Micro)),
+    "mse" => |t, e, j| numbers("mse", t, e, j, metrics::mean_squared_error),
+    "perplexity" => |t, _, j: &Judged| foretold("perplexity", t, || metrics::perplexity(&j.losses)),
+    "r2" => |t, e, j| numbers("r2", t, e, j, metrics::r2),
+    "rmse" => |t, e, j| numbers("rmse", t, e, j, metrics::root_mean_squared_error),
+    "weighted_f1" => |t, e, j| counted("weighted_f1", t, e, j, |c| c.f1(Average::Weighted)),
+};
+
+fn no_meaning(name: &str, target: &Target) -> TensorError {
+    TensorError::Idle {
+        key: format!("the metric {name}"),
+        other: match target {
+            Target::Class { .. } => "classes to tell apart",
+            Target::Number { .. } => "a number to foretell",
+            Target::Next { .. } => "a text",
+        }
+        .to_owned(),
+    }
+}
+
+/// Labels and predictions of classes or tokens.
+fn labels(
+    name: &str,
+    target: &Target,
+    examples: &Examples,
+    judged: &Judged,
+) -> Result<(Vec<u32>, Vec<u32>)> {
+    match (target, examples) {
+        (Target::Class { classes, .. }, Examples::Rows { y: Targets::Classes(y), .. }) => {
+            let predicted = judged.outputs.chunks(classes.len()).map(|s| argmax(s) as u32);
+            Ok((y.clone(), predicted.collect()))
+        }
+        _ => Err(no_meaning(name, target)),
+    }
+}
+
+fn counted(
+    name: &str,
+    target: &Target,
+    examples: &Examples,
+    judged: &Judged,
+    of: impl FnOnce(&ClassCounts) -> f64,
+) -> Result<Measured> {
+    if let (Target::Next { .. }, Examples::Text(_), "accuracy") = (target, examples, name) {
+        return Ok(Measured::Number(text_accuracy(examples, judged)));
+    }
+    let (labels, predicted) = labels(name, target, examples, judged)?;
+    let counts = ClassCounts::new(&labels, &predicted, target.outputs()).map_err(measured)?;
+    Ok(Measured::Number(of(&counts)))
+}
+
+/// The share of tokens that were foretold.
+fn text_accuracy(examples: &Examples, judged: &Judged) -> f64 {
+    let Examples::Text(tokens) = examples else { return 0.0 };
+    // Judged are the first tokens of the text, one after the other.
+    let right = tokens.iter().skip(1).zip(&judged.outputs).filter(|(t, p)| **t == **p as u32);
+    right.count() as f64 / judged.outputs.len() as f64
+}
+
+fn confusion(target: &Target, examples: &Examples, judged: &Judged) -> Result<Measured> {
+    let (labels, predicted) = labels("confusion", target, examples, judged)?;
+    metrics::confusion_matrix(&labels, &predicted, target.outputs())
+        .map(Measured::Confusion)
+        .map_err(measured)
+}
+
+/// Softmax in f64, row by row, ascending; exp is libm's.
+fn probabilities(scores: &[f32], classes: usize) -> Vec<f64> {
+    let row = |row: &[f32]| {
+        let greatest = row.iter().fold(f64::NEG_INFINITY, |g, s| f64::from(*s).max(g));
+        let all: Vec<f64> = row.iter().map(|s| libm::exp(f64::from(*s) - greatest)).collect();
+        let total: f64 = all.iter().sum();
+        all.into_iter().map(move |p| p / total).collect::<Vec<f64>>()
+    };
+    scores.chunks(classes).flat_map(row).collect()
+}
+
+fn probable(
+    name: &str,
+    target: &Target,
+    examples: &Examples,
+    judged: &Judged,
+    of: impl FnOnce(&[u32], &[f64], usize) -> metrics::Result<f64>,
+) -> Result<Measured> {
+    let (labels, _) = labels(name, target, examples, judged)?;
+    let all = probabilities(&judged.outputs, target.outputs());
+    of(&labels, &all, target.outputs()).map(Measured::Number).map_err(measured)
+}
+
+/// Of two classes the area of the second's probability, of more the mean of one versus the rest.
+fn auc(labels: &[u32], all: &[f64], classes: usize) -> metrics::Result<f64> {
+    if classes != 2 {
+        return metrics::roc_auc_one_versus_rest(labels, all, classes);
+    }
+    let second: Vec<f64> = all.chunks(2).map(|row| row[1]).collect();
+    metrics::roc_auc(labels, &second)
+}
+
+fn foretold(
+    name: &str,
+    target: &Target,
+    of: impl FnOnce() -> metrics::Result<f64>,
+) -> Result<Measured> {
+    match target {
+        Target::Next { .. } => of().map(Measured::Number).map_err(measured),
+        _ => Err(no_meaning(name, target)),
+    }
+}
+
+/// Numbers as they were before scaling.
+fn numbers(
+    name: &str,
+    target: &Target,
+    examples: &Examples,
+    judged: &Judged,
+    of: impl FnOnce(&[f64], &[f64]) -> metrics::Result<f64>,
+) -> Result<Measured> {
+    let (Target::Number { shift, scale, .. }, Examples::Rows { y: Targets::Numbers(y), .. }) =
+        (target, examples)
+    else {
+        return Err(no_meaning(name, target));
+    };
+    let back = |values: &[f32]| -> Vec<f64> {
+        values.iter().map(|v| f64::from(*v) * scale + shift).collect()
+    };
+    of(&back(y), &back(&judged.outputs)).map(Measured::Number).map_err(measured)
+}
+
+fn measured(error: metrics::MetricsError) -> TensorError {
+    TensorError::Metric(error)
+}
+
+/// `row,label,predicted`, in the order of the test rows; `row` is the index in the table. Of a
+/// text: what was foretold of each token.
 fn predictions(
     inputs: Inputs<'_>,
     prepared: &Prepared,
     examples: &Examples,
-    predicted: &[usize],
+    judged: &Judged,
 ) -> Result<Vec<u8>> {
     let slot = slot(TEST_ROWS);
-    let mut tensors = Tensors::read(&slot, &inputs.bytes(TEST_ROWS)?)?;
-    let origins = tensors.take("row", DType::I64, &[Some(predicted.len())])?;
-    let origins: Vec<i64> = origins.to_vec1().map_err(operation)?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut write = |record: [&str; 3]| writer.write_record(record).expect("memory takes it");
     write(["row", "label", "predicted"]);
-    for ((origin, label), predicted) in origins.iter().zip(&examples.y).zip(predicted) {
-        let class = |n: usize| prepared.classes[n].as_str();
-        write([&origin.to_string(), class(*label as usize), class(*predicted)]);
+    match (&prepared.target, examples) {
+        (Target::Next { tokens }, Examples::Text(text)) => {
+            let pairs = text.iter().skip(1).zip(&judged.outputs);
+            for (n, (token, predicted)) in pairs.enumerate() {
+                let shown = |id: usize| tokens[id].as_str();
+                write([&(n + 1).to_string(), shown(*token as usize), shown(*predicted as usize)]);
+            }
+        }
+        (target, Examples::Rows { y, .. }) => {
+            let mut tensors = Tensors::read(&slot, &inputs.bytes(TEST_ROWS)?)?;
+            let origins = tensors.integers("row", Some(examples.len()))?;
+            match (y, target) {
+                (Targets::Classes(y), Target::Class { classes, .. }) => {
+                    let predicted = judged.outputs.chunks(classes.len()).map(argmax);
+                    for ((origin, label), predicted) in origins.iter().zip(y).zip(predicted) {
+                        let class = |n: usize| classes[n].as_str();
+                        write([&origin.to_string(), class(*label as usize), class(predicted)]);
+                    }
+                }
+                (Targets::Numbers(y), Target::Number { shift, scale, .. }) => {
+                    let back = |v: f32| (f64::from(v) * scale + shift).to_string();
+                    for ((origin, y), predicted) in origins.iter().zip(y).zip(&judged.outputs) {
+                        write([&origin.to_string(), &back(*y), &back(*predicted)]);
+                    }
+                }
+                _ => {}
+            }
+        }
+        _ => {}
     }
     Ok(writer.into_inner().expect("memory takes it"))
 }
 
 fn operation(source: candle_core::Error) -> TensorError {
     TensorError::Operation { what: "the evaluation", source: Box::new(source) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn macro_f1_is_the_mean_over_classes() {
-        // Class 0: 2 of 2 found, one false alarm: f1 = 4/5. Class 1: 1 of 2 found: f1 = 2/3.
-        let f1 = macro_f1(&[vec![2, 0, 0], vec![1, 1, 0], vec![0, 0, 0]]);
-        assert!((f1 - (0.8 + 2.0 / 3.0) / 3.0).abs() < 1e-15, "{f1}");
-    }
 }

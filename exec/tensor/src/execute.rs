@@ -4,15 +4,16 @@
 //! can enter, so its record is complete by construction. The clock is asked only for when it ran.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use lab_arithmetic::{Kernels, Path, battery};
 use lab_objects::{Progress, Store};
-use lab_schema::{Completeness, Executor, Limits, Outcome, Recipe, Status};
+use lab_schema::{Completeness, Executor, Limits, Outcome, Recipe, Status, Value};
 
 use crate::error::{Result, TensorError};
 use crate::evaluate::evaluate;
 use crate::files::Inputs;
-use crate::kernels::Kernels;
 use crate::prepare::prepare;
 use crate::settings::Settings;
 use crate::task::{ENGINE, Task, slot};
@@ -23,6 +24,39 @@ use crate::train::train;
 /// Whatever goes wrong is an error, and nothing has been written then.
 pub fn execute(store: &Store, recipe: &Recipe, progress: &dyn Progress) -> Result<Outcome> {
     execute_on(Kernels::detect(), store, recipe, progress)
+}
+
+/// Refuses to compute where the known answers do not come out: with other bits under the name of
+/// this arithmetic, results would be told from honest ones only by chance. Asked once per process
+/// and path.
+fn agrees(kernels: &Kernels) -> Result<()> {
+    // A library that was compiled for speed over all can switch subnormal numbers off for a whole
+    // process at any time, so this is asked each time.
+    if !battery::keeps_subnormals() {
+        return Err(TensorError::FlushesToZero);
+    }
+    static KNOWN: OnceLock<(Path, Option<&'static str>)> = OnceLock::new();
+    let ask = || (kernels.path(), battery::first_wrong(kernels));
+    let (path, wrong) = *KNOWN.get_or_init(ask);
+    let wrong = if path == kernels.path() { wrong } else { ask().1 };
+    match wrong {
+        Some(family) => Err(TensorError::OtherArithmetic { family, path: kernels.path().name() }),
+        None => Ok(()),
+    }
+}
+
+/// Tells the allocator to keep what is freed: a step asks for the same large pieces as the one
+/// before, and to have them from the system each time costs a quarter of the time.
+fn keep_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(
+        unsafe_code,
+        reason = "the C library's setting takes two numbers and touches no memory"
+    )]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
+    }
 }
 
 /// Like [`execute()`], on given kernels. The outputs do not depend on them.
@@ -40,7 +74,11 @@ pub fn execute_on(
     }
     let task = Task::from_name(&tensor.stage)
         .ok_or_else(|| TensorError::UnknownStage(tensor.stage.clone()))?;
-    task.check_inputs(recipe.inputs())?;
+    let form = match recipe.params().get("form") {
+        Some(Value::Text(form)) => form.as_str(),
+        _ => "",
+    };
+    task.check_inputs(form, recipe.inputs())?;
     if recipe.limits() != Limits::default() {
         return Err(TensorError::Unsupported("limits on time or memory"));
     }
@@ -48,9 +86,8 @@ pub fn execute_on(
         return Err(TensorError::Unsupported("seed besides those among the parameters"));
     }
     let settings = Settings::check(task.name(), task.settings(), recipe.params())?;
-    if !kernels.keeps_subnormals() {
-        return Err(TensorError::FlushesToZero);
-    }
+    agrees(&kernels)?;
+    keep_memory();
     let started_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let clock = Instant::now();

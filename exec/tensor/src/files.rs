@@ -4,9 +4,11 @@
 //! back the same, so equal values are equal bytes.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
-use lab_objects::Store;
-use lab_schema::{BlobId, ContentId, Number, Slot};
+use lab_objects::{ObjectsError, Store};
+use lab_schema::tree::Node;
+use lab_schema::{BlobId, ContentId, Number, Slot, Tree};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,7 @@ use crate::error::{Result, TensorError};
 use crate::task::slot;
 
 /// The longest file that is held in memory.
-const MAX_FILE_BYTES: u64 = 4 << 30;
+pub(crate) const MAX_FILE_BYTES: u64 = 4 << 30;
 const MAX_JSON_BYTES: u64 = 64 << 20;
 
 /// What a stage leaves.
@@ -46,6 +48,44 @@ impl Inputs<'_> {
         Ok(self.store.read_blob(self.blob(name)?, MAX_FILE_BYTES)?)
     }
 
+    /// Its bytes as a stream.
+    pub(crate) fn open(&self, name: &str) -> Result<impl Read + '_> {
+        let id = self.blob(name)?;
+        match self.store.open_object(id)? {
+            Some(source) => Ok(source),
+            None => Err(ObjectsError::Missing { id: id.into() }.into()),
+        }
+    }
+
+    /// The files of the directory called `name`, by path, in the order of their paths.
+    pub(crate) fn files(&self, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let Some(ContentId::Tree(root)) = self.contents.get(&slot(name)) else {
+            return Err(TensorError::MissingKey(format!("the folder '{name}'")));
+        };
+        let (mut files, mut total) = (Vec::new(), 0u64);
+        let mut folders = vec![(String::new(), *root)];
+        while let Some((path, id)) = folders.pop() {
+            let tree: Tree = self.store.load(id)?;
+            for entry in tree.entries() {
+                let path = format!("{path}{}", String::from_utf8_lossy(entry.name.as_bytes()));
+                match &entry.node {
+                    Node::Directory { id, .. } => folders.push((format!("{path}/"), *id)),
+                    Node::File { id, size, .. } => {
+                        total = total.saturating_add(*size);
+                        if total > MAX_FILE_BYTES {
+                            let what = "bytes of the files in a folder";
+                            return Err(TensorError::TooLarge { what, limit: MAX_FILE_BYTES });
+                        }
+                        files.push((path, self.store.read_blob(*id, MAX_FILE_BYTES)?));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     /// The value that it is the JSON of.
     pub(crate) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let bytes = self.store.read_blob(self.blob(name)?, MAX_JSON_BYTES)?;
@@ -61,37 +101,74 @@ pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// `prepare.json`: what the rows of the two parts mean.
+/// `prepare.json`: what the examples of the parts mean.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prepared {
-    /// Labels, in the order of their numbers.
-    pub(crate) classes: Vec<String>,
-    /// The column that they stand in.
-    pub(crate) label: String,
-    /// One per feature.
-    pub(crate) columns: Vec<Column>,
+    /// The shape of one example; of a text nothing.
+    pub(crate) sizes: Vec<usize>,
+    pub(crate) target: Target,
+    /// Names of a table's features.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) features: Vec<String>,
+    /// What was fitted to the training part, and so how new rows would be prepared.
+    pub(crate) fitted: serde_json::Value,
     pub(crate) rows: Rows,
     /// A digest of which rows are for testing: equal digests, equal splits.
     pub(crate) split: String,
 }
 
-/// `(x - shift) / scale` is what became of a column.
+/// What is to be foretold.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    pub(crate) shift: f64,
-    pub(crate) scale: f64,
-    /// What stands for missing values, before scaling.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) missing: Option<f64>,
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Target {
+    /// Which of some classes.
+    Class {
+        /// The column that they stand in.
+        column: String,
+        /// Labels, in the order of their numbers.
+        classes: Vec<String>,
+    },
+    /// A number; `(y - shift) / scale` is what is learned.
+    Number {
+        /// The column that it stands in.
+        column: String,
+        /// Whether y is the natural logarithm of what stands there.
+        log: bool,
+        shift: f64,
+        scale: f64,
+    },
+    /// The next token of a text.
+    Next {
+        /// The tokens, in the order of their numbers.
+        tokens: Vec<String>,
+    },
+}
+
+impl Target {
+    /// Numbers that a model gives for each example.
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Target::Class { classes, .. } => classes.len(),
+            Target::Number { .. } => 1,
+            Target::Next { tokens } => tokens.len(),
+        }
+    }
+
+    /// The names of classes.
+    pub(crate) fn classes(&self) -> &[String] {
+        match self {
+            Target::Class { classes, .. } => classes,
+            _ => &[],
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rows {
     pub(crate) train: usize,
+    pub(crate) validation: usize,
     pub(crate) test: usize,
     /// Left out because a value was missing.
     pub(crate) dropped: u64,

@@ -1,34 +1,37 @@
 //! Tensor programs: prepare, train and evaluate, in process, with the same bits on every machine.
 //!
 //! A [`Program`] is read from TOML and yields a recipe per stage; [`execute()`] carries one out.
-//! Underneath stand three things that can be replaced one by one: the kernels (fixed-order f32
-//! arithmetic, [`kernels`]), the gradients, and the interpreter of the stages. Candle holds the
-//! tensors and walks the graph; no arithmetic of its own decides a result.
+//! Underneath stand three things that can be replaced one by one: the arithmetic
+//! ([`lab_arithmetic`], det-1), operations with their gradients on candle's tensors, and the
+//! interpreter of the stages. Candle holds the tensors and walks the graph; no arithmetic of its
+//! own decides a result.
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
-mod rng;
-pub mod kernels;
-mod forward;
-mod gradients;
-mod ops;
+mod operations;
+mod tensor;
+mod layers;
 mod toml_value;
 mod settings;
+mod stage_settings;
 mod task;
 mod program;
-mod table;
-mod split;
+mod baselines;
 mod tensors;
 mod files;
 mod prepare;
+mod network;
+mod presets;
 mod model;
 mod optimizer;
-mod train;
+mod examples;
 mod evaluate;
+mod train;
 mod execute;
 
+pub use baselines::{BASELINES, Baseline};
 pub use error::{Result, TensorError};
 pub use execute::{execute, execute_on};
 pub use program::{Program, Source, Stage, StageInput};

@@ -1,146 +1,313 @@
-//! Multi-layer perceptrons: parameters, their first values, and scores.
+//! Models: parameters, their first values, and what they make of a batch.
 //!
-//! Layer n has the weight `fcN.weight` (out by in) and the bias `fcN.bias` (out), the names and
-//! shapes that PyTorch uses. Without hidden layers this is logistic regression.
+//! Parameters are visited by name, in the order of the names. Linear layers have the names and
+//! shapes that PyTorch uses; the weights of convolutions lie as [out, row, column, in].
 
-use candle_core::{DType, Device, Tensor, Var};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use lab_arithmetic::{Function, Kernels, Moments};
 use lab_schema::Slot;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TensorError};
-use crate::forward::Activation;
-use crate::ops::Ops;
-use crate::rng::Draws;
-use crate::settings::MAX_WIDTH;
+use crate::layers::Layer;
+use crate::network::{Network, Node, Signal, Start, Wanted};
+use crate::tensor::Tensor;
 use crate::tensors::{self, Data, Tensors};
-
-const MAX_PARAMETERS: u64 = 1 << 28;
+use lab_preparation::Draws;
 
 /// `model.json`: what the weights mean.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Shape {
-    pub(crate) model: String,
-    /// Features, widths of the hidden layers, classes.
-    pub(crate) sizes: Vec<usize>,
-    pub(crate) activation: String,
+pub(crate) struct Description {
+    /// The sizes of what comes in: features; rows, columns, channels; or length and kinds of
+    /// tokens.
+    pub(crate) input: Vec<usize>,
+    /// What comes in: `features`, `image` or `tokens`.
+    pub(crate) form: String,
+    pub(crate) layers: Vec<Layer>,
+    /// Scores per class or token, or 1 for a number.
+    pub(crate) outputs: usize,
 }
 
-/// A tensor that is learned.
-pub(crate) struct Parameter {
-    name: String,
-    shape: Vec<usize>,
-    pub(crate) values: Vec<f32>,
-}
-
-/// A model: weight and bias of each layer, in order.
-pub(crate) struct Model {
-    activation: Activation,
-    pub(crate) parameters: Vec<Parameter>,
-}
-
-impl Shape {
-    /// Names and shapes of the parameters.
-    fn parameters(&self, slot: &Slot) -> Result<Vec<(String, Vec<usize>)>> {
-        let total: u64 = self.sizes.windows(2).map(|s| s[0] as u64 * (s[1] as u64 + 1)).sum();
-        let bad = |why: &str| TensorError::BadInput { slot: slot.clone(), why: why.to_owned() };
-        if self.sizes.len() < 2 || self.sizes.iter().any(|s| !(1..=MAX_WIDTH as usize).contains(s))
-        {
-            return Err(bad("sizes are impossible"));
-        }
-        if total > MAX_PARAMETERS {
-            return Err(TensorError::TooLarge { what: "parameters", limit: MAX_PARAMETERS });
-        }
-        let layer = |(n, s): (usize, &[usize])| {
-            let name = |what| format!("fc{}.{what}", n + 1);
-            [(name("weight"), vec![s[1], s[0]]), (name("bias"), vec![s[1]])]
+impl Description {
+    pub(crate) fn new(input: Signal, layers: Vec<Layer>, outputs: usize) -> Self {
+        let (form, input) = match input {
+            Signal::Features(n) => ("features", vec![n]),
+            Signal::Image(size) => ("image", size.to_vec()),
+            Signal::Ids { length, kinds } => ("tokens", vec![length, kinds]),
+            Signal::Sequence { length, width } => ("vectors", vec![length, width]),
         };
-        Ok(self.sizes.windows(2).enumerate().flat_map(layer).collect())
+        Description { input, form: form.to_owned(), layers, outputs }
     }
 
-    fn activation(&self, slot: &Slot) -> Result<Activation> {
-        match (self.model.as_str(), self.activation.as_str()) {
-            ("mlp", "relu") => Ok(Activation::Relu),
-            ("mlp", "tanh") => Ok(Activation::Tanh),
-            (model, function) => Err(TensorError::BadInput {
+    /// What comes in.
+    pub(crate) fn signal(&self, slot: &Slot) -> Result<Signal> {
+        match (self.form.as_str(), self.input.as_slice()) {
+            ("features", &[n]) => Ok(Signal::Features(n)),
+            ("image", &[rows, cols, channels]) => Ok(Signal::Image([rows, cols, channels])),
+            ("tokens", &[length, kinds]) => Ok(Signal::Ids { length, kinds }),
+            (form, sizes) => Err(TensorError::BadInput {
                 slot: slot.clone(),
-                why: format!("no model is called {model:?} with activation {function:?}"),
+                why: format!("no model takes {form:?} of sizes {sizes:?}"),
             }),
         }
     }
 }
 
+/// A tensor of a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Weights {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<f32>,
+    /// Not learned.
+    pub(crate) fixed: bool,
+}
+
+/// A network and its parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    network: Network,
+    pub(crate) weights: BTreeMap<String, Weights>,
+}
+
+/// The parameters as tensors, for one step.
+pub(crate) struct Variables(pub(crate) BTreeMap<String, Tensor>);
+
+/// One way through the network.
+pub(crate) struct Pass<'a> {
+    pub(crate) kernels: Kernels,
+    pub(crate) variables: &'a Variables,
+    /// While learning: what dropout draws from, and the number of the step.
+    pub(crate) learning: Option<(Draws, u32)>,
+    /// Moments of each batch normalisation, and of how many rows, by the layer's name.
+    pub(crate) seen: Mutex<BTreeMap<String, (Moments, usize)>>,
+}
+
 impl Model {
-    /// First values: weights uniform within sqrt(6 / in) for relu, sqrt(3 / in) for tanh; biases
-    /// zero. Each parameter draws under its own name.
-    pub(crate) fn new(shape: &Shape, seed: u64, slot: &Slot) -> Result<Model> {
-        let activation = shape.activation(slot)?;
-        let gain = match activation {
-            Activation::Relu => 6.0,
-            Activation::Tanh => 3.0,
-        };
-        let parameter = |(name, shape): (String, Vec<usize>)| {
-            let values = match shape.as_slice() {
-                &[outputs, inputs] => {
-                    let bound = (gain / inputs as f32).sqrt();
+    /// First values. Each parameter draws under its own name, so none moves another.
+    pub(crate) fn new(description: &Description, seed: u64, slot: &Slot) -> Result<Model> {
+        let network = description.network(slot)?;
+        let start = |(name, wanted): (&String, &Wanted)| {
+            let n = wanted.shape.iter().product::<usize>() as u64;
+            let values = match wanted.start {
+                Start::Constant(value) => vec![value; n as usize],
+                Start::Uniform(bound) => {
                     let draws = Draws::new(seed, &format!("init/{name}"));
-                    let draw = |i| (draws.uniform(0, i) * 2.0 - 1.0) * bound;
-                    (0..(outputs * inputs) as u64).map(draw).collect()
+                    (0..n).map(|i| (draws.uniform(0, i) * 2.0 - 1.0) * bound).collect()
                 }
-                shape => vec![0.0; shape.iter().product()],
             };
-            Parameter { name, shape, values }
+            (name.clone(), Weights { shape: wanted.shape.clone(), values, fixed: wanted.fixed })
         };
-        let parameters = shape.parameters(slot)?.into_iter().map(parameter).collect();
-        Ok(Model { activation, parameters })
+        let weights = network.wanted.iter().map(start).collect();
+        Ok(Model { network, weights })
     }
 
-    /// The model of this shape with the weights in a file.
-    pub(crate) fn read(shape: &Shape, slot: &Slot, bytes: &[u8]) -> Result<Model> {
+    /// The model of this description with the weights in a file.
+    pub(crate) fn read(
+        description: &Description,
+        of_description: &Slot,
+        slot: &Slot,
+        bytes: &[u8],
+    ) -> Result<Model> {
+        let network = description.network(of_description)?;
         let mut tensors = Tensors::read(slot, bytes)?;
-        let parameter = |(name, shape): (String, Vec<usize>)| {
-            let sizes: Vec<Option<usize>> = shape.iter().copied().map(Some).collect();
-            let tensor = tensors.take(&name, DType::F32, &sizes)?;
-            let values = tensor.flatten_all().and_then(|t| t.to_vec1()).map_err(operation)?;
-            Ok(Parameter { name, shape, values })
+        let weight = |(name, wanted): (&String, &Wanted)| {
+            let values = tensors.floats(name, &wanted.shape)?;
+            let shape = wanted.shape.clone();
+            Ok((name.clone(), Weights { shape, values, fixed: wanted.fixed }))
         };
-        let parameters = shape.parameters(slot)?.into_iter().map(parameter);
-        Ok(Model {
-            activation: shape.activation(slot)?,
-            parameters: parameters.collect::<Result<_>>()?,
-        })
+        let weights = network.wanted.iter().map(weight).collect::<Result<_>>()?;
+        Ok(Model { network, weights })
     }
 
     /// The bytes of a file with the weights.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let entry = |p: &'_ Parameter| (p.name.clone(), p.shape.clone());
-        let names: Vec<_> = self.parameters.iter().map(entry).collect();
-        let entries = names.iter().zip(&self.parameters);
+        let entry = |(name, weights): (&'_ String, &'_ Weights)| {
+            (name.clone(), weights.shape.clone(), weights.values.clone())
+        };
+        let entries: Vec<_> = self.weights.iter().map(entry).collect();
         let entries: Vec<_> =
-            entries.map(|((n, s), p)| (n.as_str(), s.as_slice(), Data::F32(&p.values))).collect();
+            entries.iter().map(|(n, s, v)| (n.as_str(), s.as_slice(), Data::F32(v))).collect();
         tensors::write(&entries)
     }
 
-    /// The parameters as candle's variables, for one step.
-    pub(crate) fn variables(&self) -> Result<Vec<Var>> {
-        let var = |p: &Parameter| {
-            Var::from_vec(p.values.clone(), p.shape.as_slice(), &Device::Cpu).map_err(operation)
-        };
-        self.parameters.iter().map(var).collect()
+    /// Whether sequences lie as [place, row].
+    pub(crate) fn time_first(&self) -> bool {
+        self.network.time_first
     }
 
-    /// Scores [rows, classes] of x [rows, features].
-    pub(crate) fn scores(&self, ops: Ops, variables: &[Var], x: &Tensor) -> Result<Tensor> {
-        let mut layer = x.clone();
-        let last = variables.len() / 2 - 1;
-        for (n, pair) in variables.chunks(2).enumerate() {
-            layer = ops.linear(&layer, &pair[0], &pair[1]).map_err(operation)?;
-            if n < last {
-                layer = ops.activate(&layer, self.activation).map_err(operation)?;
+    /// The parameters as tensors, to be learned or only to be used.
+    pub(crate) fn variables(&self, learning: bool) -> Result<Variables> {
+        let variable = |(name, weights): (&String, &Weights)| {
+            let values = weights.values.clone();
+            let parameter = match weights.fixed || !learning {
+                true => Tensor::new(values, &weights.shape),
+                false => Tensor::parameter(values, &weights.shape),
+            };
+            Ok((name.clone(), parameter.map_err(operation)?))
+        };
+        Ok(Variables(self.weights.iter().map(variable).collect::<Result<_>>()?))
+    }
+
+    /// The outputs for a batch.
+    pub(crate) fn outputs(&self, pass: &Pass<'_>, x: &Tensor) -> Result<Tensor> {
+        pass.through(&self.network.nodes, x.clone()).map_err(operation)
+    }
+
+    /// Moves the running moments towards those of a batch.
+    pub(crate) fn remember(&mut self, pass: Pass<'_>) {
+        let seen = pass.seen.into_inner().unwrap_or_default();
+        let nodes = all(&self.network.nodes);
+        for node in nodes {
+            let (Layer::BatchNorm { momentum, .. }, Some((moments, rows))) =
+                (&node.layer, seen.get(&node.name))
+            else {
+                continue;
+            };
+            let share = *momentum as f32;
+            // As in PyTorch: the running variance is that of the population, estimated.
+            let unbiased = *rows as f32 / ((*rows).max(2) - 1) as f32;
+            let mut step = |part: &str, values: &[f32], factor: f32| {
+                if let Some(running) = self.weights.get_mut(&format!("{}.{part}", node.name)) {
+                    for (running, value) in running.values.iter_mut().zip(values) {
+                        *running = (1.0 - share) * *running + share * (value * factor);
+                    }
+                }
+            };
+            step("mean", &moments.mean, 1.0);
+            step("variance", &moments.variance, unbiased);
+        }
+    }
+}
+
+/// The nodes, and those inside them.
+fn all(nodes: &[Node]) -> Vec<Node> {
+    let inside = |node: &Node| {
+        let inner = [all(&node.inner), all(&node.shortcut)].concat();
+        [vec![node.clone()], inner].concat()
+    };
+    nodes.iter().flat_map(inside).collect()
+}
+
+impl Description {
+    fn network(&self, slot: &Slot) -> Result<Network> {
+        Network::new(&self.layers, self.signal(slot)?, self.outputs)
+    }
+}
+
+impl Pass<'_> {
+    fn through(&self, nodes: &[Node], mut x: Tensor) -> candle_core::Result<Tensor> {
+        for node in nodes {
+            x = self.one(node, &x)?;
+        }
+        Ok(x)
+    }
+
+    /// A parameter of a layer.
+    fn get(&self, node: &Node, part: &str) -> candle_core::Result<Tensor> {
+        let name = format!("{}.{part}", node.name);
+        match self.variables.0.get(&name) {
+            Some(parameter) => Ok(parameter.clone()),
+            None => candle_core::bail!("there is no parameter {name}"),
+        }
+    }
+
+    fn linear(&self, node: &Node, part: &str, x: &Tensor) -> candle_core::Result<Tensor> {
+        let (weight, bias) = (format!("{part}weight"), format!("{part}bias"));
+        x.linear(self.kernels, &self.get(node, &weight)?, &self.get(node, &bias)?)
+    }
+
+    fn one(&self, node: &Node, x: &Tensor) -> candle_core::Result<Tensor> {
+        let k = self.kernels;
+        match &node.layer {
+            Layer::Linear { .. } => self.linear(node, "", x),
+            Layer::Relu {} => x.apply(k, Function::Relu),
+            Layer::Tanh {} => x.apply(k, Function::Tanh),
+            Layer::Sigmoid {} => x.apply(k, Function::Sigmoid),
+            Layer::Gelu {} => x.apply(k, Function::Gelu),
+            Layer::Silu {} => x.apply(k, Function::Silu),
+            Layer::Dropout { rate } => match &self.learning {
+                Some((draws, step)) => {
+                    let stream = draws.also(node.number).stream(*step);
+                    x.dropout(k, stream, *rate as f32)
+                }
+                None => Ok(x.clone()),
+            },
+            Layer::LayerNorm { eps } => {
+                let (gain, shift) = (self.get(node, "weight")?, self.get(node, "bias")?);
+                x.layer_norm(k, &gain, &shift, *eps as f32)
+            }
+            Layer::BatchNorm { eps, .. } => self.batch_norm(node, x, *eps as f32),
+            Layer::Conv { stride, padding, .. } => x
+                .convolve(k, &self.get(node, "weight")?, *stride, *padding)?
+                .add_bias(k, &self.get(node, "bias")?),
+            Layer::MaxPool { size, stride } => x.max_pool(k, [*size; 2], step(*size, *stride)),
+            Layer::MeanPool { size, stride } => x.mean_pool(k, [*size; 2], step(*size, *stride)),
+            Layer::GlobalMean {} => {
+                let &[images, rows, cols, channels] = x.shape() else {
+                    candle_core::bail!("images are needed, not {:?}", x.shape())
+                };
+                x.mean_pool(k, [rows, cols], 1)?.reshape(&[images, channels])
+            }
+            Layer::Flatten {} => {
+                let size = x.shape().iter().skip(1).product();
+                x.reshape(&[x.shape()[0], size])
+            }
+            Layer::Residual { .. } => {
+                let through = self.through(&node.inner, x.clone())?;
+                through.add(k, &self.through(&node.shortcut, x.clone())?)
+            }
+            Layer::Embed { places, .. } => self.embed(node, x, *places),
+            Layer::Attention { heads, causal } => {
+                let made = self.linear(node, "in.", x)?.attend(k, *heads, *causal)?;
+                self.linear(node, "out.", &made)
+            }
+            Layer::Lstm { .. } => {
+                self.linear(node, "", x)?.lstm(k, &self.get(node, "state.weight")?)
+            }
+            Layer::Gru { .. } => {
+                let (u, bias) = (self.get(node, "state.weight")?, self.get(node, "state.bias")?);
+                self.linear(node, "", x)?.gru(k, &u, &bias)
             }
         }
-        Ok(layer)
     }
+
+    fn embed(&self, node: &Node, ids: &Tensor, places: bool) -> candle_core::Result<Tensor> {
+        let vectors = self.get(node, "weight")?.embed(self.kernels, ids)?;
+        if !places {
+            return Ok(vectors);
+        }
+        let &[rows, length] = ids.shape() else {
+            candle_core::bail!("tokens lie as [row, place], not {:?}", ids.shape())
+        };
+        let numbers = (0..rows).flat_map(|_| 0..length as u32).collect();
+        let numbers = Tensor::ids(numbers, &[rows, length])?;
+        vectors.add(self.kernels, &self.get(node, "places")?.embed(self.kernels, &numbers)?)
+    }
+
+    fn batch_norm(&self, node: &Node, x: &Tensor, eps: f32) -> candle_core::Result<Tensor> {
+        let (gain, shift) = (self.get(node, "weight")?, self.get(node, "bias")?);
+        let given = match self.learning {
+            Some(_) => None,
+            None => Some(Moments {
+                mean: self.get(node, "mean")?.values()?,
+                variance: self.get(node, "variance")?.values()?,
+            }),
+        };
+        let (y, seen) = x.batch_norm(self.kernels, &gain, &shift, given, eps)?;
+        if let (Some(seen), Ok(mut all)) = (seen, self.seen.lock()) {
+            let rows = x.shape().iter().product::<usize>() / seen.mean.len().max(1);
+            all.insert(node.name.clone(), (seen, rows));
+        }
+        Ok(y)
+    }
+}
+
+/// A step of 0 is as large as the window.
+fn step(size: usize, stride: usize) -> usize {
+    if stride == 0 { size } else { stride }
 }
 
 fn operation(source: candle_core::Error) -> TensorError {

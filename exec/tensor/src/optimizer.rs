@@ -1,7 +1,10 @@
 //! Optimisers: what a gradient does to a parameter, and the state kept in between.
 
+use std::collections::BTreeMap;
+
 use crate::error::Result;
-use crate::kernels::{AdamW, Kernels, Sgd};
+use lab_arithmetic::{AdamW, Kernels, Sgd};
+
 use crate::model::Model;
 use crate::settings::Settings;
 
@@ -9,13 +12,13 @@ use crate::settings::Settings;
 pub(crate) struct Optimizer {
     kernels: Kernels,
     rule: Rule,
-    lr: f64,
+    schedule: Schedule,
     decay: f64,
-    /// Total number of steps if the rate falls linearly to zero.
-    falling: Option<u64>,
+    /// The longest gradient that is taken as it is; 0: any.
+    clip: f32,
     steps: u64,
-    /// Per parameter: velocity, or first and second moment.
-    state: Vec<[Vec<f32>; 2]>,
+    /// Per learned parameter: velocity, or first and second moment.
+    state: BTreeMap<String, [Vec<f32>; 2]>,
 }
 
 enum Rule {
@@ -30,6 +33,38 @@ enum Rule {
         power1: f64,
         power2: f64,
     },
+}
+
+/// The rate of each step.
+struct Schedule {
+    lr: f64,
+    shape: Shape,
+    /// Steps in all, and at first while the rate rises from zero.
+    total: u64,
+    warmup: u64,
+}
+
+enum Shape {
+    Constant,
+    Linear,
+    Cosine,
+}
+
+impl Schedule {
+    /// The rate of step `step`, which counts from 0: it rises linearly, then stays, or falls to
+    /// zero linearly or as (1 + cos) / 2 over what is left. The cosine is libm's, which is the
+    /// same on every machine.
+    fn rate(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            return self.lr * (step + 1) as f64 / self.warmup as f64;
+        }
+        let left = (self.total - step) as f64 / (self.total - self.warmup) as f64;
+        match self.shape {
+            Shape::Constant => self.lr,
+            Shape::Linear => self.lr * left,
+            Shape::Cosine => self.lr * (1.0 - libm::cos(std::f64::consts::PI * left)) / 2.0,
+        }
+    }
 }
 
 impl Optimizer {
@@ -50,33 +85,45 @@ impl Optimizer {
                 power2: 1.0,
             },
         };
-        let zeros = |n: usize| vec![0.0; n];
-        let second =
-            |n: usize| if matches!(rule, Rule::Sgd { .. }) { Vec::new() } else { zeros(n) };
-        let sizes = model.parameters.iter().map(|p| p.values.len());
+        let shape = match settings.text("schedule")? {
+            "linear" => Shape::Linear,
+            "cosine" => Shape::Cosine,
+            _ => Shape::Constant,
+        };
+        let warmup = (settings.float("warmup")? * steps as f64) as u64;
+        let second = |n: usize| if matches!(rule, Rule::Sgd { .. }) { 0 } else { n };
+        let learned = model.weights.iter().filter(|(_, weights)| !weights.fixed);
+        let state = learned.map(|(name, weights)| {
+            let n = weights.values.len();
+            (name.clone(), [vec![0.0; n], vec![0.0; second(n)]])
+        });
         Ok(Optimizer {
             kernels,
-            lr: settings.float("lr")?,
+            schedule: Schedule { lr: settings.float("lr")?, shape, total: steps, warmup },
             decay: settings.float("weight_decay")?,
-            falling: (settings.text("schedule")? == "linear").then_some(steps),
+            clip: settings.float("clip")? as f32,
             steps: 0,
-            state: sizes.map(|n| [zeros(n), second(n)]).collect(),
+            state: state.collect(),
             rule,
         })
     }
 
-    /// One step: `gradients` in the order of the model's parameters.
-    pub(crate) fn step(&mut self, model: &mut Model, gradients: &[Vec<f32>]) {
-        let left = self.falling.map_or(1.0, |total| (total - self.steps) as f64 / total as f64);
-        let lr = self.lr * left;
+    /// One step, parameters in the order of their names.
+    pub(crate) fn step(&mut self, model: &mut Model, mut gradients: BTreeMap<String, Vec<f32>>) {
+        let lr = self.schedule.rate(self.steps);
         self.steps += 1;
         if let Rule::AdamW { beta1, beta2, power1, power2, .. } = &mut self.rule {
             *power1 *= *beta1;
             *power2 *= *beta2;
         }
-        let slots = model.parameters.iter_mut().zip(gradients).zip(&mut self.state);
-        for ((parameter, gradient), [first, second]) in slots {
-            let values = &mut parameter.values;
+        self.shorten(&mut gradients);
+        for (name, gradient) in &gradients {
+            let (Some(weights), Some([first, second])) =
+                (model.weights.get_mut(name), self.state.get_mut(name))
+            else {
+                continue;
+            };
+            let values = &mut weights.values;
             match self.rule {
                 Rule::Sgd { momentum } => {
                     let momentum = momentum as f32;
@@ -95,6 +142,20 @@ impl Optimizer {
                     };
                     self.kernels.adamw(rule, values, gradient, first, second);
                 }
+            }
+        }
+    }
+
+    /// Scales all gradients together so that their length is at most `clip`.
+    fn shorten(&self, gradients: &mut BTreeMap<String, Vec<f32>>) {
+        if self.clip == 0.0 {
+            return;
+        }
+        let parts: Vec<&[f32]> = gradients.values().map(Vec::as_slice).collect();
+        let norm = self.kernels.norm(&parts);
+        if norm > self.clip {
+            for gradient in gradients.values_mut() {
+                self.kernels.scale(gradient, self.clip / norm);
             }
         }
     }

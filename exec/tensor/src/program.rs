@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 
 use lab_schema::recipe::Parts;
-use lab_schema::{ContentId, Executor, Limits, Output, Recipe, Slot, Tensor, Value};
+use lab_schema::{ContentId, Executor, Limits, Number, Output, Recipe, Slot, Tensor, Value};
 
 use crate::error::{Result, TensorError};
 use crate::settings::{nearest, with_defaults};
-use crate::task::{ENGINE, Task};
+use crate::stage_settings::{Aim, forms};
+use crate::task::{ENGINE, IMAGES, LABELS, TABLE, TEXT, Task, slot};
 use crate::toml_value::{self, Line};
 
 /// A tensor program.
@@ -21,7 +22,8 @@ pub struct Program {
     name: Option<String>,
     seed: u64,
     inputs: BTreeMap<Slot, String>,
-    table: Option<Slot>,
+    /// What `prepare` reads: the name that it has there, and the entry of `inputs`.
+    reads: BTreeMap<&'static str, Slot>,
     stages: BTreeMap<Task, BTreeMap<String, Value>>,
 }
 
@@ -30,7 +32,7 @@ pub struct Program {
 pub struct Stage {
     task: Task,
     seed: u64,
-    table: Slot,
+    reads: BTreeMap<&'static str, Slot>,
     given: BTreeMap<String, Value>,
 }
 
@@ -65,7 +67,7 @@ impl Program {
             name: None,
             seed: 0,
             inputs: BTreeMap::new(),
-            table: None,
+            reads: BTreeMap::new(),
             stages: BTreeMap::new(),
         };
         for line in values {
@@ -115,10 +117,58 @@ impl Program {
     /// The stages, in the order of execution.
     pub fn stages(&self) -> Vec<Stage> {
         let stage = |(task, given): (&Task, &BTreeMap<String, Value>)| {
-            let table = self.table.clone()?;
-            Some(Stage { task: *task, seed: self.seed, table, given: given.clone() })
+            let reads = match task {
+                Task::Prepare => self.reads.clone(),
+                _ => BTreeMap::new(),
+            };
+            let mut given = given.clone();
+            if *task == Task::Evaluate && !given.contains_key("metrics") {
+                let usual = self.aim().usual_metrics().iter();
+                let usual = usual.map(|name| Value::Text((*name).to_owned())).collect();
+                given.insert("metrics".to_owned(), Value::List(usual));
+            }
+            Stage { task: *task, seed: self.seed, reads, given }
         };
-        self.stages.iter().filter_map(stage).collect()
+        self.stages.iter().map(stage).collect()
+    }
+
+    /// What it foretells.
+    fn aim(&self) -> Aim {
+        self.stages.get(&Task::Prepare).map_or(Aim::Class, Aim::of)
+    }
+
+    /// Refuses stages that do not go together, which would show only once the first is done.
+    fn check_together(&self) -> Result<()> {
+        let stages = self.stages();
+        let params = |task| stages.iter().find(|s| s.task == task).map(Stage::params).transpose();
+        let (prepare, train) = (params(Task::Prepare)?, params(Task::Train)?);
+        if let (Some(prepare), Some(train)) = (&prepare, &train) {
+            let (form, model) = (word(prepare, "form"), word(train, "model"));
+            if !forms(model).contains(&form) {
+                let (key, other) =
+                    (format!("train.model = \"{model}\""), format!("form = \"{form}\""));
+                return Err(TensorError::Idle { key, other });
+            }
+            let none = prepare
+                .get("validation")
+                .and_then(|v| Number::new(0.0).ok().map(|z| *v == Value::Float(z)));
+            if train.get("patience") != Some(&Value::Int(0)) && none == Some(true) {
+                let why = "prepare.validation, by which train.patience decides when to stop";
+                return Err(TensorError::MissingKey(why.into()));
+            }
+        }
+        let aim = self.aim();
+        for stage in stages.iter().filter(|stage| stage.task == Task::Evaluate) {
+            let Some(Value::List(metrics)) = stage.given.get("metrics") else { continue };
+            for metric in metrics {
+                let known = |name: &&&str| *metric == Value::Text((**name).to_owned());
+                if !aim.metrics().iter().any(|name| known(&name)) {
+                    let key = format!("the metric {metric}");
+                    return Err(TensorError::Idle { key, other: aim.name().to_owned() });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn assign(
@@ -145,17 +195,25 @@ impl Program {
                 self.inputs.insert(Slot::new(key)?, reference);
             }
             (Some("inputs"), ..) => return Err(bad("a reference, as text".into())),
-            (Some(_), Some(Task::Prepare), "table", Value::Text(input)) => {
-                self.table = Some(Slot::new(input)?);
-            }
-            (Some(_), Some(Task::Prepare), "table", _) => {
-                return Err(bad("the name of an entry of [inputs]".into()));
+            (Some(_), Some(Task::Prepare), key, value) if read(key).is_some() => {
+                let Value::Text(input) = value else {
+                    return Err(bad("the name of an entry of [inputs]".into()));
+                };
+                self.reads.extend(
+                    read(key).map(|key| (key, Slot::new(input))).into_iter().try_fold(
+                        BTreeMap::new(),
+                        |mut all, (key, slot)| {
+                            all.insert(key, slot?);
+                            Ok::<_, TensorError>(all)
+                        },
+                    )?,
+                );
             }
             (Some(_), Some(task), key, value) => {
                 let Some(setting) = task.settings().iter().find(|s| s.name == key) else {
                     let known = task.settings().iter().map(|s| s.name);
-                    let known: Vec<_> =
-                        known.chain((task == Task::Prepare).then_some("table")).collect();
+                    let reads = if task == Task::Prepare { &READS[..] } else { &[] };
+                    let known: Vec<_> = known.chain(reads.iter().copied()).collect();
                     return Err(unknown_in(task.name(), key, line, &known));
                 };
                 let value = setting.accept(&value).map_err(bad)?;
@@ -184,15 +242,39 @@ impl Program {
         if self.stages.contains_key(&Task::Evaluate) && !self.stages.contains_key(&Task::Train) {
             return Err(lacks("the section [train], which [evaluate] needs"));
         }
-        let table = self.table.as_ref().ok_or_else(|| lacks("prepare.table"))?;
-        if !self.inputs.contains_key(table) {
-            return Err(TensorError::NoSuchInput { name: table.clone() });
-        }
         for stage in self.stages() {
-            stage.params()?;
+            let (needed, allowed) = stage.task.reads(&stage.form()?);
+            if let Some(key) = needed.iter().find(|key| !stage.reads.contains_key(*key)) {
+                return Err(lacks(&format!("prepare.{key}")));
+            }
+            let known = |key: &&&'static str| needed.contains(*key) || allowed.contains(*key);
+            if let Some(key) = stage.reads.keys().find(|key| !known(key)) {
+                let (key, form) = (format!("prepare.{key}"), stage.form()?);
+                return Err(TensorError::Idle { key, other: format!("form = \"{form}\"") });
+            }
+            for (key, input) in &stage.reads {
+                if !self.inputs.contains_key(input) {
+                    return Err(TensorError::NoSuchInput { key, name: input.clone() });
+                }
+            }
         }
-        Ok(())
+        self.check_together()
     }
+}
+
+/// The keys of `prepare` that name inputs.
+const READS: [&str; 4] = [IMAGES, LABELS, TABLE, TEXT];
+
+/// A setting that is a word.
+fn word<'a>(params: &'a BTreeMap<String, Value>, key: &str) -> &'a str {
+    match params.get(key) {
+        Some(Value::Text(word)) => word,
+        _ => "",
+    }
+}
+
+fn read(key: &str) -> Option<&'static str> {
+    READS.into_iter().find(|known| *known == key)
 }
 
 const SECTIONS: [&str; 6] = ["name", "seed", "inputs", "prepare", "train", "evaluate"];
@@ -219,19 +301,21 @@ impl Stage {
 
     /// What it reads.
     pub fn inputs(&self) -> Vec<StageInput> {
-        let input = |(slot, stage): (Slot, Option<Task>)| {
-            let from = match stage {
-                Some(task) => Source::Stage { stage: task.name(), output: slot.clone() },
-                None => Source::Program(self.table.clone()),
-            };
+        let earlier = |(slot, task): (Slot, Task)| {
+            let from = Source::Stage { stage: task.name(), output: slot.clone() };
             StageInput { slot, from }
         };
-        self.task.inputs().into_iter().map(input).collect()
+        let given = |(key, input): (&&str, &Slot)| StageInput {
+            slot: slot(key),
+            from: Source::Program(input.clone()),
+        };
+        let earlier = self.task.inputs().into_iter().map(earlier);
+        earlier.chain(self.reads.iter().map(given)).collect()
     }
 
     /// The recipe on these inputs, which are those of [`Stage::inputs`] by slot.
     pub fn recipe(&self, inputs: BTreeMap<Slot, ContentId>) -> Result<Recipe> {
-        self.task.check_inputs(&inputs)?;
+        self.task.check_inputs(&self.form()?, &inputs)?;
         let tensor = Tensor { engine: ENGINE.to_owned(), stage: self.name().to_owned() };
         let outputs = self.task.outputs().into_iter().map(|slot| (slot, Output::default()));
         Ok(Recipe::new(Parts {
@@ -246,6 +330,14 @@ impl Stage {
             outputs: outputs.collect(),
             limits: Limits::default(),
         })?)
+    }
+
+    /// The form of the data that it prepares; of other stages nothing.
+    fn form(&self) -> Result<String> {
+        match self.params()?.get("form") {
+            Some(Value::Text(form)) => Ok(form.clone()),
+            _ => Ok(String::new()),
+        }
     }
 
     fn params(&self) -> Result<BTreeMap<String, Value>> {
@@ -281,14 +373,17 @@ mod tests {
         let show = |r: &Recipe| Value::Map(r.params().clone()).to_string();
         assert_eq!(
             show(&recipes[0]),
-            "{ header = false, ignore = [], label = -1, missing = \"error\", \
-             scale = { divide = 16.0 }, split_seed = 3, stratify = true, test = 0.2 }"
+            "{ categories = [], delimiter = \",\", fold = 0, folds = 0, form = \"table\", \
+             format = \"csv\", group = \"\", header = false, ignore = [], key = \"\", label = -1, \
+             missing = \"error\", scale = { divide = 16.0 }, split_seed = 3, stratify = true, \
+             target = \"class\", test = 0.2, validation = 0.0 }"
         );
         assert_eq!(
             show(&recipes[1]),
-            "{ activation = \"relu\", batch = 32, beta1 = 0.9, beta2 = 0.999, epochs = 20, \
-             eps = 1e-8, hidden = [128], init_seed = 3, lr = 1.0, model = \"mlp\", \
-             optimizer = \"adamw\", schedule = \"constant\", shuffle_seed = 3, weight_decay = 0.0 }"
+            "{ activation = \"relu\", batch = 32, beta1 = 0.9, beta2 = 0.999, clip = 0.0, \
+             dropout = 0.0, epochs = 20, eps = 1e-8, hidden = [128], init_seed = 3, lr = 1.0, \
+             model = \"mlp\", optimizer = \"adamw\", patience = 0, schedule = \"constant\", \
+             shuffle_seed = 3, state_every = 100, warmup = 0.0, weight_decay = 0.0 }"
         );
         assert_eq!(show(&recipes[2]), "{ metrics = [\"accuracy\", \"loss\"] }");
     }
@@ -360,7 +455,7 @@ mod tests {
             ),
             (
                 ("16", "0"),
-                "prepare.scale = { divide = 0 } in line 7: none, minmax, standard or { divide = NUMBER } is needed",
+                "prepare.scale = { divide = 0 } in line 7: none, minmax, standard, robust or { divide = NUMBER } is needed",
             ),
             (
                 ("seed = 3", "seed = "),
@@ -369,6 +464,28 @@ mod tests {
         ];
         for ((from, to), expected) in cases {
             assert_eq!(with(from, to), expected);
+        }
+        for ((from, to), expected) in [
+            (
+                ("lr = 1", "model = \"lstm\""),
+                "train.model = \"lstm\" has no meaning with form = \"table\"",
+            ),
+            (
+                ("lr = 1", "patience = 3"),
+                "the program lacks prepare.validation, by which train.patience decides when to stop",
+            ),
+            (
+                ("[evaluate]", "[evaluate]\nmetrics = [\"r2\"]"),
+                "the metric \"r2\" has no meaning with classes to tell apart",
+            ),
+            (("lr = 1", "width = 3"), "train.width has no meaning with model = \"mlp\""),
+            (
+                ("lr = 1", "model = \"layers\"\nlayers = [\"relu\", { layer = \"liner\" }]"),
+                "train.layers = [\"relu\", { layer = \"liner\" }] in line 10: layer 2: unknown variant",
+            ),
+        ] {
+            let found = with(from, to);
+            assert!(found.starts_with(expected), "{found}");
         }
         for text in ["", "[", "x", "[[prepare]]", "a.b.c = 1", "prepare = 1", "[inputs]\na = 1"] {
             assert!(Program::parse(text).is_err(), "{text}");

@@ -1,4 +1,4 @@
-//! The settings of each stage: which there are, what they accept, what they are by default.
+//! Settings: what they accept, what they are by default, and when they mean nothing.
 //!
 //! One table per stage serves the program that a person writes and the recipe that arrives from
 //! a stranger: both pass through [`Setting::accept`]. Integers where a float is needed become
@@ -10,17 +10,20 @@ use std::ops::RangeInclusive;
 use lab_schema::{Number, Value};
 
 use crate::error::{Result, TensorError};
+use crate::layers::Layer;
+use crate::toml_value;
 
 /// One setting of a stage.
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
-    kind: Kind,
-    default: Default,
-    /// The optimizer without which it does nothing.
-    optimizer: Option<&'static str>,
+    pub(crate) kind: Kind,
+    pub(crate) default: Default,
+    /// The setting beside it, and its values, without which it does nothing.
+    pub(crate) only: Option<(&'static str, &'static [&'static str])>,
 }
 
-enum Kind {
+/// What a setting accepts.
+pub(crate) enum Kind {
     Bool,
     Int(RangeInclusive<i64>),
     /// From the first to the last, both included.
@@ -29,11 +32,15 @@ enum Kind {
     Choices(&'static [&'static str]),
     Widths,
     Column,
+    /// A column, or no text for none.
+    MaybeColumn,
     Columns,
     Scale,
+    Layers,
 }
 
-enum Default {
+/// What a setting is where a program leaves it out.
+pub(crate) enum Default {
     Required,
     /// The program's seed.
     Seed,
@@ -41,60 +48,23 @@ enum Default {
     Is(&'static str),
 }
 
-const SEEDS: Kind = Kind::Int(0..=i64::MAX);
+pub(crate) const SEEDS: Kind = Kind::Int(0..=i64::MAX);
 /// Widest layer, and most classes.
 pub(crate) const MAX_WIDTH: i64 = 1 << 16;
 const MAX_LAYERS: usize = 64;
 
-const fn key(name: &'static str, kind: Kind, default: Default) -> Setting {
-    Setting { name, kind, default, optimizer: None }
+pub(crate) const fn key(name: &'static str, kind: Kind, default: Default) -> Setting {
+    Setting { name, kind, default, only: None }
 }
 
-const fn key_of(
-    optimizer: &'static str,
+pub(crate) const fn key_of(
+    only: (&'static str, &'static [&'static str]),
     name: &'static str,
     kind: Kind,
     default: &'static str,
 ) -> Setting {
-    Setting { name, kind, default: Default::Is(default), optimizer: Some(optimizer) }
+    Setting { name, kind, default: Default::Is(default), only: Some(only) }
 }
-
-use Default::{Is, Required, Seed};
-
-/// `table`, which names the input, is not among them: it is no parameter.
-pub(crate) static PREPARE: [Setting; 8] = [
-    key("header", Kind::Bool, Is("false")),
-    key("ignore", Kind::Columns, Is("[]")),
-    key("label", Kind::Column, Required),
-    key("missing", Kind::Choice(&["error", "drop", "mean"]), Is("'error'")),
-    key("scale", Kind::Scale, Is("'none'")),
-    key("split_seed", SEEDS, Seed),
-    key("stratify", Kind::Bool, Is("true")),
-    key("test", Kind::Float(0.001, 0.999), Is("0.2")),
-];
-
-pub(crate) static TRAIN: [Setting; 15] = [
-    key("activation", Kind::Choice(&["relu", "tanh"]), Is("'relu'")),
-    key("batch", Kind::Int(1..=1 << 20), Is("32")),
-    key_of("adamw", "beta1", Kind::Float(0.0, 0.999_999), "0.9"),
-    key_of("adamw", "beta2", Kind::Float(0.0, 0.999_999), "0.999"),
-    key("epochs", Kind::Int(1..=1_000_000), Is("20")),
-    key_of("adamw", "eps", Kind::Float(1e-30, 1.0), "1e-8"),
-    key("hidden", Kind::Widths, Is("[128]")),
-    key("init_seed", SEEDS, Seed),
-    key("lr", Kind::Float(0.0, 1e6), Is("0.001")),
-    key("model", Kind::Choice(&["mlp"]), Is("'mlp'")),
-    key_of("sgd", "momentum", Kind::Float(0.0, 0.999_999), "0.9"),
-    key("optimizer", Kind::Choice(&["adamw", "sgd"]), Is("'adamw'")),
-    key("schedule", Kind::Choice(&["constant", "linear"]), Is("'constant'")),
-    key("shuffle_seed", SEEDS, Seed),
-    key("weight_decay", Kind::Float(0.0, 1e6), Is("0.0")),
-];
-
-const METRICS: &[&str] = &["accuracy", "confusion", "loss", "macro_f1"];
-
-pub(crate) static EVALUATE: [Setting; 1] =
-    [key("metrics", Kind::Choices(METRICS), Is("['accuracy', 'loss']"))];
 
 impl Setting {
     /// The value in the form in which recipes hold it, or what would be accepted.
@@ -115,10 +85,17 @@ impl Setting {
                 let fits = |v: &Value| matches!(v, Value::Int(n) if (1..=MAX_WIDTH).contains(n));
                 items.len() <= MAX_LAYERS && items.iter().all(fits)
             }
+            (Kind::Layers, value) => {
+                let layers = Layer::list(&toml_value::to_json(value))?;
+                return toml_value::from_json(&layers).ok_or_else(|| self.expected());
+            }
             (Kind::Column, value) => is_column(value),
+            (Kind::MaybeColumn, value) => {
+                is_column(value) || matches!(value, Value::Text(text) if text.is_empty())
+            }
             (Kind::Columns, Value::List(items)) => items.iter().all(is_column),
             (Kind::Scale, Value::Text(text)) => {
-                ["none", "minmax", "standard"].contains(&text.as_str())
+                ["none", "minmax", "robust", "standard"].contains(&text.as_str())
             }
             (Kind::Scale, Value::Map(map)) => {
                 let by = match (map.len(), map.get("divide")) {
@@ -154,19 +131,33 @@ impl Setting {
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Choices(words) => format!("a list of some of {}", words.join(", ")),
             Kind::Widths => format!("a list of at most {MAX_LAYERS} widths, 1 to {MAX_WIDTH}"),
+            Kind::Layers => "a list of layers".into(),
             Kind::Column => "a column's name, or its index (-1 is the last)".into(),
+            Kind::MaybeColumn => "a column's name or index, or \"\" for none".into(),
             Kind::Columns => "a list of columns' names or indices".into(),
-            Kind::Scale => "none, minmax, standard or { divide = NUMBER }".into(),
+            Kind::Scale => "none, minmax, standard, robust or { divide = NUMBER }".into(),
         }
     }
 
     /// Whether the setting does something beside these.
-    fn applies(&self, given: &BTreeMap<String, Value>) -> bool {
-        match (self.optimizer, given.get("optimizer")) {
-            (None, _) => true,
-            (Some(needed), Some(Value::Text(chosen))) => needed == chosen,
-            (Some(needed), _) => needed == "adamw",
+    fn applies(&self, settings: &[Setting], given: &BTreeMap<String, Value>) -> bool {
+        let Some((key, values)) = self.only else { return true };
+        let Some(other) = settings.iter().find(|s| s.name == key) else { return false };
+        if !other.applies(settings, given) {
+            return false;
         }
+        match given.get(key) {
+            Some(Value::Text(chosen)) => values.contains(&chosen.as_str()),
+            _ => values.contains(&default_word(settings, key)),
+        }
+    }
+}
+
+/// The word that a setting is by default.
+fn default_word(settings: &[Setting], key: &str) -> &'static str {
+    match settings.iter().find(|s| s.name == key).map(|s| &s.default) {
+        Some(Default::Is(text)) => text.trim_matches('\''),
+        _ => "",
     }
 }
 
@@ -193,13 +184,16 @@ pub(crate) fn with_defaults(
     for setting in settings {
         let key = || format!("{stage}.{}", setting.name);
         let value = match (given.get(setting.name), &setting.default) {
-            (Some(_), _) if !setting.applies(given) => {
-                let chosen = given.get("optimizer").map(Value::to_string);
-                let other = format!("optimizer = {}", chosen.as_deref().unwrap_or("\"adamw\""));
+            (Some(_), _) if !setting.applies(settings, given) => {
+                let only = setting.only.map_or("", |(only, _)| only);
+                let chosen = given.get(only).map(Value::to_string);
+                let chosen =
+                    chosen.unwrap_or_else(|| format!("\"{}\"", default_word(settings, only)));
+                let other = format!("{only} = {chosen}");
                 return Err(TensorError::Idle { key: key(), other });
             }
             (Some(value), _) => value.clone(),
-            (None, _) if !setting.applies(given) => continue,
+            (None, _) if !setting.applies(settings, given) => continue,
             (None, Default::Required) => return Err(TensorError::MissingKey(key())),
             (None, Default::Seed) => Value::Int(seed as i64),
             (None, Default::Is(text)) => crate::toml_value::parse(&key(), text)?,
@@ -258,7 +252,7 @@ impl<'a> Settings<'a> {
             }
         }
         if with_defaults(stage, settings, params, 0)?.len() != params.len() {
-            let lacks = |s: &&Setting| s.applies(params) && !params.contains_key(s.name);
+            let lacks = |s: &&Setting| s.applies(settings, params) && !params.contains_key(s.name);
             let lacking = settings.iter().find(lacks).map_or("a setting", |s| s.name);
             return Err(TensorError::MissingKey(key(lacking)));
         }

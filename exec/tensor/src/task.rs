@@ -5,16 +5,25 @@ use std::collections::BTreeMap;
 use lab_schema::{ContentId, Slot};
 
 use crate::error::{Result, TensorError};
-use crate::settings::{EVALUATE, PREPARE, Setting, TRAIN};
+use crate::settings::Setting;
+use crate::stage_settings::{EVALUATE, PREPARE, TRAIN};
 
 /// The arithmetic and the files that the stages leave. A change of one bit in either is another
 /// engine.
-pub const ENGINE: &str = "lab-f32-1";
+pub const ENGINE: &str = lab_arithmetic::VERSION;
 
 /// The table that is prepared.
 pub(crate) const TABLE: &str = "table";
+/// Images: a file of them all, or a folder.
+pub(crate) const IMAGES: &str = "images";
+/// The classes of images in a file.
+pub(crate) const LABELS: &str = "labels";
+/// The text that is prepared.
+pub(crate) const TEXT: &str = "text";
 /// Rows to learn from.
 pub(crate) const TRAIN_ROWS: &str = "train.safetensors";
+/// Rows by which training decides when to stop.
+pub(crate) const VALIDATION_ROWS: &str = "validation.safetensors";
 /// Rows to judge by.
 pub(crate) const TEST_ROWS: &str = "test.safetensors";
 /// What the rows mean.
@@ -59,33 +68,51 @@ impl Task {
         }
     }
 
-    /// Names of inputs, with the stage that leaves them; none: the program's input.
-    pub(crate) fn inputs(self) -> Vec<(Slot, Option<Task>)> {
-        let inputs: &[(&str, Option<Task>)] = match self {
-            Task::Prepare => &[(TABLE, None)],
-            Task::Train => &[(PREPARED, Some(Task::Prepare)), (TRAIN_ROWS, Some(Task::Prepare))],
+    /// Names of inputs that earlier stages leave.
+    pub(crate) fn inputs(self) -> Vec<(Slot, Task)> {
+        let inputs: &[(&str, Task)] = match self {
+            Task::Prepare => &[],
+            Task::Train => &[
+                (PREPARED, Task::Prepare),
+                (TRAIN_ROWS, Task::Prepare),
+                (VALIDATION_ROWS, Task::Prepare),
+            ],
             Task::Evaluate => &[
-                (MODEL, Some(Task::Train)),
-                (WEIGHTS, Some(Task::Train)),
-                (PREPARED, Some(Task::Prepare)),
-                (TEST_ROWS, Some(Task::Prepare)),
+                (MODEL, Task::Train),
+                (WEIGHTS, Task::Train),
+                (PREPARED, Task::Prepare),
+                (TEST_ROWS, Task::Prepare),
             ],
         };
         inputs.iter().map(|(name, task)| (slot(name), *task)).collect()
     }
 
+    /// What this stage reads of the program's inputs, if its settings have this form: those that
+    /// it needs, and those that it can do without.
+    pub(crate) fn reads(self, form: &str) -> (&'static [&'static str], &'static [&'static str]) {
+        match (self, form) {
+            (Task::Prepare, "images") => (&[IMAGES], &[LABELS]),
+            (Task::Prepare, "text") => (&[TEXT], &[]),
+            (Task::Prepare, _) => (&[TABLE], &[]),
+            _ => (&[], &[]),
+        }
+    }
+
     pub(crate) fn outputs(self) -> Vec<Slot> {
         let names: &[&str] = match self {
-            Task::Prepare => &[PREPARED, TEST_ROWS, TRAIN_ROWS],
+            Task::Prepare => &[PREPARED, TEST_ROWS, TRAIN_ROWS, VALIDATION_ROWS],
             Task::Train => &[HISTORY, MODEL, WEIGHTS],
             Task::Evaluate => &[METRICS, PREDICTIONS],
         };
         names.iter().map(|name| slot(name)).collect()
     }
 
-    /// Refuses inputs that are not exactly those of the stage.
-    pub(crate) fn check_inputs(self, given: &BTreeMap<Slot, ContentId>) -> Result<()> {
+    /// Refuses inputs that are not those of the stage with settings of this form.
+    pub(crate) fn check_inputs(self, form: &str, given: &BTreeMap<Slot, ContentId>) -> Result<()> {
+        let (needed, allowed) = self.reads(form);
         let mut expected: Vec<Slot> = self.inputs().into_iter().map(|(slot, _)| slot).collect();
+        expected.extend(needed.iter().map(|name| slot(name)));
+        expected.extend(allowed.iter().map(|n| slot(n)).filter(|s| given.contains_key(s)));
         expected.sort();
         if given.keys().eq(&expected) {
             return Ok(());

@@ -61,13 +61,34 @@ impl<'a> Tensors<'a> {
         Ok(Tensors { slot, tensors })
     }
 
+    /// The numbers of a tensor with this name and shape.
+    pub(crate) fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let sizes: Vec<Option<usize>> = shape.iter().copied().map(Some).collect();
+        let tensor = self.take(name, DType::F32, &sizes)?;
+        self.read_out(tensor.flatten_all().and_then(|t| t.to_vec1()))
+    }
+
+    /// The whole numbers of a tensor of one axis.
+    pub(crate) fn integers(&mut self, name: &str, length: Option<usize>) -> Result<Vec<i64>> {
+        let tensor = self.take(name, DType::I64, &[length])?;
+        self.read_out(tensor.to_vec1())
+    }
+
+    /// The numbers of a tensor of any shape, and that.
+    pub(crate) fn any_floats(&mut self, name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
+        let shape = match self.tensors.get(name) {
+            Some(tensor) => tensor.dims().to_vec(),
+            None => Vec::new(),
+        };
+        Ok((self.floats(name, &shape)?, shape))
+    }
+
+    fn read_out<T>(&self, read: candle_core::Result<T>) -> Result<T> {
+        read.map_err(|e| TensorError::BadInput { slot: self.slot.clone(), why: e.to_string() })
+    }
+
     /// The tensor with this name, type and shape; `None` in the shape leaves a size open.
-    pub(crate) fn take(
-        &mut self,
-        name: &str,
-        dtype: DType,
-        shape: &[Option<usize>],
-    ) -> Result<Tensor> {
+    fn take(&mut self, name: &str, dtype: DType, shape: &[Option<usize>]) -> Result<Tensor> {
         let bad = |why| TensorError::BadInput { slot: self.slot.clone(), why };
         let tensor = self.tensors.remove(name).ok_or_else(|| bad(format!("it lacks '{name}'")))?;
         let fits = |(size, expected): (&usize, &Option<usize>)| expected.is_none_or(|e| e == *size);

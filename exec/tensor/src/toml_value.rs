@@ -10,6 +10,16 @@ use crate::error::{Result, TensorError};
 /// The longest program that is read, in bytes.
 pub(crate) const MAX_PROGRAM_BYTES: usize = 1 << 20;
 
+/// The value as JSON.
+pub(crate) fn to_json(value: &Value) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// What serialises as a value; none if a number in it is not finite.
+pub(crate) fn from_json(value: &impl serde::Serialize) -> Option<Value> {
+    serde_json::to_value(value).and_then(serde_json::from_value).ok()
+}
+
 /// A key of a program's top level, or of one of its sections.
 pub(crate) struct Line {
     pub(crate) key: String,

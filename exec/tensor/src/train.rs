@@ -1,72 +1,75 @@
-//! Stage `train`: fits a model to the training rows.
+//! Stage `train`: fits a model to the training examples.
 //!
-//! Batches follow from the shuffle seed, the epoch and the position alone. The last batch of an
-//! epoch may be smaller and counts by its rows.
+//! The last batch of an epoch may be smaller and counts by its rows. With a validation part, each
+//! epoch is judged by it, and training stops once it has not become better for `patience` epochs;
+//! the weights of the best epoch are kept. The test part is not among the inputs of this stage.
+//! Every `state_every` steps a digest of all weights is chained to the one before, so that a run
+//! that went another way can be followed to the step where it did.
 
-use candle_core::{DType, Device, Tensor, Var};
+use std::collections::BTreeMap;
+
+use lab_arithmetic::{Kernels, argmax};
 use lab_objects::Progress;
-use lab_schema::{Number, Value};
+use lab_schema::{Digest, Number};
 use serde::Serialize;
 
 use crate::error::{Result, TensorError};
-use crate::files::{Inputs, Prepared, Product, to_json};
-use crate::kernels::{Kernels, argmax};
-use crate::model::{Model, Shape};
-use crate::ops::Ops;
+use crate::evaluate::judge;
+use crate::examples::{Examples, Targets};
+use crate::files::{Inputs, Prepared, Product, Target, to_json};
+use crate::model::{Description, Model, Pass};
 use crate::optimizer::Optimizer;
-use crate::rng::Draws;
+use crate::presets;
 use crate::settings::Settings;
-use crate::task::{HISTORY, MODEL, PREPARED, TRAIN_ROWS, WEIGHTS, slot};
-use crate::tensors::Tensors;
+use crate::task::{HISTORY, MODEL, PREPARED, TRAIN_ROWS, VALIDATION_ROWS, WEIGHTS, slot};
+use crate::tensor::Tensor;
+use lab_preparation::Draws;
 
-/// Features and class numbers of some rows.
-pub(crate) struct Examples {
-    pub(crate) x: Vec<f32>,
-    pub(crate) y: Vec<i64>,
-    pub(crate) features: usize,
+/// `history.json`: how training went.
+#[derive(Debug, Default, Serialize)]
+struct History {
+    epochs: Vec<Epoch>,
+    states: Vec<State>,
+    /// The epoch whose weights were kept, if there is a validation part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best: Option<u64>,
 }
 
-/// One line of `history.json`.
+/// An epoch.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Epoch {
     epoch: u64,
     /// Mean over the rows, each before the step that its batch led to.
     loss: f64,
     /// The share of rows that were right, likewise.
-    accuracy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    /// The loss on the validation part after the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<f64>,
 }
 
-impl Examples {
-    /// Reads the rows in the input `name`, whose labels are below `classes`.
-    pub(crate) fn read(inputs: Inputs<'_>, name: &str, classes: usize) -> Result<Examples> {
-        let slot = slot(name);
-        let mut tensors = Tensors::read(&slot, &inputs.bytes(name)?)?;
-        let x = tensors.take("x", DType::F32, &[None, None])?;
-        let (rows, features) = x.dims2().map_err(operation)?;
-        let y = tensors.take("y", DType::I64, &[Some(rows)])?;
-        let y: Vec<i64> = y.to_vec1().map_err(operation)?;
-        let bad = |why: &str| Err(TensorError::BadInput { slot: slot.clone(), why: why.into() });
-        if rows == 0 || features == 0 {
-            return bad("it is empty");
-        }
-        if !y.iter().all(|label| (0..classes as i64).contains(label)) {
-            return bad("a label is none of the classes");
-        }
-        let x = x.flatten_all().and_then(|x| x.to_vec1()).map_err(operation)?;
-        Ok(Examples { x, y, features })
-    }
+/// The weights after a step.
+#[derive(Debug, Serialize)]
+struct State {
+    step: u64,
+    digest: String,
+}
 
-    /// Some rows, in this order.
-    fn batch(&self, rows: &[usize]) -> Result<(Tensor, Tensor)> {
-        let mut x = Vec::with_capacity(rows.len() * self.features);
-        for row in rows {
-            x.extend_from_slice(&self.x[row * self.features..][..self.features]);
-        }
-        let y: Vec<i64> = rows.iter().map(|row| self.y[*row]).collect();
-        let x = Tensor::from_vec(x, (rows.len(), self.features), &Device::Cpu);
-        let y = Tensor::from_vec(y, rows.len(), &Device::Cpu);
-        Ok((x.map_err(operation)?, y.map_err(operation)?))
-    }
+/// A training under way.
+struct Training<'a> {
+    settings: &'a Settings<'a>,
+    kernels: Kernels,
+    target: &'a Target,
+    examples: &'a Examples,
+    validation: Option<&'a Examples>,
+    context: usize,
+    model: Model,
+    optimizer: Optimizer,
+    dropout: Draws,
+    step: u64,
+    state: Digest,
+    history: History,
 }
 
 /// Runs the stage.
@@ -77,103 +80,220 @@ pub(crate) fn train(
     progress: &dyn Progress,
 ) -> Result<Product> {
     let prepared: Prepared = inputs.json(PREPARED)?;
-    let examples = Examples::read(inputs, TRAIN_ROWS, prepared.classes.len())?;
-    let shape = shape(settings, examples.features, prepared.classes.len())?;
-    let model = Model::new(&shape, settings.int("init_seed")?, &slot(PREPARED))?;
-    let (model, history) = fit(model, &examples, settings, kernels, progress)?;
+    let examples = Examples::read(inputs, TRAIN_ROWS, &prepared)?;
+    let validation = Examples::read(inputs, VALIDATION_ROWS, &prepared)?;
+    if examples.len() == 0 {
+        return Err(TensorError::TooFewRows("there is nothing to learn from".into()));
+    }
+    if settings.int("patience")? > 0 && validation.len() == 0 {
+        return Err(TensorError::MissingKey(
+            "a validation part, by which train.patience decides (see prepare.validation)".into(),
+        ));
+    }
+    let context = context(settings, &prepared.target)?;
+    examples.check_context(context)?;
+    let signal = examples.signal(&prepared, context)?;
+    let layers = presets::layers(settings, signal)?;
+    let description = Description::new(signal, layers, prepared.target.outputs());
+    let model = Model::new(&description, settings.int("init_seed")?, &slot(PREPARED))?;
+    let batch = settings.int("batch")? as usize;
+    let steps = settings.int("epochs")? * examples.batches(batch, context) as u64;
+    let seed = settings.int("shuffle_seed")?;
+    let training = Training {
+        optimizer: Optimizer::new(kernels, settings, &model, steps)?,
+        settings,
+        kernels,
+        target: &prepared.target,
+        validation: (validation.len() > 0).then_some(&validation),
+        examples: &examples,
+        context,
+        model,
+        dropout: Draws::new(seed, "dropout"),
+        step: 0,
+        state: Digest::derive(STATE, &[]),
+        history: History::default(),
+    };
+    let (model, history) = training.run(batch, Draws::new(seed, "shuffle"), progress)?;
     let mut product = Product::default();
-    if let Some(last) = history.last() {
-        product.metrics.insert("train_accuracy".into(), Number::new(last.accuracy)?);
+    if let Some(last) = history.epochs.last() {
         product.metrics.insert("train_loss".into(), Number::new(last.loss)?);
+        if let Some(accuracy) = last.accuracy {
+            product.metrics.insert("train_accuracy".into(), Number::new(accuracy)?);
+        }
+        let best = history.epochs.iter().filter_map(|e| e.validation).min_by(f64::total_cmp);
+        if let Some(best) = best {
+            product.metrics.insert("validation_loss".into(), Number::new(best)?);
+        }
     }
     product.files.insert(WEIGHTS, model.write());
-    product.files.insert(MODEL, to_json(&shape));
+    product.files.insert(MODEL, to_json(&description));
     product.files.insert(HISTORY, to_json(&history));
     Ok(product)
 }
 
-fn shape(settings: &Settings<'_>, features: usize, classes: usize) -> Result<Shape> {
-    let width = |value: &Value| match value {
-        Value::Int(n) => usize::try_from(*n).ok(),
-        _ => None,
-    };
-    let hidden = settings.list("hidden")?.iter().filter_map(width);
-    Ok(Shape {
-        model: settings.text("model")?.to_owned(),
-        sizes: [features].into_iter().chain(hidden).chain([classes]).collect(),
-        activation: settings.text("activation")?.to_owned(),
-    })
+/// The context of the digests of states.
+const STATE: &str = "lab 2026-11-30 state of training";
+
+/// The length of a text's windows; rows have none.
+fn context(settings: &Settings<'_>, target: &Target) -> Result<usize> {
+    match target {
+        Target::Next { .. } => match settings.int("context") {
+            Ok(context) => Ok(context as usize),
+            Err(_) => Err(TensorError::BadModel(format!(
+                "train.model = {} does not take texts: lstm, gru, transformer and layers do",
+                settings.value("model")?
+            ))),
+        },
+        _ => Ok(0),
+    }
 }
 
-fn fit(
-    mut model: Model,
-    examples: &Examples,
-    settings: &Settings<'_>,
-    kernels: Kernels,
-    progress: &dyn Progress,
-) -> Result<(Model, Vec<Epoch>)> {
-    let rows = examples.y.len();
-    let (epochs, batch) = (settings.int("epochs")?, settings.int("batch")? as usize);
-    let steps = epochs * rows.div_ceil(batch) as u64;
-    let mut optimizer = Optimizer::new(kernels, settings, &model, steps)?;
-    let draws = Draws::new(settings.int("shuffle_seed")?, "shuffle");
-    let mut history: Vec<Epoch> = Vec::new();
-    let mut step = 0;
-    for epoch in 1..=epochs {
-        let loss = history.last().map(|e| format!(", loss {:.4}", e.loss)).unwrap_or_default();
-        progress.step(&format!("train epoch {epoch} of {epochs}{loss}"), epoch - 1, epochs);
-        let mut order: Vec<usize> = (0..rows).collect();
-        draws.shuffle(epoch as u32, &mut order);
-        let (mut loss, mut right) = (0.0, 0);
-        for batch in order.chunks(batch) {
-            step += 1;
-            let seen = learn(&mut model, &mut optimizer, kernels, examples.batch(batch)?)?;
-            let Some(seen) = seen else {
-                progress.end();
-                return Err(TensorError::NotFinite { epoch, step });
+/// What a step saw.
+struct Seen {
+    loss: f64,
+    right: usize,
+}
+
+impl Training<'_> {
+    fn run(
+        mut self,
+        batch: usize,
+        shuffle: Draws,
+        progress: &dyn Progress,
+    ) -> Result<(Model, History)> {
+        let (epochs, patience) = (self.settings.int("epochs")?, self.settings.int("patience")?);
+        let total = epochs * self.examples.batches(batch, self.context) as u64;
+        let mut best: Option<(f64, u64, Model)> = None;
+        for epoch in 1..=epochs {
+            let batches = self.examples.epoch(shuffle, epoch as u32, batch, self.context);
+            let (mut loss, mut right, mut rows) = (0.0, 0, 0);
+            for places in &batches {
+                let told = self.history.epochs.last().map_or(String::new(), |last| {
+                    let judged =
+                        last.validation.map_or(String::new(), |v| format!(", validation {v:.4}"));
+                    format!(", loss {:.4}{judged}", last.loss)
+                });
+                progress.step(&format!("train epoch {epoch} of {epochs}{told}"), self.step, total);
+                let seen = match self.learn(places) {
+                    Ok(Some(seen)) => seen,
+                    Ok(None) => {
+                        progress.end();
+                        return Err(TensorError::NotFinite { epoch, step: self.step });
+                    }
+                    Err(error) => {
+                        progress.end();
+                        return Err(error);
+                    }
+                };
+                loss += seen.loss * places.len() as f64;
+                right += seen.right;
+                rows += places.len();
+            }
+            let predictions = rows * self.context.max(1);
+            let classes = !matches!(self.target, Target::Number { .. });
+            let validation = match self.validation {
+                Some(part) => Some(self.judged(part)?),
+                None => None,
             };
-            loss += seen.0 * batch.len() as f64;
-            right += seen.1;
+            if validation.is_some_and(|loss| !loss.is_finite()) {
+                progress.end();
+                return Err(TensorError::NotFinite { epoch, step: self.step });
+            }
+            self.history.epochs.push(Epoch {
+                epoch,
+                loss: loss / rows as f64,
+                accuracy: classes.then_some(right as f64 / predictions as f64),
+                validation,
+            });
+            let Some(validation) = validation else { continue };
+            if best.as_ref().is_none_or(|(least, ..)| validation < *least) {
+                best = Some((validation, epoch, self.model.clone()));
+            }
+            let since = best.as_ref().map_or(0, |(_, at, _)| epoch - at);
+            if patience > 0 && since >= patience {
+                break;
+            }
         }
-        let (loss, accuracy) = (loss / rows as f64, right as f64 / rows as f64);
-        history.push(Epoch { epoch, loss, accuracy });
+        progress.end();
+        if let Some((_, epoch, model)) = best.take_if(|_| patience > 0) {
+            self.history.best = Some(epoch);
+            self.model = model;
+        }
+        match finite(&self.model) {
+            true => Ok((self.model, self.history)),
+            false => Err(TensorError::NotFinite { epoch: epochs, step: self.step }),
+        }
     }
-    progress.end();
-    if !model.parameters.iter().flat_map(|p| &p.values).all(|v| v.is_finite()) {
-        return Err(TensorError::NotFinite { epoch: epochs, step });
+
+    fn judged(&self, part: &Examples) -> Result<f64> {
+        judge(&self.model, part, self.target, self.context, self.kernels).map(|judged| judged.loss)
     }
-    Ok((model, history))
+
+    /// One step; none if the loss is not finite.
+    fn learn(&mut self, places: &[usize]) -> Result<Option<Seen>> {
+        self.step += 1;
+        let (x, y) = self
+            .examples
+            .batch(places, self.context, self.model.time_first())
+            .map_err(operation)?;
+        let variables = self.model.variables(true)?;
+        let pass = Pass {
+            kernels: self.kernels,
+            variables: &variables,
+            learning: Some((self.dropout, self.step as u32)),
+            seen: Default::default(),
+        };
+        let outputs = self.model.outputs(&pass, &x)?;
+        let loss = Targets::loss(self.kernels, self.target, &outputs, &y).map_err(operation)?;
+        let value = loss.scalar().map_err(operation)?;
+        if !value.is_finite() {
+            return Ok(None);
+        }
+        let mut gradients = loss.backward(self.kernels).map_err(operation)?;
+        let learned = |name: &String| self.model.weights.get(name).is_some_and(|w| !w.fixed);
+        let mut all = BTreeMap::new();
+        for (name, parameter) in variables.0.iter().filter(|(name, _)| learned(name)) {
+            all.insert(name.clone(), gradients.take(parameter));
+        }
+        let right = self.right(&outputs, &y)?;
+        self.model.remember(pass);
+        self.optimizer.step(&mut self.model, all);
+        self.note_state()?;
+        Ok(Some(Seen { loss: f64::from(value), right }))
+    }
+
+    /// How many of the outputs' greatest are the labels.
+    fn right(&self, outputs: &Tensor, y: &Tensor) -> Result<usize> {
+        let classes = match self.target {
+            Target::Number { .. } => return Ok(0),
+            target => target.outputs(),
+        };
+        let scores = outputs.values().map_err(operation)?;
+        let labels = y.all_ids().map_err(operation)?;
+        let rows = scores.chunks_exact(classes).zip(labels);
+        Ok(rows.filter(|(scores, label)| argmax(scores) == *label as usize).count())
+    }
+
+    fn note_state(&mut self) -> Result<()> {
+        let every = self.settings.int("state_every")?;
+        if every == 0 || !self.step.is_multiple_of(every) {
+            return Ok(());
+        }
+        // A digest of what is no number would depend on the machine; the loss of the next step
+        // will say what is wrong.
+        if !finite(&self.model) {
+            return Ok(());
+        }
+        let mut bytes = self.state.as_bytes().to_vec();
+        bytes.extend(self.model.write());
+        self.state = Digest::derive(STATE, &bytes);
+        self.history.states.push(State { step: self.step, digest: self.state.to_string() });
+        Ok(())
+    }
 }
 
-/// One step; the batch's loss before it and how many rows were right, none if not finite.
-fn learn(
-    model: &mut Model,
-    optimizer: &mut Optimizer,
-    kernels: Kernels,
-    (x, y): (Tensor, Tensor),
-) -> Result<Option<(f64, usize)>> {
-    let ops = Ops(kernels);
-    let variables = model.variables()?;
-    let scores = model.scores(ops, &variables, &x)?;
-    let loss = ops.cross_entropy(&scores, &y).map_err(operation)?;
-    let value: f32 = loss.to_scalar().map_err(operation)?;
-    if !value.is_finite() {
-        return Ok(None);
-    }
-    let gradients = loss.backward().map_err(operation)?;
-    let gradient = |variable: &Var| {
-        let gradient = match gradients.get(variable) {
-            Some(gradient) => gradient.clone(),
-            None => variable.zeros_like()?,
-        };
-        gradient.flatten_all()?.to_vec1()
-    };
-    let gradients: candle_core::Result<Vec<Vec<f32>>> = variables.iter().map(gradient).collect();
-    optimizer.step(model, &gradients.map_err(operation)?);
-    let scores = scores.to_vec2::<f32>().map_err(operation)?;
-    let labels = y.to_vec1::<i64>().map_err(operation)?;
-    let right = scores.iter().zip(labels).filter(|(s, l)| argmax(s) as i64 == *l).count();
-    Ok(Some((f64::from(value), right)))
+fn finite(model: &Model) -> bool {
+    model.weights.values().flat_map(|w| &w.values).all(|value| value.is_finite())
 }
 
 fn operation(source: candle_core::Error) -> TensorError {

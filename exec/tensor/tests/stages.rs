@@ -7,9 +7,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{DIGITS, DIGITS_CSV, put, run, store};
+use lab_arithmetic::Kernels;
 use lab_objects::{Silent, Store};
 use lab_schema::{ContentId, Executor, Recipe, Slot, Tensor, Value};
-use lab_tensor::kernels::Kernels;
 use lab_tensor::{Program, execute};
 
 fn slot(name: &str) -> Slot {
@@ -118,15 +118,19 @@ fn unusable_data_is_refused_in_words() {
         (error("1,2,0\n3,4,0\n", &[]), "all 2 rows have the label '0'"),
         (
             error("1,2,0\n3,4,1\n", &[]),
-            "too few rows: 2 rows cannot be split with prepare.test = 0.2",
+            "column 2: too few rows of class '0': 1, where 2 are needed (see prepare.stratify)",
         ),
         (
-            error("1,2,0\n,4,1\n", &[]),
-            "line 2 of the table, column 0: '' is missing (see prepare.missing)",
+            error(&(rows(20) + ",4,1\n"), &[]),
+            "line 21 of the table, column 0: '' is missing (see prepare.missing)",
+        ),
+        (
+            error(&(rows(20) + "x,4,1\n"), &[]),
+            "line 21 of the table, column 0: 'x' is not a number",
         ),
         (
             error(&(rows(20) + "1,2,rare\n"), &[]),
-            "too few rows: class 'rare' has one row, which cannot be in both parts (see prepare.stratify)",
+            "column 2: too few rows of class 'rare': 1, where 2 are needed (see prepare.stratify)",
         ),
         (
             error(&rows(20), &[("prepare.label", "kind")]),
@@ -171,10 +175,10 @@ fn recipes_from_strangers_are_checked() {
     let change = |f: &dyn Fn(&mut lab_schema::recipe::Parts)| execute_changed(&store, &recipe, f);
     assert_eq!(
         change(&|p| p.executor = engine("lab-f32-9", "prepare")),
-        "made by another lab: its tensor engine is 'lab-f32-9', this one has 'lab-f32-1'"
+        "made by another lab: its tensor engine is 'lab-f32-9', this one has 'det-1'"
     );
     assert_eq!(
-        change(&|p| p.executor = engine("lab-f32-1", "deploy")),
+        change(&|p| p.executor = engine("det-1", "deploy")),
         "a tensor program has no stage 'deploy'"
     );
     assert_eq!(

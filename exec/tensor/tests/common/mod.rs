@@ -1,12 +1,18 @@
 //! Executes programs against a store in memory.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lab_arithmetic::Kernels;
 use lab_objects::{Memory, Silent, Store};
 use lab_schema::{ContentId, Outcome, Recipe};
-use lab_tensor::kernels::Kernels;
 use lab_tensor::{Program, Result, Source, execute_on};
 
 /// The program that everybody reads first.
@@ -28,12 +34,28 @@ pub fn put(store: &Store, bytes: &[u8]) -> ContentId {
     id.into()
 }
 
+/// A file of the real data in the repository.
+pub fn data(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../../tests/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
 /// Executes every stage of `program`, whose inputs are all `input`.
 pub fn run(store: &Store, program: &Program, input: ContentId, kernels: Kernels) -> Result<Runs> {
+    let inputs = program.inputs().keys().map(|slot| (slot.to_string(), input)).collect();
+    run_on(store, program, &inputs, kernels)
+}
+
+/// Executes every stage of `program` on these inputs.
+pub fn run_on(
+    store: &Store,
+    program: &Program,
+    inputs: &BTreeMap<String, ContentId>,
+    kernels: Kernels,
+) -> Result<Runs> {
     let mut runs = Runs::new();
     for stage in program.stages() {
         let content = |from: Source| match from {
-            Source::Program(_) => input,
+            Source::Program(slot) => inputs[slot.as_str()],
             Source::Stage { stage, output } => runs[stage].1.outputs[&output],
         };
         let inputs = stage.inputs().into_iter().map(|i| (i.slot, content(i.from))).collect();

@@ -1,0 +1,194 @@
+//! Prepared examples in memory, and the batches that they come in.
+//!
+//! A batch follows from the shuffle seed, the epoch and the position alone. Rows are shuffled anew
+//! each epoch. A text is cut into windows from a drawn offset on, and these are shuffled.
+
+use lab_arithmetic::Kernels;
+
+use crate::error::{Result, TensorError};
+use crate::files::{Inputs, Prepared, Target};
+use crate::network::Signal;
+use crate::task::slot;
+use crate::tensor::Tensor;
+use crate::tensors::Tensors;
+use lab_preparation::Draws;
+
+/// What a stage learns or judges by.
+pub(crate) enum Examples {
+    /// Features or images, one after the other.
+    Rows { x: Vec<f32>, shape: Vec<usize>, y: Targets },
+    /// A text: each token's successor is what is to be foretold.
+    Text(Vec<u32>),
+}
+
+/// What is to be foretold of each row.
+pub(crate) enum Targets {
+    Classes(Vec<u32>),
+    Numbers(Vec<f32>),
+}
+
+/// A batch: which rows, or where windows of a text begin.
+pub(crate) type Places = Vec<usize>;
+
+impl Examples {
+    /// Reads the examples in the input `name`.
+    pub(crate) fn read(inputs: Inputs<'_>, name: &str, prepared: &Prepared) -> Result<Examples> {
+        let slot = slot(name);
+        let bytes = inputs.bytes(name)?;
+        let mut tensors = Tensors::read(&slot, &bytes)?;
+        let bad = |why: String| TensorError::BadInput { slot: slot.clone(), why };
+        if let Target::Next { tokens } = &prepared.target {
+            let all = tensors.integers("tokens", None)?;
+            return Ok(Examples::Text(
+                below(&all, tokens.len())
+                    .ok_or_else(|| bad("a token is none of the vocabulary".to_owned()))?,
+            ));
+        }
+        let (x, shape) = tensors.any_floats("x")?;
+        if shape.len() != prepared.sizes.len() + 1 || shape[1..] != prepared.sizes {
+            return Err(bad(format!("'x' is {shape:?}, not rows of {:?}", prepared.sizes)));
+        }
+        let rows = shape[0];
+        let y = match &prepared.target {
+            Target::Number { .. } => Targets::Numbers(tensors.floats("y", &[rows])?),
+            Target::Class { classes, .. } => {
+                let labels = tensors.integers("y", Some(rows))?;
+                let why = || bad("a label is none of the classes".to_owned());
+                Targets::Classes(below(&labels, classes.len()).ok_or_else(why)?)
+            }
+            Target::Next { .. } => return Err(bad("rows where a text is needed".to_owned())),
+        };
+        Ok(Examples::Rows { x, shape: prepared.sizes.clone(), y })
+    }
+
+    /// What a model sees of one example; `context` is the length of a text's windows.
+    pub(crate) fn signal(&self, prepared: &Prepared, context: usize) -> Result<Signal> {
+        match (prepared.sizes.as_slice(), &prepared.target) {
+            (_, Target::Next { tokens }) => {
+                Ok(Signal::Ids { length: context, kinds: tokens.len() })
+            }
+            (&[n], _) => Ok(Signal::Features(n)),
+            (&[rows, cols, channels], _) => Ok(Signal::Image([rows, cols, channels])),
+            (sizes, _) => {
+                let why = format!("no model takes examples of {sizes:?}");
+                Err(TensorError::BadInput { slot: slot(crate::task::PREPARED), why })
+            }
+        }
+    }
+
+    /// Rows, or predictions in a text.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Examples::Rows { y: Targets::Classes(y), .. } => y.len(),
+            Examples::Rows { y: Targets::Numbers(y), .. } => y.len(),
+            Examples::Text(tokens) => tokens.len().saturating_sub(1),
+        }
+    }
+
+    /// Refuses a text that is shorter than a window.
+    pub(crate) fn check_context(&self, context: usize) -> Result<()> {
+        match self {
+            Examples::Text(_) if self.len() < context => Err(TensorError::TooFewRows(format!(
+                "the training part has {} tokens, and train.context = {context} needs one more \
+                 than that",
+                self.len() + 1
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many batches an epoch has.
+    pub(crate) fn batches(&self, batch: usize, context: usize) -> usize {
+        self.places(context).div_ceil(batch)
+    }
+
+    /// Rows or windows of an epoch.
+    fn places(&self, context: usize) -> usize {
+        match self {
+            Examples::Rows { .. } => self.len(),
+            // One window less, so that every offset has as many.
+            Examples::Text(_) => (self.len() / context.max(1)).saturating_sub(1).max(1),
+        }
+    }
+
+    /// The batches of an epoch.
+    pub(crate) fn epoch(
+        &self,
+        draws: Draws,
+        epoch: u32,
+        batch: usize,
+        context: usize,
+    ) -> Vec<Places> {
+        let mut places: Places = (0..self.places(context)).collect();
+        draws.shuffle(epoch, &mut places);
+        if let Examples::Text(_) = self {
+            let room = self.len() - places.len() * context;
+            let bound = (room + 1).min(context) as u64;
+            let offset = draws.also(1).below(epoch, 0, bound) as usize;
+            places.iter_mut().for_each(|place| *place = offset + *place * context);
+        }
+        places.chunks(batch).map(<[usize]>::to_vec).collect()
+    }
+
+    /// Inputs and targets of some places, in this order. Sequences lie as [row, place], or as
+    /// [place, row].
+    pub(crate) fn batch(
+        &self,
+        places: &[usize],
+        context: usize,
+        time_first: bool,
+    ) -> candle_core::Result<(Tensor, Tensor)> {
+        let rows = places.len();
+        match self {
+            Examples::Rows { x, shape, y } => {
+                let size: usize = shape.iter().product();
+                let mut values = Vec::with_capacity(rows * size);
+                places.iter().for_each(|row| values.extend(&x[row * size..][..size]));
+                let x = Tensor::new(values, &[&[rows], shape.as_slice()].concat())?;
+                let y = match y {
+                    Targets::Classes(y) => {
+                        Tensor::ids(places.iter().map(|row| y[*row]).collect(), &[rows])?
+                    }
+                    Targets::Numbers(y) => {
+                        Tensor::new(places.iter().map(|row| y[*row]).collect(), &[rows, 1])?
+                    }
+                };
+                Ok((x, y))
+            }
+            Examples::Text(tokens) => {
+                let at = |i: usize| match time_first {
+                    true => places[i % rows] + i / rows,
+                    false => places[i / context] + i % context,
+                };
+                let ids =
+                    |shift: usize| (0..rows * context).map(|i| tokens[at(i) + shift]).collect();
+                let shape = if time_first { [context, rows] } else { [rows, context] };
+                Ok((Tensor::ids(ids(0), &shape)?, Tensor::ids(ids(1), &shape)?))
+            }
+        }
+    }
+}
+
+impl Targets {
+    /// The loss of these outputs: the mean cross-entropy, or the mean squared distance.
+    pub(crate) fn loss(
+        kernels: Kernels,
+        target: &Target,
+        outputs: &Tensor,
+        y: &Tensor,
+    ) -> candle_core::Result<Tensor> {
+        match target {
+            Target::Number { .. } => outputs.mean_squares(kernels, y),
+            Target::Class { .. } => outputs.cross_entropy(kernels, y),
+            Target::Next { tokens } => {
+                let rows = outputs.shape().iter().product::<usize>() / tokens.len().max(1);
+                outputs.reshape(&[rows, tokens.len()])?.cross_entropy(kernels, &y.reshape(&[rows])?)
+            }
+        }
+    }
+}
+
+fn below(values: &[i64], bound: usize) -> Option<Vec<u32>> {
+    let each = |v: &i64| u32::try_from(*v).ok().filter(|v| (*v as usize) < bound);
+    values.iter().map(each).collect()
+}

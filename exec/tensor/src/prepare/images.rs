@@ -1,0 +1,133 @@
+//! Images and their classes: IDX or npy files, or a folder with a folder per class.
+
+use lab_data::{Array, Values};
+use lab_preparation::images::{Images, PixelPlan, Shape};
+use lab_preparation::split::By;
+use lab_preparation::target::TargetPlan;
+use lab_schema::ContentId;
+
+use super::table::{draw, of_labels};
+use super::{counted, digest, product};
+use crate::error::{Result, TensorError};
+use crate::files::{Inputs, Prepared, Product, Target};
+use crate::settings::Settings;
+use crate::task::{IMAGES, LABELS, slot};
+use crate::tensors::{self, Data};
+
+/// Pixels, and which of the classes each image has.
+struct Pictures {
+    shape: Shape,
+    pixels: Vec<u8>,
+    labels: Vec<u32>,
+    classes: Vec<String>,
+}
+
+/// Runs the stage on images.
+pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Product> {
+    let pictures = match inputs.contents.get(&slot(IMAGES)) {
+        Some(ContentId::Tree(_)) => folder(inputs, settings)?,
+        _ => arrays(inputs)?,
+    };
+    let count = pictures.labels.len();
+    let table = of_labels(&pictures.labels, &pictures.classes);
+    let rows = table.all_rows();
+    let target = TargetPlan::Class { column: "label".into() }.fit(&table, &rows)?;
+    let by = match settings.bool("stratify")? {
+        true => By::Classes("label".into()),
+        false => By::Rows,
+    };
+    let parts = draw(&table, &rows, settings, by)?;
+    let images = Images::new(count, pictures.shape, &pictures.pixels)?;
+    let plan = match settings.text("pixels")? {
+        "normalize" => PixelPlan::Normalize,
+        _ => PixelPlan::Divide,
+    };
+    let fitted = plan.fit(&images, &parts.train)?;
+    let Shape { height, width, channels } = pictures.shape;
+    let mut files = Vec::new();
+    for part in [&parts.train, &parts.validation, &parts.test] {
+        let x = fitted.apply(&images, part)?;
+        let lab_preparation::target::Targets::Classes(y) = target.apply(&table, part)? else {
+            return Err(TensorError::Unsupported("images with numbers to foretell"));
+        };
+        let y: Vec<i64> = y.iter().map(|y| i64::from(*y)).collect();
+        let origin: Vec<i64> = part.iter().map(|row| *row as i64).collect();
+        files.push(tensors::write(&[
+            ("x", &[part.len(), height, width, channels], Data::F32(&x)),
+            ("y", &[part.len()], Data::I64(&y)),
+            ("row", &[part.len()], Data::I64(&origin)),
+        ]));
+    }
+    let lab_preparation::target::FittedTarget::Class { column, classes } = target else {
+        return Err(TensorError::Unsupported("images with numbers to foretell"));
+    };
+    let prepared = Prepared {
+        sizes: vec![height, width, channels],
+        target: Target::Class { column, classes },
+        features: Vec::new(),
+        fitted: serde_json::to_value(&fitted).unwrap_or_default(),
+        rows: counted(&parts, 0),
+        split: digest(&parts.test),
+    };
+    Ok(product(files.try_into().unwrap_or_default(), &prepared))
+}
+
+/// A folder of PNG and JPEG files, a folder per class.
+fn folder(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pictures> {
+    let files = inputs.files(IMAGES)?;
+    let channels = if settings.text("colours")? == "grey" { 1 } else { 3 };
+    let images = lab_data::images(files.into_iter(), None, channels)?;
+    let shape = Shape { height: images.height, width: images.width, channels: images.channels };
+    let (labels, classes) = (images.labels, images.classes);
+    Ok(Pictures { shape, pixels: images.pixels, labels, classes })
+}
+
+/// An array of pixels and one of labels: IDX, as MNIST is, or npy.
+fn arrays(inputs: Inputs<'_>) -> Result<Pictures> {
+    let bad = |name: &str, why: String| TensorError::BadArray { slot: slot(name), why };
+    let images = array(inputs, IMAGES)?;
+    let (height, width, channels) = match images.shape.as_slice() {
+        &[_, height, width] => (height, width, 1),
+        &[_, height, width, channels] => (height, width, channels),
+        shape => return Err(bad(IMAGES, format!("{shape:?} are no images"))),
+    };
+    let Values::U8(pixels) = images.values else {
+        return Err(bad(IMAGES, "pixels are bytes, 0 to 255".into()));
+    };
+    let labels = array(inputs, LABELS)?;
+    let numbers: Vec<i64> = match &labels.values {
+        Values::U8(values) => values.iter().map(|v| i64::from(*v)).collect(),
+        Values::I32(values) => values.iter().map(|v| i64::from(*v)).collect(),
+        Values::I64(values) => values.clone(),
+        _ => return Err(bad(LABELS, "labels are whole numbers".into())),
+    };
+    if labels.shape != [images.shape[0]] {
+        let why = format!("{:?} labels for {} images", labels.shape, images.shape[0]);
+        return Err(bad(LABELS, why));
+    }
+    let mut known: Vec<i64> = numbers.clone();
+    known.sort_unstable();
+    known.dedup();
+    let place = |label: &i64| known.binary_search(label).unwrap_or(0) as u32;
+    Ok(Pictures {
+        shape: Shape { height, width, channels },
+        pixels,
+        labels: numbers.iter().map(place).collect(),
+        classes: known.iter().map(i64::to_string).collect(),
+    })
+}
+
+/// The array in a file: npy by its first bytes, else IDX; either may be gzipped.
+fn array(inputs: Inputs<'_>, name: &str) -> Result<Array> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = |source| TensorError::Read { slot: slot(name), source };
+    lab_data::gunzipped(inputs.open(name)?)
+        .take(crate::files::MAX_FILE_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(read)?;
+    match bytes.starts_with(b"\x93NUMPY") {
+        true => Ok(lab_data::npy(&bytes)?),
+        false => Ok(lab_data::idx(bytes.as_slice())?),
+    }
+}

@@ -1,0 +1,335 @@
+//! Tables: rows of features, and a class or a number to foretell.
+
+use std::collections::BTreeMap;
+
+use lab_data::{CsvForm, Role};
+use lab_preparation::categories::{Encoding, MissingWord, Unknown, WordPlan};
+use lab_preparation::features::{ColumnPlan, FeaturePlan, Form, Matrix};
+use lab_preparation::numbers::{MissingNumber, NumberPlan};
+use lab_preparation::split::{By, Folds, Parts, Shares, fold, split};
+use lab_preparation::target::{FittedTarget, TargetPlan, Targets};
+use lab_preparation::transform::Transform;
+use lab_preparation::{Cells, Column, PreparationError, Table};
+use lab_schema::Value;
+
+use super::{counted, digest, product};
+use crate::error::{Result, TensorError};
+use crate::files::{Inputs, Prepared, Product, Target};
+use crate::settings::Settings;
+use crate::task::TABLE;
+use crate::tensors::{self, Data};
+
+/// Which columns are for what, by name.
+struct Columns {
+    label: String,
+    features: Vec<(String, Role)>,
+    group: Option<String>,
+    key: Option<String>,
+}
+
+/// Runs the stage on a table.
+pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Product> {
+    let (table, columns, lines) = read(inputs, settings)?;
+    prepared(&table, &columns, settings).map_err(|error| located(error, &lines))
+}
+
+/// An error that speaks of a row, with the line of the file instead.
+fn located(error: TensorError, lines: &[u64]) -> TensorError {
+    match error {
+        TensorError::Preparation(PreparationError::Cell { row, column, text, why }) => {
+            let line = lines.get(row).copied().unwrap_or(0);
+            TensorError::Cell { line, column, text, why }
+        }
+        error => error,
+    }
+}
+
+fn prepared(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result<Product> {
+    let plan = plan(settings, columns)?;
+    let rows = whole(table, columns, settings)?;
+    let dropped = table.rows - rows.len();
+    let target = match settings.text("target")? {
+        "number" => {
+            TargetPlan::Number { column: columns.label.clone(), log: settings.bool("target_log")? }
+        }
+        _ => TargetPlan::Class { column: columns.label.clone() },
+    };
+    let target = target.fit(table, &rows)?;
+    let parts = parts(table, &rows, settings, columns)?;
+    let fitted = plan.fit(table, &parts.train)?;
+    let scaling = Scaling::fit(&target, table, &parts.train)?;
+    let mut files = Vec::new();
+    for part in [&parts.train, &parts.validation, &parts.test] {
+        let matrix = fitted.apply(table, part)?;
+        files.push(write(&matrix, &target.apply(table, part)?, &scaling));
+    }
+    let names = fitted.names();
+    let prepared = Prepared {
+        sizes: vec![names.len()],
+        target: scaling.target(target),
+        features: names,
+        fitted: serde_json::to_value(&fitted).unwrap_or_default(),
+        rows: counted(&parts, dropped),
+        split: digest(&parts.test),
+    };
+    let files = files.try_into().unwrap_or_default();
+    Ok(product(files, &prepared))
+}
+
+fn read(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<(Table, Columns, Vec<u64>)> {
+    let source = inputs.open(TABLE)?;
+    let mut columns = None;
+    let roles = |names: &[String]| -> Result<Vec<Role>> {
+        let found = find(settings, names)?;
+        let role = |name: &String| match found.features.iter().find(|(n, _)| n == name) {
+            Some((_, role)) => *role,
+            None if Some(name) == found.group.as_ref() || Some(name) == found.key.as_ref() => {
+                Role::Text
+            }
+            None if *name == found.label
+                && settings.text("target").is_ok_and(|t| t == "number") =>
+            {
+                Role::Number
+            }
+            None if *name == found.label => Role::Text,
+            None => Role::Skip,
+        };
+        let roles = names.iter().map(role).collect();
+        columns = Some(found);
+        Ok(roles)
+    };
+    let table = match settings.text("format")? {
+        "jsonl" => lab_data::jsonl(source, roles)?,
+        _ => {
+            let delimiter = settings.text("delimiter")?.bytes().next().unwrap_or(b',');
+            lab_data::csv(source, CsvForm { header: settings.bool("header")?, delimiter }, roles)?
+        }
+    };
+    let columns = columns.ok_or_else(|| TensorError::TooFewRows("the table is empty".into()))?;
+    let column = |column: lab_data::Column| Column {
+        name: column.name,
+        cells: match column.cells {
+            lab_data::Cells::Numbers(numbers) => Cells::Numbers(numbers),
+            lab_data::Cells::Text { values, codes } => Cells::Text { values, codes },
+            lab_data::Cells::Skipped => Cells::Skipped,
+        },
+    };
+    let all = table.columns.into_iter().map(column).collect();
+    Ok((Table { columns: all, rows: table.rows }, columns, table.lines))
+}
+
+/// The columns that the settings name.
+fn find(settings: &Settings<'_>, names: &[String]) -> Result<Columns> {
+    let one = |key: &'static str, value| column(key, value, names);
+    let list = |key: &'static str, setting| -> Result<Vec<String>> {
+        settings.list(setting)?.iter().map(|value| one(key, value)).collect()
+    };
+    let maybe = |key: &'static str, setting| match settings.value(setting)? {
+        Value::Text(text) if text.is_empty() => Ok(None),
+        value => one(key, value).map(Some),
+    };
+    let label = one("prepare.label", settings.value("label")?)?;
+    let ignored = list("prepare.ignore", "ignore")?;
+    let words = list("prepare.categories", "categories")?;
+    let (group, key) = (maybe("prepare.group", "group")?, maybe("prepare.key", "key")?);
+    let used = |name: &&String| {
+        **name != label
+            && !ignored.contains(name)
+            && Some(*name) != group.as_ref()
+            && Some(*name) != key.as_ref()
+    };
+    let role = |name: &String| if words.contains(name) { Role::Text } else { Role::Number };
+    let features: Vec<_> =
+        names.iter().filter(used).map(|name| (name.clone(), role(name))).collect();
+    if features.is_empty() {
+        let names = names.to_vec();
+        return Err(TensorError::NoColumn {
+            key: "prepare.label",
+            column: "all that is left".into(),
+            names,
+        });
+    }
+    Ok(Columns { label, features, group, key })
+}
+
+/// By name, or by index; negative ones count from the end.
+fn column(key: &'static str, value: &Value, names: &[String]) -> Result<String> {
+    let found = match value {
+        Value::Int(index) if *index < 0 => {
+            names.len().checked_sub(index.unsigned_abs() as usize).and_then(|i| names.get(i))
+        }
+        Value::Int(index) => names.get(*index as usize),
+        Value::Text(name) => names.iter().find(|n| *n == name),
+        _ => None,
+    };
+    let column = value.to_string();
+    found.cloned().ok_or_else(|| TensorError::NoColumn { key, column, names: names.to_vec() })
+}
+
+/// How the columns become features.
+fn plan(settings: &Settings<'_>, columns: &Columns) -> Result<FeaturePlan> {
+    let (missing, words) = match settings.text("missing")? {
+        "drop" => (MissingNumber::Drop, MissingWord::Drop),
+        "mean" => (MissingNumber::Mean, MissingWord::Word("missing".into())),
+        "median" => (MissingNumber::Median, MissingWord::Word("missing".into())),
+        _ => (MissingNumber::Refuse, MissingWord::Refuse),
+    };
+    let transforms = match settings.value("scale")? {
+        Value::Map(map) => match map.get("divide") {
+            Some(Value::Float(by)) => vec![Transform::Divide { by: by.get() }],
+            _ => Vec::new(),
+        },
+        Value::Text(word) => match word.as_str() {
+            "minmax" => vec![Transform::Minmax],
+            "standard" => vec![Transform::Standard],
+            "robust" => vec![Transform::Robust],
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    let plan = |(name, role): &(String, Role)| ColumnPlan {
+        column: name.clone(),
+        form: match role {
+            Role::Text => Form::Words(WordPlan {
+                missing: words.clone(),
+                encoding: Encoding::OneHot { unknown: Unknown::Accept },
+            }),
+            _ => Form::Numbers(NumberPlan {
+                missing: missing.clone(),
+                indicator: false,
+                transforms: transforms.clone(),
+            }),
+        },
+    };
+    Ok(FeaturePlan { columns: columns.features.iter().map(plan).collect() })
+}
+
+/// All rows, or those without gaps.
+fn whole(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result<Vec<usize>> {
+    let all = table.all_rows();
+    if settings.text("missing")? != "drop" {
+        return Ok(all);
+    }
+    let mut needed = Vec::new();
+    for name in columns.features.iter().map(|(name, _)| name).chain([&columns.label]) {
+        needed.push(table.column(name)?);
+    }
+    let missing = |row: usize| {
+        needed.iter().any(|column| match &column.cells {
+            Cells::Numbers(numbers) => numbers[row].is_nan(),
+            Cells::Text { codes, .. } => codes[row] == lab_preparation::MISSING,
+            Cells::Skipped => false,
+        })
+    };
+    Ok(all.into_iter().filter(|row| !missing(*row)).collect())
+}
+
+fn parts(
+    table: &Table,
+    rows: &[usize],
+    settings: &Settings<'_>,
+    columns: &Columns,
+) -> Result<Parts> {
+    let classes = settings.text("target")? == "class" && settings.bool("stratify")?;
+    let by = match (&columns.group, &columns.key) {
+        (Some(_), Some(_)) => {
+            return Err(TensorError::Idle {
+                key: "prepare.key".into(),
+                other: "prepare.group".into(),
+            });
+        }
+        (Some(group), None) => By::Groups(group.clone()),
+        (None, Some(key)) => By::Key(key.clone()),
+        (None, None) if classes => By::Classes(columns.label.clone()),
+        (None, None) => By::Rows,
+    };
+    draw(table, rows, settings, by)
+}
+
+/// Draws the parts as the settings say: shares, or one of some folds.
+pub(super) fn draw(
+    table: &Table,
+    rows: &[usize],
+    settings: &Settings<'_>,
+    by: By,
+) -> Result<Parts> {
+    let (validation, seed) = (settings.float("validation")?, settings.int("split_seed")?);
+    let count = settings.int("folds")? as usize;
+    let fold_number = settings.int("fold")? as usize;
+    if count == 0 {
+        if fold_number > 0 {
+            return Err(TensorError::Idle {
+                key: "prepare.fold".into(),
+                other: "folds = 0".into(),
+            });
+        }
+        let test = settings.float("test")?;
+        return Ok(split(table, rows, &Shares { by, test, validation, seed })?);
+    }
+    Ok(fold(table, rows, &Folds { by, count, fold: fold_number, validation, seed })?)
+}
+
+/// How a number to foretell is scaled: by the training part's mean and deviation.
+struct Scaling {
+    shift: f64,
+    scale: f64,
+}
+
+impl Scaling {
+    fn fit(target: &FittedTarget, table: &Table, train: &[usize]) -> Result<Scaling> {
+        let Targets::Numbers(y) = target.apply(table, train)? else {
+            return Ok(Scaling { shift: 0.0, scale: 1.0 });
+        };
+        let count = y.len() as f64;
+        let shift = y.iter().map(|y| f64::from(*y)).sum::<f64>() / count;
+        let squares =
+            y.iter().map(|y| (f64::from(*y) - shift) * (f64::from(*y) - shift)).sum::<f64>();
+        let scale = (squares / count).sqrt();
+        Ok(Scaling { shift, scale: if scale == 0.0 { 1.0 } else { scale } })
+    }
+
+    fn target(&self, fitted: FittedTarget) -> Target {
+        match fitted {
+            FittedTarget::Class { column, classes } => Target::Class { column, classes },
+            FittedTarget::Number { column, log } => {
+                Target::Number { column, log, shift: self.shift, scale: self.scale }
+            }
+        }
+    }
+}
+
+/// The file of some rows: features `x`, what is to be foretold `y`, indices in the table `row`.
+fn write(matrix: &Matrix, targets: &Targets, scaling: &Scaling) -> Vec<u8> {
+    let rows = matrix.rows.len();
+    let x = [rows, matrix.names.len()];
+    let origin: Vec<i64> = matrix.rows.iter().map(|row| *row as i64).collect();
+    let origin = ("row", &[rows][..], Data::I64(&origin));
+    match targets {
+        Targets::Classes(y) => {
+            let y: Vec<i64> = y.iter().map(|y| i64::from(*y)).collect();
+            tensors::write(&[
+                ("x", &x, Data::F32(&matrix.values)),
+                ("y", &[rows], Data::I64(&y)),
+                origin,
+            ])
+        }
+        Targets::Numbers(y) => {
+            let scaled = |y: &f32| ((f64::from(*y) - scaling.shift) / scaling.scale) as f32;
+            let y: Vec<f32> = y.iter().map(scaled).collect();
+            tensors::write(&[
+                ("x", &x, Data::F32(&matrix.values)),
+                ("y", &[rows], Data::F32(&y)),
+                origin,
+            ])
+        }
+    }
+}
+
+/// A table of one column, for drawing parts of what is no table.
+pub(super) fn of_labels(labels: &[u32], classes: &[String]) -> Table {
+    let cells = Cells::Text { values: classes.to_vec(), codes: labels.to_vec() };
+    let columns = vec![Column { name: "label".into(), cells }];
+    let table = Table { columns, rows: labels.len() };
+    debug_assert!(BTreeMap::from_iter(classes.iter().map(|c| (c, ()))).len() == classes.len());
+    table
+}

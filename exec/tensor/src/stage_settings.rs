@@ -1,0 +1,174 @@
+//! The settings of each stage: which there are, what they accept, what they are by default.
+
+use std::collections::BTreeMap;
+
+use lab_schema::Value;
+
+use crate::settings::Default::{Is, Required, Seed};
+use crate::settings::{Kind, MAX_WIDTH, SEEDS, Setting, key, key_of};
+
+const TABLES: (&str, &[&str]) = ("form", &["table"]);
+const IMAGES: (&str, &[&str]) = ("form", &["images"]);
+const TEXTS: (&str, &[&str]) = ("form", &["text"]);
+const ROWS: (&str, &[&str]) = ("form", &["images", "table"]);
+
+/// The keys that name inputs (`table`, `images`, `labels`, `text`) are not among them: they are no
+/// parameters.
+pub(crate) static PREPARE: [Setting; 24] = [
+    key_of(TABLES, "categories", Kind::Columns, "[]"),
+    key_of(IMAGES, "colours", Kind::Choice(&["colour", "grey"]), "'colour'"),
+    key_of(TABLES, "delimiter", Kind::Choice(&[",", ";", "|", "\t"]), "','"),
+    key_of(ROWS, "fold", Kind::Int(0..=1 << 20), "0"),
+    key_of(ROWS, "folds", Kind::Int(0..=1 << 20), "0"),
+    key("form", Kind::Choice(&["images", "table", "text"]), Is("'table'")),
+    key_of(TABLES, "format", Kind::Choice(&["csv", "jsonl"]), "'csv'"),
+    key_of(TABLES, "group", Kind::MaybeColumn, "''"),
+    key_of(TABLES, "header", Kind::Bool, "false"),
+    key_of(TABLES, "ignore", Kind::Columns, "[]"),
+    key_of(TABLES, "key", Kind::MaybeColumn, "''"),
+    Setting { name: "label", kind: Kind::Column, default: Required, only: Some(TABLES) },
+    key_of(TABLES, "missing", Kind::Choice(&["error", "drop", "mean", "median"]), "'error'"),
+    key_of(IMAGES, "pixels", Kind::Choice(&["divide", "normalize"]), "'divide'"),
+    key_of(TABLES, "scale", Kind::Scale, "'none'"),
+    Setting { name: "split_seed", kind: SEEDS, default: Seed, only: Some(ROWS) },
+    key_of(ROWS, "stratify", Kind::Bool, "true"),
+    key_of(TABLES, "target", Kind::Choice(&["class", "number"]), "'class'"),
+    key_of(("target", &["number"]), "target_log", Kind::Bool, "false"),
+    key("test", Kind::Float(0.001, 0.999), Is("0.2")),
+    key_of(TEXTS, "tokens", Kind::Choice(&["bytes", "characters", "pairs"]), "'characters'"),
+    key_of(("tokens", &["characters"]), "unknown", Kind::Choice(&["error", "reserve"]), "'error'"),
+    key("validation", Kind::Float(0.0, 0.9), Is("0.0")),
+    key_of(("tokens", &["pairs"]), "vocabulary", Kind::Int(256..=1 << 16), "1024"),
+];
+
+const ADAMW: (&str, &[&str]) = ("optimizer", &["adamw"]);
+const SGD: (&str, &[&str]) = ("optimizer", &["sgd"]);
+const MODELS: &[&str] =
+    &["gru", "layers", "lenet", "linear", "lstm", "mlp", "resnet", "transformer"];
+
+pub(crate) static TRAIN: [Setting; 25] = [
+    key_of(("model", &["mlp"]), "activation", Kind::Choice(ACTIVATIONS), "'relu'"),
+    key("batch", Kind::Int(1..=1 << 20), Is("32")),
+    key_of(ADAMW, "beta1", Kind::Float(0.0, 0.999_999), "0.9"),
+    key_of(ADAMW, "beta2", Kind::Float(0.0, 0.999_999), "0.999"),
+    key("clip", Kind::Float(0.0, 1e6), Is("0.0")),
+    key_of(("model", SEQUENCES), "context", Kind::Int(2..=1 << 14), "128"),
+    key_of(("model", DEEP), "depth", Kind::Int(1..=64), "2"),
+    key_of(("model", DROPPED), "dropout", Kind::Float(0.0, 0.95), "0.0"),
+    key("epochs", Kind::Int(1..=1_000_000), Is("20")),
+    key_of(ADAMW, "eps", Kind::Float(1e-30, 1.0), "1e-8"),
+    key_of(("model", &["transformer"]), "heads", Kind::Int(1..=256), "4"),
+    key_of(("model", &["mlp"]), "hidden", Kind::Widths, "[128]"),
+    key("init_seed", SEEDS, Seed),
+    key_of(("model", &["layers"]), "layers", Kind::Layers, "[]"),
+    key("lr", Kind::Float(0.0, 1e6), Is("0.001")),
+    key("model", Kind::Choice(MODELS), Is("'mlp'")),
+    key_of(SGD, "momentum", Kind::Float(0.0, 0.999_999), "0.9"),
+    key("optimizer", Kind::Choice(&["adamw", "sgd"]), Is("'adamw'")),
+    key("patience", Kind::Int(0..=1_000_000), Is("0")),
+    key("schedule", Kind::Choice(&["constant", "cosine", "linear"]), Is("'constant'")),
+    key("shuffle_seed", SEEDS, Seed),
+    key("state_every", Kind::Int(0..=1 << 30), Is("100")),
+    key("warmup", Kind::Float(0.0, 0.9), Is("0.0")),
+    key("weight_decay", Kind::Float(0.0, 1e6), Is("0.0")),
+    key_of(("model", WIDE), "width", Kind::Int(1..=MAX_WIDTH), "32"),
+];
+
+const ACTIVATIONS: &[&str] = &["gelu", "relu", "silu", "tanh"];
+const SEQUENCES: &[&str] = &["gru", "layers", "lstm", "transformer"];
+const DEEP: &[&str] = &["gru", "lstm", "resnet", "transformer"];
+const WIDE: &[&str] = &["gru", "lenet", "lstm", "resnet", "transformer"];
+const DROPPED: &[&str] = &["gru", "lenet", "lstm", "mlp", "resnet", "transformer"];
+
+const METRICS: &[&str] = &[
+    "accuracy",
+    "auc",
+    "balanced_accuracy",
+    "bits_per_character",
+    "brier",
+    "calibration_error",
+    "confusion",
+    "log_loss",
+    "loss",
+    "macro_f1",
+    "mae",
+    "median_absolute_error",
+    "micro_f1",
+    "mse",
+    "perplexity",
+    "r2",
+    "rmse",
+    "weighted_f1",
+];
+
+/// What a program foretells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    Class,
+    Number,
+    Text,
+}
+
+impl Aim {
+    /// What a program foretells whose stage `prepare` has these settings.
+    pub(crate) fn of(prepare: &BTreeMap<String, Value>) -> Aim {
+        let is = |key, word: &str| prepare.get(key) == Some(&Value::Text(word.to_owned()));
+        match () {
+            () if is("form", "text") => Aim::Text,
+            () if is("target", "number") => Aim::Number,
+            () => Aim::Class,
+        }
+    }
+
+    /// The metrics that mean something.
+    pub(crate) fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Aim::Class => &[
+                "accuracy",
+                "auc",
+                "balanced_accuracy",
+                "brier",
+                "calibration_error",
+                "confusion",
+                "log_loss",
+                "loss",
+                "macro_f1",
+                "micro_f1",
+                "weighted_f1",
+            ],
+            Aim::Number => &["loss", "mae", "median_absolute_error", "mse", "r2", "rmse"],
+            Aim::Text => &["accuracy", "bits_per_character", "loss", "perplexity"],
+        }
+    }
+
+    /// The metrics where a program names none.
+    pub(crate) fn usual_metrics(self) -> &'static [&'static str] {
+        match self {
+            Aim::Class => &["accuracy", "loss"],
+            Aim::Number => &["mae", "r2"],
+            Aim::Text => &["loss", "perplexity"],
+        }
+    }
+
+    /// In words.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Aim::Class => "classes to tell apart",
+            Aim::Number => "a number to foretell",
+            Aim::Text => "a text",
+        }
+    }
+}
+
+/// The forms of data that a model takes; any, if it is not said.
+pub(crate) fn forms(model: &str) -> &'static [&'static str] {
+    match model {
+        "lenet" | "resnet" => &["images"],
+        "gru" | "lstm" | "transformer" => &["text"],
+        "linear" | "mlp" => &["images", "table"],
+        _ => &["images", "table", "text"],
+    }
+}
+
+pub(crate) static EVALUATE: [Setting; 1] =
+    [key("metrics", Kind::Choices(METRICS), Is("['accuracy', 'loss']"))];

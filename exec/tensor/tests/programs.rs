@@ -1,0 +1,172 @@
+//! What programs do beyond tables of classes: texts, images, numbers, stopping early.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Runs, data, put, run_on, store};
+use lab_arithmetic::Kernels;
+use lab_objects::Store;
+use lab_schema::ContentId;
+use lab_tensor::{Baseline, Program, Result};
+
+fn program(baseline: &str, changes: &[(&str, &str)]) -> Program {
+    let mut program = Program::parse(Baseline::find(baseline).unwrap().text).unwrap();
+    for (key, value) in changes {
+        program.set(key, value).unwrap();
+    }
+    program
+}
+
+fn on(store: &Store, program: &Program, files: &[(&str, &[u8])]) -> Result<Runs> {
+    let inputs: BTreeMap<String, ContentId> =
+        files.iter().map(|(slot, bytes)| ((*slot).to_owned(), put(store, bytes))).collect();
+    run_on(store, program, &inputs, Kernels::detect())
+}
+
+fn bytes(store: &Store, runs: &Runs, stage: &str, output: &str) -> Vec<u8> {
+    let ContentId::Blob(id) = runs[stage].1.outputs[&output.parse().unwrap()] else { panic!() };
+    store.read_blob(id, 1 << 26).unwrap()
+}
+
+const SMALL: [(&str, &str); 4] = [
+    ("train.width", "8"),
+    ("train.epochs", "1"),
+    ("train.context", "16"),
+    ("prepare.unknown", "reserve"),
+];
+
+#[test]
+fn every_token_of_the_test_part_is_judged_once_and_in_order() {
+    let text: String = (0..700u32).map(|i| char::from(b'a' + (i * i % 7) as u8)).collect();
+    for baseline in ["char-lstm", "char-transformer"] {
+        let mut changes = SMALL.to_vec();
+        if baseline == "char-transformer" {
+            changes.push(("train.heads", "2"));
+        }
+        let store = store();
+        let runs = on(&store, &program(baseline, &changes), &[("text", text.as_bytes())]).unwrap();
+        let table = String::from_utf8(bytes(&store, &runs, "evaluate", "predictions.csv")).unwrap();
+        let labels: String = table.lines().skip(1).map(|l| l.split(',').nth(1).unwrap()).collect();
+        // The last tenth, less its first token, which nothing foretells.
+        assert_eq!(labels, text[631..], "{baseline}");
+    }
+}
+
+#[test]
+fn a_text_shorter_than_a_window_is_refused() {
+    let changes = [SMALL[0], SMALL[1], ("train.context", "200")];
+    let error = on(&store(), &program("char-lstm", &changes), &[("text", &[b'a'; 120])]);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "too few rows: the training part has 108 tokens, and train.context = 200 needs one more than that"
+    );
+}
+
+#[test]
+fn training_does_not_see_the_test_part_and_stops_early() {
+    // The label is noise: what is learned of it does not hold for the validation part.
+    let rows: String = (0..400u64)
+        .map(|i| {
+            format!("{},{},{}\n", i * 37 % 101, i * 53 % 89, i.wrapping_mul(0x9E37_79B9) >> 7 & 1)
+        })
+        .collect();
+    let changes = [
+        ("prepare.header", "false"),
+        ("prepare.validation", "0.3"),
+        ("train.patience", "2"),
+        ("train.lr", "0.02"),
+        ("train.epochs", "200"),
+    ];
+    let store = store();
+    let runs = on(&store, &program("mlp", &changes), &[("data", rows.as_bytes())]).unwrap();
+    let inputs: Vec<String> = runs["train"].0.inputs().keys().map(ToString::to_string).collect();
+    assert_eq!(inputs, ["prepare.json", "train.safetensors", "validation.safetensors"]);
+    let history: serde_json::Value =
+        serde_json::from_slice(&bytes(&store, &runs, "train", "history.json")).unwrap();
+    let epochs = history["epochs"].as_array().unwrap();
+    let best = history["best"].as_u64().unwrap();
+    assert!(epochs.len() < 100 && epochs.len() as u64 == best + 2, "{} and {best}", epochs.len());
+    let loss = |epoch: &serde_json::Value| epoch["validation"].as_f64().unwrap();
+    let least = epochs.iter().map(loss).fold(f64::INFINITY, f64::min);
+    assert_eq!(loss(&epochs[best as usize - 1]), least);
+    assert_eq!(runs["train"].1.metrics["validation_loss"].get(), least);
+}
+
+#[test]
+fn folds_are_disjoint_and_cover_all_rows() {
+    let penguins = data("penguins.csv");
+    let mut seen = Vec::new();
+    for fold in 0..4 {
+        let fold = fold.to_string();
+        let changes = [
+            ("prepare.label", "species"),
+            ("prepare.categories", "['island', 'sex']"),
+            ("prepare.folds", "4"),
+            ("prepare.fold", fold.as_str()),
+            ("train.epochs", "1"),
+        ];
+        let store = store();
+        let runs = on(&store, &program("linear", &changes), &[("data", &penguins)]).unwrap();
+        let table = String::from_utf8(bytes(&store, &runs, "evaluate", "predictions.csv")).unwrap();
+        seen.extend(
+            table.lines().skip(1).map(|l| l.split(',').next().unwrap().parse::<usize>().unwrap()),
+        );
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..344).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_number_is_foretold_in_its_own_unit() {
+    let rows: String = (0..500).map(|i| format!("{},{}\n", i % 50, 1000 + 20 * (i % 50))).collect();
+    let changes = [
+        ("prepare.header", "false"),
+        ("train.epochs", "60"),
+        ("train.batch", "16"),
+        ("train.hidden", "[16]"),
+    ];
+    let store = store();
+    let runs =
+        on(&store, &program("mlp-regression", &changes), &[("data", rows.as_bytes())]).unwrap();
+    let metrics = &runs["evaluate"].1.metrics;
+    assert!(metrics["r2"].get() > 0.999 && metrics["mae"].get() < 10.0, "{metrics:?}");
+    let table = String::from_utf8(bytes(&store, &runs, "evaluate", "predictions.csv")).unwrap();
+    let line = table.lines().nth(1).unwrap();
+    let label: f64 = line.split(',').nth(1).unwrap().parse().unwrap();
+    assert!((1000.0..=1980.0).contains(&label.round()), "{line}");
+}
+
+#[test]
+fn bad_data_is_refused_before_anything_is_learned() {
+    let error = |baseline, changes: &[(&str, &str)], files: &[(&str, &[u8])]| {
+        on(&store(), &program(baseline, changes), files).unwrap_err().to_string()
+    };
+    let penguins = data("penguins.csv");
+    assert_eq!(
+        error("linear", &[("prepare.label", "species")], &[("data", &penguins)]),
+        "line 2 of the table, column island: 'Torgersen' is not a number"
+    );
+    let images = data("mnist-t10k-images-idx3-ubyte.gz");
+    let labels = data("mnist-t10k-labels-idx1-ubyte.gz");
+    let cut = error("lenet", &[], &[("images", &images[..1 << 20]), ("labels", &labels)]);
+    assert!(cut.contains("images") && cut.contains("cannot read"), "{cut}");
+    let swapped = error("lenet", &[], &[("images", &labels), ("labels", &images)]);
+    assert_eq!(swapped, "'images': [10000] are no images");
+    let text = Baseline::find("lenet").unwrap().text;
+    let text = text.replace(
+        "model    = \"lenet\"",
+        "model = \"layers\"\nlayers = [{ layer = \"linear\", width = 4 }]",
+    );
+    let text: Vec<&str> =
+        text.lines().filter(|l| !l.starts_with("width") && !l.starts_with("dropout")).collect();
+    let program = Program::parse(&text.join("\n")).unwrap();
+    let wrong = on(&store(), &program, &[("images", &images), ("labels", &labels)]).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "layer fc1 takes features or sequences of vectors (flatten images, embed tokens), \
+         but images of 28x28x1 reach it"
+    );
+}
