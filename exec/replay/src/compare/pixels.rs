@@ -59,7 +59,33 @@ pub(crate) fn parse(source: &dyn Source) -> Result<Option<Image>> {
     Ok(decode(&bytes))
 }
 
+/// Whether the palette and its transparency have lengths that the decoder takes: at others it
+/// panics (png 0.18).
+fn palette_is_sound(file: &[u8]) -> bool {
+    let mut at = MAGIC.len();
+    let mut colours = 0;
+    while let Some(head) = file.get(at..at + 8) {
+        let (length, kind) = head.split_at(4);
+        let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        if kind == b"PLTE" {
+            colours = length;
+        }
+        let unsound = kind == b"tRNS" && colours > 0 && length * 3 > colours;
+        if colours % 3 != 0 || colours > 768 || unsound {
+            return false;
+        }
+        let Some(next) = at.checked_add(length).and_then(|at| at.checked_add(12)) else {
+            return false;
+        };
+        at = next;
+    }
+    true
+}
+
 fn decode(file: &[u8]) -> Option<Image> {
+    if !palette_is_sound(file) {
+        return None;
+    }
     let mut decoder =
         Decoder::new_with_limits(Cursor::new(file), Limits { bytes: MAX_PIXEL_BYTES });
     decoder.set_transformations(Transformations::EXPAND);
@@ -107,5 +133,44 @@ pub(crate) fn compare(
     match tally.finish() {
         None => bytes::same_values(expected, actual, tolerance),
         found => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        let body = [kind.as_slice(), data].concat();
+        let mut crc = !0u32;
+        for byte in &body {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            }
+        }
+        let length = (data.len() as u32).to_be_bytes();
+        [length.as_slice(), &body, &(!crc).to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn a_palette_of_an_impossible_length_is_no_image_and_no_panic() {
+        let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0];
+        // A deflated row of one pixel: filter 0, colour 0.
+        let pixel = [0x78, 0x01, 0x01, 0x02, 0x00, 0xfd, 0xff, 0, 0, 0x00, 0x02, 0x00, 0x01];
+        let file = |palette: usize, alpha: usize| {
+            let mut file = MAGIC.to_vec();
+            file.extend(chunk(b"IHDR", &header));
+            file.extend(chunk(b"PLTE", &vec![7; palette]));
+            file.extend(chunk(b"tRNS", &vec![9; alpha]));
+            file.extend(chunk(b"IDAT", &pixel));
+            file.extend(chunk(b"IEND", &[]));
+            file
+        };
+        let image = decode(&file(3, 1)).unwrap();
+        assert_eq!((image.width, image.bytes), (1, vec![7, 7, 7, 9]));
+        for (palette, alpha) in [(4, 1), (771, 1), (3, 2), (1, 0)] {
+            assert!(decode(&file(palette, alpha)).is_none(), "{palette}, {alpha}");
+        }
     }
 }
