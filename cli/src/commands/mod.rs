@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which file answers it.
 
 mod add;
+mod baselines;
 mod cat;
 mod check;
 mod clone;
@@ -76,6 +77,7 @@ enum Command {
     Graph(graph::Args),
     Status(status::Args),
     Run(run::Args),
+    Baselines(baselines::Args),
     Verify(verify::Args),
     Vary(vary::Args),
     Diff(diff::Args),
@@ -127,6 +129,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Graph(args) => graph::run(&context, args),
         Command::Status(args) => status::run(&context, args),
         Command::Run(args) => run::run(&context, args),
+        Command::Baselines(args) => baselines::run(&context, args),
         Command::Verify(args) => verify::run(&context, args),
         Command::Vary(args) => vary::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),

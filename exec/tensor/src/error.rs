@@ -62,6 +62,14 @@ pub enum TensorError {
         /// What it says.
         name: Slot,
     },
+    /// A program has no such input.
+    #[error("the program has no input '{}'; it has {known}", .name.escape_debug())]
+    NoInput {
+        /// What was named.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The recipe is not for the tensor engine.
     #[error("the recipe is a command, not a tensor program")]
     NotATensorProgram,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A layer. Images lie as [row, column, channel].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::enum_variant_names, reason = "that is what layer normalisation is called")]
 pub(crate) enum Layer {
     /// Every output a weighted sum of all inputs, and a bias.
     Linear {

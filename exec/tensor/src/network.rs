@@ -320,7 +320,7 @@ fn takes(layer: &Layer) -> &'static str {
         | Layer::MaxPool { .. }
         | Layer::MeanPool { .. }
         | Layer::GlobalMean {}
-        | Layer::Flatten {} => "images",
+        | Layer::Flatten {} => "images (see prepare.shape)",
         Layer::Embed { .. } => "sequences of tokens",
         Layer::Attention { .. } | Layer::Lstm { .. } | Layer::Gru { .. } => {
             "sequences of vectors (begin with embed)"
@@ -404,7 +404,7 @@ mod tests {
         let json = serde_json::json!([{ "layer": "conv", "channels": 6, "kernel": 5 }]);
         assert_eq!(
             error(json.clone(), Signal::Features(64)),
-            "layer conv1 takes images, but 64 features reach it"
+            "layer conv1 takes images (see prepare.shape), but 64 features reach it"
         );
         assert_eq!(
             error(json, Signal::Image([4, 9, 1])),

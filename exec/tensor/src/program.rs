@@ -5,7 +5,7 @@
 //! own stage, every default written out, and of other stages nothing but the hashes of what they
 //! left. Unknown keys are refused: a misspelt setting must not silently be a default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_schema::recipe::Parts;
 use lab_schema::{ContentId, Executor, Limits, Number, Output, Recipe, Slot, Tensor, Value};
@@ -22,6 +22,8 @@ pub struct Program {
     name: Option<String>,
     seed: u64,
     inputs: BTreeMap<Slot, String>,
+    /// Those inputs that [`Program::read_from`] has set.
+    typed: BTreeSet<Slot>,
     /// What `prepare` reads: the name that it has there, and the entry of `inputs`.
     reads: BTreeMap<&'static str, Slot>,
     stages: BTreeMap<Task, BTreeMap<String, Value>>,
@@ -67,6 +69,7 @@ impl Program {
             name: None,
             seed: 0,
             inputs: BTreeMap::new(),
+            typed: BTreeSet::new(),
             reads: BTreeMap::new(),
             stages: BTreeMap::new(),
         };
@@ -102,6 +105,23 @@ impl Program {
         changed.check()?;
         *self = changed;
         Ok(())
+    }
+
+    /// Reads an input, which the program has, from another place.
+    pub fn read_from(&mut self, input: &str, reference: &str) -> Result<()> {
+        let known = self.inputs.keys().find(|slot| slot.as_str() == input).cloned();
+        let Some(slot) = known else {
+            let known: Vec<&str> = self.inputs.keys().map(Slot::as_str).collect();
+            return Err(TensorError::NoInput { name: input.to_owned(), known: known.join(", ") });
+        };
+        self.typed.insert(slot.clone());
+        self.inputs.insert(slot, reference.to_owned());
+        Ok(())
+    }
+
+    /// Whether [`Program::read_from`] has set this input.
+    pub fn is_typed(&self, input: &Slot) -> bool {
+        self.typed.contains(input)
     }
 
     /// What the person calls it. Not part of any recipe.
@@ -199,6 +219,10 @@ impl Program {
                 let Value::Text(input) = value else {
                     return Err(bad("the name of an entry of [inputs]".into()));
                 };
+                if input.is_empty() {
+                    self.reads.remove(key);
+                    return Ok(());
+                }
                 self.reads.extend(
                     read(key).map(|key| (key, Slot::new(input))).into_iter().try_fold(
                         BTreeMap::new(),
@@ -313,6 +337,11 @@ impl Stage {
         earlier.chain(self.reads.iter().map(given)).collect()
     }
 
+    /// The entries of [`Program::inputs`] that it reads.
+    pub fn sources(&self) -> Vec<Slot> {
+        self.reads.values().cloned().collect()
+    }
+
     /// The recipe on these inputs, which are those of [`Stage::inputs`] by slot.
     pub fn recipe(&self, inputs: BTreeMap<Slot, ContentId>) -> Result<Recipe> {
         self.task.check_inputs(&self.form()?, &inputs)?;
@@ -375,7 +404,7 @@ mod tests {
             show(&recipes[0]),
             "{ categories = [], delimiter = \",\", fold = 0, folds = 0, form = \"table\", \
              format = \"csv\", group = \"\", header = false, ignore = [], key = \"\", label = -1, \
-             missing = \"error\", scale = { divide = 16.0 }, split_seed = 3, stratify = true, \
+             missing = \"error\", scale = { divide = 16.0 }, shape = [], split_seed = 3, stratify = true, \
              target = \"class\", test = 0.2, validation = 0.0 }"
         );
         assert_eq!(

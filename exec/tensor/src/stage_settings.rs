@@ -14,7 +14,7 @@ const ROWS: (&str, &[&str]) = ("form", &["images", "table"]);
 
 /// The keys that name inputs (`table`, `images`, `labels`, `text`) are not among them: they are no
 /// parameters.
-pub(crate) static PREPARE: [Setting; 24] = [
+pub(crate) static PREPARE: [Setting; 25] = [
     key_of(TABLES, "categories", Kind::Columns, "[]"),
     key_of(IMAGES, "colours", Kind::Choice(&["colour", "grey"]), "'colour'"),
     key_of(TABLES, "delimiter", Kind::Choice(&[",", ";", "|", "\t"]), "','"),
@@ -30,6 +30,7 @@ pub(crate) static PREPARE: [Setting; 24] = [
     key_of(TABLES, "missing", Kind::Choice(&["error", "drop", "mean", "median"]), "'error'"),
     key_of(IMAGES, "pixels", Kind::Choice(&["divide", "normalize"]), "'divide'"),
     key_of(TABLES, "scale", Kind::Scale, "'none'"),
+    key_of(TABLES, "shape", Kind::Widths, "[]"),
     Setting { name: "split_seed", kind: SEEDS, default: Seed, only: Some(ROWS) },
     key_of(ROWS, "stratify", Kind::Bool, "true"),
     key_of(TABLES, "target", Kind::Choice(&["class", "number"]), "'class'"),
@@ -163,7 +164,7 @@ impl Aim {
 /// The forms of data that a model takes; any, if it is not said.
 pub(crate) fn forms(model: &str) -> &'static [&'static str] {
     match model {
-        "lenet" | "resnet" => &["images"],
+        "lenet" | "resnet" => &["images", "table"],
         "gru" | "lstm" | "transformer" => &["text"],
         "linear" | "mlp" => &["images", "table"],
         _ => &["images", "table", "text"],

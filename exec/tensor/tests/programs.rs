@@ -140,6 +140,28 @@ fn a_number_is_foretold_in_its_own_unit() {
 }
 
 #[test]
+fn rows_of_a_table_can_be_images() {
+    let changes = [
+        ("prepare.shape", "[8, 8, 1]"),
+        ("train.epochs", "1"),
+        ("train.hidden", "[8]"),
+        ("prepare.header", "false"),
+    ];
+    let store = store();
+    let runs = on(&store, &program("mlp", &changes), &[("data", common::DIGITS_CSV)]).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&bytes(&store, &runs, "train", "model.json")).unwrap();
+    assert_eq!((&json["form"], &json["input"]), (&"image".into(), &serde_json::json!([8, 8, 1])));
+    let wrong = [("prepare.shape", "[8, 9, 1]"), changes[1], changes[2], changes[3]];
+    let error = on(&store, &program("mlp", &wrong), &[("data", common::DIGITS_CSV)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "prepare.shape = [8, 9, 1]: rows, columns and channels whose product is 64, as many as \
+         there are features, is needed"
+    );
+}
+
+#[test]
 fn bad_data_is_refused_before_anything_is_learned() {
     let error = |baseline, changes: &[(&str, &str)], files: &[(&str, &[u8])]| {
         on(&store(), &program(baseline, changes), files).unwrap_err().to_string()

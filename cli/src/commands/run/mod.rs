@@ -30,8 +30,8 @@ use crate::project::Project;
 #[derive(clap::Args, Debug)]
 #[command(group = clap::ArgGroup::new("what").args(["program", "command"]))]
 pub(super) struct Args {
-    /// A tensor program; or steps of lab.toml [default: all of them]
-    #[arg(value_name = "PROGRAM.toml|STEP")]
+    /// A tensor program, or a standard baseline (see `lab baselines`); or steps of lab.toml [default: all of them]
+    #[arg(value_name = "PROGRAM.toml|baseline:NAME|STEP")]
     program: Vec<String>,
     /// A command and its arguments
     #[arg(last = true, value_name = "COMMAND")]
@@ -39,8 +39,8 @@ pub(super) struct Args {
     /// Name the result; the stages of a program become NAME.prepare, NAME.train and NAME
     #[arg(short, long)]
     name: Option<String>,
-    /// An input: a name, a hash or a path; PATH= says where the command finds it
-    #[arg(short, long = "input", value_name = "[PATH=]REF", conflicts_with = "program")]
+    /// An input: a name, a hash or a path; PATH= says where the command finds it, or which of a program's inputs it is
+    #[arg(short, long = "input", value_name = "[PATH=]REF")]
     inputs: Vec<String>,
     /// A file or folder that the command leaves [default: all that it creates or changes]
     #[arg(short, long = "output", value_name = "PATH", conflicts_with = "program")]
@@ -78,7 +78,7 @@ pub(super) struct Args {
     /// The seed, the same as --set seed=N
     #[arg(long, value_name = "N", conflicts_with = "command")]
     seed: Option<u64>,
-    /// Run the steps once for each of these seeds, as in 1..10 or 1,2,5
+    /// Run the steps or the program once for each of these seeds, as in 1..10 or 1,2,5
     #[arg(long, value_name = "SEEDS", value_parser = seeds::seeds, conflicts_with_all = ["command", "seed"])]
     seeds: Option<seeds::Seeds>,
     /// Run every step or stage, even where an earlier run could be reused
@@ -94,13 +94,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     match &args.program[..] {
         [] if !args.command.is_empty() => command::run(context, args, name),
         [program] if is_program(context, program)? => {
-            if args.seeds.is_some() || args.dry_run {
-                return Err(Failure::usage(
-                    "--seeds and --dry-run are for the steps of a lab.toml",
-                )
-                .hint(
-                    "`--seed N` gives one another seed; its bits are the same on every machine",
-                ));
+            if args.dry_run {
+                return Err(Failure::usage("--dry-run is for the steps of a lab.toml"));
             }
             program::run(context, args, Path::new(program), name)
         }
@@ -113,6 +108,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 /// Whether a word names a tensor program, and not a step of a `lab.toml`.
 fn is_program(context: &Context, word: &str) -> Outcome<bool> {
+    if word.starts_with(program::BASELINE) {
+        return Ok(true);
+    }
     let path = Path::new(word);
     if path.file_name().is_some_and(|name| name == "lab.toml") {
         return Err(Failure::usage(format!("'{word}' declares steps, and is no program"))

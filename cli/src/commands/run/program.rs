@@ -1,7 +1,7 @@
 //! Running a tensor program: each stage is a run of its own, and one whose recipe has been run
 //! before is not run again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lab_objects::NameKind;
@@ -11,13 +11,16 @@ use lab_schema::{ContentId, Name, Object, Run, RunId, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
 
-use super::super::{describe, name};
-use super::{Args, inputs, key_value};
+use super::super::{baselines, describe, name};
+use super::{Args, inputs, key_value, seeds};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, io_failure};
 use crate::ui::{self, DIM, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
+
+/// What stands before the name of a baseline.
+pub(super) const BASELINE: &str = "baseline:";
 
 pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name>) -> Outcome {
     let registry = context.registry_to_write()?;
@@ -26,73 +29,138 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
     let sources = sources(context, &registry, path, &program, &bars)?;
     // What is named by its hash may be about to be removed.
     registry.store.rescue(&sources.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
-    let lineage = registry.lineage()?;
-    let scratch = registry.scratch()?;
-    let who = registry.who();
-    let bench = Bench {
-        store: &registry.store,
-        lineage: &lineage,
-        scratch: &scratch,
-        who: &who,
-        progress: &bars,
-        echo: Echo::Quiet,
-        twice: false,
-    };
-    let stages = program.stages();
-    let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0)
-        + name.as_ref().map_or(0, |n| n.as_str().len() + 1);
-    let mut made: BTreeMap<&str, Run> = BTreeMap::new();
+    let running = Running { context, args, path, registry: &registry, bars: &bars, sources };
     let mut answers = Vec::new();
-    for (place, stage) in stages.iter().enumerate() {
-        let recipe = stage.recipe(gather(stage, &sources, &made)?)?;
-        let reusable =
-            if args.again { None } else { cached(&registry.store, &lineage, recipe.id())? };
-        let (id, run, reused) = match reusable {
-            Some(id) => (id, registry.store.load::<Run>(id)?, true),
-            None => {
-                let execution = execute(&bench, &recipe)?;
-                let (id, run) = record(&registry.store, &who, &recipe, execution.outcome, None)?;
-                (id, run, false)
+    match &args.seeds {
+        None => drop(running.stages(&program, name.as_ref(), &mut answers)?),
+        Some(seeds) => {
+            let mut runs = Vec::new();
+            for seed in &seeds.0 {
+                let mut program = program.clone();
+                program.set("seed", &seed.to_string())?;
+                let name =
+                    name.as_ref().map(|n| Name::new(format!("{n}.seed{seed}"))).transpose()?;
+                if let Some((id, run)) = running.stages(&program, name.as_ref(), &mut answers)? {
+                    runs.push((*seed, id, run));
+                }
             }
-        };
-        let stage_name = name
-            .as_ref()
-            .map(|name| stage_name(name, stage, place + 1 == stages.len()))
-            .transpose()?;
-        if let Some(stage_name) = &stage_name {
-            let why = format!("lab run {}", path.display());
-            name::point(context, &registry, stage_name, id.into(), NameKind::Result, &why)?;
+            seeds::table(context, &runs);
         }
-        bars.suspend(|| {
-            tell(
-                context,
-                id,
-                &run,
-                stage_name.as_ref().map_or(stage.name(), Name::as_str),
-                width,
-                reused,
-            )
-        });
-        let mut answer = describe::run_json(id, &run);
-        answer["stage"] = json!(stage.name());
-        answer["name"] = json!(stage_name);
-        answer["reused"] = Value::Bool(reused);
-        answers.push(answer);
-        made.insert(stage.name(), run);
     }
     context.ui.answer(&json!(answers));
-    if let Some(name) = &name {
+    if let (Some(name), None) = (&name, &args.seeds) {
         context.ui.hint(format!("`lab verify {name} --deep` does it all again, `lab graph {name}` shows where it comes from"));
     }
     Ok(())
 }
 
-/// Reads the program and changes the settings that the command line names.
+/// A program that is being run.
+struct Running<'a> {
+    context: &'a Context,
+    args: &'a Args,
+    path: &'a Path,
+    registry: &'a Registry,
+    bars: &'a Bars,
+    sources: BTreeMap<Slot, ContentId>,
+}
+
+impl Running<'_> {
+    /// Runs the stages that have to be run; the last one.
+    fn stages(
+        &self,
+        program: &Program,
+        name: Option<&Name>,
+        answers: &mut Vec<Value>,
+    ) -> Outcome<Option<(RunId, Run)>> {
+        let registry = self.registry;
+        let lineage = registry.lineage()?;
+        let scratch = registry.scratch()?;
+        let who = registry.who();
+        let bench = Bench {
+            store: &registry.store,
+            lineage: &lineage,
+            scratch: &scratch,
+            who: &who,
+            progress: self.bars,
+            echo: Echo::Quiet,
+            twice: false,
+        };
+        let stages = program.stages();
+        let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0)
+            + name.map_or(0, |n| n.as_str().len() + 1);
+        let mut made: BTreeMap<&str, Run> = BTreeMap::new();
+        let mut last = None;
+        for (place, stage) in stages.iter().enumerate() {
+            let recipe = stage.recipe(gather(stage, &self.sources, &made)?)?;
+            let reusable = match self.args.again {
+                true => None,
+                false => cached(&registry.store, &lineage, recipe.id())?,
+            };
+            let (id, run, reused) = match reusable {
+                Some(id) => (id, registry.store.load::<Run>(id)?, true),
+                None => {
+                    let execution = execute(&bench, &recipe)?;
+                    let (id, run) =
+                        record(&registry.store, &who, &recipe, execution.outcome, None)?;
+                    (id, run, false)
+                }
+            };
+            let is_last = place + 1 == stages.len();
+            let stage_name = name.map(|name| stage_name(name, stage, is_last)).transpose()?;
+            if let Some(stage_name) = &stage_name {
+                let why = format!("lab run {}", self.path.display());
+                name::point(self.context, registry, stage_name, id.into(), NameKind::Result, &why)?;
+            }
+            let label = stage_name.as_ref().map_or(stage.name(), Name::as_str);
+            self.bars.suspend(|| tell(self.context, id, &run, label, width, reused));
+            let mut answer = describe::run_json(id, &run);
+            answer["stage"] = json!(stage.name());
+            answer["name"] = json!(stage_name);
+            answer["reused"] = Value::Bool(reused);
+            answers.push(answer);
+            last = Some((id, run.clone()));
+            made.insert(stage.name(), run);
+        }
+        Ok(last)
+    }
+}
+
+/// Reads the program and changes the settings and inputs that the command line names.
 fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
+    let mut program = match path.to_str().and_then(|word| word.strip_prefix(BASELINE)) {
+        Some(name) => Program::parse(baselines::find(name)?.text)?,
+        None => read_file(context, path)?,
+    };
+    for setting in &args.settings {
+        let (key, value) = key_value(setting)?;
+        program.set(key, value)?;
+    }
+    if let Some(seed) = args.seed {
+        program.set("seed", &seed.to_string())?;
+    }
+    for input in &args.inputs {
+        let only = program.inputs().keys().next().filter(|_| program.inputs().len() == 1);
+        let (slot, reference) = match (input.split_once('='), only) {
+            (Some((slot, reference)), _) => (slot.to_owned(), reference),
+            (None, Some(slot)) => (slot.to_string(), input.as_str()),
+            (None, None) => {
+                let names: Vec<&str> = program.inputs().keys().map(Slot::as_str).collect();
+                let names = names.join(", ");
+                return Err(Failure::usage(format!("which input of the program is '{input}'?"))
+                    .hint(format!("say so, as in `-i NAME={input}`; they are {names}")));
+            }
+        };
+        program.read_from(&slot, reference)?;
+    }
+    Ok(program)
+}
+
+fn read_file(context: &Context, path: &Path) -> Outcome<Program> {
     let at = context.path(path);
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
     let text = std::fs::read_to_string(&at).map_err(|error| {
         let failure = io_failure("read", path, &error);
-        if path.extension().is_some_and(|e| e == "toml") {
+        if is_toml {
             failure
         } else {
             failure.hint(format!(
@@ -101,23 +169,14 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
             ))
         }
     })?;
-    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-    let mut program = Program::parse(&text).map_err(|error| {
+    Program::parse(&text).map_err(|error| {
         let failure = Failure::from(error);
         if is_toml {
             failure
         } else {
             failure.hint(format!("to run it as a command: `lab run -- ./{}`", path.display()))
         }
-    })?;
-    for setting in &args.settings {
-        let (key, value) = key_value(setting)?;
-        program.set(key, value)?;
-    }
-    if let Some(seed) = args.seed {
-        program.set("seed", &seed.to_string())?;
-    }
-    Ok(program)
+    })
 }
 
 /// Finds the program's inputs: names and hashes, or paths beside the program.
@@ -129,9 +188,18 @@ fn sources(
     bars: &Bars,
 ) -> Outcome<BTreeMap<Slot, ContentId>> {
     let at = context.path(path);
-    let folder = at.parent().unwrap_or(&context.directory);
+    let beside = match path.to_str().is_some_and(|word| word.starts_with(BASELINE)) {
+        true => None,
+        false => at.parent(),
+    };
     let mut sources = BTreeMap::new();
-    for (slot, reference) in program.inputs() {
+    let read: BTreeSet<Slot> = program.stages().iter().flat_map(Stage::sources).collect();
+    for (slot, reference) in program.inputs().iter().filter(|(slot, _)| read.contains(*slot)) {
+        // What was typed is meant from where it was typed.
+        let folder = match program.is_typed(slot) {
+            true => &*context.directory,
+            false => beside.unwrap_or(&context.directory),
+        };
         let found = inputs::find(registry, folder, &format!("{slot}={reference}"), bars)?;
         if let Some(note) = &found.note {
             context.ui.note(note);

@@ -58,14 +58,15 @@ fn prepared(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result
     let parts = parts(table, &rows, settings, columns)?;
     let fitted = plan.fit(table, &parts.train)?;
     let scaling = Scaling::fit(&target, table, &parts.train)?;
+    let names = fitted.names();
+    let sizes = sizes(settings, names.len())?;
     let mut files = Vec::new();
     for part in [&parts.train, &parts.validation, &parts.test] {
         let matrix = fitted.apply(table, part)?;
-        files.push(write(&matrix, &target.apply(table, part)?, &scaling));
+        files.push(write(&matrix, &sizes, &target.apply(table, part)?, &scaling));
     }
-    let names = fitted.names();
     let prepared = Prepared {
-        sizes: vec![names.len()],
+        sizes,
         target: scaling.target(target),
         features: names,
         fitted: serde_json::to_value(&fitted).unwrap_or_default(),
@@ -298,10 +299,31 @@ impl Scaling {
     }
 }
 
+/// The shape of a row: as many features as there are, or an image whose numbers they are.
+fn sizes(settings: &Settings<'_>, features: usize) -> Result<Vec<usize>> {
+    let size = |value: &Value| match value {
+        Value::Int(n) => *n as usize,
+        _ => 0,
+    };
+    let shape: Vec<usize> = settings.list("shape")?.iter().map(size).collect();
+    match shape.as_slice() {
+        [] => Ok(vec![features]),
+        &[rows, cols, channels] if rows * cols * channels == features => Ok(shape),
+        _ => Err(TensorError::BadValue {
+            key: "prepare.shape".into(),
+            value: format!("{shape:?}"),
+            line: None,
+            expected: format!(
+                "rows, columns and channels whose product is {features}, as many as there are features,"
+            ),
+        }),
+    }
+}
+
 /// The file of some rows: features `x`, what is to be foretold `y`, indices in the table `row`.
-fn write(matrix: &Matrix, targets: &Targets, scaling: &Scaling) -> Vec<u8> {
+fn write(matrix: &Matrix, sizes: &[usize], targets: &Targets, scaling: &Scaling) -> Vec<u8> {
     let rows = matrix.rows.len();
-    let x = [rows, matrix.names.len()];
+    let x = [&[rows], sizes].concat();
     let origin: Vec<i64> = matrix.rows.iter().map(|row| *row as i64).collect();
     let origin = ("row", &[rows][..], Data::I64(&origin));
     match targets {
