@@ -370,10 +370,10 @@ fn what_is_seen_is_the_same_by_every_way_of_watching() {
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(place.at("script"), executable).unwrap();
     // Processes side by side, a script, links, edits in place, moves, a listing, a look-up in vain, a signal,
-    // a program that is not there, one that is stopped and goes on.
+    // a program that is not there, one that is stopped and goes on. (It gets time to become that program.)
     let command = "rm -rf out; mkdir out; (./script >out/a) & (ls link >out/b; cat data/one >out/c) & wait
                    echo 3 >>data/one; mv data/one out/one; echo 1 >data/one; cat none 2>/dev/null
-                   nothing-of-the-kind 2>/dev/null; sh -c 'kill -TERM $$'; sleep 5 & kill -STOP $!; kill -CONT $!
+                   nothing-of-the-kind 2>/dev/null; sh -c 'kill -TERM $$'; sleep 5 & sleep 0.3; kill -STOP $!; kill -CONT $!
                    kill $!; wait; trap 'echo trapped >out/t' USR1; kill -USR1 $$; exit 0";
     let ways = ["", "ptrace", "ptrace-always"];
     for way in ways {
