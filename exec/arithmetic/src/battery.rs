@@ -267,12 +267,13 @@ fn pooling(kernels: &Kernels) -> u64 {
     for window in windows() {
         let [rows, cols] = window.output().unwrap_or_default();
         let results = window.images * rows * cols * window.channels;
-        let x = activations(window.images * window.image(), 24);
-        let x: Vec<f32> = x.iter().map(|x| (x * 3.0).round()).collect();
+        let plain = activations(window.images * window.image(), 24);
+        // Few values, so that some are equal.
+        let x: Vec<f32> = plain.iter().map(|x| (x * 3.0).round()).collect();
         let g = activations(results, 25);
         filled(&mut hash, results, |out| kernels.max_pool(window, &x, out));
         filled(&mut hash, x.len(), |out| kernels.max_pool_gradient(window, &x, &g, out));
-        filled(&mut hash, results, |out| kernels.mean_pool(window, &x, out));
+        filled(&mut hash, results, |out| kernels.mean_pool(window, &plain, out));
         filled(&mut hash, x.len(), |out| kernels.mean_pool_gradient(window, &g, out));
     }
     hash.0
@@ -355,7 +356,9 @@ fn random_and_cast(kernels: &Kernels) -> u64 {
     filled(&mut hash, x.len(), |out| kernels.dropout(stream, 0.3, &x, out));
     let normal = |i: u64| nearly_normal([0, 1, 2].map(|j| stream.block(3 * i + j)));
     hash.floats(&(0..100).map(normal).collect::<Vec<_>>());
-    for x in arguments() {
+    // Among them numbers halfway between two halves.
+    let halfway = (0..2048u32).map(|i| f32::from_bits(i << 21 | i << 16 | 0x8000));
+    for x in arguments().into_iter().chain(halfway) {
         hash.floats(&[from_bf16(to_bf16(x)), from_f16(to_f16(x))]);
     }
     hash.0

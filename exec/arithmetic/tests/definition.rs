@@ -1,7 +1,11 @@
 //! The kernels against their definition in docs/arithmetic.md, written as plainly as it reads: one
 //! number at a time, no vectors, no threads, no packing.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_range_loop,
+    reason = "a test may; indices as in the definition"
+)]
 
 use lab_arithmetic::battery::{activations, all_kernels, numbers};
 use lab_arithmetic::{
