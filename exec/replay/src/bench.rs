@@ -5,6 +5,7 @@
 //! a verification executes and records nothing but its verdict.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lab_lineage::Lineage;
 use lab_objects::{Progress, Store};
@@ -15,7 +16,12 @@ use lab_process::{
 use lab_schema::observed::{MAX_OBSERVED_BYTES, Observed};
 use lab_schema::{BlobId, Command, Executor, Git, Object, Outcome, Recipe, Run, RunId};
 
+use lab_tensor::Resuming;
+
 use crate::error::{ReplayError, Result};
+
+/// Time between two notes of how far a training is.
+const EVERY: Duration = Duration::from_secs(15);
 
 /// What executing needs.
 #[derive(Clone, Copy)]
@@ -59,6 +65,16 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
             Ok(Execution { outcome, undeclared, notes, seen: None, beyond })
         }
     }
+}
+
+/// Like [`execute()`]; a training that was interrupted goes on where it was.
+pub fn execute_resuming(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
+    let Executor::Tensor(_) = recipe.executor() else { return execute(bench, recipe) };
+    let Bench { store, progress, scratch, .. } = *bench;
+    let resuming = Resuming { folder: scratch, every: EVERY };
+    let outcome = lab_tensor::execute_resuming(store, recipe, progress, resuming)?;
+    let (undeclared, notes, beyond) = (Vec::new(), Vec::new(), Beyond::default());
+    Ok(Execution { outcome, undeclared, notes, seen: None, beyond })
 }
 
 /// A run that was done again.

@@ -19,7 +19,7 @@ mod verify;
 mod vary;
 mod variables;
 
-pub use bench::{Again, Bench, again, execute, observations, record};
+pub use bench::{Again, Bench, again, execute, execute_resuming, observations, record};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
 pub use plan::plan;

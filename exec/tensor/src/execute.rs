@@ -9,8 +9,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lab_arithmetic::{Kernels, Path, battery};
 use lab_objects::{Progress, Store};
-use lab_schema::{Completeness, Executor, Limits, Outcome, Recipe, Status, Value};
+use lab_schema::{Completeness, Executor, Limits, Object, Outcome, Recipe, Status, Value};
 
+use crate::checkpoint::{Checkpoints, Resuming};
 use crate::error::{Result, TensorError};
 use crate::evaluate::evaluate;
 use crate::files::Inputs;
@@ -23,7 +24,18 @@ use crate::train::train;
 ///
 /// Whatever goes wrong is an error, and nothing has been written then.
 pub fn execute(store: &Store, recipe: &Recipe, progress: &dyn Progress) -> Result<Outcome> {
-    execute_on(Kernels::detect(), store, recipe, progress)
+    execute_with(Kernels::detect(), store, recipe, progress, None)
+}
+
+/// Like [`execute()`]; a training that was interrupted goes on where it was. What is needed for that
+/// is kept in a folder, until it is done.
+pub fn execute_resuming(
+    store: &Store,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+    resuming: Resuming<'_>,
+) -> Result<Outcome> {
+    execute_with(Kernels::detect(), store, recipe, progress, Some(resuming))
 }
 
 /// Refuses to compute where the known answers do not come out: with other bits under the name of
@@ -66,6 +78,16 @@ pub fn execute_on(
     recipe: &Recipe,
     progress: &dyn Progress,
 ) -> Result<Outcome> {
+    execute_with(kernels, store, recipe, progress, None)
+}
+
+fn execute_with(
+    kernels: Kernels,
+    store: &Store,
+    recipe: &Recipe,
+    progress: &dyn Progress,
+    resuming: Option<Resuming<'_>>,
+) -> Result<Outcome> {
     let Executor::Tensor(tensor) = recipe.executor() else {
         return Err(TensorError::NotATensorProgram);
     };
@@ -94,7 +116,10 @@ pub fn execute_on(
     let inputs = Inputs { store, contents: recipe.inputs() };
     let product = match task {
         Task::Prepare => prepare(inputs, &settings)?,
-        Task::Train => train(inputs, &settings, kernels, progress)?,
+        Task::Train => {
+            let checkpoints = Checkpoints::new(resuming, recipe.id());
+            train(inputs, &settings, kernels, progress, checkpoints)?
+        }
         Task::Evaluate => evaluate(inputs, &settings, kernels)?,
     };
     let mut writer = store.writer();

@@ -24,6 +24,7 @@ mod files;
 mod prepare;
 mod network;
 mod presets;
+mod checkpoint;
 mod model;
 mod optimizer;
 mod examples;
@@ -32,7 +33,8 @@ mod train;
 mod execute;
 
 pub use baselines::{BASELINES, Baseline};
+pub use checkpoint::Resuming;
 pub use error::{Result, TensorError};
-pub use execute::{execute, execute_on};
+pub use execute::{execute, execute_on, execute_resuming};
 pub use program::{Program, Source, Stage, StageInput};
 pub use task::ENGINE;

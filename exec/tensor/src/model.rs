@@ -10,6 +10,7 @@ use lab_arithmetic::{Function, Kernels, Moments};
 use lab_schema::Slot;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Arrays;
 use crate::error::{Result, TensorError};
 use crate::layers::Layer;
 use crate::network::{Network, Node, Signal, Start, Wanted};
@@ -131,6 +132,26 @@ impl Model {
         let entries: Vec<_> =
             entries.iter().map(|(n, s, v)| (n.as_str(), s.as_slice(), Data::F32(v))).collect();
         tensors::write(&entries)
+    }
+
+    /// The parameters, under names that begin with `prefix`.
+    pub(crate) fn save(&self, prefix: &str, arrays: &mut Arrays) {
+        for (name, weights) in &self.weights {
+            let entry = (weights.shape.clone(), weights.values.clone());
+            arrays.insert(format!("{prefix}/{name}"), entry);
+        }
+    }
+
+    /// Takes up what [`Model::save`] has left; none if it is not of this model.
+    pub(crate) fn restore(&mut self, prefix: &str, arrays: &mut Arrays) -> Option<()> {
+        for (name, weights) in &mut self.weights {
+            let (shape, values) = arrays.remove(&format!("{prefix}/{name}"))?;
+            if shape != weights.shape {
+                return None;
+            }
+            weights.values = values;
+        }
+        Some(())
     }
 
     /// Whether sequences lie as [place, row].

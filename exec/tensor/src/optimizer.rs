@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Result;
 use lab_arithmetic::{AdamW, Kernels, Sgd};
+use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Arrays;
+use crate::error::Result;
 use crate::model::Model;
 use crate::settings::Settings;
 
@@ -19,6 +21,14 @@ pub(crate) struct Optimizer {
     steps: u64,
     /// Per learned parameter: velocity, or first and second moment.
     state: BTreeMap<String, [Vec<f32>; 2]>,
+}
+
+/// How far an optimiser is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Steps {
+    steps: u64,
+    /// The bits of AdamW's betas to the number of steps.
+    powers: [u64; 2],
 }
 
 enum Rule {
@@ -106,6 +116,38 @@ impl Optimizer {
             state: state.collect(),
             rule,
         })
+    }
+
+    /// What steps have left, under names that begin with `moments/`.
+    pub(crate) fn save(&self, arrays: &mut Arrays) -> Steps {
+        for (name, moments) in &self.state {
+            for (n, values) in moments.iter().enumerate() {
+                arrays.insert(format!("moments/{n}/{name}"), (vec![values.len()], values.clone()));
+            }
+        }
+        let powers = match self.rule {
+            Rule::AdamW { power1, power2, .. } => [power1, power2],
+            Rule::Sgd { .. } => [1.0, 1.0],
+        };
+        Steps { steps: self.steps, powers: powers.map(f64::to_bits) }
+    }
+
+    /// Takes up what [`Optimizer::save`] has left; none if it is not of this model.
+    pub(crate) fn restore(&mut self, steps: &Steps, arrays: &mut Arrays) -> Option<()> {
+        for (name, moments) in &mut self.state {
+            for (n, values) in moments.iter_mut().enumerate() {
+                let (_, saved) = arrays.remove(&format!("moments/{n}/{name}"))?;
+                if saved.len() != values.len() {
+                    return None;
+                }
+                *values = saved;
+            }
+        }
+        self.steps = steps.steps;
+        if let Rule::AdamW { power1, power2, .. } = &mut self.rule {
+            [*power1, *power2] = steps.powers.map(f64::from_bits);
+        }
+        Some(())
     }
 
     /// One step, parameters in the order of their names.

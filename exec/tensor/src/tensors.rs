@@ -3,7 +3,7 @@
 //! Writing is done here, so that equal tensors are equal bytes: entries by descending alignment,
 //! then by name, without gaps and without metadata. Reading is candle's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor};
 use lab_schema::Slot;
@@ -81,6 +81,17 @@ impl<'a> Tensors<'a> {
             None => Vec::new(),
         };
         Ok((self.floats(name, &shape)?, shape))
+    }
+
+    /// All tensors of numbers, by name.
+    pub(crate) fn all_floats(&mut self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+        let names: Vec<String> = self.tensors.keys().cloned().collect();
+        let mut all = BTreeMap::new();
+        for name in names {
+            let (values, shape) = self.any_floats(&name)?;
+            all.insert(name, (shape, values));
+        }
+        Ok(all)
     }
 
     fn read_out<T>(&self, read: candle_core::Result<T>) -> Result<T> {

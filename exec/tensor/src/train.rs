@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use lab_arithmetic::{Kernels, argmax};
 use lab_objects::Progress;
 use lab_schema::{Digest, Number};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{Arrays, Checkpoints};
 use crate::error::{Result, TensorError};
 use crate::evaluate::judge;
 use crate::examples::{Examples, Targets};
 use crate::files::{Inputs, Prepared, Product, Target, to_json};
 use crate::model::{Description, Model, Pass};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Steps};
 use crate::presets;
 use crate::settings::Settings;
 use crate::task::{HISTORY, MODEL, PREPARED, TRAIN_ROWS, VALIDATION_ROWS, WEIGHTS, slot};
@@ -26,7 +27,7 @@ use crate::tensor::Tensor;
 use lab_preparation::Draws;
 
 /// `history.json`: how training went.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct History {
     epochs: Vec<Epoch>,
     states: Vec<State>,
@@ -36,7 +37,7 @@ struct History {
 }
 
 /// An epoch.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Epoch {
     epoch: u64,
     /// Mean over the rows, each before the step that its batch led to.
@@ -50,7 +51,7 @@ struct Epoch {
 }
 
 /// The weights after a step.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct State {
     step: u64,
     digest: String,
@@ -78,6 +79,7 @@ pub(crate) fn train(
     settings: &Settings<'_>,
     kernels: Kernels,
     progress: &dyn Progress,
+    checkpoints: Checkpoints,
 ) -> Result<Product> {
     let prepared: Prepared = inputs.json(PREPARED)?;
     let examples = Examples::read(inputs, TRAIN_ROWS, &prepared)?;
@@ -113,7 +115,8 @@ pub(crate) fn train(
         state: Digest::derive(STATE, &[]),
         history: History::default(),
     };
-    let (model, history) = training.run(batch, Draws::new(seed, "shuffle"), progress)?;
+    let (model, history) =
+        training.run(batch, Draws::new(seed, "shuffle"), progress, checkpoints)?;
     let mut product = Product::default();
     if let Some(last) = history.epochs.last() {
         product.metrics.insert("train_loss".into(), Number::new(last.loss)?);
@@ -148,6 +151,42 @@ fn context(settings: &Settings<'_>, target: &Target) -> Result<usize> {
     }
 }
 
+/// How far training is: which epoch, how many of its batches are done, and what they came to.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Reached {
+    epoch: u64,
+    batches: usize,
+    #[serde(skip)]
+    loss: f64,
+    right: usize,
+    rows: usize,
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Reached { epoch: 1, batches: 0, loss: 0.0, right: 0, rows: 0 }
+    }
+}
+
+/// The epoch that was best by the validation part.
+struct Best {
+    loss: f64,
+    epoch: u64,
+    model: Model,
+}
+
+/// What is kept of a training that may be interrupted. Numbers that are not whole, as their bits.
+#[derive(Serialize, Deserialize)]
+struct Saved<H> {
+    reached: Reached,
+    loss: u64,
+    step: u64,
+    state: [u8; 32],
+    history: H,
+    best: Option<(u64, u64)>,
+    optimizer: Steps,
+}
+
 /// What a step saw.
 struct Seen {
     loss: f64,
@@ -160,14 +199,23 @@ impl Training<'_> {
         batch: usize,
         shuffle: Draws,
         progress: &dyn Progress,
+        mut checkpoints: Checkpoints,
     ) -> Result<(Model, History)> {
         let (epochs, patience) = (self.settings.int("epochs")?, self.settings.int("patience")?);
         let total = epochs * self.examples.batches(batch, self.context) as u64;
-        let mut best: Option<(f64, u64, Model)> = None;
-        for epoch in 1..=epochs {
+        let mut best: Option<Best> = None;
+        let mut reached = match checkpoints.read(&slot(WEIGHTS)) {
+            Some((saved, arrays)) => self.restore(saved, arrays, &mut best)?,
+            None => Reached::default(),
+        };
+        for epoch in reached.epoch..=epochs {
             let batches = self.examples.epoch(shuffle, epoch as u32, batch, self.context);
-            let (mut loss, mut right, mut rows) = (0.0, 0, 0);
-            for places in &batches {
+            for (n, places) in batches.iter().enumerate().skip(reached.batches) {
+                if checkpoints.are_due() {
+                    let here = Reached { epoch, batches: n, ..reached };
+                    let (saved, arrays) = self.save(here, best.as_ref());
+                    checkpoints.write(&saved, &arrays);
+                }
                 let told = self.history.epochs.last().map_or(String::new(), |last| {
                     let judged =
                         last.validation.map_or(String::new(), |v| format!(", validation {v:.4}"));
@@ -185,10 +233,11 @@ impl Training<'_> {
                         return Err(error);
                     }
                 };
-                loss += seen.loss * places.len() as f64;
-                right += seen.right;
-                rows += places.len();
+                reached.loss += seen.loss * places.len() as f64;
+                reached.right += seen.right;
+                reached.rows += places.len();
             }
+            let Reached { loss, right, rows, .. } = std::mem::take(&mut reached);
             let predictions = rows * self.context.max(1);
             let classes = !matches!(self.target, Target::Number { .. });
             let validation = match self.validation {
@@ -206,16 +255,17 @@ impl Training<'_> {
                 validation,
             });
             let Some(validation) = validation else { continue };
-            if best.as_ref().is_none_or(|(least, ..)| validation < *least) {
-                best = Some((validation, epoch, self.model.clone()));
+            if best.as_ref().is_none_or(|best| validation < best.loss) {
+                best = Some(Best { loss: validation, epoch, model: self.model.clone() });
             }
-            let since = best.as_ref().map_or(0, |(_, at, _)| epoch - at);
+            let since = best.as_ref().map_or(0, |best| epoch - best.epoch);
             if patience > 0 && since >= patience {
                 break;
             }
         }
         progress.end();
-        if let Some((_, epoch, model)) = best.take_if(|_| patience > 0) {
+        checkpoints.remove();
+        if let Some(Best { epoch, model, .. }) = best.take_if(|_| patience > 0) {
             self.history.best = Some(epoch);
             self.model = model;
         }
@@ -223,6 +273,49 @@ impl Training<'_> {
             true => Ok((self.model, self.history)),
             false => Err(TensorError::NotFinite { epoch: epochs, step: self.step }),
         }
+    }
+
+    /// All that the steps to come depend on.
+    fn save(&self, reached: Reached, best: Option<&Best>) -> (Saved<&History>, Arrays) {
+        let mut arrays = Arrays::new();
+        self.model.save("weights", &mut arrays);
+        if let Some(best) = best {
+            best.model.save("best", &mut arrays);
+        }
+        let saved = Saved {
+            reached,
+            loss: reached.loss.to_bits(),
+            step: self.step,
+            state: *self.state.as_bytes(),
+            history: &self.history,
+            best: best.map(|best| (best.loss.to_bits(), best.epoch)),
+            optimizer: self.optimizer.save(&mut arrays),
+        };
+        (saved, arrays)
+    }
+
+    /// Takes up what [`Training::save`] has left.
+    fn restore(
+        &mut self,
+        saved: Saved<History>,
+        mut arrays: Arrays,
+        best: &mut Option<Best>,
+    ) -> Result<Reached> {
+        let other = || TensorError::BadInput {
+            slot: slot(WEIGHTS),
+            why: "an interrupted training of this recipe is not of this model".to_owned(),
+        };
+        self.model.restore("weights", &mut arrays).ok_or_else(other)?;
+        self.optimizer.restore(&saved.optimizer, &mut arrays).ok_or_else(other)?;
+        if let Some((loss, epoch)) = saved.best {
+            let mut model = self.model.clone();
+            model.restore("best", &mut arrays).ok_or_else(other)?;
+            *best = Some(Best { loss: f64::from_bits(loss), epoch, model });
+        }
+        self.step = saved.step;
+        self.state = Digest::from_bytes(saved.state);
+        self.history = saved.history;
+        Ok(Reached { loss: f64::from_bits(saved.loss), ..saved.reached })
     }
 
     fn judged(&self, part: &Examples) -> Result<f64> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lab_objects::NameKind;
 use lab_process::Echo;
-use lab_replay::{Bench, cached, execute, record};
+use lab_replay::{Bench, cached, execute_resuming, record};
 use lab_schema::{ContentId, Name, Object, Run, RunId, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ impl Running<'_> {
             let (id, run, reused) = match reusable {
                 Some(id) => (id, registry.store.load::<Run>(id)?, true),
                 None => {
-                    let execution = execute(&bench, &recipe)?;
+                    let execution = execute_resuming(&bench, &recipe)?;
                     let (id, run) =
                         record(&registry.store, &who, &recipe, execution.outcome, None)?;
                     (id, run, false)

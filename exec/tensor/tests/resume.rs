@@ -1,0 +1,102 @@
+//! A training that is killed at any step and goes on leaves the same bytes.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use common::{DIGITS_CSV, data, put, store};
+use lab_objects::{Progress, Silent, Store};
+use lab_schema::{ContentId, Outcome, Recipe};
+use lab_tensor::{Baseline, Program, Resuming, Source, execute, execute_resuming};
+
+/// Kills the training at a step, as far as a process can do that to itself.
+struct Killer {
+    after: AtomicU64,
+}
+
+impl Progress for Killer {
+    fn step(&self, _: &str, done: u64, _: u64) {
+        assert!(done < self.after.load(Ordering::Relaxed), "killed");
+    }
+
+    fn end(&self) {}
+}
+
+/// The recipe of stage `train`, on data that stage `prepare` has made.
+fn training(store: &Store, program: &Program, input: ContentId) -> Recipe {
+    let stages = program.stages();
+    let inputs = stages[0].inputs().into_iter().map(|i| (i.slot, input)).collect();
+    let made = execute(store, &stages[0].recipe(inputs).unwrap(), &Silent).unwrap().outputs;
+    let input = |i: lab_tensor::StageInput| match &i.from {
+        Source::Stage { output, .. } => (i.slot, made[output]),
+        Source::Program(_) => panic!("training reads what was prepared"),
+    };
+    let inputs: BTreeMap<_, _> = stages[1].inputs().into_iter().map(input).collect();
+    stages[1].recipe(inputs).unwrap()
+}
+
+fn killed_and_resumed(store: &Store, recipe: &Recipe, kills: &[u64]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let resuming = Resuming { folder: folder.path(), every: Duration::ZERO };
+    for after in kills {
+        let killer = Killer { after: AtomicU64::new(*after) };
+        let run = || execute_resuming(store, recipe, &killer, resuming);
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_err(), "it went on beyond step {after}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+    let outcome = execute_resuming(store, recipe, &Silent, resuming).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "done: nothing is kept");
+    outcome
+}
+
+fn check(program: &Program, bytes: &[u8], kills: &[u64]) {
+    let store = store();
+    let input = put(&store, bytes);
+    let recipe = training(&store, program, input);
+    let whole = execute(&store, &recipe, &Silent).unwrap();
+    let pieces = killed_and_resumed(&store, &recipe, kills);
+    assert_eq!(pieces.outputs, whole.outputs);
+    assert_eq!(pieces.metrics, whole.metrics);
+}
+
+fn program(baseline: &str, changes: &[(&str, &str)]) -> Program {
+    let mut program = Program::parse(Baseline::find(baseline).unwrap().text).unwrap();
+    for (key, value) in changes {
+        program.set(key, value).unwrap();
+    }
+    program
+}
+
+#[test]
+fn rows_with_dropout_early_stopping_and_moments() {
+    let changes = [
+        ("prepare.header", "false"),
+        ("prepare.validation", "0.2"),
+        ("train.hidden", "[24]"),
+        ("train.dropout", "0.3"),
+        ("train.patience", "2"),
+        ("train.epochs", "6"),
+        ("train.warmup", "0.2"),
+        ("train.state_every", "10"),
+    ];
+    // 34 steps an epoch: inside the first, at the start of the third, twice at one place.
+    check(&program("mlp", &changes), DIGITS_CSV, &[5, 68, 69, 69, 100, 150]);
+}
+
+#[test]
+fn texts_and_momentum() {
+    let changes = [
+        ("train.width", "8"),
+        ("train.context", "16"),
+        ("train.epochs", "2"),
+        ("train.optimizer", "sgd"),
+        ("prepare.test", "0.95"),
+        ("prepare.unknown", "reserve"),
+    ];
+    check(&program("char-gru", &changes), &data("names.txt.gz"), &[3, 20, 30]);
+}
