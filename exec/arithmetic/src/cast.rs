@@ -90,5 +90,9 @@ mod tests {
         assert_eq!(from_bf16(0x3f80), 1.0);
         assert_eq!(to_f16(65519.0), 0x7bff);
         assert_eq!(to_f16(65520.0), 0x7c00);
+        assert_eq!((to_bf16(-f32::NAN), to_f16(-f32::NAN)), (0x7fc0, 0x7e00));
+        let half_of_least = 2f32.powi(-25);
+        assert_eq!((to_f16(half_of_least), to_f16(-half_of_least)), (0, 0x8000));
+        assert_eq!(to_f16(f32::from_bits(half_of_least.to_bits() + 1)), 1);
     }
 }

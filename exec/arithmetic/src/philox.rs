@@ -78,6 +78,31 @@ mod tests {
     }
 
     #[test]
+    fn uniform_floats_are_the_upper_24_bits() {
+        assert_eq!((uniform(0), uniform(0xff), uniform(0x100)), (0.0, 0.0, 2f32.powi(-24)));
+        assert_eq!((uniform(1 << 31), uniform(!0)), (0.5, 1.0 - 2f32.powi(-24)));
+        for i in 0..1000 {
+            let [word, ..] = philox([i, 0, 0, 0], [5, 0]);
+            assert_eq!(f64::from(uniform(word)), f64::from(word >> 8) / 16_777_216.0);
+        }
+    }
+
+    #[test]
+    fn nearly_normal_numbers_are_rounded_once() {
+        let mut inexact = 0;
+        for i in 0..1000 {
+            let blocks = [0, 1, 2].map(|j| philox([i, j, 0, 0], [6, 0]));
+            let words = blocks.iter().flatten();
+            // All of this is exact in f64, save the last step.
+            let exact: f64 = words.map(|w| f64::from(w >> 8)).sum::<f64>() - 100_663_290.0;
+            let exact = exact / 16_777_216.0;
+            assert_eq!(nearly_normal(blocks), exact as f32);
+            inexact += usize::from(f64::from(exact as f32) != exact);
+        }
+        assert!(inexact > 100, "{inexact} of 1000 were rounded");
+    }
+
+    #[test]
     fn nearly_normal_numbers_have_the_moments_of_a_normal_one() {
         let stream = Stream { key: [1, 2], purpose: [3, 4] };
         let n = 100_000u64;

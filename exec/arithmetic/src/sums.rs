@@ -212,3 +212,24 @@ impl Kernels {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What is no number is passed over, wherever it stands.
+    #[test]
+    fn the_greatest_passes_over_what_is_no_number() {
+        for width in [2, 31, 32, 33, 70] {
+            for at in 0..width {
+                let mut row = vec![f32::NAN; width];
+                assert_eq!(greatest(&row), f32::NEG_INFINITY);
+                row[at] = -3.0;
+                assert_eq!(greatest(&row), -3.0, "{at} of {width}");
+                row[(at + 1) % width] = 2.0;
+                assert_eq!(greatest(&row), 2.0, "{at} of {width}");
+            }
+        }
+        assert_eq!(greatest(&[]), f32::NEG_INFINITY);
+    }
+}

@@ -7,73 +7,14 @@
     reason = "a test may; indices as in the definition"
 )]
 
-use lab_arithmetic::battery::{activations, all_kernels, numbers};
+mod plain;
+
+use lab_arithmetic::battery::{activations, numbers};
 use lab_arithmetic::{
     AdamW, Attention, Function, Kernels, Moments, Path, Sgd, Steps, Stream, View, Window, philox,
     uniform,
 };
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|v| if v.is_nan() { 0x7fc0_0000 } else { v.to_bits() }).collect()
-}
-
-fn check(expected: &[f32], what: &str, compute: impl Fn(&Kernels, &mut [f32])) {
-    for kernels in all_kernels() {
-        let mut out = vec![f32::NAN; expected.len()];
-        compute(&kernels, &mut out);
-        assert!(bits(&out) == bits(expected), "{what} on {kernels:?}");
-    }
-}
-
-/// Chains of 256, added ascending.
-fn chains(terms: impl Iterator<Item = (f32, f32)>) -> f32 {
-    let terms: Vec<(f32, f32)> = terms.collect();
-    let chain = |part: &[(f32, f32)]| part.iter().fold(0.0f32, |sum, (a, b)| a.mul_add(*b, sum));
-    terms.chunks(256).map(chain).reduce(|total, chain| total + chain).unwrap_or(0.0)
-}
-
-/// 32 strided lanes, folded by halves; blocks of 4,096.
-fn lanes(terms: &[(f32, f32)]) -> f32 {
-    if terms.len() > 4096 {
-        let partial: Vec<_> = terms.chunks(4096).map(|part| (1.0, lanes(part))).collect();
-        return lanes(&partial);
-    }
-    let lane =
-        |l: usize| terms.iter().skip(l).step_by(32).fold(0.0f32, |sum, (a, b)| a.mul_add(*b, sum));
-    let mut lanes: Vec<f32> = (0..32).map(lane).collect();
-    while lanes.len() > 1 {
-        let upper = lanes.split_off(lanes.len() / 2);
-        lanes.iter_mut().zip(upper).for_each(|(low, high)| *low += high);
-    }
-    lanes[0]
-}
-
-fn sum(values: &[f32]) -> f32 {
-    lanes(&values.iter().map(|v| (1.0, *v)).collect::<Vec<_>>())
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    lanes(&a.iter().copied().zip(b.iter().copied()).collect::<Vec<_>>())
-}
-
-/// A function of one number, as the kernels have it: these are tested by their accuracy.
-fn at(function: Function, x: f32) -> f32 {
-    let mut out = [0.0];
-    let kernels = Kernels::new(Path::Generic, std::num::NonZeroUsize::MIN).unwrap();
-    kernels.apply(function, &[x], &mut out);
-    out[0]
-}
-
-fn exp(x: f32) -> f32 {
-    at(Function::Exp, x)
-}
-
-fn softmax(row: &[f32]) -> Vec<f32> {
-    let greatest = row.iter().copied().fold(f32::NEG_INFINITY, |g, x| if x > g { x } else { g });
-    let all: Vec<f32> = row.iter().map(|x| exp(x - greatest)).collect();
-    let total = sum(&all);
-    all.iter().map(|e| e / total).collect()
-}
+use plain::{at, bits, chains, check, dot, exp, softmax, sum};
 
 #[test]
 fn products() {
@@ -213,6 +154,7 @@ fn batch_norms() {
     let n = rows as f32;
     let mut moments = Moments { mean: vec![0.0; width], variance: vec![0.0; width] };
     let (mut y, mut dx) = (vec![0.0; rows * width], vec![0.0; rows * width]);
+    let (mut d_gain, mut d_shift) = (Vec::new(), Vec::new());
     for j in 0..width {
         let column: Vec<f32> = (0..rows).map(|i| x[i * width + j]).collect();
         let g: Vec<f32> = (0..rows).map(|i| g[i * width + j]).collect();
@@ -221,8 +163,9 @@ fn batch_norms() {
         let variance = chains(d.iter().map(|d| (*d, *d))) / n;
         let scale = 1.0 / (variance + 1e-5).sqrt();
         let z: Vec<f32> = d.iter().map(|d| d * scale).collect();
-        let mean_g = chains(g.iter().map(|g| (1.0, *g))) / n;
-        let along = chains(g.iter().zip(&z).map(|(g, z)| (*g, *z))) / n;
+        d_shift.push(chains(g.iter().map(|g| (1.0, *g))));
+        d_gain.push(chains(g.iter().zip(&z).map(|(g, z)| (*g, *z))));
+        let (mean_g, along) = (d_shift[j] / n, d_gain[j] / n);
         for i in 0..rows {
             y[i * width + j] = z[i].mul_add(gain[j], shift[j]);
             dx[i * width + j] = (scale * gain[j]) * (-z[i]).mul_add(along, g[i] - mean_g);
@@ -234,8 +177,9 @@ fn batch_norms() {
         out.copy_from_slice(&k.moments(&x, width).variance)
     });
     check(&y, "batch norm", |k, out| k.batch_norm(&x, &moments, &gain, &shift, 1e-5, out));
-    check(&dx, "its gradient", |k, out| {
-        out.copy_from_slice(&k.batch_norm_gradient(&x, &moments, &gain, &g, 1e-5).0);
+    check(&[dx, d_gain, d_shift].concat(), "its gradients", |k, out| {
+        let (dx, d_gain, d_shift) = k.batch_norm_gradient(&x, &moments, &gain, &g, 1e-5);
+        out.copy_from_slice(&[dx, d_gain, d_shift].concat());
     });
 }
 
@@ -297,9 +241,9 @@ fn convolutions() {
         check(&y, &format!("{w:?}"), |k, out| k.convolve(w, &x, &weights, out));
         let mut dw = Vec::new();
         for c in 0..channels {
-            for tap in 0..w.patch() {
-                dw.push(chains((0..places).map(|p| (g[p * channels + c], patches[p][tap]))));
-            }
+            let of =
+                |tap: usize| chains((0..places).map(|p| (g[p * channels + c], patches[p][tap])));
+            dw.extend((0..w.patch()).map(of));
         }
         check(&dw, &format!("weights {w:?}"), |k, out| k.convolve_weights(w, &x, &g, out));
         // For each pixel its taps, in the order of the kernel.
@@ -404,6 +348,10 @@ fn embeddings() {
         }
     }
     check(&expected, "embedding", |k, out| k.embed_gradient(&ids, width, &g, out));
+    let table = numbers(rows as usize * width, 33);
+    let copied: Vec<f32> =
+        ids.iter().flat_map(|id| table[*id as usize * width..][..width].to_vec()).collect();
+    check(&copied, "its rows", |k, out| k.embed(&table, width, &ids, out));
 }
 
 #[test]
