@@ -74,6 +74,54 @@ mod tests {
         assert_ne!(base, Draws::new(1, "split").bits(0, 1 << 32));
     }
 
+    // The numbers of the streams are those that another implementation of BLAKE3 gives.
+    #[test]
+    fn draws_are_named_by_seed_purpose_lane_and_index() {
+        for (purpose, stream) in
+            [("split", 0x19cf_0be1), ("shuffle", 0xcc0c_c33d), ("init/fc1.weight", 0xe7e7_c066)]
+        {
+            let draws = Draws::new(7 << 32 | 9, purpose);
+            let expected = philox([5, 3, 21, stream], [9, 7]);
+            assert_eq!(draws.bits(21, 3 << 32 | 5), expected, "{purpose}");
+            assert_eq!(draws.stream(21).block(3 << 32 | 5), expected);
+            assert_eq!(draws.uniform(21, 3 << 32 | 5), uniform(expected[0]));
+            let beside = philox([5, 3, 21, stream.wrapping_add(u32::MAX)], [9, 7]);
+            assert_eq!(draws.also(u32::MAX).bits(21, 3 << 32 | 5), beside);
+        }
+    }
+
+    #[test]
+    fn integers_below_a_bound_are_exact() {
+        let draws = Draws::new(1, "split");
+        for bound in [1, 2, 3, 10, 1 << 32, (1 << 32) + 1, u64::MAX] {
+            for index in 0..100 {
+                let [w0, w1, ..] = draws.bits(4, index);
+                // By halves of the product, without 128 bits.
+                let (b0, b1) = (bound & 0xffff_ffff, bound >> 32);
+                let (w0, w1) = (u64::from(w0), u64::from(w1));
+                let middle =
+                    ((w0 * b0) >> 32) + ((w1 * b0) & 0xffff_ffff) + ((w0 * b1) & 0xffff_ffff);
+                let high = w1 * b1 + ((w1 * b0) >> 32) + ((w0 * b1) >> 32) + (middle >> 32);
+                assert_eq!(draws.below(4, index, bound), high, "below {bound}");
+                assert!(high < bound);
+            }
+        }
+    }
+
+    #[test]
+    fn shuffles_change_places_from_the_last_down() {
+        let draws = Draws::new(2, "shuffle");
+        let mut items: Vec<u64> = (0..50).collect();
+        draws.shuffle(8, &mut items);
+        let mut plain: Vec<u64> = (0..50).collect();
+        let mut i = 49;
+        while i > 0 {
+            plain.swap(i, draws.below(8, i as u64, i as u64 + 1) as usize);
+            i -= 1;
+        }
+        assert_eq!(items, plain);
+    }
+
     #[test]
     fn shuffles_are_permutations_and_fair() {
         let draws = Draws::new(7, "shuffle");

@@ -387,3 +387,113 @@ fn predictions(
 fn operation(source: candle_core::Error) -> TensorError {
     TensorError::Operation { what: "the evaluation", source: Box::new(source) }
 }
+
+#[cfg(test)]
+mod tests {
+    use lab_arithmetic::battery::activations;
+
+    use super::*;
+    use crate::layers::Layer;
+    use crate::network::Signal;
+
+    fn model(layers: serde_json::Value, input: Signal, outputs: usize) -> Model {
+        let description = Description::new(input, Layer::list(&layers).unwrap(), outputs);
+        Model::new(&description, 3, &slot(MODEL)).unwrap()
+    }
+
+    /// What a model that is a linear layer gives for a row; its sums here have one part.
+    fn scores(model: &Model, row: &[f32]) -> Vec<f32> {
+        let (weight, bias) = (&model.weights["head.weight"], &model.weights["head.bias"]);
+        let one = |(w, bias): (&[f32], &f32)| {
+            row.iter().zip(w).fold(0.0f32, |s, (x, w)| x.mul_add(*w, s)) + bias
+        };
+        weight.values.chunks(row.len()).zip(&bias.values).map(one).collect()
+    }
+
+    fn bits(values: &[f64]) -> Vec<u64> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    fn check(judged: &Judged, losses: &[f64]) {
+        assert_eq!(bits(&judged.losses), bits(losses));
+        let mean = losses.iter().fold(0.0, |sum, loss| sum + loss) / losses.len() as f64;
+        assert_eq!(judged.loss.to_bits(), mean.to_bits());
+    }
+
+    // Also over more rows than go through a model at a time.
+    #[test]
+    fn rows_are_judged_one_by_one_in_f64() {
+        let (rows, kernels) = (2500, Kernels::detect());
+        let (x, y) = (activations(3 * rows, 1), activations(rows, 2));
+        let number = Target::Number { column: "y".into(), log: false, shift: 0.0, scale: 1.0 };
+        let regression = model(json!([]), Signal::Features(3), 1);
+        let squares: Vec<f64> = x
+            .chunks(3)
+            .zip(&y)
+            .map(|(row, y)| f64::from(scores(&regression, row)[0]) - f64::from(*y))
+            .map(|distance| distance * distance)
+            .collect();
+        let y = Targets::Numbers(y);
+        let examples = Examples::Rows { x: x.clone(), shape: vec![3], y };
+        check(&judge(&regression, &examples, &number, 0, kernels).unwrap(), &squares);
+
+        let classes = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let class = Target::Class { column: "y".into(), classes };
+        let classifier = model(json!([]), Signal::Features(3), 4);
+        let labels: Vec<u32> = (0..rows as u32).map(|n| n * n % 4).collect();
+        let loss = |(row, label): (&[f32], &u32)| {
+            f64::from(kernels.cross_entropy(&scores(&classifier, row), 4, &[*label]))
+        };
+        let losses: Vec<f64> = x.chunks(3).zip(&labels).map(loss).collect();
+        let examples = Examples::Rows { x, shape: vec![3], y: Targets::Classes(labels) };
+        check(&judge(&classifier, &examples, &class, 0, kernels).unwrap(), &losses);
+    }
+
+    #[test]
+    fn texts_are_judged_token_by_token() {
+        let kernels = Kernels::detect();
+        let text: Vec<u32> = (0..38u32).map(|n| n * n % 5).collect();
+        let target = Target::Next { tokens: (0..5).map(|n| n.to_string()).collect() };
+        let model = model(
+            json!([{ "layer": "embed", "width": 3 }]),
+            Signal::Ids { length: 8, kinds: 5 },
+            5,
+        );
+        let table = &model.weights["embed1.weight"].values;
+        // Without layers that look back, each token alone foretells the next.
+        let loss = |pair: &[u32]| {
+            let scores = scores(&model, &table[3 * pair[0] as usize..][..3]);
+            f64::from(kernels.cross_entropy(&scores, 5, &[pair[1]]))
+        };
+        let losses: Vec<f64> = text.windows(2).map(loss).collect();
+        for context in [8, 100] {
+            let examples = Examples::Text(text.clone());
+            check(&judge(&model, &examples, &target, context, kernels).unwrap(), &losses);
+        }
+    }
+
+    #[test]
+    fn windows_of_a_text_overlap_by_half() {
+        for (n, context) in (1..60).flat_map(|n| (1..12).map(move |context| (n, context))) {
+            let w = context.min(n);
+            let h = (w / 2).max(1);
+            // Where each window begins, and the predictions of the text that count in it.
+            let mut plain = vec![(0, 0..w)];
+            for start in (h..n).step_by(h).take_while(|start| start + w <= n) {
+                plain.push((start, start + w - h..start + w));
+            }
+            let judged = plain.last().unwrap().1.end;
+            if judged < n {
+                plain.push((n - w, judged..n));
+            }
+            let all: Vec<usize> = plain.iter().flat_map(|(_, judged)| judged.clone()).collect();
+            assert_eq!(all, (0..n).collect::<Vec<_>>());
+            let mut found = Vec::new();
+            for (places, window, from) in passes(&Examples::Text(vec![0; n + 1]), context) {
+                assert_eq!(window, w);
+                found.extend(places.iter().map(|start| (*start, start + from..start + window)));
+            }
+            assert_eq!(found, plain, "{n} predictions, context {context}");
+        }
+    }
+}

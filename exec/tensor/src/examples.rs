@@ -192,3 +192,94 @@ fn below(values: &[i64], bound: usize) -> Option<Vec<u32>> {
     let each = |v: &i64| u32::try_from(*v).ok().filter(|v| (*v as usize) < bound);
     values.iter().map(each).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use lab_arithmetic::{Stream, philox};
+
+    use super::*;
+
+    fn rows(n: usize) -> Examples {
+        let y = Targets::Classes((0..n as u32).collect());
+        Examples::Rows { x: (0..n).map(|n| n as f32).collect(), shape: vec![1], y }
+    }
+
+    /// The places 0, 1, ... shuffled as docs/arithmetic.md says.
+    fn shuffled(draws: Draws, epoch: u32, n: usize) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..n).collect();
+        for i in (1..n).rev() {
+            let [low, high, ..] = draws.bits(epoch, i as u64);
+            let draw = u128::from(u64::from(high) << 32 | u64::from(low));
+            places.swap(i, ((draw * (i as u128 + 1)) >> 64) as usize);
+        }
+        places
+    }
+
+    #[test]
+    fn batches_are_runs_of_shuffled_rows() {
+        let draws = Draws::new(3, "shuffle");
+        for (n, batch) in [(1, 4), (7, 3), (9, 3), (20, 32)] {
+            let mut seen = Vec::new();
+            for epoch in 1..4 {
+                let batches = rows(n).epoch(draws, epoch, batch, 0);
+                let plain = shuffled(draws, epoch, n);
+                assert!(batches.iter().map(Vec::as_slice).eq(plain.chunks(batch)));
+                assert_eq!(batches.len(), rows(n).batches(batch, 0));
+                seen.push(plain);
+            }
+            assert!(n < 7 || seen[0] != seen[1]);
+        }
+        let (x, y) = rows(9).batch(&[4, 0, 8], 0, false).unwrap();
+        assert_eq!(
+            (x.values().unwrap(), y.all_ids().unwrap()),
+            (vec![4.0, 0.0, 8.0], vec![4, 0, 8])
+        );
+    }
+
+    #[test]
+    fn windows_of_a_text_begin_at_a_drawn_offset() {
+        let draws = Draws::new(4, "shuffle");
+        for (tokens, context) in
+            [(9usize, 8usize), (10, 8), (16, 8), (17, 8), (24, 8), (101, 8), (102, 5)]
+        {
+            let text = Examples::Text((0..tokens as u32).collect());
+            let n = tokens - 1;
+            let windows = (n / context).saturating_sub(1).max(1);
+            let bound = (n - windows * context + 1).min(context) as u64;
+            for epoch in 1..20 {
+                // The first two words of block 0 of the stream beside that of the shuffle.
+                let Stream { key, purpose: [_, stream] } = draws.stream(epoch);
+                let [low, high, ..] = philox([0, 0, epoch, stream.wrapping_add(1)], key);
+                let draw = u128::from(u64::from(high) << 32 | u64::from(low));
+                let offset = ((draw * u128::from(bound)) >> 64) as usize;
+                let plain = shuffled(draws, epoch, windows).into_iter();
+                let plain: Vec<usize> = plain.map(|place| offset + place * context).collect();
+                let found = text.epoch(draws, epoch, 3, context);
+                assert!(found.iter().map(Vec::as_slice).eq(plain.chunks(3)), "{tokens} {context}");
+                // Each window and its last target lie in the text.
+                assert!(plain.iter().all(|start| start + context < tokens));
+            }
+        }
+    }
+
+    #[test]
+    fn texts_lie_by_rows_or_by_places() {
+        let text = Examples::Text((0..50).collect());
+        let ids = |time_first| {
+            let (x, y) = text.batch(&[10, 30], 3, time_first).unwrap();
+            (x.shape().to_vec(), x.all_ids().unwrap(), y.all_ids().unwrap())
+        };
+        let by_rows = (vec![2, 3], vec![10, 11, 12, 30, 31, 32], vec![11, 12, 13, 31, 32, 33]);
+        assert_eq!(ids(false), by_rows);
+        let by_places = (vec![3, 2], vec![10, 30, 11, 31, 12, 32], vec![11, 31, 12, 32, 13, 33]);
+        assert_eq!(ids(true), by_places);
+    }
+
+    #[test]
+    fn a_text_has_a_whole_window() {
+        let text = |tokens| Examples::Text(vec![0; tokens]);
+        assert!(text(9).check_context(8).is_ok());
+        assert!(text(8).check_context(8).is_err());
+        assert!(rows(1).check_context(0).is_ok());
+    }
+}

@@ -334,3 +334,204 @@ fn step(size: usize, stride: usize) -> usize {
 fn operation(source: candle_core::Error) -> TensorError {
     TensorError::Operation { what: "the model", source: Box::new(source) }
 }
+
+#[cfg(test)]
+mod tests {
+    use lab_arithmetic::{philox, uniform};
+    use serde_json::json;
+
+    use super::*;
+    use crate::task::slot;
+
+    fn model(layers: serde_json::Value, input: Signal, outputs: usize) -> Model {
+        let layers = Layer::list(&layers).unwrap();
+        let description = Description::new(input, layers, outputs);
+        Model::new(&description, 11, &slot("model.json")).unwrap()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    fn some(n: usize, seed: u32) -> Vec<f32> {
+        lab_arithmetic::battery::activations(n, seed)
+    }
+
+    /// What the model makes of `x`, and the moments that it saw.
+    fn outputs(model: &Model, x: &Tensor, learning: Option<(Draws, u32)>) -> (Vec<f32>, Model) {
+        let variables = model.variables(learning.is_some()).unwrap();
+        let kernels = Kernels::detect();
+        let pass = Pass { kernels, variables: &variables, learning, seen: Default::default() };
+        let values = model.outputs(&pass, x).unwrap().values().unwrap();
+        let mut after = model.clone();
+        after.remember(pass);
+        (values, after)
+    }
+
+    /// What the last layer, whose sums here have one part, makes of rows.
+    fn head(model: &Model, rows: &[f32]) -> Vec<f32> {
+        let (weight, bias) = (&model.weights["head.weight"], &model.weights["head.bias"]);
+        let width = weight.shape[1];
+        let row = |row: &[f32]| -> Vec<f32> {
+            let one = |(w, bias): (&[f32], &f32)| {
+                row.iter().zip(w).fold(0.0f32, |s, (x, w)| x.mul_add(*w, s)) + bias
+            };
+            weight.values.chunks(width).zip(&bias.values).map(one).collect()
+        };
+        rows.chunks(width).flat_map(row).collect()
+    }
+
+    #[test]
+    fn parameters_begin_as_is_written() {
+        let features = Signal::Features(3);
+        let he = |fan_in: usize| (6.0 / fan_in as f32).sqrt();
+        let plain = |fan_in: usize| (3.0 / fan_in as f32).sqrt();
+        let wide = |width: usize| 1.0 / (width as f32).sqrt();
+        let linear = |width: usize| json!({ "layer": "linear", "width": width });
+        let mut expected = Vec::new();
+        for (next, bound) in [
+            ("relu", he(3)),
+            ("gelu", he(3)),
+            ("silu", he(3)),
+            ("batch_norm", he(3)),
+            ("tanh", plain(3)),
+            ("sigmoid", plain(3)),
+            ("layer_norm", plain(3)),
+        ] {
+            expected.push((json!([linear(5), next]), features, "fc1.weight", bound));
+        }
+        // What follows in another list decides nothing.
+        let inner = json!([{ "layer": "residual", "layers": [linear(3)] }, "relu"]);
+        expected.push((inner, features, "fc1.weight", plain(3)));
+        expected.push((json!([linear(5), "relu"]), features, "head.weight", plain(5)));
+        let conv = json!([{ "layer": "conv", "channels": 2, "kernel": 3 }, "relu", "flatten"]);
+        expected.push((conv, Signal::Image([4, 4, 5]), "conv1.weight", he(45)));
+        let ids = Signal::Ids { length: 4, kinds: 7 };
+        let embed = json!({ "layer": "embed", "width": 6, "places": true });
+        let attend = json!([embed, { "layer": "attention", "heads": 2 }]);
+        for name in ["embed1.weight", "embed1.places", "attention1.in.weight"] {
+            expected.push((attend.clone(), ids, name, plain(6)));
+        }
+        expected.push((attend, ids, "attention1.out.weight", plain(6)));
+        let embed = json!({ "layer": "embed", "width": 6 });
+        for kind in ["lstm", "gru"] {
+            let layers = json!([embed, { "layer": kind, "width": 9 }]);
+            for part in ["weight", "state.weight"] {
+                let name: &str = format!("{kind}1.{part}").leak();
+                expected.push((layers.clone(), ids, name, wide(9)));
+            }
+        }
+        for (layers, input, name, bound) in expected {
+            let weights = &model(layers, input, 2).weights[name];
+            let draws = Draws::new(11, &format!("init/{name}"));
+            let one = |i: usize| (2.0 * draws.uniform(0, i as u64) - 1.0) * bound;
+            let n: usize = weights.shape.iter().product();
+            let plain: Vec<f32> = (0..n).map(one).collect();
+            assert_eq!(bits(&weights.values), bits(&plain), "{name}");
+        }
+    }
+
+    #[test]
+    fn biases_shifts_and_moments_begin_constant() {
+        let layers = json!([{ "layer": "linear", "width": 2 }, "batch_norm", "layer_norm"]);
+        let weights = model(layers, Signal::Features(3), 1).weights;
+        let constant = |name: &str| weights[name].values.clone();
+        for name in ["fc1.bias", "norm1.bias", "norm1.mean", "norm2.bias"] {
+            assert_eq!(bits(&constant(name)), [0, 0], "{name}");
+        }
+        for name in ["norm1.weight", "norm1.variance", "norm2.weight"] {
+            assert_eq!(constant(name), [1.0, 1.0], "{name}");
+        }
+        assert!(weights["norm1.mean"].fixed && weights["norm1.variance"].fixed);
+    }
+
+    #[test]
+    fn dropout_draws_for_its_layer_and_step() {
+        let layers = json!([
+            { "layer": "dropout", "rate": 0.3 }, { "layer": "dropout", "rate": 0.1 }
+        ]);
+        let model = model(layers, Signal::Features(6), 2);
+        let values = some(30, 1);
+        let x = Tensor::new(values.clone(), &[5, 6]).unwrap();
+        let (seed, step) = (7u64 << 32 | 9, 1234u32);
+        // The start of the digest of the purpose's name; rng.rs holds it against BLAKE3.
+        let purpose = Draws::new(seed, "dropout").stream(0).purpose[1];
+        let mut expected = values.clone();
+        for (number, rate) in [(1, 0.3f32), (2, 0.1f32)] {
+            let scale = 1.0 / (1.0 - rate);
+            for (e, x) in expected.iter_mut().enumerate() {
+                let counter = [e as u32 / 4, 0, step, purpose.wrapping_add(number)];
+                let word = philox(counter, [9, 7])[e % 4];
+                *x = if uniform(word) >= rate { *x * scale } else { 0.0 };
+            }
+        }
+        let learning = Some((Draws::new(seed, "dropout"), step));
+        assert_eq!(bits(&outputs(&model, &x, learning).0), bits(&head(&model, &expected)));
+        assert_eq!(bits(&outputs(&model, &x, None).0), bits(&head(&model, &values)));
+    }
+
+    #[test]
+    fn running_moments_follow_those_of_batches() {
+        for (input, shape) in [
+            (Signal::Features(2), vec![5, 2]),
+            (Signal::Features(2), vec![1, 2]),
+            // Rows times places count.
+            (Signal::Image([2, 3, 2]), vec![4, 2, 3, 2]),
+        ] {
+            let kernels = Kernels::detect();
+            let norm = json!({ "layer": "batch_norm", "momentum": 0.3, "eps": 1e-3 });
+            let layers = match input {
+                Signal::Image(_) => json!([norm, "global_mean"]),
+                _ => json!([norm]),
+            };
+            let mut model = model(layers, input, 1);
+            let (mut mean, mut variance) = (vec![0.0f32; 2], vec![1.0f32; 2]);
+            let (share, rows) = (0.3f32, shape.iter().product::<usize>() / 2);
+            let learning = Some((Draws::new(1, "dropout"), 1));
+            for seed in 0..3 {
+                let values = some(2 * rows, seed);
+                let of_batch = kernels.moments(&values, 2);
+                let unbiased = rows as f32 / (rows.max(2) - 1) as f32;
+                for j in 0..2 {
+                    let (m, v) = (of_batch.mean[j], of_batch.variance[j]);
+                    mean[j] = (1.0 - share) * mean[j] + share * (m * 1.0);
+                    variance[j] = (1.0 - share) * variance[j] + share * (v * unbiased);
+                }
+                let x = Tensor::new(values, &shape).unwrap();
+                model = outputs(&model, &x, learning).1;
+                assert_eq!(bits(&model.weights["norm1.mean"].values), bits(&mean));
+                assert_eq!(bits(&model.weights["norm1.variance"].values), bits(&variance));
+            }
+            // When judging, the running ones decide, and stay.
+            let values = some(2 * rows, 9);
+            let x = Tensor::new(values.clone(), &shape).unwrap();
+            let (y, after) = outputs(&model, &x, None);
+            assert_eq!(after.weights["norm1.mean"].values, mean);
+            if let Signal::Features(_) = input {
+                let one = |(n, x): (usize, &f32)| {
+                    let scale = 1.0 / (variance[n % 2] + 1e-3f32).sqrt();
+                    let z = (x - mean[n % 2]) * scale;
+                    z.mul_add(1.0, 0.0)
+                };
+                let normal: Vec<f32> = values.iter().enumerate().map(one).collect();
+                assert_eq!(bits(&y), bits(&head(&model, &normal)));
+            }
+        }
+    }
+
+    #[test]
+    fn places_are_added_to_tokens() {
+        let layers = json!([{ "layer": "embed", "width": 3, "places": true }]);
+        let model = model(layers, Signal::Ids { length: 4, kinds: 5 }, 2);
+        let ids = [3, 0, 4, 4, 1, 2, 0, 3];
+        let (tokens, places) =
+            (&model.weights["embed1.weight"].values, &model.weights["embed1.places"].values);
+        let one = |n: usize| {
+            let (place, j) = (n / 3, n % 3);
+            tokens[ids[place] * 3 + j] + places[place % 4 * 3 + j]
+        };
+        let sums: Vec<f32> = (0..24).map(one).collect();
+        let x = Tensor::ids(ids.map(|id| id as u32).to_vec(), &[2, 4]).unwrap();
+        assert_eq!(bits(&outputs(&model, &x, None).0), bits(&head(&model, &sums)));
+    }
+}

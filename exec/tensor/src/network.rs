@@ -399,6 +399,40 @@ mod tests {
     }
 
     #[test]
+    fn names_count_through_the_model() {
+        let layers = layers(serde_json::json!([
+            { "layer": "linear", "width": 4 }, { "layer": "layer_norm" },
+            {
+                "layer": "residual",
+                "layers": [{ "layer": "linear", "width": 4 }, { "layer": "batch_norm" },
+                    { "layer": "residual", "layers": [{ "layer": "linear", "width": 4 }] }],
+                "shortcut": [{ "layer": "linear", "width": 4 }],
+            },
+            { "layer": "linear", "width": 4 },
+        ]));
+        let network = Network::new(&layers, Signal::Features(2), 3).unwrap();
+        let outer = &network.nodes[2];
+        let names = |nodes: &[Node]| nodes.iter().map(|n| n.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&network.nodes), ["fc1", "norm1", "residual1", "fc5", "head"]);
+        assert_eq!(names(&outer.inner), ["fc2", "norm2", "residual2"]);
+        assert_eq!(names(&outer.inner[2].inner), ["fc3"]);
+        assert_eq!(names(&outer.shortcut), ["fc4"]);
+    }
+
+    #[test]
+    fn parameters_stand_in_the_order_of_their_names() {
+        let layers = layers(serde_json::json!(vec![
+            serde_json::json!({ "layer": "linear", "width": 2 });
+            10
+        ]));
+        let network = Network::new(&layers, Signal::Features(2), 3).unwrap();
+        let weights = network.wanted.keys().filter_map(|name| name.strip_suffix(".weight"));
+        let expected =
+            ["fc1", "fc10", "fc2", "fc3", "fc4", "fc5", "fc6", "fc7", "fc8", "fc9", "head"];
+        assert!(weights.eq(expected));
+    }
+
+    #[test]
     fn what_does_not_fit_is_named_with_both_shapes() {
         let error = |json, signal| Network::new(&layers(json), signal, 3).unwrap_err().to_string();
         let json = serde_json::json!([{ "layer": "conv", "channels": 6, "kernel": 5 }]);

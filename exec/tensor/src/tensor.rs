@@ -234,3 +234,132 @@ impl Tensor {
         self.with(MeanSquares(k), &[targets])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernels() -> Kernels {
+        Kernels::detect()
+    }
+
+    fn parameter(values: &[f32], shape: &[usize]) -> Tensor {
+        Tensor::parameter(values.to_vec(), shape).unwrap()
+    }
+
+    fn outside(values: &[f32], shape: &[usize]) -> Tensor {
+        Tensor::new(values.to_vec(), shape).unwrap()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    // In the order (g3 + g2) + g1 of three uses, and the loss begins with 1.0.
+    #[test]
+    fn gradients_are_added_from_the_last_use_on() {
+        let tiny = 2f32.powi(-24);
+        let gradient = |factors: [f32; 3]| {
+            let x = parameter(&[1.0], &[1, 1]);
+            let bias = outside(&[0.0], &[1]);
+            let made = factors
+                .map(|factor| x.linear(kernels(), &outside(&[factor], &[1, 1]), &bias).unwrap());
+            let sum = made[0].add(kernels(), &made[1]).unwrap().add(kernels(), &made[2]).unwrap();
+            // With a distance of 0.5 the gradient in the sum is 0.5 * (2.0 * 1.0 / 1.0) = 1.0.
+            let target = outside(&[sum.values().unwrap()[0] - 0.5], &[1, 1]);
+            let loss = sum.mean_squares(kernels(), &target).unwrap();
+            loss.backward(kernels()).unwrap().take(&x)[0]
+        };
+        // The factor of 1 is the last use: what follows is lost, one by one.
+        assert_eq!(gradient([tiny, tiny, 1.0]), 1.0);
+        // It is the first use: the other two are added before.
+        assert_eq!(gradient([1.0, tiny, tiny]), 1.0 + 2.0 * tiny);
+    }
+
+    // What the loss does not reach has the gradient +0.0.
+    #[test]
+    fn what_the_loss_does_not_reach_has_no_gradient() {
+        let (x, other) = (parameter(&[2.0], &[1, 1]), parameter(&[3.0, 4.0], &[2]));
+        let loss = x.mean_squares(kernels(), &outside(&[1.0], &[1, 1])).unwrap();
+        let mut gradients = loss.backward(kernels()).unwrap();
+        assert_eq!(gradients.take(&x), [2.0]);
+        assert_eq!(bits(&gradients.take(&other)), [0, 0]);
+    }
+
+    #[test]
+    fn sums_and_shapes_pass_gradients_on() {
+        let (a, b) = (parameter(&[1.0, -0.0], &[1, 2]), parameter(&[0.1, 0.0], &[2, 1]));
+        let sum = a.add(kernels(), &b.reshape(&[1, 2]).unwrap()).unwrap();
+        assert_eq!(bits(&sum.values().unwrap()), bits(&[1.0 + 0.1, 0.0]));
+        let loss = sum.mean_squares(kernels(), &outside(&[0.3, 7.0], &[1, 2])).unwrap();
+        let mut gradients = loss.backward(kernels()).unwrap();
+        let expected = [((1.0 + 0.1) - 0.3) * (2.0 / 2.0), (0.0 - 7.0) * (2.0 / 2.0)];
+        assert_eq!(bits(&gradients.take(&a)), bits(&expected));
+        assert_eq!(bits(&gradients.take(&b)), bits(&expected));
+        // The same tensor twice: it gets both.
+        let twice = a.add(kernels(), &a).unwrap();
+        let loss = twice.mean_squares(kernels(), &outside(&[1.0, 1.0], &[1, 2])).unwrap();
+        assert_eq!(loss.backward(kernels()).unwrap().take(&a), [2.0, -2.0]);
+    }
+
+    /// Some numbers that need all bits.
+    fn some(n: usize, seed: u32) -> Vec<f32> {
+        lab_arithmetic::battery::activations(n, seed)
+    }
+
+    #[test]
+    fn mean_squares() {
+        let n = 70;
+        let (x, target) = (some(n, 1), some(n, 2));
+        let d: Vec<f32> = x.iter().zip(&target).map(|(x, target)| x - target).collect();
+        let results = parameter(&x, &[n, 1]);
+        let loss = results.mean_squares(kernels(), &outside(&target, &[n, 1])).unwrap();
+        let expected = kernels().dot(&d, &d) / 70.0;
+        assert_eq!(loss.scalar().unwrap().to_bits(), expected.to_bits());
+        let gradient = loss.backward(kernels()).unwrap().take(&results);
+        let expected: Vec<f32> = d.iter().map(|d| d * ((2.0 * 1.0) / 70.0)).collect();
+        assert_eq!(bits(&gradient), bits(&expected));
+    }
+
+    /// Parts of 256, each from +0.0 on, added ascending.
+    fn chain(pairs: &[(f32, f32)]) -> f32 {
+        let part = |part: &[(f32, f32)]| part.iter().fold(0.0f32, |s, (a, b)| a.mul_add(*b, s));
+        pairs.chunks(256).map(part).reduce(|t, s| t + s).unwrap_or(0.0)
+    }
+
+    #[test]
+    fn linear_layers() {
+        let (rows, from, to) = (300, 270, 3);
+        let (x, w, b) = (some(rows * from, 3), some(to * from, 4), some(to, 5));
+        let target = some(rows * to, 6);
+        let [x_in, w_in, b_in] =
+            [(&x, &[rows, from][..]), (&w, &[to, from]), (&b, &[to])].map(|(v, s)| parameter(v, s));
+        let y = x_in.linear(kernels(), &w_in, &b_in).unwrap();
+        let mut expected = Vec::new();
+        for (i, o) in (0..rows * to).map(|n| (n / to, n % to)) {
+            let pairs: Vec<_> = (0..from).map(|k| (x[i * from + k], w[o * from + k])).collect();
+            expected.push(chain(&pairs) + b[o]);
+        }
+        assert_eq!(bits(&y.values().unwrap()), bits(&expected));
+        let loss = y.mean_squares(kernels(), &outside(&target, &[rows, to])).unwrap();
+        let factor = 2.0 / (rows * to) as f32;
+        let g: Vec<f32> = expected.iter().zip(&target).map(|(y, t)| (y - t) * factor).collect();
+        let mut gradients = loss.backward(kernels()).unwrap();
+        let mut dx = Vec::new();
+        for (i, k) in (0..rows * from).map(|n| (n / from, n % from)) {
+            let pairs: Vec<_> = (0..to).map(|o| (g[i * to + o], w[o * from + k])).collect();
+            dx.push(chain(&pairs));
+        }
+        let mut dw = Vec::new();
+        for (o, k) in (0..to * from).map(|n| (n / from, n % from)) {
+            let pairs: Vec<_> = (0..rows).map(|i| (g[i * to + o], x[i * from + k])).collect();
+            dw.push(chain(&pairs));
+        }
+        let db: Vec<f32> = (0..to)
+            .map(|o| chain(&(0..rows).map(|i| (1.0, g[i * to + o])).collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(bits(&gradients.take(&x_in)), bits(&dx));
+        assert_eq!(bits(&gradients.take(&w_in)), bits(&dw));
+        assert_eq!(bits(&gradients.take(&b_in)), bits(&db));
+    }
+}

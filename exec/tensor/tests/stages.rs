@@ -112,6 +112,19 @@ fn every_setting_changes_the_result() {
 }
 
 #[test]
+fn weights_that_are_not_finite_are_not_left() {
+    // The loss of the only step is finite, what it makes of the weights is not.
+    let table: String = (0..60).map(|i| format!("{}e35,{},{}\n", i % 7, i % 5, i % 2)).collect();
+    let once = [("train.epochs", "1"), ("train.batch", "1024"), ("prepare.scale", "none")];
+    let far = [("train.optimizer", "sgd"), ("train.lr", "1e6")];
+    let found = error(&table, &[&once[..], &far].concat());
+    assert_eq!(
+        found,
+        "the loss is no longer finite at step 1 (epoch 1): a lower train.lr may help"
+    );
+}
+
+#[test]
 fn unusable_data_is_refused_in_words() {
     let cases = [
         (error("", &[]), "too few rows: the table is empty"),
