@@ -82,6 +82,7 @@ mod tests {
         assert!(from(to(f32::NAN)).is_nan() && from(infinity).is_infinite());
     }
 
+    // proves
     #[test]
     fn halves_round_to_the_nearest_and_ties_to_even() {
         check(from_bf16, to_bf16, 0x7f80);

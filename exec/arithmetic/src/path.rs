@@ -166,6 +166,7 @@ mod tests {
         f32::NAN,
     ];
 
+    // proves
     #[test]
     fn software_rounds_as_the_instruction_does() {
         // `mul_add` is exact by contract, whichever way this platform provides it.

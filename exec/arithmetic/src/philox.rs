@@ -60,7 +60,7 @@ impl Stream {
 mod tests {
     use super::*;
 
-    // The known-answer vectors that Random123 publishes for philox4x32 with 10 rounds.
+    // proves A-60: the known-answer vectors that Random123 publishes for philox4x32 with 10 rounds.
     #[test]
     fn known_answers() {
         let cases = [
@@ -77,6 +77,7 @@ mod tests {
         }
     }
 
+    // proves A-61
     #[test]
     fn uniform_floats_are_the_upper_24_bits() {
         assert_eq!((uniform(0), uniform(0xff), uniform(0x100)), (0.0, 0.0, 2f32.powi(-24)));
@@ -87,6 +88,7 @@ mod tests {
         }
     }
 
+    // proves A-62
     #[test]
     fn nearly_normal_numbers_are_rounded_once() {
         let mut inexact = 0;

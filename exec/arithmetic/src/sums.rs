@@ -217,7 +217,7 @@ impl Kernels {
 mod tests {
     use super::*;
 
-    // What is no number is passed over, wherever it stands.
+    // proves: what is no number is passed over, wherever it stands.
     #[test]
     fn the_greatest_passes_over_what_is_no_number() {
         for width in [2, 31, 32, 33, 70] {

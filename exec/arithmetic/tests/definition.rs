@@ -16,6 +16,7 @@ use lab_arithmetic::{
 };
 use plain::{at, bits, chains, check, dot, exp, softmax, sum};
 
+// proves
 #[test]
 fn products() {
     for m in [1, 5, 8, 9, 13] {
@@ -40,6 +41,7 @@ fn products() {
     }
 }
 
+// proves A-10
 #[test]
 fn large_products_on_real_threads() {
     let (m, k, n) = (400, 300, 500);
@@ -56,6 +58,7 @@ fn large_products_on_real_threads() {
     }
 }
 
+// proves
 #[test]
 fn sums() {
     for n in [0, 1, 2, 31, 32, 33, 100, 4095, 4096, 4097, 10_000] {
@@ -79,6 +82,7 @@ fn sums() {
     assert_ne!(sum(&values), values.iter().fold(0.0, |s, v| s + v));
 }
 
+// proves
 #[test]
 fn softmax_and_cross_entropy() {
     let (rows, classes) = (30, 11);
@@ -112,6 +116,7 @@ fn softmax_and_cross_entropy() {
     });
 }
 
+// proves
 #[test]
 fn layer_norms() {
     let (rows, width) = (5, 70);
@@ -146,6 +151,7 @@ fn layer_norms() {
     });
 }
 
+// proves
 #[test]
 fn batch_norms() {
     let (rows, width) = (600, 4);
@@ -204,6 +210,7 @@ fn some_windows() -> Vec<Window> {
     ]
 }
 
+// proves
 #[test]
 fn convolutions() {
     for w in some_windows() {
@@ -275,6 +282,7 @@ fn convolutions() {
     }
 }
 
+// proves
 #[test]
 fn convolutions_over_more_patches_than_are_laid_out_at_a_time() {
     let w =
@@ -288,6 +296,7 @@ fn convolutions_over_more_patches_than_are_laid_out_at_a_time() {
     check(&y, "results", |k, out| k.convolve(w, &x, &[0.3], out));
 }
 
+// proves
 #[test]
 fn pools() {
     for w in some_windows() {
@@ -335,6 +344,7 @@ fn pools() {
     }
 }
 
+// proves
 #[test]
 fn embeddings() {
     let (rows, width) = (5, 3);
@@ -354,6 +364,7 @@ fn embeddings() {
     check(&copied, "its rows", |k, out| k.embed(&table, width, &ids, out));
 }
 
+// proves
 #[test]
 fn attentions() {
     let (places, width, heads) = (9, 8, 2);
@@ -406,6 +417,7 @@ fn attentions() {
     }
 }
 
+// proves
 #[test]
 fn recurrent_layers() {
     let s = Steps { steps: 4, rows: 2, width: 3 };
@@ -452,6 +464,7 @@ fn recurrent_layers() {
     check(&gru, "gru", |k, out| drop(k.gru(s, &x[..3 * n], &u[..3 * w * w], &bias, out)));
 }
 
+// proves
 #[test]
 fn updates() {
     let n = 1003;
@@ -481,6 +494,7 @@ fn updates() {
     });
 }
 
+// proves A-66
 #[test]
 fn dropouts() {
     let stream = Stream { key: [1, 2], purpose: [3, 4] };

@@ -19,6 +19,7 @@ fn change(change: impl Fn(u32) -> u32) {
     }
 }
 
+// proves A-02
 #[test]
 fn flushing_is_noticed_in_every_thread() {
     assert!(keeps_subnormals());

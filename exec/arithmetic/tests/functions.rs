@@ -134,6 +134,7 @@ fn each_path(check: impl Fn(Kernels)) {
     }
 }
 
+// proves
 #[test]
 fn functions_are_the_lists_of_operations() {
     let x = arguments();
@@ -147,6 +148,7 @@ fn functions_are_the_lists_of_operations() {
     }
 }
 
+// proves
 #[test]
 fn slopes_are_the_lists_of_operations() {
     let x = arguments();
@@ -163,6 +165,7 @@ fn slopes_are_the_lists_of_operations() {
     }
 }
 
+// proves
 #[test]
 fn far_out_and_for_what_is_no_number() {
     let of = |function, x: f32| {

@@ -2,6 +2,7 @@
 
 use lab_arithmetic::battery::{KNOWN, all_kernels, answers};
 
+// proves
 #[test]
 fn every_path_and_number_of_threads_has_the_known_answers() {
     for kernels in all_kernels() {

@@ -54,6 +54,7 @@ fn all_places() -> impl Iterator<Item = (usize, usize, usize)> {
     (0..S.steps).flat_map(of_step)
 }
 
+// proves
 #[test]
 fn lstm() {
     let (x, u, g) = (activations(4 * N, 1), activations(4 * W * W, 2), activations(N, 3));
@@ -102,6 +103,7 @@ fn lstm() {
     });
 }
 
+// proves
 #[test]
 fn gru() {
     let (x, u, g) = (activations(3 * N, 4), activations(3 * W * W, 5), activations(N, 6));
@@ -151,7 +153,7 @@ fn gru() {
     });
 }
 
-// With one step there is no state before, and U has the gradient +0.0.
+// proves: with one step there is no state before, and U has the gradient +0.0.
 #[test]
 fn one_step() {
     let s = Steps { steps: 1, ..S };

@@ -10,7 +10,7 @@ use plain::{bits, check, sum};
 
 const NAN: f32 = f32::NAN;
 
-// Of nothing but minus infinities, that is the greatest.
+// proves: of nothing but minus infinities, that is the greatest.
 #[test]
 fn rows_of_infinities() {
     let row = [f32::NEG_INFINITY; 3];
@@ -19,6 +19,7 @@ fn rows_of_infinities() {
     check(&[0.0, 1.0, 0.0], "one number", |k, out| k.softmax(&row, 3, out));
 }
 
+// proves A-20
 #[test]
 fn the_place_of_the_greatest() {
     assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0]), 1);
@@ -29,6 +30,7 @@ fn the_place_of_the_greatest() {
     assert_eq!(argmax(&[]), 0);
 }
 
+// proves
 #[test]
 fn the_greatest_of_a_window() {
     let w = Window { images: 1, size: [1, 8], channels: 1, kernel: [1, 2], stride: 2, padding: 0 };
@@ -44,6 +46,7 @@ fn the_greatest_of_a_window() {
     check(&around, "outside", |k, out| k.max_pool(w, &[-2.0], out));
 }
 
+// proves
 #[test]
 fn zeros_keep_their_signs() {
     let product = |a: &[f32], b: &[f32], expected: f32| {
@@ -59,7 +62,7 @@ fn zeros_keep_their_signs() {
     check(&[-0.0, 0.0], "bias", |k, out| k.add_bias(&[-0.0, -0.0], &[-0.0, 0.0], out));
 }
 
-// 4,097 times 4,099 is odd and above 2^24.
+// proves: 4,097 times 4,099 is odd and above 2^24.
 #[test]
 fn counts_are_rounded_once() {
     let w = Window {
@@ -77,7 +80,7 @@ fn counts_are_rounded_once() {
     check(&[x / rounded; 3], "mean", |k, out| k.mean_pool(w, &[x], out));
 }
 
-// More than 4,096 blocks of 4,096.
+// proves A-17: more than 4,096 blocks of 4,096.
 #[test]
 fn sums_of_sums_of_sums() {
     let block = numbers(4096, 40);

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use lab_arithmetic::battery::KNOWN;
 
+// proves
 #[test]
 fn another_program_has_the_known_answers() {
     if Command::new("c++").arg("--version").output().is_err() {

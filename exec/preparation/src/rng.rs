@@ -74,7 +74,7 @@ mod tests {
         assert_ne!(base, Draws::new(1, "split").bits(0, 1 << 32));
     }
 
-    // The numbers of the streams are those that another implementation of BLAKE3 gives.
+    // proves A-63: the numbers of the streams are those that another implementation of BLAKE3 gives.
     #[test]
     fn draws_are_named_by_seed_purpose_lane_and_index() {
         for (purpose, stream) in
@@ -90,6 +90,7 @@ mod tests {
         }
     }
 
+    // proves A-64
     #[test]
     fn integers_below_a_bound_are_exact() {
         let draws = Draws::new(1, "split");
@@ -108,6 +109,7 @@ mod tests {
         }
     }
 
+    // proves A-65
     #[test]
     fn shuffles_change_places_from_the_last_down() {
         let draws = Draws::new(2, "shuffle");

@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(judged.loss.to_bits(), mean.to_bits());
     }
 
-    // Also over more rows than go through a model at a time.
+    // proves A-81: also over more rows than go through a model at a time.
     #[test]
     fn rows_are_judged_one_by_one_in_f64() {
         let (rows, kernels) = (2500, Kernels::detect());
@@ -449,6 +449,7 @@ mod tests {
         check(&judge(&classifier, &examples, &class, 0, kernels).unwrap(), &losses);
     }
 
+    // proves
     #[test]
     fn texts_are_judged_token_by_token() {
         let kernels = Kernels::detect();
@@ -472,6 +473,7 @@ mod tests {
         }
     }
 
+    // proves A-82
     #[test]
     fn windows_of_a_text_overlap_by_half() {
         for (n, context) in (1..60).flat_map(|n| (1..12).map(move |context| (n, context))) {

@@ -215,6 +215,7 @@ mod tests {
         places
     }
 
+    // proves
     #[test]
     fn batches_are_runs_of_shuffled_rows() {
         let draws = Draws::new(3, "shuffle");
@@ -236,6 +237,7 @@ mod tests {
         );
     }
 
+    // proves A-80
     #[test]
     fn windows_of_a_text_begin_at_a_drawn_offset() {
         let draws = Draws::new(4, "shuffle");
@@ -262,6 +264,7 @@ mod tests {
         }
     }
 
+    // proves A-80
     #[test]
     fn texts_lie_by_rows_or_by_places() {
         let text = Examples::Text((0..50).collect());
@@ -275,6 +278,7 @@ mod tests {
         assert_eq!(ids(true), by_places);
     }
 
+    // proves A-80
     #[test]
     fn a_text_has_a_whole_window() {
         let text = |tokens| Examples::Text(vec![0; tokens]);

@@ -381,6 +381,7 @@ mod tests {
         rows.chunks(width).flat_map(row).collect()
     }
 
+    // proves A-68
     #[test]
     fn parameters_begin_as_is_written() {
         let features = Signal::Features(3);
@@ -431,6 +432,7 @@ mod tests {
         }
     }
 
+    // proves
     #[test]
     fn biases_shifts_and_moments_begin_constant() {
         let layers = json!([{ "layer": "linear", "width": 2 }, "batch_norm", "layer_norm"]);
@@ -445,6 +447,7 @@ mod tests {
         assert!(weights["norm1.mean"].fixed && weights["norm1.variance"].fixed);
     }
 
+    // proves
     #[test]
     fn dropout_draws_for_its_layer_and_step() {
         let layers = json!([
@@ -470,6 +473,7 @@ mod tests {
         assert_eq!(bits(&outputs(&model, &x, None).0), bits(&head(&model, &values)));
     }
 
+    // proves
     #[test]
     fn running_moments_follow_those_of_batches() {
         for (input, shape) in [
@@ -519,6 +523,7 @@ mod tests {
         }
     }
 
+    // proves A-48
     #[test]
     fn places_are_added_to_tokens() {
         let layers = json!([{ "layer": "embed", "width": 3, "places": true }]);

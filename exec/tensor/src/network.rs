@@ -398,6 +398,7 @@ mod tests {
         assert_eq!(network.wanted["conv1.weight"].shape, [6, 5, 5, 1]);
     }
 
+    // proves A-69
     #[test]
     fn names_count_through_the_model() {
         let layers = layers(serde_json::json!([
@@ -419,6 +420,7 @@ mod tests {
         assert_eq!(names(&outer.shortcut), ["fc4"]);
     }
 
+    // proves A-76
     #[test]
     fn parameters_stand_in_the_order_of_their_names() {
         let layers = layers(serde_json::json!(vec![

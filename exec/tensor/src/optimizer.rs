@@ -247,6 +247,7 @@ mod tests {
         model.weights.values().flat_map(|w| &w.values).map(|value| value.to_bits()).collect()
     }
 
+    // proves
     #[test]
     fn adamw_has_its_scalars_from_f64() {
         let (lr, decay, beta1, beta2, eps) = (0.01f64, 0.3f64, 0.9f64, 0.99f64, 1e-7f64);
@@ -287,7 +288,7 @@ mod tests {
         assert_ne!((1.0 - power1) as f32, 1.0 - 0.9f32 * 0.9 * 0.9 * 0.9 * 0.9);
     }
 
-    // Also that the rate of each step is rounded once.
+    // proves: also that the rate of each step is rounded once.
     #[test]
     fn sgd_goes_by_the_rate_of_each_step() {
         let rates = [("lr", number(0.1)), ("optimizer", word("sgd")), ("schedule", word("linear"))];
@@ -312,6 +313,7 @@ mod tests {
         }
     }
 
+    // proves A-73
     #[test]
     fn long_gradients_are_shortened_together() {
         let kernels = Kernels::detect();
@@ -339,6 +341,7 @@ mod tests {
         assert_eq!(shorten(0.3, broken), untouched);
     }
 
+    // proves A-74
     #[test]
     fn rates_rise_and_fall_as_the_schedule_says() {
         let rates = |schedule: &str, warmup: f64, steps: u64| -> Vec<f64> {
@@ -448,6 +451,7 @@ mod tests {
         }
     }
 
+    // proves A-75
     #[test]
     fn the_cosine_is_the_one_that_is_written_down() {
         let pi = std::f64::consts::PI;

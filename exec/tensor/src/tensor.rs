@@ -255,7 +255,7 @@ mod tests {
         values.iter().map(|value| value.to_bits()).collect()
     }
 
-    // In the order (g3 + g2) + g1 of three uses, and the loss begins with 1.0.
+    // proves A-78: in the order (g3 + g2) + g1 of three uses, and the loss begins with 1.0.
     #[test]
     fn gradients_are_added_from_the_last_use_on() {
         let tiny = 2f32.powi(-24);
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(gradient([1.0, tiny, tiny]), 1.0 + 2.0 * tiny);
     }
 
-    // What the loss does not reach has the gradient +0.0.
+    // proves A-77: what the loss does not reach has the gradient +0.0.
     #[test]
     fn what_the_loss_does_not_reach_has_no_gradient() {
         let (x, other) = (parameter(&[2.0], &[1, 1]), parameter(&[3.0, 4.0], &[2]));
@@ -286,6 +286,7 @@ mod tests {
         assert_eq!(bits(&gradients.take(&other)), [0, 0]);
     }
 
+    // proves A-49
     #[test]
     fn sums_and_shapes_pass_gradients_on() {
         let (a, b) = (parameter(&[1.0, -0.0], &[1, 2]), parameter(&[0.1, 0.0], &[2, 1]));
@@ -307,6 +308,7 @@ mod tests {
         lab_arithmetic::battery::activations(n, seed)
     }
 
+    // proves A-56
     #[test]
     fn mean_squares() {
         let n = 70;
@@ -327,6 +329,7 @@ mod tests {
         pairs.chunks(256).map(part).reduce(|t, s| t + s).unwrap_or(0.0)
     }
 
+    // proves A-47
     #[test]
     fn linear_layers() {
         let (rows, from, to) = (300, 270, 3);

@@ -58,6 +58,7 @@ fn the_digits_program_leaves_these_bytes_for_ever() {
     assert!(accuracy >= 0.97, "{accuracy}");
 }
 
+// proves A-10
 #[test]
 fn neither_threads_nor_instruction_sets_show() {
     let store = store();

@@ -38,6 +38,7 @@ const SMALL: [(&str, &str); 4] = [
     ("prepare.unknown", "reserve"),
 ];
 
+// proves A-82
 #[test]
 fn every_token_of_the_test_part_is_judged_once_and_in_order() {
     let text: String = (0..700u32).map(|i| char::from(b'a' + (i * i % 7) as u8)).collect();
@@ -55,6 +56,7 @@ fn every_token_of_the_test_part_is_judged_once_and_in_order() {
     }
 }
 
+// proves A-80
 #[test]
 fn a_text_shorter_than_a_window_is_refused() {
     let changes = [SMALL[0], SMALL[1], ("train.context", "200")];

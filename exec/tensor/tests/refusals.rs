@@ -26,6 +26,7 @@ fn change(change: impl Fn(u32) -> u32) {
     }
 }
 
+// proves
 #[test]
 fn a_machine_that_computes_otherwise_is_refused() {
     let store = store();

@@ -111,6 +111,7 @@ fn every_setting_changes_the_result() {
     assert_ne!(model(&[sgd, ("train.weight_decay", "0.5")]), model(&[sgd]));
 }
 
+// proves A-09
 #[test]
 fn weights_that_are_not_finite_are_not_left() {
     // The loss of the only step is finite, what it makes of the weights is not.
@@ -124,6 +125,7 @@ fn weights_that_are_not_finite_are_not_left() {
     );
 }
 
+// proves A-09
 #[test]
 fn unusable_data_is_refused_in_words() {
     let cases = [
@@ -177,6 +179,7 @@ fn missing_values_can_be_filled_or_dropped() {
     }
 }
 
+// proves A-92
 #[test]
 fn recipes_from_strangers_are_checked() {
     let store = store();

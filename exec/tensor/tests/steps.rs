@@ -105,6 +105,7 @@ impl Line {
     }
 }
 
+// proves
 #[test]
 fn a_training_goes_step_by_step_as_it_is_written() {
     let table: String = (0..40u32)
