@@ -160,7 +160,7 @@ impl Kernel for LayerNorm<'_> {
 }
 
 /// Per row, with the normalised row z and h = g gain: `scale (h - mean h - z mean(h z))`. Leaves z
-/// in `normal` for the gradient of the gain.
+/// beside it for the gradient of the gain.
 struct LayerNormGradient<'a> {
     x: &'a [f32],
     gain: &'a [f32],

@@ -261,7 +261,7 @@ fn counted(
 /// The share of tokens that were foretold.
 fn text_accuracy(examples: &Examples, judged: &Judged) -> f64 {
     let Examples::Text(tokens) = examples else { return 0.0 };
-    // Judged are the first tokens of the text, one after the other.
+    // Judged are all tokens but the first, one after the other.
     let right = tokens.iter().skip(1).zip(&judged.outputs).filter(|(t, p)| **t == **p as u32);
     right.count() as f64 / judged.outputs.len() as f64
 }
