@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 MUTATIONS = [
     ("product", "product.rs", "pub const CHUNK: usize = 256;", "pub const CHUNK: usize = 128;"),
     ("sum", "sums.rs", "lanes[i] += lanes[i + half];", "lanes[i] += lanes[2 * half - 1 - i];"),
-    ("dot", "sums.rs", "*lane = F::fma(*a, *b, *lane);", "*lane = *a * *b + *lane;"),
+    ("dot", "vector.rs", "*lanes = a.fma(b, *lanes);", "*lanes = a.fma(b, V::splat(0.0)).add(*lanes);"),
     ("exp", "functions.rs", "1.0 + F::fma(r * r, p, r)", "F::fma(r * r, p, 1.0 + r)"),
     ("log", "functions.rs", "F::fma(k, LN2_HIGH, f + tail)", "F::fma(k, LN2_HIGH, f) + tail"),
     ("tanh", "functions.rs", "F::fma(square * x, polynomial::<F, 5>(TANH, square), x)", "x + square * x * polynomial::<F, 5>(TANH, square)"),

@@ -57,7 +57,9 @@ def kernels_of_torch():
 
 
 def kernels_of_lab(speed, threads="1"):
-    text = subprocess.run([speed, threads], check=True, capture_output=True, text=True).stdout
+    # Candle takes as many threads as this says.
+    environment = dict(os.environ, RAYON_NUM_THREADS=threads)
+    text = subprocess.run([speed, threads], check=True, capture_output=True, text=True, env=environment).stdout
     return {name: float(value) for name, value in (line.split() for line in text.splitlines())}
 
 

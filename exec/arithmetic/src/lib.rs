@@ -13,9 +13,10 @@
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
 
+mod fma;
+mod vector;
 mod path;
 mod functions;
-mod vector;
 mod kernels;
 mod threads;
 mod scratch;

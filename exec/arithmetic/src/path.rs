@@ -4,46 +4,55 @@
 //! operations, so the instruction set changes its speed and nothing else: each `fma` is rounded
 //! once, whether an instruction or a routine does it.
 
-/// The fused multiply-add `a * b + c` with one rounding.
+#[cfg(target_arch = "aarch64")]
+use std::arch::aarch64::float32x4_t;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{__m256, __m512};
+
+use crate::fma::software;
+use crate::vector::Lanes;
+
+/// How a path computes what the compiler does not vectorise by itself.
 pub(crate) trait Fma {
+    /// 32 lanes of a sum.
+    type Lanes: Lanes;
+
+    /// The fused multiply-add `a * b + c` with one rounding.
     fn fma(a: f32, b: f32, c: f32) -> f32;
 }
 
 /// By instruction, where the surrounding code is compiled for a processor that has one.
-pub(crate) struct Hardware;
+macro_rules! hardware {
+    ($name:ident, $lanes:ty) => {
+        pub(crate) struct $name;
 
-/// By f64 and integer operations; right on every processor, and slow.
-pub(crate) struct Software;
+        impl Fma for $name {
+            type Lanes = $lanes;
 
-impl Fma for Hardware {
-    #[inline(always)]
-    fn fma(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
-    }
+            #[inline(always)]
+            fn fma(a: f32, b: f32, c: f32) -> f32 {
+                a.mul_add(b, c)
+            }
+        }
+    };
 }
 
+#[cfg(target_arch = "x86_64")]
+hardware!(Wide512, [__m512; 2]);
+#[cfg(target_arch = "x86_64")]
+hardware!(Wide256, [__m256; 4]);
+#[cfg(target_arch = "aarch64")]
+hardware!(Wide128, [float32x4_t; 8]);
+
+/// By routine: right on every processor, and slow.
+pub(crate) struct Software;
+
 impl Fma for Software {
-    /// The product of two f32 is exact in f64. What the sum then loses is found exactly
-    /// (TwoSum, Knuth), and the sum is rounded to odd: its last bit is set if anything was lost.
-    /// A value of 53 bits rounded to odd rounds to 24 bits as the exact one does (Boldo and
-    /// Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+    type Lanes = [f32; 32];
+
     #[inline(always)]
     fn fma(a: f32, b: f32, c: f32) -> f32 {
-        let product = f64::from(a) * f64::from(b);
-        let c = f64::from(c);
-        let sum = product + c;
-        let c_seen = sum - product;
-        let lost = (product - (sum - c_seen)) + (c - c_seen);
-        let bits = sum.to_bits();
-        // An infinite sum loses NaN, which is neither above nor below zero.
-        let towards_zero = (lost > 0.0 && sum < 0.0) || (lost < 0.0 && sum > 0.0);
-        let away = (lost > 0.0 && sum > 0.0) || (lost < 0.0 && sum < 0.0);
-        let odd = match bits & 1 == 0 {
-            true if towards_zero => bits - 1,
-            true if away => bits + 1,
-            _ => bits,
-        };
-        f64::from_bits(odd) as f32
+        software(a, b, c)
     }
 }
 
@@ -106,7 +115,7 @@ pub(crate) fn dispatch<K: Kernel>(path: Path, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => avx2(kernel),
         #[cfg(target_arch = "aarch64")]
-        Path::Neon => kernel.run::<Hardware>(),
+        Path::Neon => kernel.run::<Wide128>(),
         _ => kernel.run::<Software>(),
     }
 }
@@ -116,7 +125,7 @@ pub(crate) fn dispatch<K: Kernel>(path: Path, kernel: K) -> K::Output {
 fn avx512<K: Kernel>(kernel: K) -> K::Output {
     #[target_feature(enable = "avx512f,avx2,fma")]
     fn widened<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run::<Hardware>()
+        kernel.run::<Wide512>()
     }
     debug_assert!(Path::Avx512.is_supported());
     #[expect(unsafe_code, reason = "`Kernels` holds a path only if the processor has it")]
@@ -130,7 +139,7 @@ fn avx512<K: Kernel>(kernel: K) -> K::Output {
 fn avx2<K: Kernel>(kernel: K) -> K::Output {
     #[target_feature(enable = "avx2,fma")]
     fn widened<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run::<Hardware>()
+        kernel.run::<Wide256>()
     }
     debug_assert!(Path::Avx2.is_supported());
     #[expect(unsafe_code, reason = "`Kernels` holds a path only if the processor has it")]

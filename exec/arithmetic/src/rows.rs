@@ -14,11 +14,11 @@ const EXPONENTIAL: usize = 24;
 /// `exp(x - greatest)` in `out`; returns the greatest and the sum.
 #[inline(always)]
 pub(crate) fn exponentials<F: Fma>(row: &[f32], out: &mut [f32]) -> (f32, f32) {
-    let greatest = greatest(row);
+    let greatest = greatest::<F>(row);
     for (out, value) in out.iter_mut().zip(row) {
         *out = exp::<F>(value - greatest);
     }
-    (greatest, row_sum(out))
+    (greatest, row_sum::<F>(out))
 }
 
 /// `exp(x - greatest) / sum`.
@@ -128,7 +128,7 @@ impl Kernel for CrossEntropyGradient<'_> {
 #[inline(always)]
 fn centred<F: Fma>(row: &[f32], eps: f32, out: &mut [f32]) -> f32 {
     let n = row.len() as f32;
-    let mean = row_sum(row) / n;
+    let mean = row_sum::<F>(row) / n;
     for (out, x) in out.iter_mut().zip(row) {
         *out = x - mean;
     }
@@ -187,7 +187,7 @@ impl Kernel for LayerNormGradient<'_> {
             for ((dx, g), gain) in dx.iter_mut().zip(g).zip(self.gain) {
                 *dx = g * gain;
             }
-            let mean = row_sum(dx) / n;
+            let mean = row_sum::<F>(dx) / n;
             let along = row_dot::<F>(dx, z) / n;
             for (dx, z) in dx.iter_mut().zip(&*z) {
                 *dx = scale * F::fma(-*z, along, *dx - mean);

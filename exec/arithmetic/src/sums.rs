@@ -11,6 +11,7 @@ use crate::kernels::Kernels;
 use crate::path::{Fma, Kernel, dispatch};
 use crate::product::CHUNK;
 use crate::threads::split;
+use crate::vector::Lanes;
 
 /// Lanes of a sum.
 pub(crate) const LANES: usize = 32;
@@ -30,14 +31,13 @@ pub(crate) fn fold(mut lanes: [f32; LANES]) -> f32 {
 
 /// The sum of up to [`BLOCK`] values.
 #[inline(always)]
-fn block_sum(values: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
+fn block_sum<F: Fma>(values: &[f32]) -> f32 {
     let (groups, rest) = values.as_chunks::<LANES>();
+    let mut sums = F::Lanes::splat(0.0);
     for group in groups {
-        for (lane, value) in lanes.iter_mut().zip(group) {
-            *lane += value;
-        }
+        sums.add(group);
     }
+    let mut lanes = sums.store();
     for (lane, value) in lanes.iter_mut().zip(rest) {
         *lane += value;
     }
@@ -46,13 +46,15 @@ fn block_sum(values: &[f32]) -> f32 {
 
 /// The sum of `values`.
 #[inline(always)]
-pub(crate) fn row_sum(values: &[f32]) -> f32 {
-    if values.len() > BLOCK { long_sum(values) } else { block_sum(values) }
-}
-
-fn long_sum(values: &[f32]) -> f32 {
-    let partial: Vec<f32> = values.chunks(BLOCK).map(block_sum).collect();
-    row_sum(&partial)
+pub(crate) fn row_sum<F: Fma>(values: &[f32]) -> f32 {
+    if values.len() <= BLOCK {
+        return block_sum::<F>(values);
+    }
+    let mut partial: Vec<f32> = values.chunks(BLOCK).map(block_sum::<F>).collect();
+    while partial.len() > BLOCK {
+        partial = partial.chunks(BLOCK).map(block_sum::<F>).collect();
+    }
+    block_sum::<F>(&partial)
 }
 
 /// The sum of `a * b`.
@@ -65,19 +67,18 @@ pub(crate) fn row_dot<F: Fma>(a: &[f32], b: &[f32]) -> f32 {
     for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
         partial.push(block_dot::<F>(a, b));
     }
-    row_sum(&partial)
+    row_sum::<F>(&partial)
 }
 
 #[inline(always)]
 fn block_dot<F: Fma>(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
     let (a_groups, a_rest) = a.as_chunks::<LANES>();
     let (b_groups, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = F::Lanes::splat(0.0);
     for (a, b) in a_groups.iter().zip(b_groups) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane = F::fma(*a, *b, *lane);
-        }
+        sums.fma(a, b);
     }
+    let mut lanes = sums.store();
     for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
         *lane = F::fma(*a, *b, *lane);
     }
@@ -86,14 +87,13 @@ fn block_dot<F: Fma>(a: &[f32], b: &[f32]) -> f32 {
 
 /// The greatest of a row, minus infinity if it is empty; which of two zeros is not said.
 #[inline(always)]
-pub(crate) fn greatest(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
+pub(crate) fn greatest<F: Fma>(row: &[f32]) -> f32 {
     let (groups, rest) = row.as_chunks::<LANES>();
+    let mut most = F::Lanes::splat(f32::NEG_INFINITY);
     for group in groups {
-        for (lane, value) in lanes.iter_mut().zip(group) {
-            *lane = if *value > *lane { *value } else { *lane };
-        }
+        most.greatest(group);
     }
+    let mut lanes = most.store();
     for (lane, value) in lanes.iter_mut().zip(rest) {
         *lane = if *value > *lane { *value } else { *lane };
     }
@@ -109,6 +109,17 @@ pub fn argmax(row: &[f32]) -> usize {
         }
     }
     best
+}
+
+struct Sum<'a>(&'a [f32]);
+
+impl Kernel for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<F: Fma>(self) -> f32 {
+        row_sum::<F>(self.0)
+    }
 }
 
 struct Dot<'a>(&'a [f32], &'a [f32]);
@@ -159,12 +170,12 @@ impl Kernels {
     /// The sum of `values`.
     pub fn sum(&self, values: &[f32]) -> f32 {
         if values.len() <= BLOCK {
-            return block_sum(values);
+            return dispatch(self.path(), Sum(values));
         }
         let mut partial = vec![0.0; values.len().div_ceil(BLOCK)];
         split(self, &mut partial, 1, BLOCK / 4, 1, |first, out| {
             for (out, block) in out.iter_mut().zip(values[first * BLOCK..].chunks(BLOCK)) {
-                *out = block_sum(block);
+                *out = dispatch(self.path(), Sum(block));
             }
         });
         self.sum(&partial)
@@ -216,20 +227,35 @@ impl Kernels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::Path;
+
+    struct Greatest<'a>(&'a [f32]);
+
+    impl Kernel for Greatest<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn run<F: Fma>(self) -> f32 {
+            greatest::<F>(self.0)
+        }
+    }
 
     // proves: what is no number is passed over, wherever it stands.
     #[test]
     fn the_greatest_passes_over_what_is_no_number() {
-        for width in [2, 31, 32, 33, 70] {
-            for at in 0..width {
-                let mut row = vec![f32::NAN; width];
-                assert_eq!(greatest(&row), f32::NEG_INFINITY);
-                row[at] = -3.0;
-                assert_eq!(greatest(&row), -3.0, "{at} of {width}");
-                row[(at + 1) % width] = 2.0;
-                assert_eq!(greatest(&row), 2.0, "{at} of {width}");
+        for path in Path::ALL.into_iter().filter(|path| path.is_supported()) {
+            let greatest = |row: &[f32]| dispatch(path, Greatest(row));
+            for width in [2, 31, 32, 33, 70] {
+                for at in 0..width {
+                    let mut row = vec![f32::NAN; width];
+                    assert_eq!(greatest(&row), f32::NEG_INFINITY);
+                    row[at] = -3.0;
+                    assert_eq!(greatest(&row), -3.0, "{at} of {width}");
+                    row[(at + 1) % width] = 2.0;
+                    assert_eq!(greatest(&row), 2.0, "{at} of {width}, {path:?}");
+                }
             }
+            assert_eq!(greatest(&[]), f32::NEG_INFINITY);
         }
-        assert_eq!(greatest(&[]), f32::NEG_INFINITY);
     }
 }

@@ -1,9 +1,9 @@
-//! Vectors of floats for the one kernel that the compiler does not vectorise well by itself: the
-//! tile of a product, whose sums have to stay in registers.
+//! Vectors of floats for what the compiler does not vectorise well by itself: the tile of a
+//! product, whose sums have to stay in registers, and the lanes of a row's sum.
 //!
 //! A vector does nothing that its lanes would not do one by one, so its width shows in no bit.
 
-use crate::path::{Fma, Software};
+use crate::fma::software;
 
 /// Some floats that are computed on together.
 pub(crate) trait Vector: Copy {
@@ -24,6 +24,65 @@ pub(crate) trait Vector: Copy {
 
     /// `self * factor + summand`, lane by lane, rounded once.
     fn fma(self, factor: Self, summand: Self) -> Self;
+
+    /// `self` where that is greater than `other`, else `other`, lane by lane.
+    fn greater(self, other: Self) -> Self;
+}
+
+/// The 32 lanes of a sum along a row.
+pub(crate) trait Lanes: Copy {
+    /// All lanes the same.
+    fn splat(value: f32) -> Self;
+
+    /// Each lane and its number.
+    fn add(&mut self, numbers: &[f32; 32]);
+
+    /// Each lane and the product of its numbers, rounded once.
+    fn fma(&mut self, a: &[f32; 32], b: &[f32; 32]);
+
+    /// Each lane or its number, if that is greater.
+    fn greatest(&mut self, numbers: &[f32; 32]);
+
+    /// Lane by lane.
+    fn store(self) -> [f32; 32];
+}
+
+impl<V: Vector, const N: usize> Lanes for [V; N] {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        [V::splat(value); N]
+    }
+
+    #[inline(always)]
+    fn add(&mut self, numbers: &[f32; 32]) {
+        for (i, lanes) in self.iter_mut().enumerate() {
+            *lanes = lanes.add(V::load(&numbers[i * V::LANES..]));
+        }
+    }
+
+    #[inline(always)]
+    fn fma(&mut self, a: &[f32; 32], b: &[f32; 32]) {
+        for (i, lanes) in self.iter_mut().enumerate() {
+            let (a, b) = (V::load(&a[i * V::LANES..]), V::load(&b[i * V::LANES..]));
+            *lanes = a.fma(b, *lanes);
+        }
+    }
+
+    #[inline(always)]
+    fn greatest(&mut self, numbers: &[f32; 32]) {
+        for (i, lanes) in self.iter_mut().enumerate() {
+            *lanes = V::load(&numbers[i * V::LANES..]).greater(*lanes);
+        }
+    }
+
+    #[inline(always)]
+    fn store(self) -> [f32; 32] {
+        let mut out = [0.0; 32];
+        for (i, lanes) in self.into_iter().enumerate() {
+            lanes.store(&mut out[i * V::LANES..]);
+        }
+        out
+    }
 }
 
 /// One float, by routine where there is no instruction.
@@ -52,14 +111,19 @@ impl Vector for f32 {
 
     #[inline(always)]
     fn fma(self, factor: Self, summand: Self) -> Self {
-        Software::fma(self, factor, summand)
+        software(self, factor, summand)
+    }
+
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self {
+        if self > other { self } else { other }
     }
 }
 
 /// Implements [`Vector`] for a vector type of the processor. Its functions become part of callers
 /// that are compiled for that processor; nobody else has such a vector.
 macro_rules! vector {
-    ($type:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, |$a:ident, $b:ident, $c:ident| $fma:expr) => {
+    ($type:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, |$a:ident, $b:ident, $c:ident| $fma:expr, |$x:ident, $y:ident| $greater:expr) => {
         impl Vector for $type {
             const LANES: usize = $lanes;
 
@@ -105,6 +169,15 @@ macro_rules! vector {
                     $fma
                 }
             }
+
+            #[inline(always)]
+            fn greater(self, other: Self) -> Self {
+                let ($x, $y) = (self, other);
+                #[expect(unsafe_code, reason = "called on a path that has the instruction")]
+                unsafe {
+                    $greater
+                }
+            }
         }
     };
 }
@@ -122,7 +195,9 @@ mod x86 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_add_ps,
-        |a, b, c| _mm512_fmadd_ps(a, b, c)
+        |a, b, c| _mm512_fmadd_ps(a, b, c),
+        // Gives the second where either is NaN or both are zero: what the selection does.
+        |x, y| _mm512_max_ps(x, y)
     );
     vector!(
         __m256,
@@ -131,7 +206,8 @@ mod x86 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_add_ps,
-        |a, b, c| _mm256_fmadd_ps(a, b, c)
+        |a, b, c| _mm256_fmadd_ps(a, b, c),
+        |x, y| _mm256_max_ps(x, y)
     );
 }
 
