@@ -8,6 +8,7 @@ mod clone;
 mod completions;
 mod demo;
 mod describe;
+mod curve;
 mod diff;
 mod du;
 mod exchange;

@@ -9,7 +9,7 @@ use lab_schema::{
 };
 use serde_json::{Value, json};
 
-use super::{describe, log, why};
+use super::{curve, describe, log, why};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::resolve::{names_of, resolve};
@@ -128,6 +128,9 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     }
     for (key, value) in &outcome.metrics {
         context.ui.line(format!("  metric    {key} = {}", value.get()));
+    }
+    for (title, curve) in curve::curves(&registry.store, &run) {
+        context.ui.line(format!("  {title:<9} {curve}"));
     }
     if let Some(observed) = outcome.observed {
         let size = registry.store.size(observed)?.unwrap_or(0);

@@ -2,7 +2,8 @@
 //!
 //! The error is in units in the last place of the exact value. f64 functions are those of the
 //! platform, whose own error is some 10^-9 of that. `cargo run --release -p lab-arithmetic
-//! --example accuracy [EVERY]`: with EVERY = 1 all 2^32 patterns, which takes minutes.
+//! --example accuracy [EVERY [FUNCTION]...]`: with EVERY = 1 all 2^32 patterns, which takes a
+//! minute or more for each function.
 
 use lab_arithmetic::{Function, Kernels};
 
@@ -75,7 +76,11 @@ fn measure(function: Function, every: usize, first: u64, last: u64) -> Found {
 #[expect(clippy::print_stdout, reason = "what an example is for")]
 fn main() {
     let every = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(61usize);
-    for function in Function::ALL {
+    let named: Vec<String> = std::env::args().skip(2).map(|name| name.to_lowercase()).collect();
+    let wanted = |function: &Function| {
+        named.is_empty() || named.contains(&format!("{function:?}").to_lowercase())
+    };
+    for function in Function::ALL.into_iter().filter(wanted) {
         let all = 1u64 << 32;
         let half = |from: u64| move || measure(function, every, from, from + all / 2);
         let other = std::thread::spawn(half(all / 2));

@@ -11,7 +11,7 @@ use lab_schema::{ContentId, Name, Object, Run, RunId, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
 
-use super::super::{baselines, describe, name};
+use super::super::{baselines, curve, describe, name};
 use super::{Args, inputs, key_value, seeds};
 use crate::bars::Bars;
 use crate::context::Context;
@@ -112,7 +112,14 @@ impl Running<'_> {
                 name::point(self.context, registry, stage_name, id.into(), NameKind::Result, &why)?;
             }
             let label = stage_name.as_ref().map_or(stage.name(), Name::as_str);
-            self.bars.suspend(|| tell(self.context, id, &run, label, width, reused));
+            self.bars.suspend(|| {
+                tell(self.context, id, &run, label, width, reused);
+                if !reused && self.args.seeds.is_none() {
+                    for (title, curve) in curve::curves(&registry.store, &run) {
+                        self.context.ui.line(format!("  {title:<9} {curve}"));
+                    }
+                }
+            });
             let mut answer = describe::run_json(id, &run);
             answer["stage"] = json!(stage.name());
             answer["name"] = json!(stage_name);

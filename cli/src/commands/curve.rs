@@ -1,0 +1,78 @@
+//! How a training went, in a line: its losses from the first epoch to the last.
+
+use lab_objects::Store;
+use lab_schema::{ContentId, Executor, Recipe, Run, Slot};
+use serde_json::Value;
+
+use super::describe::number;
+use crate::ui::{DIM, paint};
+
+/// The longest history that is read.
+const MAX_BYTES: u64 = 64 << 20;
+/// Bars of a curve, at most.
+const WIDTH: usize = 48;
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Curves of a run that is a training of at least two epochs: what is drawn, and the curve. What
+/// cannot be read is no curve: a run shows without it as well.
+pub(super) fn curves(store: &Store, run: &Run) -> Vec<(&'static str, String)> {
+    let Some(history) = history(store, run) else { return Vec::new() };
+    let Some(epochs) = history["epochs"].as_array().filter(|epochs| epochs.len() > 1) else {
+        return Vec::new();
+    };
+    let series = |key: &str| epochs.iter().map(|e| e[key].as_f64()).collect::<Option<Vec<f64>>>();
+    let mut curves = Vec::new();
+    for (title, key) in [("loss", "loss"), ("validated", "validation")] {
+        let Some(values) = series(key) else { continue };
+        let (first, last) = (number(values[0]), number(values[values.len() - 1]));
+        let mut text = format!("{}  {first} → {last}", draw(&values));
+        if let (Some(best), "validation") = (history["best"].as_u64(), key) {
+            text.push_str(&paint(DIM, format!("   best in epoch {best}")).to_string());
+        }
+        curves.push((title, text));
+    }
+    curves
+}
+
+fn history(store: &Store, run: &Run) -> Option<Value> {
+    let recipe: Recipe = store.load(run.recipe).ok()?;
+    let Executor::Tensor(_) = recipe.executor() else { return None };
+    let slot = Slot::new("history.json").ok()?;
+    let Some(ContentId::Blob(id)) = run.outcome.outputs.get(&slot) else { return None };
+    serde_json::from_slice(&store.read_blob(*id, MAX_BYTES).ok()?).ok()
+}
+
+/// A bar for each value, or for the mean of some that stand side by side; by their logarithms where
+/// the greatest is more than ten times the least, since otherwise only the first epochs would show.
+fn draw(values: &[f64]) -> String {
+    let wide = values.len().div_ceil(WIDTH);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let mut values: Vec<f64> = values.chunks(wide).map(mean).collect();
+    let extremes = values
+        .iter()
+        .copied()
+        .fold((f64::INFINITY, 0.0f64), |(least, most), value| (least.min(value), most.max(value)));
+    if extremes.0 > 0.0 && extremes.1 > 10.0 * extremes.0 {
+        values.iter_mut().for_each(|value| *value = value.ln());
+    }
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let bar = |value: &f64| {
+        let share = if most > least { (value - least) / (most - least) } else { 0.0 };
+        BARS[((share * 8.0) as usize).min(7)]
+    };
+    values.iter().map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_fall_as_their_values_do() {
+        assert_eq!(draw(&[8.0, 4.0, 2.0, 0.0]), "█▅▃▁");
+        assert_eq!(draw(&[1.0, 1.0]), "▁▁");
+        assert_eq!(draw(&[1000.0, 100.0, 10.0, 1.0]), "█▆▃▁");
+        assert_eq!(draw(&(0..1000).map(f64::from).collect::<Vec<_>>()).chars().count(), 48);
+    }
+}
