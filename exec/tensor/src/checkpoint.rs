@@ -5,7 +5,6 @@
 //! its own digest; a file that is torn, damaged or of another recipe counts for nothing, and
 //! training begins anew. When it is written depends on the clock, which no result does.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use lab_schema::{Digest, RecipeId, Slot};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::tensors::{self, Data, Tensors};
+use crate::tensors::{self, Arrays, Data, Tensors};
 
 /// The context of the digest at the end.
 const CONTEXT: &str = "lab 2026-11-30 interrupted training";
@@ -34,9 +33,6 @@ pub(crate) struct Checkpoints {
     every: Duration,
     written: Instant,
 }
-
-/// Named tensors: shape and numbers.
-pub(crate) type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 #[derive(Serialize, Deserialize)]
 struct Whole<T> {

@@ -10,12 +10,11 @@ use lab_arithmetic::{Function, Kernels, Moments};
 use lab_schema::Slot;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Arrays;
 use crate::error::{Result, TensorError};
 use crate::layers::Layer;
 use crate::network::{Network, Node, Signal, Start, Wanted};
 use crate::tensor::Tensor;
-use crate::tensors::{self, Data, Tensors};
+use crate::tensors::{self, Arrays, Data, Tensors};
 use lab_preparation::Draws;
 
 /// `model.json`: what the weights mean.

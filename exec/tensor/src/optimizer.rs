@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use lab_arithmetic::{AdamW, Kernels, Sgd};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Arrays;
 use crate::error::Result;
 use crate::model::Model;
 use crate::settings::Settings;
+use crate::tensors::Arrays;
 
 /// An optimiser with its state.
 pub(crate) struct Optimizer {

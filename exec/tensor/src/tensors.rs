@@ -47,6 +47,9 @@ pub(crate) fn write(tensors: &[(&str, &[usize], Data<'_>)]) -> Vec<u8> {
     file
 }
 
+/// Named tensors: shape and numbers.
+pub(crate) type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// The tensors of a file that came in as the input `slot`.
 pub(crate) struct Tensors<'a> {
     slot: &'a Slot,
@@ -84,7 +87,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// All tensors of numbers, by name.
-    pub(crate) fn all_floats(&mut self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+    pub(crate) fn all_floats(&mut self) -> Result<Arrays> {
         let names: Vec<String> = self.tensors.keys().cloned().collect();
         let mut all = BTreeMap::new();
         for name in names {

@@ -13,7 +13,7 @@ use lab_objects::Progress;
 use lab_schema::{Digest, Number};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Arrays, Checkpoints};
+use crate::checkpoint::Checkpoints;
 use crate::error::{Result, TensorError};
 use crate::evaluate::judge;
 use crate::examples::{Examples, Targets};
@@ -24,6 +24,7 @@ use crate::presets;
 use crate::settings::Settings;
 use crate::task::{HISTORY, MODEL, PREPARED, TRAIN_ROWS, VALIDATION_ROWS, WEIGHTS, slot};
 use crate::tensor::Tensor;
+use crate::tensors::Arrays;
 use lab_preparation::Draws;
 
 /// `history.json`: how training went.
