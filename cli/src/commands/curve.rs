@@ -58,7 +58,9 @@ fn draw(values: &[f64]) -> String {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let bar = |value: &f64| {
-        let share = if most > least { (value - least) / (most - least) } else { 0.0 };
+        // What differs by rounding alone is level.
+        let level = most - least <= 1e-6 * most.abs();
+        let share = if level { 0.0 } else { (value - least) / (most - least) };
         BARS[((share * 8.0) as usize).min(7)]
     };
     values.iter().map(bar).collect()

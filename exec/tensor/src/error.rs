@@ -166,6 +166,16 @@ pub enum TensorError {
     /// The layers of a model do not go together.
     #[error("{0}")]
     BadModel(String),
+    /// The machine is too small.
+    #[error(
+        "this training takes some {needed_mib} MiB, and {available_mib} MiB are available: a smaller train.batch takes less"
+    )]
+    Memory {
+        /// What it takes, at least.
+        needed_mib: u64,
+        /// What the system says is available.
+        available_mib: u64,
+    },
     /// Training ran away.
     #[error(
         "the loss is no longer finite at step {step} (epoch {epoch}): a lower train.lr may help"

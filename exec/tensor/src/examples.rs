@@ -24,7 +24,11 @@ pub(crate) enum Examples {
 /// What is to be foretold of each row.
 pub(crate) enum Targets {
     Classes(Vec<u32>),
-    Numbers(Vec<f32>),
+    /// As they are learned, and as the data has them.
+    Numbers {
+        scaled: Vec<f32>,
+        exact: Vec<f64>,
+    },
 }
 
 /// A batch: which rows, or where windows of a text begin.
@@ -50,7 +54,10 @@ impl Examples {
         }
         let rows = shape[0];
         let y = match &prepared.target {
-            Target::Number { .. } => Targets::Numbers(tensors.floats("y", &[rows])?),
+            Target::Number { .. } => Targets::Numbers {
+                scaled: tensors.floats("y", &[rows])?,
+                exact: tensors.doubles("target", rows)?,
+            },
             Target::Class { classes, .. } => {
                 let labels = tensors.integers("y", Some(rows))?;
                 let why = || bad("a label is none of the classes".to_owned());
@@ -80,7 +87,7 @@ impl Examples {
     pub(crate) fn len(&self) -> usize {
         match self {
             Examples::Rows { y: Targets::Classes(y), .. } => y.len(),
-            Examples::Rows { y: Targets::Numbers(y), .. } => y.len(),
+            Examples::Rows { y: Targets::Numbers { scaled, .. }, .. } => scaled.len(),
             Examples::Text(tokens) => tokens.len().saturating_sub(1),
         }
     }
@@ -103,7 +110,7 @@ impl Examples {
     }
 
     /// Rows or windows of an epoch.
-    fn places(&self, context: usize) -> usize {
+    pub(crate) fn places(&self, context: usize) -> usize {
         match self {
             Examples::Rows { .. } => self.len(),
             // One window less, so that every offset has as many.
@@ -149,8 +156,8 @@ impl Examples {
                     Targets::Classes(y) => {
                         Tensor::ids(places.iter().map(|row| y[*row]).collect(), &[rows])?
                     }
-                    Targets::Numbers(y) => {
-                        Tensor::new(places.iter().map(|row| y[*row]).collect(), &[rows, 1])?
+                    Targets::Numbers { scaled, .. } => {
+                        Tensor::new(places.iter().map(|row| scaled[*row]).collect(), &[rows, 1])?
                     }
                 };
                 Ok((x, y))

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::nearest;
+
 /// A layer. Images lie as [row, column, channel].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "snake_case", deny_unknown_fields)]
@@ -103,6 +105,29 @@ fn yes() -> bool {
     true
 }
 
+/// What layers are called.
+const KINDS: [&str; 19] = [
+    "linear",
+    "relu",
+    "tanh",
+    "sigmoid",
+    "gelu",
+    "silu",
+    "dropout",
+    "layer_norm",
+    "batch_norm",
+    "conv",
+    "max_pool",
+    "mean_pool",
+    "global_mean",
+    "flatten",
+    "residual",
+    "embed",
+    "attention",
+    "lstm",
+    "gru",
+];
+
 /// Deepest nesting, and most layers.
 const MAX_DEPTH: usize = 4;
 const MAX_LAYERS: usize = 1024;
@@ -151,13 +176,32 @@ fn list(value: &serde_json::Value, depth: usize, count: &mut usize) -> Result<Ve
             serde_json::Value::String(kind) => serde_json::json!({ "layer": kind }),
             other => other.clone(),
         };
+        let kind = table.get("layer").and_then(|kind| kind.as_str());
+        let place = format!("layer {}", n + 1);
+        match kind {
+            None => {
+                return Err(format!("{place} is no word, and no table with `layer = \"KIND\"`"));
+            }
+            Some(kind) if !KINDS.contains(&kind) => {
+                let near = nearest(kind, KINDS.into_iter());
+                let near = near.map(|near| format!("; did you mean '{near}'?"));
+                let kinds = || format!("; there are {}", KINDS.join(", "));
+                return Err(format!(
+                    "{place}: there is no '{}'{}",
+                    kind.chars().take(40).collect::<String>().escape_debug(),
+                    near.unwrap_or_else(kinds)
+                ));
+            }
+            Some(_) => {}
+        }
         for inner in ["layers", "shortcut"] {
             if let Some(layers) = table.get(inner) {
                 let layers = list(layers, depth + 1, count)?;
                 table[inner] = serde_json::json!(layers);
             }
         }
-        serde_json::from_value(table).map_err(|error| format!("layer {}: {error}", n + 1))
+        let kind = table["layer"].as_str().unwrap_or_default().to_owned();
+        serde_json::from_value(table).map_err(|error| format!("{place} ({kind}): {error}"))
     };
     items.iter().enumerate().map(layer).collect()
 }
@@ -188,7 +232,19 @@ mod tests {
     #[test]
     fn wrong_layers_are_named() {
         let error = |value| Layer::list(&value).unwrap_err();
-        assert!(error(json!(["relu", "rleu"])).starts_with("layer 2: unknown variant `rleu`"));
+        assert_eq!(
+            error(json!(["relu", "rleu"])),
+            "layer 2: there is no 'rleu'; did you mean 'relu'?"
+        );
+        assert!(error(json!([3])).starts_with("layer 1 is no word"));
+        for kind in KINDS {
+            // Known to the reader as well: what is missing then is a setting.
+            let read = Layer::list(&json!([kind]));
+            assert!(
+                read.as_ref().is_ok_and(|l| l[0].kind() == kind)
+                    || read.is_err_and(|e| e.contains("missing field"))
+            );
+        }
         assert!(error(json!([{ "layer": "linear", "with": 3 }])).contains("unknown field `with`"));
         assert!(error(json!([{ "layer": "linear" }])).contains("missing field `width`"));
         assert!(error(json!([{ "layer": "linear", "width": -1 }])).contains("layer 1"));

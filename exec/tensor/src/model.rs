@@ -153,6 +153,14 @@ impl Model {
         Some(())
     }
 
+    /// Bytes that learning takes for batches of so many examples, about and at least: what lies
+    /// between layers and its gradients; parameters, gradients and moments.
+    pub(crate) fn learning_bytes(&self, batch: usize) -> u64 {
+        let parameters: usize = self.weights.values().map(|weights| weights.values.len()).sum();
+        let between = self.network.numbers.saturating_mul(2).saturating_mul(batch as u64);
+        between.saturating_add(5 * parameters as u64).saturating_mul(4)
+    }
+
     /// Whether sequences lie as [place, row].
     pub(crate) fn time_first(&self) -> bool {
         self.network.time_first

@@ -74,9 +74,12 @@ pub(crate) struct Network {
     pub(crate) wanted: BTreeMap<String, Wanted>,
     /// Sequences lie as [place, row], not as [row, place].
     pub(crate) time_first: bool,
+    /// Numbers between all layers for one example.
+    pub(crate) numbers: u64,
 }
 
 struct Builder {
+    numbers: u64,
     wanted: BTreeMap<String, Wanted>,
     counts: BTreeMap<&'static str, u32>,
     time_first: bool,
@@ -96,6 +99,7 @@ impl Network {
     /// The layers on inputs like `input`, and a last linear layer with so many outputs.
     pub(crate) fn new(layers: &[Layer], input: Signal, outputs: usize) -> Result<Network> {
         let mut builder = Builder {
+            numbers: 0,
             wanted: BTreeMap::new(),
             counts: BTreeMap::new(),
             time_first: false,
@@ -115,7 +119,8 @@ impl Network {
         if builder.wanted.values().map(total).sum::<u64>() > MAX_PARAMETERS {
             return Err(TensorError::TooLarge { what: "parameters", limit: MAX_PARAMETERS });
         }
-        Ok(Network { nodes, wanted: builder.wanted, time_first: builder.time_first })
+        let Builder { wanted, time_first, numbers, .. } = builder;
+        Ok(Network { nodes, wanted, time_first, numbers })
     }
 }
 
@@ -137,6 +142,13 @@ impl Builder {
                     limit: MAX_SIGNAL,
                 });
             }
+            self.numbers = self.numbers.saturating_add(match layer {
+                // Gates and cells; queries, keys and values.
+                Layer::Lstm { .. } => 9 * size,
+                Layer::Gru { .. } => 7 * size,
+                Layer::Attention { .. } => 5 * size,
+                _ => size,
+            });
             nodes.push(node);
         }
         Ok((nodes, signal))

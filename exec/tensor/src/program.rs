@@ -7,14 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_schema::recipe::Parts;
-use lab_schema::{ContentId, Executor, Limits, Number, Output, Recipe, Slot, Tensor, Value};
+use lab_schema::{Number, Slot, Value};
 
 use crate::error::{Result, TensorError};
-use crate::settings::{nearest, with_defaults};
+use crate::settings::idle;
+use crate::stage::Stage;
 use crate::stage_settings::{Aim, forms};
-use crate::task::{ENGINE, IMAGES, LABELS, TABLE, TEXT, Task, slot};
+use crate::task::{IMAGES, LABELS, TABLE, TEXT, Task};
 use crate::toml_value::{self, Line};
+use crate::words::nearest;
 
 /// A tensor program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,38 +28,6 @@ pub struct Program {
     /// What `prepare` reads: the name that it has there, and the entry of `inputs`.
     reads: BTreeMap<&'static str, Slot>,
     stages: BTreeMap<Task, BTreeMap<String, Value>>,
-}
-
-/// A stage of a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
-    task: Task,
-    seed: u64,
-    reads: BTreeMap<&'static str, Slot>,
-    given: BTreeMap<String, Value>,
-}
-
-/// What a stage reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageInput {
-    /// Its name in the recipe.
-    pub slot: Slot,
-    /// Where it comes from.
-    pub from: Source,
-}
-
-/// Where a stage's input comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// An entry of [`Program::inputs`].
-    Program(Slot),
-    /// An output of an earlier stage.
-    Stage {
-        /// The stage's name.
-        stage: &'static str,
-        /// The output's name.
-        output: Slot,
-    },
 }
 
 impl Program {
@@ -92,19 +61,53 @@ impl Program {
 
     /// Changes one setting, such as `train.lr`, to `value`, in TOML syntax.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        self.set_all(&[(key, value)])
+    }
+
+    /// Changes several settings at once: they are checked together. What stands in the program and
+    /// means nothing beside them goes: with another model its own settings are as by default.
+    pub fn set_all(&mut self, settings: &[(&str, &str)]) -> Result<()> {
         let mut changed = self.clone();
-        let (section, name) = match key.split_once('.') {
-            Some((section, name)) => (Some(section), name),
-            None => (None, key),
-        };
-        let absent = |s: &str| Task::from_name(s).is_some_and(|t| !self.stages.contains_key(&t));
-        if let Some(section) = section.filter(|s| absent(s)) {
-            return Err(TensorError::MissingKey(format!("the section [{section}]")));
+        for (key, value) in settings {
+            let (section, name) = match key.split_once('.') {
+                Some((section, name)) => (Some(section), name),
+                None => (None, *key),
+            };
+            let absent =
+                |s: &str| Task::from_name(s).is_some_and(|t| !self.stages.contains_key(&t));
+            if let Some(section) = section.filter(|s| absent(s)) {
+                return Err(TensorError::MissingKey(format!("the section [{section}]")));
+            }
+            changed.assign(section, name, toml_value::parse(key, value)?, None)?;
         }
-        changed.assign(section, name, toml_value::parse(key, value)?, None)?;
+        let set = |task: Task, name: &str| {
+            settings.iter().any(|(key, _)| *key == format!("{}.{name}", task.name()))
+        };
+        for (task, given) in &mut changed.stages {
+            for name in idle(task.settings(), given) {
+                if !set(*task, name) {
+                    given.remove(name);
+                }
+            }
+        }
+        let (before, after) = (self.aim(), changed.aim());
+        if before != after
+            && !set(Task::Evaluate, "metrics")
+            && let Some(given) = changed.stages.get_mut(&Task::Evaluate)
+        {
+            given.remove("metrics");
+        }
         changed.check()?;
         *self = changed;
         Ok(())
+    }
+
+    /// Lets `prepare` do without an input that it does not need.
+    pub fn forget(&mut self, input: &Slot) {
+        let needed = self.stages().into_iter().find(|stage| stage.task == Task::Prepare);
+        let form = needed.and_then(|stage| stage.form().ok()).unwrap_or_default();
+        let (_, allowed) = Task::Prepare.reads(&form);
+        self.reads.retain(|key, slot| slot != input || !allowed.contains(key));
     }
 
     /// Reads an input, which the program has, from another place.
@@ -199,7 +202,10 @@ impl Program {
         line: Option<usize>,
     ) -> Result<()> {
         let full = section.map_or_else(|| key.to_owned(), |s| format!("{s}.{key}"));
-        let shown = value.to_string();
+        let mut shown: String = value.to_string();
+        if shown.chars().count() > MAX_SHOWN {
+            shown = shown.chars().take(MAX_SHOWN).chain(['…']).collect();
+        }
         let bad = |expected: String| TensorError::BadValue {
             key: full.clone(),
             value: shown.clone(),
@@ -301,6 +307,9 @@ fn read(key: &str) -> Option<&'static str> {
     READS.into_iter().find(|known| *known == key)
 }
 
+/// Characters of a refused value that are shown.
+const MAX_SHOWN: usize = 120;
+
 const SECTIONS: [&str; 6] = ["name", "seed", "inputs", "prepare", "train", "evaluate"];
 
 fn unknown<'a>(
@@ -308,7 +317,7 @@ fn unknown<'a>(
     line: Option<usize>,
     known: impl Iterator<Item = &'a str>,
 ) -> TensorError {
-    let nearest = nearest(&key, known).map(str::to_owned);
+    let nearest = nearest(&key, known).map(str::to_owned).filter(|near| *near != key);
     TensorError::UnknownKey { key, line, nearest }
 }
 
@@ -317,65 +326,10 @@ fn unknown_in(section: &str, key: &str, line: Option<usize>, known: &[&str]) -> 
     TensorError::UnknownKey { key: format!("{section}.{key}"), line, nearest }
 }
 
-impl Stage {
-    /// `prepare`, `train` or `evaluate`.
-    pub fn name(&self) -> &'static str {
-        self.task.name()
-    }
-
-    /// What it reads.
-    pub fn inputs(&self) -> Vec<StageInput> {
-        let earlier = |(slot, task): (Slot, Task)| {
-            let from = Source::Stage { stage: task.name(), output: slot.clone() };
-            StageInput { slot, from }
-        };
-        let given = |(key, input): (&&str, &Slot)| StageInput {
-            slot: slot(key),
-            from: Source::Program(input.clone()),
-        };
-        let earlier = self.task.inputs().into_iter().map(earlier);
-        earlier.chain(self.reads.iter().map(given)).collect()
-    }
-
-    /// The entries of [`Program::inputs`] that it reads.
-    pub fn sources(&self) -> Vec<Slot> {
-        self.reads.values().cloned().collect()
-    }
-
-    /// The recipe on these inputs, which are those of [`Stage::inputs`] by slot.
-    pub fn recipe(&self, inputs: BTreeMap<Slot, ContentId>) -> Result<Recipe> {
-        self.task.check_inputs(&self.form()?, &inputs)?;
-        let tensor = Tensor { engine: ENGINE.to_owned(), stage: self.name().to_owned() };
-        let outputs = self.task.outputs().into_iter().map(|slot| (slot, Output::default()));
-        Ok(Recipe::new(Parts {
-            executor: Executor::Tensor(tensor),
-            inputs,
-            outside: BTreeMap::new(),
-            code: None,
-            environment: None,
-            params: self.params()?,
-            // Each purpose has a seed of its own among the parameters.
-            seed: None,
-            outputs: outputs.collect(),
-            limits: Limits::default(),
-        })?)
-    }
-
-    /// The form of the data that it prepares; of other stages nothing.
-    fn form(&self) -> Result<String> {
-        match self.params()?.get("form") {
-            Some(Value::Text(form)) => Ok(form.clone()),
-            _ => Ok(String::new()),
-        }
-    }
-
-    fn params(&self) -> Result<BTreeMap<String, Value>> {
-        with_defaults(self.name(), self.task.settings(), &self.given, self.seed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use lab_schema::{ContentId, Recipe};
+
     use super::*;
 
     const TEXT: &str = "seed = 3\n[inputs]\ndigits = \"digits\"\n[prepare]\ntable = \"digits\"\n\
@@ -510,7 +464,7 @@ mod tests {
             (("lr = 1", "width = 3"), "train.width has no meaning with model = \"mlp\""),
             (
                 ("lr = 1", "model = \"layers\"\nlayers = [\"relu\", { layer = \"liner\" }]"),
-                "train.layers = [\"relu\", { layer = \"liner\" }] in line 10: layer 2: unknown variant",
+                "train.layers = [\"relu\", { layer = \"liner\" }] in line 10: layer 2: there is no 'liner'; did you mean 'linear'?",
             ),
         ] {
             let found = with(from, to);

@@ -173,6 +173,16 @@ fn is_column(value: &Value) -> bool {
     }
 }
 
+/// The settings among those given that mean nothing beside the others.
+pub(crate) fn idle(
+    settings: &'static [Setting],
+    given: &BTreeMap<String, Value>,
+) -> Vec<&'static str> {
+    let idle =
+        settings.iter().filter(|s| given.contains_key(s.name) && !s.applies(settings, given));
+    idle.map(|setting| setting.name).collect()
+}
+
 /// What was given, and every default besides.
 pub(crate) fn with_defaults(
     stage: &'static str,
@@ -201,26 +211,6 @@ pub(crate) fn with_defaults(
         all.insert(setting.name.to_owned(), value);
     }
     Ok(all)
-}
-
-/// The known word closest to `word`, if it is close at all.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let (distance, best) = known.map(|k| (distance(word, k), k)).min()?;
-    (distance <= 1 + best.len() / 3).then_some(best)
-}
-
-/// Insertions, deletions and replacements that lead from one to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().take(100).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The parameters of a recipe, checked: every setting of the stage is there, and fits.

@@ -16,12 +16,14 @@ use crate::error::{Result, TensorError};
 pub(crate) enum Data<'a> {
     F32(&'a [f32]),
     I64(&'a [i64]),
+    F64(&'a [f64]),
 }
 
 impl Data<'_> {
     fn parts(&self) -> (&'static str, usize, Vec<u8>) {
         match self {
             Data::F32(values) => ("F32", 4, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            Data::F64(values) => ("F64", 8, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
             Data::I64(values) => ("I64", 8, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
         }
     }
@@ -69,6 +71,12 @@ impl<'a> Tensors<'a> {
         let sizes: Vec<Option<usize>> = shape.iter().copied().map(Some).collect();
         let tensor = self.take(name, DType::F32, &sizes)?;
         self.read_out(tensor.flatten_all().and_then(|t| t.to_vec1()))
+    }
+
+    /// The numbers of a tensor of one axis, in f64.
+    pub(crate) fn doubles(&mut self, name: &str, length: usize) -> Result<Vec<f64>> {
+        let tensor = self.take(name, DType::F64, &[Some(length)])?;
+        self.read_out(tensor.to_vec1())
     }
 
     /// The whole numbers of a tensor of one axis.

@@ -52,7 +52,7 @@ const FAMILIES: [Family; 9] = [
             ("train.epochs", "1"),
             ("train.hidden", "[32]"),
         ],
-        weights: "7985bdc0e1cf285a90a585905631e514ef12278f39f527fb796eef5fbb9e9cfe",
+        weights: "e52f7557ee104898daf20cbbc7b2ed7bc01dc2df1542833cf053f16dc3e8d523",
     },
     Family {
         baseline: "lenet",

@@ -142,6 +142,84 @@ fn a_number_is_foretold_in_its_own_unit() {
 }
 
 #[test]
+fn numbers_are_judged_by_what_the_table_says() {
+    // As f32, scaled, none of these comes back.
+    let rows: String = (0..100u64).map(|i| format!("{},{}\n", i % 10, 20_000_000 + i)).collect();
+    let store = store();
+    let changes = [("prepare.header", "false"), ("train.epochs", "1"), ("train.hidden", "[4]")];
+    let runs =
+        on(&store, &program("mlp-regression", &changes), &[("data", rows.as_bytes())]).unwrap();
+    let table = String::from_utf8(bytes(&store, &runs, "evaluate", "predictions.csv")).unwrap();
+    for line in table.lines().skip(1) {
+        let mut fields = line.split(',');
+        let row: u64 = fields.next().unwrap().parse().unwrap();
+        assert_eq!(fields.next().unwrap(), (20_000_000 + row).to_string());
+    }
+}
+
+#[test]
+fn the_validation_loss_is_that_of_the_weights_that_are_kept() {
+    let changes = [
+        ("prepare.header", "false"),
+        ("prepare.validation", "0.3"),
+        ("train.hidden", "[16]"),
+        ("train.lr", "0.05"),
+    ];
+    let store = store();
+    let runs = on(&store, &program("mlp", &changes), &[("data", common::DIGITS_CSV)]).unwrap();
+    let history: serde_json::Value =
+        serde_json::from_slice(&bytes(&store, &runs, "train", "history.json")).unwrap();
+    let last = history["epochs"].as_array().unwrap().last().unwrap()["validation"].as_f64();
+    assert_eq!(Some(runs["train"].1.metrics["validation_loss"].get()), last);
+}
+
+#[test]
+fn settings_that_hang_together_are_checked_together() {
+    let mut program = program("linear", &[]);
+    for settings in [
+        [("prepare.target", "number"), ("evaluate.metrics", "['r2']")],
+        [("evaluate.metrics", "['r2']"), ("prepare.target", "number")],
+        [("train.patience", "2"), ("prepare.validation", "0.2")],
+        [("train.momentum", "0.5"), ("train.optimizer", "sgd")],
+    ] {
+        program.clone().set_all(&settings).unwrap();
+    }
+    // What the program has said of another model goes with it; what is typed does not.
+    let mut mlp = Program::parse(Baseline::find("mlp").unwrap().text).unwrap();
+    mlp.set("train.model", "linear").unwrap();
+    let error = mlp.set_all(&[("train.model", "linear"), ("train.hidden", "[3]")]).unwrap_err();
+    assert_eq!(error.to_string(), "train.hidden has no meaning with model = \"linear\"");
+    program.set("prepare.target", "number").unwrap();
+}
+
+#[test]
+fn what_the_machine_has_no_memory_for_is_refused_at_once() {
+    let rows: String = (0..3000).map(|i| format!("{},{}\n", i % 17, i % 2)).collect();
+    let wide = format!("[{}]", ["65536, 1"; 30].join(", "));
+    let changes =
+        [("prepare.header", "false"), ("train.hidden", wide.as_str()), ("train.batch", "1048576")];
+    let error = on(&store(), &program("mlp", &changes), &[("data", rows.as_bytes())]).unwrap_err();
+    assert!(error.to_string().contains("MiB are available"), "{error}");
+}
+
+#[test]
+fn metrics_that_cannot_be_measured_cost_no_others() {
+    // The test part has one row, and so one class.
+    let rows: String = (0..5).map(|i| format!("{i},{}\n", i % 2)).collect();
+    let store = store();
+    let changes = [
+        ("prepare.header", "false"),
+        ("evaluate.metrics", "['auc', 'accuracy']"),
+        ("train.epochs", "1"),
+    ];
+    let runs = on(&store, &program("linear", &changes), &[("data", rows.as_bytes())]).unwrap();
+    let metrics: serde_json::Value =
+        serde_json::from_slice(&bytes(&store, &runs, "evaluate", "metrics.json")).unwrap();
+    assert!(metrics["auc"].is_null() && metrics["accuracy"].is_number(), "{metrics}");
+    assert!(metrics["unavailable"]["auc"].as_str().unwrap().contains("class"), "{metrics}");
+}
+
+#[test]
 fn rows_of_a_table_can_be_images() {
     let changes = [
         ("prepare.shape", "[8, 8, 1]"),
@@ -171,7 +249,8 @@ fn bad_data_is_refused_before_anything_is_learned() {
     let penguins = data("penguins.csv");
     assert_eq!(
         error("linear", &[("prepare.label", "species")], &[("data", &penguins)]),
-        "line 2 of the table, column island: 'Torgersen' is not a number"
+        "line 2 of the table, column island: 'Torgersen' is not a number (columns of words: see \
+         prepare.categories, prepare.ignore)"
     );
     let images = data("mnist-t10k-images-idx3-ubyte.gz");
     let labels = data("mnist-t10k-labels-idx1-ubyte.gz");

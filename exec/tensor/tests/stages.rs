@@ -141,7 +141,8 @@ fn unusable_data_is_refused_in_words() {
         ),
         (
             error(&(rows(20) + "x,4,1\n"), &[]),
-            "line 21 of the table, column 0: 'x' is not a number",
+            "line 21 of the table, column 0: 'x' is not a number (columns of words: see \
+             prepare.categories, prepare.ignore)",
         ),
         (
             error(&(rows(20) + "1,2,rare\n"), &[]),

@@ -24,9 +24,9 @@ pub(super) const BASELINE: &str = "baseline:";
 
 pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name>) -> Outcome {
     let registry = context.registry_to_write()?;
-    let program = read(context, args, path)?;
+    let mut program = read(context, args, path)?;
     let bars = Bars::new(context.ui);
-    let sources = sources(context, &registry, path, &program, &bars)?;
+    let sources = sources(context, &registry, path, &mut program, &bars)?;
     // What is named by its hash may be about to be removed.
     registry.store.rescue(&sources.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
     let running = Running { context, args, path, registry: &registry, bars: &bars, sources };
@@ -138,13 +138,12 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
         Some(name) => Program::parse(baselines::find(name)?.text)?,
         None => read_file(context, path)?,
     };
-    for setting in &args.settings {
-        let (key, value) = key_value(setting)?;
-        program.set(key, value)?;
-    }
-    if let Some(seed) = args.seed {
-        program.set("seed", &seed.to_string())?;
-    }
+    let seed = args.seed.map(|seed| seed.to_string());
+    let mut settings: Vec<(&str, &str)> =
+        args.settings.iter().map(|setting| key_value(setting)).collect::<Outcome<_>>()?;
+    settings.extend(seed.as_deref().map(|seed| ("seed", seed)));
+    program.set_all(&settings)?;
+    let mut typed = BTreeSet::new();
     for input in &args.inputs {
         let only = program.inputs().keys().next().filter(|_| program.inputs().len() == 1);
         let (slot, reference) = match (input.split_once('='), only) {
@@ -158,6 +157,9 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
             }
         };
         program.read_from(&slot, reference)?;
+        if !typed.insert(slot.clone()) {
+            return Err(Failure::usage(format!("input {slot} is given twice")));
+        }
     }
     Ok(program)
 }
@@ -191,7 +193,7 @@ fn sources(
     context: &Context,
     registry: &Registry,
     path: &Path,
-    program: &Program,
+    program: &mut Program,
     bars: &Bars,
 ) -> Outcome<BTreeMap<Slot, ContentId>> {
     let at = context.path(path);
@@ -199,6 +201,13 @@ fn sources(
         true => None,
         false => at.parent(),
     };
+    if beside.is_none() {
+        // A baseline names all that it could read; what it can do without is read if it was typed.
+        let inputs: Vec<Slot> = program.inputs().keys().cloned().collect();
+        for slot in inputs.iter().filter(|slot| !program.is_typed(slot)).collect::<Vec<_>>() {
+            program.forget(slot);
+        }
+    }
     let mut sources = BTreeMap::new();
     let read: BTreeSet<Slot> = program.stages().iter().flat_map(Stage::sources).collect();
     for (slot, reference) in program.inputs().iter().filter(|(slot, _)| read.contains(*slot)) {

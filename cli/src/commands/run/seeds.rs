@@ -6,7 +6,7 @@ use lab_schema::{Run, RunId};
 
 use super::super::describe;
 use crate::context::Context;
-use crate::ui::{DIM, NAME, pad, paint};
+use crate::ui::{DIM, NAME, count, pad, paint};
 
 /// Most seeds at once.
 const MANY: usize = 10_000;
@@ -75,7 +75,7 @@ pub(super) fn table(context: &Context, runs: &[(u64, RunId, Run)]) {
         context.ui.line(format!(
             "  {}  {text}   {}",
             pad(NAME, name, width),
-            paint(DIM, format!("{range}, {all} runs{lacking}"))
+            paint(DIM, format!("{range}, {}{lacking}", count(all as u64, "run")))
         ));
     }
 }

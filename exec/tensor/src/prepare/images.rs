@@ -75,6 +75,18 @@ pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pro
 /// A folder of PNG and JPEG files, a folder per class.
 fn folder(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pictures> {
     let files = inputs.files(IMAGES)?;
+    if inputs.contents.contains_key(&slot(LABELS)) {
+        let (key, other) =
+            ("prepare.labels".into(), "a folder of images, whose folders are the classes".into());
+        return Err(TensorError::Idle { key, other });
+    }
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.matches('/').count() != 1) {
+        let why = format!(
+            "'{}' does not lie in the folder of a class, one below the top",
+            path.escape_debug()
+        );
+        return Err(TensorError::BadArray { slot: slot(IMAGES), why });
+    }
     let channels = if settings.text("colours")? == "grey" { 1 } else { 3 };
     let images = lab_data::images(files.into_iter(), None, channels)?;
     let shape = Shape { height: images.height, width: images.width, channels: images.channels };

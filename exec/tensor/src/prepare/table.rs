@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab_data::{CsvForm, Role};
+use lab_data::{CsvForm, DataError, Role};
 use lab_preparation::categories::{Encoding, MissingWord, Unknown, WordPlan};
 use lab_preparation::features::{ColumnPlan, FeaturePlan, Form, Matrix};
 use lab_preparation::numbers::{MissingNumber, NumberPlan};
@@ -29,7 +29,7 @@ struct Columns {
 
 /// Runs the stage on a table.
 pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Product> {
-    let (table, columns, lines) = read(inputs, settings)?;
+    let (table, columns, lines) = read(inputs, settings).map_err(|error| located(error, &[]))?;
     prepared(&table, &columns, settings).map_err(|error| located(error, &lines))
 }
 
@@ -38,6 +38,10 @@ fn located(error: TensorError, lines: &[u64]) -> TensorError {
     match error {
         TensorError::Preparation(PreparationError::Cell { row, column, text, why }) => {
             let line = lines.get(row).copied().unwrap_or(0);
+            TensorError::Cell { line, column, text, why }
+        }
+        TensorError::Data(DataError::Cell { line, column, text, why: "not a number" }) => {
+            let why = "is not a number (columns of words: see prepare.categories, prepare.ignore)";
             TensorError::Cell { line, column, text, why }
         }
         error => error,
@@ -58,12 +62,13 @@ fn prepared(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result
     let parts = parts(table, &rows, settings, columns)?;
     let fitted = plan.fit(table, &parts.train)?;
     let scaling = Scaling::fit(&target, table, &parts.train)?;
+    let exact = |part: &[usize]| numbers(&target, table, part);
     let names = fitted.names();
     let sizes = sizes(settings, names.len())?;
     let mut files = Vec::new();
     for part in [&parts.train, &parts.validation, &parts.test] {
         let matrix = fitted.apply(table, part)?;
-        files.push(write(&matrix, &sizes, &target.apply(table, part)?, &scaling));
+        files.push(write(&matrix, &sizes, &target.apply(table, part)?, &exact(part)?, &scaling));
     }
     let prepared = Prepared {
         sizes,
@@ -80,7 +85,16 @@ fn prepared(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result
 fn read(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<(Table, Columns, Vec<u64>)> {
     let source = inputs.open(TABLE)?;
     let mut columns = None;
+    let header = settings.bool("header")?;
     let roles = |names: &[String]| -> Result<Vec<Role>> {
+        if header && names.iter().all(|name| name.parse::<f64>().is_ok()) {
+            return Err(TensorError::BadValue {
+                key: "prepare.header".into(),
+                value: "true".into(),
+                line: None,
+                expected: "false, since the first line has nothing but numbers,".into(),
+            });
+        }
         let found = find(settings, names)?;
         let role = |name: &String| match found.features.iter().find(|(n, _)| n == name) {
             Some((_, role)) => *role,
@@ -142,6 +156,14 @@ fn find(settings: &Settings<'_>, names: &[String]) -> Result<Columns> {
     let role = |name: &String| if words.contains(name) { Role::Text } else { Role::Number };
     let features: Vec<_> =
         names.iter().filter(used).map(|name| (name.clone(), role(name))).collect();
+    if let ([only], ",") = (names, settings.text("delimiter")?) {
+        return Err(TensorError::BadValue {
+            key: "prepare.delimiter".into(),
+            value: "\",\"".into(),
+            line: None,
+            expected: format!("another one for '{}'", only.chars().take(40).collect::<String>()),
+        });
+    }
     if features.is_empty() {
         let names = names.to_vec();
         return Err(TensorError::NoColumn {
@@ -270,6 +292,14 @@ pub(super) fn draw(
     Ok(fold(table, rows, &Folds { by, count, fold: fold_number, validation, seed })?)
 }
 
+/// The numbers to foretell as the table has them, or their logarithms; of classes none.
+fn numbers(target: &FittedTarget, table: &Table, rows: &[usize]) -> Result<Vec<f64>> {
+    let FittedTarget::Number { column, log } = target else { return Ok(Vec::new()) };
+    let Cells::Numbers(all) = &table.column(column)?.cells else { return Ok(Vec::new()) };
+    let number = |row: &usize| if *log { libm::log(all[*row]) } else { all[*row] };
+    Ok(rows.iter().map(number).collect())
+}
+
 /// How a number to foretell is scaled: by the training part's mean and deviation.
 struct Scaling {
     shift: f64,
@@ -278,13 +308,13 @@ struct Scaling {
 
 impl Scaling {
     fn fit(target: &FittedTarget, table: &Table, train: &[usize]) -> Result<Scaling> {
-        let Targets::Numbers(y) = target.apply(table, train)? else {
+        let y = numbers(target, table, train)?;
+        if y.is_empty() {
             return Ok(Scaling { shift: 0.0, scale: 1.0 });
-        };
+        }
         let count = y.len() as f64;
-        let shift = y.iter().map(|y| f64::from(*y)).sum::<f64>() / count;
-        let squares =
-            y.iter().map(|y| (f64::from(*y) - shift) * (f64::from(*y) - shift)).sum::<f64>();
+        let shift = y.iter().sum::<f64>() / count;
+        let squares = y.iter().map(|y| (y - shift) * (y - shift)).sum::<f64>();
         let scale = (squares / count).sqrt();
         Ok(Scaling { shift, scale: if scale == 0.0 { 1.0 } else { scale } })
     }
@@ -321,7 +351,13 @@ fn sizes(settings: &Settings<'_>, features: usize) -> Result<Vec<usize>> {
 }
 
 /// The file of some rows: features `x`, what is to be foretold `y`, indices in the table `row`.
-fn write(matrix: &Matrix, sizes: &[usize], targets: &Targets, scaling: &Scaling) -> Vec<u8> {
+fn write(
+    matrix: &Matrix,
+    sizes: &[usize],
+    targets: &Targets,
+    exact: &[f64],
+    scaling: &Scaling,
+) -> Vec<u8> {
     let rows = matrix.rows.len();
     let x = [&[rows], sizes].concat();
     let origin: Vec<i64> = matrix.rows.iter().map(|row| *row as i64).collect();
@@ -335,12 +371,13 @@ fn write(matrix: &Matrix, sizes: &[usize], targets: &Targets, scaling: &Scaling)
                 origin,
             ])
         }
-        Targets::Numbers(y) => {
-            let scaled = |y: &f32| ((f64::from(*y) - scaling.shift) / scaling.scale) as f32;
-            let y: Vec<f32> = y.iter().map(scaled).collect();
+        Targets::Numbers(_) => {
+            let scaled = |y: &f64| ((y - scaling.shift) / scaling.scale) as f32;
+            let y: Vec<f32> = exact.iter().map(scaled).collect();
             tensors::write(&[
                 ("x", &x, Data::F32(&matrix.values)),
                 ("y", &[rows], Data::F32(&y)),
+                ("target", &[rows], Data::F64(exact)),
                 origin,
             ])
         }
