@@ -217,7 +217,14 @@ mod arm {
 
     use super::Vector;
 
-    vector!(float32x4_t, 4, vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, |a, b, c| vfmaq_f32(
-        c, a, b
-    ));
+    vector!(
+        float32x4_t,
+        4,
+        vdupq_n_f32,
+        vld1q_f32,
+        vst1q_f32,
+        vaddq_f32,
+        |a, b, c| vfmaq_f32(c, a, b),
+        |x, y| vbslq_f32(vcgtq_f32(x, y), x, y)
+    );
 }

@@ -15,6 +15,7 @@ use crate::checkpoint::{Checkpoints, Resuming};
 use crate::error::{Result, TensorError};
 use crate::evaluate::evaluate;
 use crate::files::Inputs;
+use crate::memory;
 use crate::prepare::prepare;
 use crate::settings::Settings;
 use crate::task::{ENGINE, Task, slot};
@@ -57,20 +58,6 @@ fn agrees(kernels: &Kernels) -> Result<()> {
     }
 }
 
-/// Tells the allocator to keep what is freed: a step asks for the same large pieces as the one
-/// before, and to have them from the system each time costs a quarter of the time.
-fn keep_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[expect(
-        unsafe_code,
-        reason = "the C library's setting takes two numbers and touches no memory"
-    )]
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 30);
-    }
-}
-
 /// Like [`execute()`], on given kernels. The outputs do not depend on them.
 pub fn execute_on(
     kernels: Kernels,
@@ -109,7 +96,7 @@ fn execute_with(
     }
     let settings = Settings::check(task.name(), task.settings(), recipe.params())?;
     agrees(&kernels)?;
-    keep_memory();
+    memory::keep();
     let started_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let clock = Instant::now();

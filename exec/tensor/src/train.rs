@@ -18,6 +18,7 @@ use crate::error::{Result, TensorError};
 use crate::examples::{Examples, Targets};
 use crate::files::{Inputs, Prepared, Product, Target, to_json};
 use crate::judge::judge;
+use crate::memory;
 use crate::model::{Description, Model, Pass};
 use crate::optimizer::{Optimizer, Steps};
 use crate::presets;
@@ -100,7 +101,7 @@ pub(crate) fn train(
     let description = Description::new(signal, layers, prepared.target.outputs());
     let model = Model::new(&description, settings.int("init_seed")?, &slot(PREPARED))?;
     let batch = settings.int("batch")? as usize;
-    check_memory(model.learning_bytes(batch.min(examples.places(context))))?;
+    memory::check(model.learning_bytes(batch.min(examples.places(context))))?;
     let steps = settings.int("epochs")? * examples.batches(batch, context) as u64;
     let seed = settings.int("shuffle_seed")?;
     let training = Training {
@@ -135,21 +136,6 @@ pub(crate) fn train(
     product.files.insert(MODEL, to_json(&description));
     product.files.insert(HISTORY, to_json(&history));
     Ok(product)
-}
-
-/// Refuses what the machine has no memory for, before hours are spent. Where the system does not
-/// say what is available (it is Linux's), nothing is refused.
-fn check_memory(needed: u64) -> Result<()> {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let number =
-        line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
-    match number {
-        Some(kib) if needed / 1024 > kib => {
-            Err(TensorError::Memory { needed_mib: needed >> 20, available_mib: kib >> 10 })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The context of the digests of states.
