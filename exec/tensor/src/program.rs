@@ -464,7 +464,7 @@ mod tests {
             (("lr = 1", "width = 3"), "train.width has no meaning with model = \"mlp\""),
             (
                 ("lr = 1", "model = \"layers\"\nlayers = [\"relu\", { layer = \"liner\" }]"),
-                "train.layers = [\"relu\", { layer = \"liner\" }] in line 10: layer 2: there is no 'liner'; did you mean 'linear'?",
+                "train.layers = [\"relu\", { layer = \"liner\" }] in line 10: a list of layers (layer 2: there is no 'liner'; did you mean 'linear'?) is needed",
             ),
         ] {
             let found = with(from, to);

@@ -86,7 +86,8 @@ impl Setting {
                 items.len() <= MAX_LAYERS && items.iter().all(fits)
             }
             (Kind::Layers, value) => {
-                let layers = Layer::list(&toml_value::to_json(value))?;
+                let layers = Layer::list(&toml_value::to_json(value))
+                    .map_err(|why| format!("a list of layers ({why})"))?;
                 return toml_value::from_json(&layers).ok_or_else(|| self.expected());
             }
             (Kind::Column, value) => is_column(value),
