@@ -91,9 +91,9 @@ impl Checkpoints {
         Some((whole.state, arrays))
     }
 
-    /// Done: what was kept is of no more use.
-    pub(crate) fn remove(self) {
-        if let Some(path) = self.path {
+    /// What was kept is of no more use: the outputs are stored, or training leads nowhere.
+    pub(crate) fn remove(&self) {
+        if let Some(path) = &self.path {
             let _ = std::fs::remove_file(path);
         }
     }

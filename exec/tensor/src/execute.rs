@@ -1,7 +1,9 @@
 //! Executes a stage: recipe in, outcome out.
 //!
-//! A stage reads its inputs from the store and nothing else: no file, variable, clock or entropy
-//! can enter, so its record is complete by construction. The clock is asked only for when it ran.
+//! A stage computes from its inputs in the store and nothing else: no file, variable, clock or
+//! entropy can enter, so its record is complete by construction. The clock is asked for when it
+//! ran. A training that may resume also trusts what it has written itself, for this recipe, into
+//! the registry's own folder; a verification never does.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -101,12 +103,16 @@ fn execute_with(
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let clock = Instant::now();
     let inputs = Inputs { store, contents: recipe.inputs() };
+    let mut checkpoints = Checkpoints::new(resuming, recipe.id());
     let product = match task {
         Task::Prepare => prepare(inputs, &settings)?,
-        Task::Train => {
-            let checkpoints = Checkpoints::new(resuming, recipe.id());
-            train(inputs, &settings, kernels, progress, checkpoints)?
-        }
+        Task::Train => match train(inputs, &settings, kernels, progress, &mut checkpoints) {
+            Err(error @ TensorError::NotFinite { .. }) => {
+                checkpoints.remove();
+                return Err(error);
+            }
+            product => product?,
+        },
         Task::Evaluate => evaluate(inputs, &settings, kernels)?,
     };
     let mut writer = store.writer();
@@ -115,6 +121,7 @@ fn execute_with(
         outputs.insert(slot(name), writer.put_bytes(bytes)?.into());
     }
     writer.finish()?;
+    checkpoints.remove();
     Ok(Outcome {
         status: Status::Exited(0),
         outputs,

@@ -134,7 +134,8 @@ impl Optimizer {
 
     /// Takes up what [`Optimizer::save`] has left; none if it is not of this model.
     pub(crate) fn restore(&mut self, steps: &Steps, arrays: &mut Arrays) -> Option<()> {
-        for (name, moments) in &mut self.state {
+        let mut state = self.state.clone();
+        for (name, moments) in &mut state {
             for (n, values) in moments.iter_mut().enumerate() {
                 let (_, saved) = arrays.remove(&format!("moments/{n}/{name}"))?;
                 if saved.len() != values.len() {
@@ -143,6 +144,7 @@ impl Optimizer {
                 *values = saved;
             }
         }
+        self.state = state;
         self.steps = steps.steps;
         if let Rule::AdamW { power1, power2, .. } = &mut self.rule {
             [*power1, *power2] = steps.powers.map(f64::from_bits);

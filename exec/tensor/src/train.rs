@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use lab_arithmetic::{Kernels, argmax};
 use lab_objects::Progress;
+use lab_preparation::Draws;
 use lab_schema::{Digest, Number};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,6 @@ use crate::settings::Settings;
 use crate::task::{HISTORY, MODEL, PREPARED, TRAIN_ROWS, VALIDATION_ROWS, WEIGHTS, slot};
 use crate::tensor::Tensor;
 use crate::tensors::Arrays;
-use lab_preparation::Draws;
 
 /// `history.json`: how training went.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub(crate) fn train(
     settings: &Settings<'_>,
     kernels: Kernels,
     progress: &dyn Progress,
-    checkpoints: Checkpoints,
+    checkpoints: &mut Checkpoints,
 ) -> Result<Product> {
     let prepared: Prepared = inputs.json(PREPARED)?;
     let examples = Examples::read(inputs, TRAIN_ROWS, &prepared)?;
@@ -118,8 +118,9 @@ pub(crate) fn train(
         state: Digest::derive(STATE, &[]),
         history: History::default(),
     };
-    let (model, history) =
-        training.run(batch, Draws::new(seed, "shuffle"), progress, checkpoints)?;
+    let trained = training.run(batch, Draws::new(seed, "shuffle"), progress, checkpoints);
+    progress.end();
+    let (model, history) = trained?;
     let mut product = Product::default();
     // Those of the epoch whose weights are kept.
     let kept = history.best.unwrap_or(history.epochs.len() as u64);
@@ -203,15 +204,13 @@ impl Training<'_> {
         batch: usize,
         shuffle: Draws,
         progress: &dyn Progress,
-        mut checkpoints: Checkpoints,
+        checkpoints: &mut Checkpoints,
     ) -> Result<(Model, History)> {
         let (epochs, patience) = (self.settings.int("epochs")?, self.settings.int("patience")?);
         let total = epochs * self.examples.batches(batch, self.context) as u64;
-        let mut best: Option<Best> = None;
-        let mut reached = match checkpoints.read(&slot(WEIGHTS)) {
-            Some((saved, arrays)) => self.restore(saved, arrays, &mut best)?,
-            None => Reached::default(),
-        };
+        let saved = checkpoints.read(&slot(WEIGHTS));
+        let restored = saved.and_then(|(saved, arrays)| self.restore(saved, arrays));
+        let (mut reached, mut best) = restored.unwrap_or_default();
         for epoch in reached.epoch..=epochs {
             let batches = self.examples.epoch(shuffle, epoch as u32, batch, self.context);
             for (n, places) in batches.iter().enumerate().skip(reached.batches) {
@@ -226,16 +225,8 @@ impl Training<'_> {
                     format!(", loss {:.4}{judged}", last.loss)
                 });
                 progress.step(&format!("train epoch {epoch} of {epochs}{told}"), self.step, total);
-                let seen = match self.learn(places) {
-                    Ok(Some(seen)) => seen,
-                    Ok(None) => {
-                        progress.end();
-                        return Err(TensorError::NotFinite { epoch, step: self.step });
-                    }
-                    Err(error) => {
-                        progress.end();
-                        return Err(error);
-                    }
+                let Some(seen) = self.learn(places)? else {
+                    return Err(TensorError::NotFinite { epoch, step: self.step });
                 };
                 reached.loss += seen.loss * places.len() as f64;
                 reached.right += seen.right;
@@ -249,7 +240,6 @@ impl Training<'_> {
                 None => None,
             };
             if validation.is_some_and(|loss| !loss.is_finite()) {
-                progress.end();
                 return Err(TensorError::NotFinite { epoch, step: self.step });
             }
             self.history.epochs.push(Epoch {
@@ -267,8 +257,6 @@ impl Training<'_> {
                 break;
             }
         }
-        progress.end();
-        checkpoints.remove();
         if let Some(Best { epoch, model, .. }) = best.take_if(|_| patience > 0) {
             self.history.best = Some(epoch);
             self.model = model;
@@ -298,28 +286,29 @@ impl Training<'_> {
         (saved, arrays)
     }
 
-    /// Takes up what [`Training::save`] has left.
+    /// Takes up what [`Training::save`] has left; none, and nothing changed, if it is not of this
+    /// model.
     fn restore(
         &mut self,
         saved: Saved<History>,
         mut arrays: Arrays,
-        best: &mut Option<Best>,
-    ) -> Result<Reached> {
-        let other = || TensorError::BadInput {
-            slot: slot(WEIGHTS),
-            why: "an interrupted training of this recipe is not of this model".to_owned(),
+    ) -> Option<(Reached, Option<Best>)> {
+        let mut model = self.model.clone();
+        model.restore("weights", &mut arrays)?;
+        let best = match saved.best {
+            Some((loss, epoch)) => {
+                let mut model = model.clone();
+                model.restore("best", &mut arrays)?;
+                Some(Best { loss: f64::from_bits(loss), epoch, model })
+            }
+            None => None,
         };
-        self.model.restore("weights", &mut arrays).ok_or_else(other)?;
-        self.optimizer.restore(&saved.optimizer, &mut arrays).ok_or_else(other)?;
-        if let Some((loss, epoch)) = saved.best {
-            let mut model = self.model.clone();
-            model.restore("best", &mut arrays).ok_or_else(other)?;
-            *best = Some(Best { loss: f64::from_bits(loss), epoch, model });
-        }
+        self.optimizer.restore(&saved.optimizer, &mut arrays)?;
+        self.model = model;
         self.step = saved.step;
         self.state = Digest::from_bytes(saved.state);
         self.history = saved.history;
-        Ok(Reached { loss: f64::from_bits(saved.loss), ..saved.reached })
+        Some((Reached { loss: f64::from_bits(saved.loss), ..saved.reached }, best))
     }
 
     fn judged(&self, part: &Examples) -> Result<f64> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{DIGITS_CSV, data, put, store};
 use lab_objects::{Progress, Silent, Store};
-use lab_schema::{ContentId, Outcome, Recipe};
+use lab_schema::{ContentId, Digest, Object, Outcome, Recipe};
 use lab_tensor::{Baseline, Program, Resuming, Source, execute, execute_resuming};
 
 /// Kills the training at a step, as far as a process can do that to itself.
@@ -86,6 +86,44 @@ fn rows_with_dropout_early_stopping_and_moments() {
     ];
     // 34 steps an epoch: inside the first, at the start of the third, twice at one place.
     check(&program("mlp", &changes), DIGITS_CSV, &[5, 68, 69, 69, 100, 150]);
+}
+
+/// A whole file with this recipe's name inside, but of tensors that are not this model's.
+#[test]
+fn what_is_of_another_model_counts_for_nothing_and_failures_leave_nothing() {
+    let store = store();
+    let changes = [("prepare.header", "false"), ("train.hidden", "[4]"), ("train.epochs", "2")];
+    let input = put(&store, DIGITS_CSV);
+    let recipe = training(&store, &program("mlp", &changes), input);
+    let folder = tempfile::tempdir().unwrap();
+    let resuming = Resuming { folder: folder.path(), every: Duration::ZERO };
+    let other = training(
+        &store,
+        &program("mlp", &[changes[0], ("train.hidden", "[5]"), changes[2]]),
+        input,
+    );
+    let killer = Killer { after: AtomicU64::new(9) };
+    let run = || execute_resuming(&store, &other, &killer, resuming);
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    // The same with this recipe's name in it, and its digest made anew.
+    let (from, to) = (other.id().to_string(), recipe.id().to_string());
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.truncate(bytes.len() - 32);
+    let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    let digest = Digest::derive("lab 2026-11-30 interrupted training", &bytes);
+    bytes.extend(digest.as_bytes());
+    std::fs::remove_file(file).unwrap();
+    std::fs::write(folder.path().join(format!("{to}.training")), bytes).unwrap();
+    let whole = execute(&store, &recipe, &Silent).unwrap();
+    let resumed = execute_resuming(&store, &recipe, &Silent, resuming).unwrap();
+    assert_eq!(resumed.outputs, whole.outputs);
+
+    let diverging = [changes[0], changes[1], ("train.lr", "1e6"), ("train.weight_decay", "1e6")];
+    let recipe = training(&store, &program("mlp", &diverging), input);
+    assert!(execute_resuming(&store, &recipe, &Silent, resuming).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
