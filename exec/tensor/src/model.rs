@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use lab_arithmetic::{Function, Kernels, Moments};
+use lab_preparation::Draws;
 use lab_schema::Slot;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,9 @@ use crate::layers::Layer;
 use crate::network::{Network, Node, Signal, Start, Wanted};
 use crate::tensor::Tensor;
 use crate::tensors::{self, Arrays, Data, Tensors};
-use lab_preparation::Draws;
+
+/// The most features, rows, tokens and so on of an input.
+const MAX_SIZE: usize = 1 << 20;
 
 /// `model.json`: what the weights mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +47,11 @@ impl Description {
 
     /// What comes in.
     pub(crate) fn signal(&self, slot: &Slot) -> Result<Signal> {
+        // Products of these are taken later on; three of them fit.
+        if self.input.iter().any(|size| *size > MAX_SIZE) {
+            let why = format!("its input has the sizes {:?}", self.input);
+            return Err(TensorError::BadInput { slot: slot.clone(), why });
+        }
         match (self.form.as_str(), self.input.as_slice()) {
             ("features", &[n]) => Ok(Signal::Features(n)),
             ("image", &[rows, cols, channels]) => Ok(Signal::Image([rows, cols, channels])),

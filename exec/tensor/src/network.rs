@@ -376,7 +376,7 @@ fn places(
     padding: usize,
 ) -> Result<usize> {
     let sane = (1..=1024).contains(&kernel) && (1..=1024).contains(&stride) && padding < kernel;
-    let room = (size + 2 * padding).checked_sub(kernel).filter(|_| sane);
+    let room = sane.then(|| (size + 2 * padding).checked_sub(kernel)).flatten();
     room.map(|room| room / stride + 1).ok_or_else(|| {
         let takes = format!(
             "images that a kernel of {kernel} in steps of {stride} with a padding of {padding} fits"
