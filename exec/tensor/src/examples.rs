@@ -4,6 +4,7 @@
 //! each epoch. A text is cut into windows from a drawn offset on, and these are shuffled.
 
 use lab_arithmetic::Kernels;
+use lab_preparation::Draws;
 
 use crate::error::{Result, TensorError};
 use crate::files::{Inputs, Prepared, Target};
@@ -11,7 +12,6 @@ use crate::network::Signal;
 use crate::task::slot;
 use crate::tensor::Tensor;
 use crate::tensors::Tensors;
-use lab_preparation::Draws;
 
 /// What a stage learns or judges by.
 pub(crate) enum Examples {

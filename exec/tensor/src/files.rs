@@ -16,7 +16,7 @@ use crate::error::{Result, TensorError};
 use crate::task::slot;
 
 /// The longest file that is held in memory.
-pub(crate) const MAX_FILE_BYTES: u64 = 4 << 30;
+const MAX_FILE_BYTES: u64 = 4 << 30;
 const MAX_JSON_BYTES: u64 = 64 << 20;
 
 /// What a stage leaves.
@@ -57,6 +57,22 @@ impl Inputs<'_> {
         }
     }
 
+    /// All its bytes, unpacked if they are gzipped.
+    pub(crate) fn unpacked(&self, name: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        lab_data::gunzipped(self.open(name)?)
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| TensorError::Read { slot: slot(name), source })?;
+        match bytes.len() as u64 > MAX_FILE_BYTES {
+            true => {
+                let what = "bytes of an unpacked input";
+                Err(TensorError::TooLarge { what, limit: MAX_FILE_BYTES })
+            }
+            false => Ok(bytes),
+        }
+    }
+
     /// The files of the directory called `name`, by path, in the order of their paths.
     pub(crate) fn files(&self, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let Some(ContentId::Tree(root)) = self.contents.get(&slot(name)) else {
@@ -92,6 +108,11 @@ impl Inputs<'_> {
         serde_json::from_slice(&bytes)
             .map_err(|e| TensorError::BadInput { slot: slot(name), why: e.to_string() })
     }
+}
+
+/// A plain struct as JSON.
+pub(crate) fn to_value(value: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(value).expect("plain structs are JSON")
 }
 
 /// Indented JSON with a final newline.

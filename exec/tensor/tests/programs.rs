@@ -241,6 +241,41 @@ fn rows_of_a_table_can_be_images() {
     );
 }
 
+/// An npz file that numpy has written: five images of 4 x 4, labels, weights.
+const NPZ: &[u8] = include_bytes!("../../data/tests/fixtures/deflated.npz");
+
+#[test]
+fn images_and_labels_can_lie_in_one_file() {
+    let text = r#"
+[inputs]
+images = "images"
+[prepare]
+form = "images"
+images = "images"
+stratify = false
+[train]
+model = "linear"
+epochs = 1
+"#;
+    let store = store();
+    let program = Program::parse(text).unwrap();
+    let runs = on(&store, &program, &[("images", NPZ)]).unwrap();
+    let prepared: serde_json::Value =
+        serde_json::from_slice(&bytes(&store, &runs, "prepare", "prepare.json")).unwrap();
+    assert_eq!(prepared["target"]["classes"], serde_json::json!(["1", "3", "4", "5"]));
+    assert_eq!(prepared["sizes"], serde_json::json!([4, 4, 1]));
+    // The same by another format gives the same examples.
+    let same = include_bytes!("../../data/tests/fixtures/numpy.safetensors");
+    let others = on(&store, &program, &[("images", same)]).unwrap();
+    assert_eq!(others["prepare"].1.outputs, runs["prepare"].1.outputs);
+    let lacking = include_bytes!("../../data/tests/fixtures/bfloat.safetensors");
+    let error = on(&store, &program, &[("images", lacking)]).unwrap_err().to_string();
+    assert!(error.starts_with("'images': it has neither 'images' nor 'x', but "), "{error}");
+    let mnist = data("mnist-t10k-images-idx3-ubyte.gz");
+    let error = on(&store, &program, &[("images", &mnist)]).unwrap_err().to_string();
+    assert_eq!(error, "the program lacks prepare.labels, the classes of these images");
+}
+
 #[test]
 fn bad_data_is_refused_before_anything_is_learned() {
     let error = |baseline, changes: &[(&str, &str)], files: &[(&str, &[u8])]| {

@@ -1,4 +1,5 @@
-//! Images and their classes: IDX or npy files, or a folder with a folder per class.
+//! Images and their classes: arrays in files (IDX, npy, npz, safetensors), or a folder with a folder
+//! per class.
 
 use lab_data::{Array, Values};
 use lab_preparation::images::{Images, PixelPlan, Shape};
@@ -9,7 +10,7 @@ use lab_schema::ContentId;
 use super::table::{draw, of_labels};
 use super::{counted, digest, product};
 use crate::error::{Result, TensorError};
-use crate::files::{Inputs, Prepared, Product, Target};
+use crate::files::{Inputs, Prepared, Product, Target, to_value};
 use crate::settings::Settings;
 use crate::task::{IMAGES, LABELS, slot};
 use crate::tensors::{self, Data};
@@ -44,20 +45,20 @@ pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pro
     };
     let fitted = plan.fit(&images, &parts.train)?;
     let Shape { height, width, channels } = pictures.shape;
-    let mut files = Vec::new();
-    for part in [&parts.train, &parts.validation, &parts.test] {
+    let file = |part: &[usize]| -> Result<Vec<u8>> {
         let x = fitted.apply(&images, part)?;
         let lab_preparation::target::Targets::Classes(y) = target.apply(&table, part)? else {
             return Err(TensorError::Unsupported("images with numbers to foretell"));
         };
         let y: Vec<i64> = y.iter().map(|y| i64::from(*y)).collect();
         let origin: Vec<i64> = part.iter().map(|row| *row as i64).collect();
-        files.push(tensors::write(&[
+        Ok(tensors::write(&[
             ("x", &[part.len(), height, width, channels], Data::F32(&x)),
             ("y", &[part.len()], Data::I64(&y)),
             ("row", &[part.len()], Data::I64(&origin)),
-        ]));
-    }
+        ]))
+    };
+    let files = [file(&parts.train)?, file(&parts.validation)?, file(&parts.test)?];
     let lab_preparation::target::FittedTarget::Class { column, classes } = target else {
         return Err(TensorError::Unsupported("images with numbers to foretell"));
     };
@@ -65,11 +66,11 @@ pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pro
         sizes: vec![height, width, channels],
         target: Target::Class { column, classes },
         features: Vec::new(),
-        fitted: serde_json::to_value(&fitted).unwrap_or_default(),
+        fitted: to_value(&fitted),
         rows: counted(&parts, 0),
         split: digest(&parts.test),
     };
-    Ok(product(files.try_into().unwrap_or_default(), &prepared))
+    Ok(product(files, &prepared))
 }
 
 /// A folder of PNG and JPEG files, a folder per class.
@@ -94,10 +95,10 @@ fn folder(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pictures> {
     Ok(Pictures { shape, pixels: images.pixels, labels, classes })
 }
 
-/// An array of pixels and one of labels: IDX, as MNIST is, or npy.
+/// An array of pixels and one of labels.
 fn arrays(inputs: Inputs<'_>) -> Result<Pictures> {
     let bad = |name: &str, why: String| TensorError::BadArray { slot: slot(name), why };
-    let images = array(inputs, IMAGES)?;
+    let (images, labels) = both(inputs)?;
     let (height, width, channels) = match images.shape.as_slice() {
         &[_, height, width] => (height, width, 1),
         &[_, height, width, channels] => (height, width, channels),
@@ -106,7 +107,6 @@ fn arrays(inputs: Inputs<'_>) -> Result<Pictures> {
     let Values::U8(pixels) = images.values else {
         return Err(bad(IMAGES, "pixels are bytes, 0 to 255".into()));
     };
-    let labels = array(inputs, LABELS)?;
     let numbers: Vec<i64> = match &labels.values {
         Values::U8(values) => values.iter().map(|v| i64::from(*v)).collect(),
         Values::I32(values) => values.iter().map(|v| i64::from(*v)).collect(),
@@ -129,17 +129,34 @@ fn arrays(inputs: Inputs<'_>) -> Result<Pictures> {
     })
 }
 
-/// The array in a file: npy by its first bytes, else IDX; either may be gzipped.
-fn array(inputs: Inputs<'_>, name: &str) -> Result<Array> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    let read = |source| TensorError::Read { slot: slot(name), source };
-    lab_data::gunzipped(inputs.open(name)?)
-        .take(crate::files::MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(read)?;
+/// The images and the labels: in a file each, IDX or npy, or in one, npz or safetensors.
+fn both(inputs: Inputs<'_>) -> Result<(Array, Array)> {
+    let bytes = inputs.unpacked(IMAGES)?;
+    if inputs.contents.contains_key(&slot(LABELS)) {
+        return Ok((array(&bytes)?, array(&inputs.unpacked(LABELS)?)?));
+    }
+    if [&b"\x93NUMPY"[..], &[0, 0, 8, 3], &[0, 0, 8, 4]].iter().any(|m| bytes.starts_with(m)) {
+        return Err(TensorError::MissingKey("prepare.labels, the classes of these images".into()));
+    }
+    let mut arrays = match bytes.starts_with(b"PK") {
+        true => lab_data::npz(&bytes)?,
+        false => lab_data::safetensors(&bytes)?,
+    };
+    let names = arrays.keys().cloned().collect::<Vec<_>>().join(", ");
+    let mut take = |name: &str, other: &str| {
+        let found = arrays.remove(name).or_else(|| arrays.remove(other));
+        found.ok_or_else(|| TensorError::BadArray {
+            slot: slot(IMAGES),
+            why: format!("it has neither '{name}' nor '{other}', but {names}"),
+        })
+    };
+    Ok((take("images", "x")?, take("labels", "y")?))
+}
+
+/// The array in a file: npy by its first bytes, else IDX.
+fn array(bytes: &[u8]) -> Result<Array> {
     match bytes.starts_with(b"\x93NUMPY") {
-        true => Ok(lab_data::npy(&bytes)?),
-        false => Ok(lab_data::idx(bytes.as_slice())?),
+        true => Ok(lab_data::npy(bytes)?),
+        false => Ok(lab_data::idx(bytes)?),
     }
 }

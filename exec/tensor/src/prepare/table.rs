@@ -1,7 +1,5 @@
 //! Tables: rows of features, and a class or a number to foretell.
 
-use std::collections::BTreeMap;
-
 use lab_data::{CsvForm, DataError, Role};
 use lab_preparation::categories::{Encoding, MissingWord, Unknown, WordPlan};
 use lab_preparation::features::{ColumnPlan, FeaturePlan, Form, Matrix};
@@ -14,7 +12,7 @@ use lab_schema::Value;
 
 use super::{counted, digest, product};
 use crate::error::{Result, TensorError};
-use crate::files::{Inputs, Prepared, Product, Target};
+use crate::files::{Inputs, Prepared, Product, Target, to_value};
 use crate::settings::Settings;
 use crate::task::TABLE;
 use crate::tensors::{self, Data};
@@ -62,23 +60,22 @@ fn prepared(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result
     let parts = parts(table, &rows, settings, columns)?;
     let fitted = plan.fit(table, &parts.train)?;
     let scaling = Scaling::fit(&target, table, &parts.train)?;
-    let exact = |part: &[usize]| numbers(&target, table, part);
     let names = fitted.names();
     let sizes = sizes(settings, names.len())?;
-    let mut files = Vec::new();
-    for part in [&parts.train, &parts.validation, &parts.test] {
-        let matrix = fitted.apply(table, part)?;
-        files.push(write(&matrix, &sizes, &target.apply(table, part)?, &exact(part)?, &scaling));
-    }
+    let file = |part: &[usize]| -> Result<Vec<u8>> {
+        let exact = numbers(&target, table, part)?;
+        let y = target.apply(table, part)?;
+        Ok(write(&fitted.apply(table, part)?, &sizes, &y, &exact, &scaling))
+    };
+    let files = [file(&parts.train)?, file(&parts.validation)?, file(&parts.test)?];
     let prepared = Prepared {
         sizes,
         target: scaling.target(target),
         features: names,
-        fitted: serde_json::to_value(&fitted).unwrap_or_default(),
+        fitted: to_value(&fitted),
         rows: counted(&parts, dropped),
         split: digest(&parts.test),
     };
-    let files = files.try_into().unwrap_or_default();
     Ok(product(files, &prepared))
 }
 
@@ -387,8 +384,5 @@ fn write(
 /// A table of one column, for drawing parts of what is no table.
 pub(super) fn of_labels(labels: &[u32], classes: &[String]) -> Table {
     let cells = Cells::Text { values: classes.to_vec(), codes: labels.to_vec() };
-    let columns = vec![Column { name: "label".into(), cells }];
-    let table = Table { columns, rows: labels.len() };
-    debug_assert!(BTreeMap::from_iter(classes.iter().map(|c| (c, ()))).len() == classes.len());
-    table
+    Table { columns: vec![Column { name: "label".into(), cells }], rows: labels.len() }
 }
