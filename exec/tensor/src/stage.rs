@@ -30,7 +30,7 @@ pub struct StageInput {
 /// Where a stage's input comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// An entry of [`Program::inputs`].
+    /// An entry of [`crate::Program::inputs`].
     Program(Slot),
     /// An output of an earlier stage.
     Stage {
@@ -61,7 +61,7 @@ impl Stage {
         earlier.chain(self.reads.iter().map(given)).collect()
     }
 
-    /// The entries of [`Program::inputs`] that it reads.
+    /// The entries of [`crate::Program::inputs`] that it reads.
     pub fn sources(&self) -> Vec<Slot> {
         self.reads.values().cloned().collect()
     }
