@@ -12,7 +12,7 @@ use lab_schema::{Digest, RecipeId, Slot};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::tensors::{self, Arrays, Data, Tensors};
+use crate::tensors::{self, Arrays, Tensors};
 
 /// The context of the digest at the end.
 const CONTEXT: &str = "lab 2026-11-30 interrupted training";
@@ -59,11 +59,9 @@ impl Checkpoints {
         let Some(path) = &self.path else { return };
         let recipe = name(path);
         let Ok(json) = serde_json::to_vec(&Whole { recipe, state }) else { return };
-        let entries: Vec<_> =
-            arrays.iter().map(|(n, (s, v))| (n.as_str(), s.as_slice(), Data::F32(v))).collect();
         let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
         bytes.extend(json);
-        bytes.extend(tensors::write(&entries));
+        bytes.extend(tensors::of_arrays(arrays));
         bytes.extend(Digest::derive(CONTEXT, &bytes).as_bytes());
         let beside = path.with_extension(format!("training.{}", std::process::id()));
         let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));

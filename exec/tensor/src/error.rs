@@ -178,13 +178,15 @@ pub enum TensorError {
     },
     /// Training ran away.
     #[error(
-        "the loss is no longer finite at step {step} (epoch {epoch}): a lower train.lr may help"
+        "the loss is no longer finite at step {step} (epoch {epoch}), nor is {tensor}: a lower train.lr may help"
     )]
     NotFinite {
         /// Epoch, from 1.
         epoch: u64,
         /// Step since the start of training, from 1.
         step: u64,
+        /// The first tensor that is not, on the way from the weights to the loss.
+        tensor: String,
     },
     /// The processor is in a mode with other arithmetic.
     #[error(

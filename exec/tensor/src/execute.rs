@@ -116,7 +116,8 @@ fn execute_with(
         Task::Evaluate => evaluate(inputs, &settings, kernels)?,
     };
     let mut writer = store.writer();
-    let mut outputs = BTreeMap::new();
+    let mut outputs: BTreeMap<_, _> =
+        product.stored.iter().map(|(name, content)| (slot(name), *content)).collect();
     for (name, bytes) in &product.files {
         outputs.insert(slot(name), writer.put_bytes(bytes)?.into());
     }

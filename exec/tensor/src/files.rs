@@ -23,6 +23,8 @@ const MAX_JSON_BYTES: u64 = 64 << 20;
 #[derive(Default)]
 pub(crate) struct Product {
     pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
+    /// What is in the store already.
+    pub(crate) stored: BTreeMap<&'static str, ContentId>,
     pub(crate) metrics: BTreeMap<String, Number>,
 }
 

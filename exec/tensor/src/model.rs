@@ -16,6 +16,7 @@ use crate::layers::Layer;
 use crate::network::{Network, Node, Signal, Start, Wanted};
 use crate::tensor::Tensor;
 use crate::tensors::{self, Arrays, Data, Tensors};
+use crate::trace;
 
 /// The most features, rows, tokens and so on of an input.
 const MAX_SIZE: usize = 1 << 20;
@@ -257,6 +258,7 @@ impl Pass<'_> {
 
     fn one(&self, node: &Node, x: &Tensor) -> candle_core::Result<Tensor> {
         let k = self.kernels;
+        trace::layer(&node.name);
         match &node.layer {
             Layer::Linear { .. } => self.linear(node, "", x),
             Layer::Relu {} => x.apply(k, Function::Relu),
@@ -293,7 +295,9 @@ impl Pass<'_> {
             }
             Layer::Residual { .. } => {
                 let through = self.through(&node.inner, x.clone())?;
-                through.add(k, &self.through(&node.shortcut, x.clone())?)
+                let shortcut = self.through(&node.shortcut, x.clone())?;
+                trace::layer(&node.name);
+                through.add(k, &shortcut)
             }
             Layer::Embed { places, .. } => self.embed(node, x, *places),
             Layer::Attention { heads, causal } => {

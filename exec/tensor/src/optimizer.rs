@@ -24,9 +24,10 @@ pub(crate) struct Optimizer {
 }
 
 /// How far an optimiser is.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Steps {
-    steps: u64,
+    pub(crate) steps: u64,
     /// The bits of AdamW's betas to the number of steps.
     powers: [u64; 2],
 }
@@ -116,6 +117,11 @@ impl Optimizer {
             state: state.collect(),
             rule,
         })
+    }
+
+    /// The rate of a step, which counts from 0.
+    pub(crate) fn rate(&self, step: u64) -> f64 {
+        self.schedule.rate(step)
     }
 
     /// What steps have left, under names that begin with `moments/`.

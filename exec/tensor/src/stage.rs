@@ -70,17 +70,18 @@ impl Stage {
     pub fn recipe(&self, inputs: BTreeMap<Slot, ContentId>) -> Result<Recipe> {
         self.task.check_inputs(&self.form()?, &inputs)?;
         let tensor = Tensor { engine: ENGINE.to_owned(), stage: self.name().to_owned() };
-        let outputs = self.task.outputs().into_iter().map(|slot| (slot, Output::default()));
+        let params = self.params()?;
+        let outputs = self.task.outputs(&params).into_iter().map(|slot| (slot, Output::default()));
         Ok(Recipe::new(Parts {
             executor: Executor::Tensor(tensor),
             inputs,
             outside: BTreeMap::new(),
             code: None,
             environment: None,
-            params: self.params()?,
+            outputs: outputs.collect(),
+            params,
             // Each purpose has a seed of its own among the parameters.
             seed: None,
-            outputs: outputs.collect(),
             limits: Limits::default(),
         })?)
     }

@@ -47,11 +47,12 @@ const SGD: (&str, &[&str]) = ("optimizer", &["sgd"]);
 const MODELS: &[&str] =
     &["gru", "layers", "lenet", "linear", "lstm", "mlp", "resnet", "transformer"];
 
-pub(crate) static TRAIN: [Setting; 25] = [
+pub(crate) static TRAIN: [Setting; 26] = [
     key_of(("model", &["mlp"]), "activation", Kind::Choice(ACTIVATIONS), "'relu'"),
     key("batch", Kind::Int(1..=1 << 20), Is("32")),
     key_of(ADAMW, "beta1", Kind::Float(0.0, 0.999_999), "0.9"),
     key_of(ADAMW, "beta2", Kind::Float(0.0, 0.999_999), "0.999"),
+    key("checkpoint_every", Kind::Int(0..=1 << 30), Is("0")),
     key("clip", Kind::Float(0.0, 1e6), Is("0.0")),
     key_of(("model", SEQUENCES), "context", Kind::Int(2..=1 << 14), "128"),
     key_of(("model", DEEP), "depth", Kind::Int(1..=64), "2"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lab_schema::{ContentId, Slot};
+use lab_schema::{ContentId, Slot, Value};
 
 use crate::error::{Result, TensorError};
 use crate::settings::Setting;
@@ -32,8 +32,12 @@ pub(crate) const PREPARED: &str = "prepare.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// What the weights mean.
 pub(crate) const MODEL: &str = "model.json";
-/// Loss and accuracy per epoch.
+/// Loss and accuracy per epoch, and digests of the weights.
 pub(crate) const HISTORY: &str = "history.json";
+/// Loss and rate of each step.
+pub(crate) const STEPS: &str = "steps.csv";
+/// What steps depended on, now and then.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// Numbers.
 pub(crate) const METRICS: &str = "metrics.json";
 /// Label and prediction of each test row.
@@ -98,10 +102,13 @@ impl Task {
         }
     }
 
-    pub(crate) fn outputs(self) -> Vec<Slot> {
+    /// What it leaves, with these settings.
+    pub(crate) fn outputs(self, params: &BTreeMap<String, Value>) -> Vec<Slot> {
+        let keeps = params.get("checkpoint_every").is_some_and(|every| *every != Value::Int(0));
         let names: &[&str] = match self {
             Task::Prepare => &[PREPARED, TEST_ROWS, TRAIN_ROWS, VALIDATION_ROWS],
-            Task::Train => &[HISTORY, MODEL, WEIGHTS],
+            Task::Train if keeps => &[CHECKPOINTS, HISTORY, MODEL, STEPS, WEIGHTS],
+            Task::Train => &[HISTORY, MODEL, STEPS, WEIGHTS],
             Task::Evaluate => &[METRICS, PREDICTIONS],
         };
         names.iter().map(|name| slot(name)).collect()

@@ -17,6 +17,7 @@ use crate::operations::{
     Add, AddBias, Apply, Attend, Backward, BatchNorm, Convolve, CrossEntropy, Dropout, Embed, Gru,
     LayerNorm, Linear, Lstm, MaxPool, MeanPool, MeanSquares, Operation, Reshape, Way, forward,
 };
+use crate::trace;
 
 /// Numbers in a shape, and how they came about.
 #[derive(Clone)]
@@ -104,8 +105,9 @@ impl Tensor {
             let wanted: Vec<bool> = inputs.iter().map(|input| input.0.learned).collect();
             let way = Way { upstream: &upstream, wanted: &wanted };
             let made = operation.backward(&values, &tensor.0.value, way)?;
-            for (input, gradient) in inputs.iter().zip(made) {
+            for (place, (input, gradient)) in inputs.iter().zip(made).enumerate() {
                 let Some(gradient) = gradient.filter(|_| input.0.learned) else { continue };
+                trace::backward(number, place, input.shape(), &gradient);
                 match gradients.get_mut(&input.0.number) {
                     Some(sum) => kernels.accumulate(sum, &gradient),
                     None => drop(gradients.insert(input.0.number, gradient)),
@@ -122,7 +124,9 @@ impl Tensor {
         let (value, back) = forward(operation, &values)?;
         let learned = inputs.iter().any(|input| input.0.learned);
         let made = learned.then(|| (back, inputs.into_iter().cloned().collect()));
-        Ok(Self::numbered(value, learned, made))
+        let result = Self::numbered(value, learned, made);
+        trace::forward(result.0.number, O::NAME, result.shape(), || result.values())?;
+        Ok(result)
     }
 
     /// The same numbers in another shape.

@@ -52,6 +52,13 @@ pub(crate) fn write(tensors: &[(&str, &[usize], Data<'_>)]) -> Vec<u8> {
 /// Named tensors: shape and numbers.
 pub(crate) type Arrays = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
+/// The bytes of a file with these tensors.
+pub(crate) fn of_arrays(arrays: &Arrays) -> Vec<u8> {
+    let entries: Vec<_> =
+        arrays.iter().map(|(n, (s, v))| (n.as_str(), s.as_slice(), Data::F32(v))).collect();
+    write(&entries)
+}
+
 /// The tensors of a file that came in as the input `slot`.
 pub(crate) struct Tensors<'a> {
     slot: &'a Slot,

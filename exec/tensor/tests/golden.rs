@@ -11,7 +11,7 @@ use lab_arithmetic::{Kernels, Path};
 use lab_tensor::Program;
 
 /// What `digits.toml` leaves. If one of these changes, so must `lab_tensor::ENGINE`.
-const GOLDEN: [(&str, &str, &str); 7] = [
+const GOLDEN: [(&str, &str, &str); 8] = [
     (
         "prepare",
         "train.safetensors",
@@ -28,7 +28,8 @@ const GOLDEN: [(&str, &str, &str); 7] = [
         "model.safetensors",
         "f6ee582def980c2e041559196600a058ac9abc4d4161f15d5b2851b820fc902d",
     ),
-    ("train", "history.json", "79328dcaf34845fa89629319c351c3b7f2d2b8b9771eb5594ae5fc3b6497a666"),
+    ("train", "history.json", "c7bceba1e33911af7cbda9e0be3ec6e04170f1da0141c590b8da3b291c24c6e0"),
+    ("train", "steps.csv", "5b5ee3ac03476c59acb87dafd8fe136a25f47122683cf6092a4d369ab34c3255"),
     (
         "evaluate",
         "metrics.json",

@@ -4,47 +4,19 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{DIGITS_CSV, data, put, store};
-use lab_objects::{Progress, Silent, Store};
-use lab_schema::{ContentId, Digest, Object, Outcome, Recipe};
-use lab_tensor::{Baseline, Program, Resuming, Source, execute, execute_resuming};
-
-/// Kills the training at a step, as far as a process can do that to itself.
-struct Killer {
-    after: AtomicU64,
-}
-
-impl Progress for Killer {
-    fn step(&self, _: &str, done: u64, _: u64) {
-        assert!(done < self.after.load(Ordering::Relaxed), "killed");
-    }
-
-    fn end(&self) {}
-}
-
-/// The recipe of stage `train`, on data that stage `prepare` has made.
-fn training(store: &Store, program: &Program, input: ContentId) -> Recipe {
-    let stages = program.stages();
-    let inputs = stages[0].inputs().into_iter().map(|i| (i.slot, input)).collect();
-    let made = execute(store, &stages[0].recipe(inputs).unwrap(), &Silent).unwrap().outputs;
-    let input = |i: lab_tensor::StageInput| match &i.from {
-        Source::Stage { output, .. } => (i.slot, made[output]),
-        Source::Program(_) => panic!("training reads what was prepared"),
-    };
-    let inputs: BTreeMap<_, _> = stages[1].inputs().into_iter().map(input).collect();
-    stages[1].recipe(inputs).unwrap()
-}
+use common::{DIGITS_CSV, Killer, data, program, put, store, training};
+use lab_objects::{Silent, Store};
+use lab_schema::{Digest, Object, Outcome, Recipe};
+use lab_tensor::{Program, Resuming, execute, execute_resuming};
 
 fn killed_and_resumed(store: &Store, recipe: &Recipe, kills: &[u64]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let resuming = Resuming { folder: folder.path(), every: Duration::ZERO };
     for after in kills {
-        let killer = Killer { after: AtomicU64::new(*after) };
+        let killer = Killer { after: *after };
         let run = || execute_resuming(store, recipe, &killer, resuming);
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err(), "it went on beyond step {after}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -64,14 +36,6 @@ fn check(program: &Program, bytes: &[u8], kills: &[u64]) {
     assert_eq!(pieces.metrics, whole.metrics);
 }
 
-fn program(baseline: &str, changes: &[(&str, &str)]) -> Program {
-    let mut program = Program::parse(Baseline::find(baseline).unwrap().text).unwrap();
-    for (key, value) in changes {
-        program.set(key, value).unwrap();
-    }
-    program
-}
-
 #[test]
 fn rows_with_dropout_early_stopping_and_moments() {
     let changes = [
@@ -83,6 +47,7 @@ fn rows_with_dropout_early_stopping_and_moments() {
         ("train.epochs", "6"),
         ("train.warmup", "0.2"),
         ("train.state_every", "10"),
+        ("train.checkpoint_every", "33"),
     ];
     // 34 steps an epoch: inside the first, at the start of the third, twice at one place.
     check(&program("mlp", &changes), DIGITS_CSV, &[5, 68, 69, 69, 100, 150]);
@@ -102,7 +67,7 @@ fn what_is_of_another_model_counts_for_nothing_and_failures_leave_nothing() {
         &program("mlp", &[changes[0], ("train.hidden", "[5]"), changes[2]]),
         input,
     );
-    let killer = Killer { after: AtomicU64::new(9) };
+    let killer = Killer { after: 9 };
     let run = || execute_resuming(&store, &other, &killer, resuming);
     assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
     let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();

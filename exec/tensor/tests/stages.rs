@@ -132,7 +132,7 @@ fn weights_that_are_not_finite_are_not_left() {
     let found = error(&table, &[&once[..], &far].concat());
     assert_eq!(
         found,
-        "the loss is no longer finite at step 1 (epoch 1): a lower train.lr may help"
+        "the loss is no longer finite at step 1 (epoch 1), nor is fc1.weight: a lower train.lr may help"
     );
 }
 
@@ -170,6 +170,8 @@ fn unusable_data_is_refused_in_words() {
     // Steps of 1e38 leave the range of f32 within a few batches.
     let found = error(&rows(200), &[("train.lr", "1e6"), ("train.weight_decay", "1e6")]);
     assert!(found.starts_with("the loss is no longer finite at step "), "{found}");
+    // The weights are; the way from them to the loss leaves the range.
+    assert!(found.contains(", nor is forward "), "{found}");
 }
 
 #[test]

@@ -105,6 +105,15 @@ impl Line {
     }
 }
 
+fn of_tensor(name: &str, shape: &[u64], values: &[f32]) -> Digest {
+    let mut bytes = (name.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(name.as_bytes());
+    bytes.extend((shape.len() as u64).to_le_bytes());
+    bytes.extend(shape.iter().flat_map(|size| size.to_le_bytes()));
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    Digest::derive("lab 2026-11-30 tensor of a state", &bytes)
+}
+
 // proves
 #[test]
 fn a_training_goes_step_by_step_as_it_is_written() {
@@ -148,9 +157,16 @@ fn a_training_goes_step_by_step_as_it_is_written() {
                 model[place].copy_from_slice(&bytes);
             }
             if step % 2 == 0 {
-                let bytes = [&state.as_bytes()[..], &model].concat();
-                state = Digest::derive("lab 2026-11-30 state of training", &bytes);
-                states.push(serde_json::json!({ "step": step, "digest": state.to_string() }));
+                let tensors = [
+                    of_tensor("head.bias", &[1], &[line.bias]),
+                    of_tensor("head.weight", &[1, 2], &line.weight),
+                ];
+                let bytes = [state, tensors[0], tensors[1]].map(|digest| *digest.as_bytes());
+                state = Digest::derive("lab 2026-11-30 state of training", &bytes.concat());
+                let short = tensors.map(|digest| digest.to_string()[..8].to_owned()).join(" ");
+                states.push(serde_json::json!({
+                    "step": step, "digest": state.to_string(), "tensors": short
+                }));
             }
         }
         losses.push(sum / n as f64);

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lab_arithmetic::Kernels;
-use lab_objects::{Memory, Silent, Store};
+use lab_objects::{Memory, Progress, Silent, Store};
 use lab_schema::{ContentId, Outcome, Recipe};
-use lab_tensor::{Program, Result, Source, execute_on};
+use lab_tensor::{Baseline, Program, Result, Source, StageInput, execute, execute_on};
 
 /// The program that everybody reads first.
 pub const DIGITS: &str = include_str!("../../../../cli/data/digits.toml");
@@ -70,4 +70,39 @@ pub fn run_on(
 /// The id of an output, in hexadecimal.
 pub fn id(runs: &Runs, stage: &str, output: &str) -> String {
     runs[stage].1.outputs[&output.parse().unwrap()].to_string()
+}
+
+/// A baseline with other settings.
+pub fn program(baseline: &str, changes: &[(&str, &str)]) -> Program {
+    let mut program = Program::parse(Baseline::find(baseline).unwrap().text).unwrap();
+    for (key, value) in changes {
+        program.set(key, value).unwrap();
+    }
+    program
+}
+
+/// Kills the training at a step, as far as a process can do that to itself.
+pub struct Killer {
+    pub after: u64,
+}
+
+impl Progress for Killer {
+    fn step(&self, _: &str, done: u64, _: u64) {
+        assert!(done < self.after, "killed");
+    }
+
+    fn end(&self) {}
+}
+
+/// The recipe of stage `train`, on data that stage `prepare` has made.
+pub fn training(store: &Store, program: &Program, input: ContentId) -> Recipe {
+    let stages = program.stages();
+    let inputs = stages[0].inputs().into_iter().map(|i| (i.slot, input)).collect();
+    let made = execute(store, &stages[0].recipe(inputs).unwrap(), &Silent).unwrap().outputs;
+    let input = |i: StageInput| match &i.from {
+        Source::Stage { output, .. } => (i.slot, made[output]),
+        Source::Program(_) => panic!("training reads what was prepared"),
+    };
+    let inputs: BTreeMap<_, _> = stages[1].inputs().into_iter().map(input).collect();
+    stages[1].recipe(inputs).unwrap()
 }
