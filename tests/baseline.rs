@@ -101,6 +101,68 @@ fn a_forged_weight_is_found_to_the_element() {
     place.lab(["verify", "base.train"]).succeeds();
 }
 
+/// Of a run whose record is another training's: its first step, and the same by following it.
+#[test]
+fn a_training_that_parts_from_its_record_is_followed_to_the_step() {
+    let place = Place::digits();
+    let run = |name: &str, more: &[&str]| {
+        let mut args = vec!["run", "digits.toml", "--name", name, "--set", "train.epochs=2"];
+        args.extend(["--set", "train.checkpoint_every=20", "--set", "train.state_every=10"]);
+        args.extend(more);
+        place.lab(args).succeeds();
+    };
+    run("base", &[]);
+    run("other", &["--set", "train.shuffle_seed=7"]);
+    let store = Store::open(Arc::new(Folder::open(&place.at(".lab")).unwrap())).unwrap();
+    let load = |name: &str| -> Run {
+        let target = store.names().get(&name.parse().unwrap()).unwrap().unwrap().target;
+        let Some(ObjectId::Run(id)) = target else { panic!("{name} is not a run") };
+        store.load(id).unwrap()
+    };
+    let mut forged = load("base.train");
+    forged.outcome.outputs = load("other.train").outcome.outputs;
+    let mut writer = store.writer();
+    let id = writer.put(&forged).unwrap().to_string();
+    writer.finish().unwrap();
+
+    let told = place.lab(["verify", &id]).exits(1).says("diverged").says("first").out;
+    let first = told.lines().find(|line| line.trim_start().starts_with("first")).unwrap();
+    assert!(first.contains("step 1 of 90: loss "), "{first}");
+    assert!(first.contains("; after step 10 fc1.bias, fc1.weight, fc2.bias and 3 more"), "{first}");
+    let same = place.lab(["verify", &id, "--bisect"]).exits(1).says("parts").out;
+    assert!(same.contains(first.trim_start().trim_start_matches("first").trim()), "{same}");
+    assert!(same.contains("redid 10 of 90 steps"), "{same}");
+    let json = place.lab(["verify", &id, "--sample", "100%", "--json"]).exits(1).json();
+    assert_eq!((&json["follows"], &json["first_step"]["step"]), (&false.into(), &1.into()));
+
+    // Who is honest is followed, from the evaluation too.
+    place.lab(["verify", "base", "--bisect"]).succeeds().says("redid 90 of 90 steps");
+    let sampled = place.lab(["verify", "base", "--sample", "40%"]).succeeds();
+    assert!(sampled.out.contains("2 of 5 segments"), "{}", sampled.out);
+    let trace = ["verify", "base", "--steps", "41..42", "--trace-ops", "ops.txt"];
+    place.lab(trace).succeeds().says("written to ops.txt");
+    place.lab(trace).succeeds().says("all as in ops.txt");
+    let text = String::from_utf8(place.read("ops.txt")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("42 backward fc2 linear")).unwrap();
+    place.write("ops.txt", text.replace(line, "42 backward fc2 linear, input 1 [32, 256] 00"));
+    let told = place.lab(trace).exits(1).says("the first that differs").out;
+    assert!(told.contains(&format!("here: {line}")), "{told}");
+    // Cut off, of other steps, and no trace at all.
+    place.write("ops.txt", &text[..text.len() / 2]);
+    place.lab(trace).exits(1).says("ops.txt: ");
+    place.write("ops.txt", text.replace("41..42", "1..2"));
+    place.lab(trace).exits(2).complains("steps 1..2");
+    place.write("ops.txt", b"\x1b[2J\n");
+    place.lab(trace).exits(2).complains("holds no operations");
+
+    place.lab(["verify", "base.prepare", "--bisect"]).exits(2).complains("is no training");
+    place.lab(["verify", "base", "--steps", "90..91"]).exits(2).complains("has 90 steps, not 91");
+    place.lab(["verify", "base", "other", "--bisect"]).exits(2).complains("one training");
+    run("plain", &["--set", "train.checkpoint_every=0"]);
+    let none = ["verify", "plain.train", "--sample", "10%"];
+    place.lab(none).exits(2).complains("kept no checkpoints").complains("checkpoint_every");
+}
+
 /// `--deep` redoes the ancestry in order and stops at the first run that does not hold.
 #[test]
 fn deep_stops_at_the_first_that_diverges() {

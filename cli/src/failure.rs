@@ -281,6 +281,8 @@ impl From<ReplayError> for Failure {
             ReplayError::Process(inner) => inner.into(),
             ReplayError::Tensor(inner) => inner.into(),
             ReplayError::Schema(inner) => inner.into(),
+            ReplayError::NotFollowed { .. } => Failure::usage(error.to_string())
+                .hint("`lab verify` without these options does any run again as a whole"),
             ReplayError::Fixed { .. } => Failure::usage(error.to_string())
                 .hint("`lab verify` does it again as it was recorded"),
             ReplayError::Missing { .. } => Failure::not_found(error.to_string())

@@ -25,6 +25,8 @@ mod remote;
 mod run;
 mod show;
 mod status;
+mod trace;
+mod follow;
 mod vary;
 mod verify;
 mod why;

@@ -5,7 +5,7 @@ use lab_replay::{Bench, Repeat, Verification, verify, verify_deep};
 use lab_schema::{Difference, Host, Recipe, Run, RunId, Slot, Verdict};
 use serde_json::{Value, json};
 
-use super::describe;
+use super::{describe, follow};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -25,11 +25,16 @@ pub(crate) struct Args {
     /// Show what the command prints
     #[arg(long)]
     show_output: bool,
+    #[command(flatten)]
+    follow: follow::StepByStep,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry_to_write()?;
     let lineage = registry.lineage()?;
+    if args.follow.is_given() {
+        return follow::run(context, &registry, &args.references, &args.follow);
+    }
     let runs: Vec<RunId> = args
         .references
         .iter()
@@ -111,6 +116,10 @@ fn tell(context: &Context, registry: &Registry, done: &Verification) -> Outcome 
     for difference in &attestation.differences {
         context.ui.line(format!("  {}", evidence(difference, width)));
     }
+    if let Some(first) = &done.first_step {
+        let (label, step) = (paint(DIM, "first"), follow::divergence(first));
+        context.ui.line(format!("  {label}     {step}"));
+    }
     for suspect in done.suspects.iter().take(4) {
         context.ui.line(format!("  {}    {}", paint(DIM, "likely"), suspect.sentence));
     }
@@ -140,6 +149,10 @@ fn tell(context: &Context, registry: &Registry, done: &Verification) -> Outcome 
     }
     match &attestation.verdict {
         Verdict::Failed(_) => context.ui.hint(remedy(recipe.as_ref())),
+        Verdict::Diverged if done.first_step.is_some() => {
+            let first = done.first_step.as_ref();
+            follow::hint(context, &done.run.short(), first);
+        }
         Verdict::Diverged => {
             context.ui.hint(format!("`lab show {}` shows the record", done.run.short()))
         }
@@ -226,6 +239,7 @@ fn answer(done: &Verification) -> Value {
         "duration_ms": attestation.duration_ms,
         "outputs": outputs,
         "differences": attestation.differences.iter().map(describe::difference_json).collect::<Vec<_>>(),
+        "first_step": done.first_step.as_ref().map(follow::divergence_json),
         "suspects": done.suspects.iter().map(|s| s.sentence.as_str()).collect::<Vec<_>>(),
         "steady": done.repeat.as_ref().map(|repeat| *repeat == Repeat::Same),
     })

@@ -39,6 +39,14 @@ pub enum ReplayError {
         /// Why not.
         why: String,
     },
+    /// The steps of the run cannot be done again one by one.
+    #[error("{id} cannot be followed step by step: {why}")]
+    NotFollowed {
+        /// The run.
+        id: RunId,
+        /// Why not.
+        why: String,
+    },
     /// What a run was seen to touch cannot be read.
     #[error("what was observed, blob {id}, cannot be read: {why}")]
     Observations {

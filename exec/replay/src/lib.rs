@@ -16,12 +16,15 @@ mod plan;
 mod stands;
 mod suspects;
 mod verify;
+mod follow;
 mod vary;
 mod variables;
 
 pub use bench::{Again, Bench, again, execute, execute_resuming, observations, record};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
+pub use follow::{Training, is_training, redo, sample};
+pub use lab_tensor::{Divergence, Segment};
 pub use plan::plan;
 pub use presence::cached;
 pub use stands::{Stands, stands};

@@ -14,7 +14,7 @@ use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Difference, Executor, Host, Log,
     Outcome, Recipe, Run, RunId, Slot, Status, Verdict,
 };
-use lab_tensor::TensorError;
+use lab_tensor::{Divergence, TensorError};
 
 use crate::bench::{Again, Bench, again, observations};
 use crate::compare::{compare, shown};
@@ -36,6 +36,8 @@ pub struct Verification {
     pub recorded: Host,
     /// If it diverged: what may be behind it, likeliest first.
     pub suspects: Vec<Suspect>,
+    /// If it is a training and diverged: the first step that did.
+    pub first_step: Option<Divergence>,
     /// If it diverged and was executed a second time: how the two re-executions compare.
     pub repeat: Option<Repeat>,
     /// Why it was not sealed, where its record would have allowed it, and what can be done.
@@ -85,6 +87,7 @@ pub fn verify(bench: &Bench<'_>, id: RunId) -> Result<Verification> {
         attestation,
         recorded: run.host,
         suspects: judged.suspects,
+        first_step: judged.first_step,
         repeat: judged.repeat,
         unsealed: judged.unsealed,
         notes: judged.notes,
@@ -115,6 +118,7 @@ struct Judged {
     unsealed: Option<(String, String)>,
     notes: Vec<Note>,
     suspects: Vec<Suspect>,
+    first_step: Option<Divergence>,
     repeat: Option<Repeat>,
 }
 
@@ -129,6 +133,7 @@ impl Judged {
             unsealed: None,
             notes: Vec::new(),
             suspects: Vec::new(),
+            first_step: None,
             repeat: None,
         }
     }
@@ -195,6 +200,7 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
         ..Judged::without(verdict)
     };
     if judged.verdict == Verdict::Diverged {
+        judged.first_step = first_step(bench, &run.outcome, &outcome)?;
         let observed = run.outcome.observed.map(|id| observations(bench.store, id)).transpose()?;
         judged.suspects = suspects(run, &lab_process::host(), recipe, observed.as_ref(), sealed);
         if bench.twice && matches!(recipe.executor(), Executor::Command(_)) {
@@ -209,6 +215,24 @@ fn judge(bench: &Bench<'_>, run: &Run, recipe: &Recipe) -> Result<Judged> {
         judged.suspects = reached(&beyond);
     }
     Ok(judged)
+}
+
+/// The first step of a training that differs. Where its record cannot be read, or is no longer
+/// there, the differences have to do.
+fn first_step(
+    bench: &Bench<'_>,
+    expected: &Outcome,
+    actual: &Outcome,
+) -> Result<Option<Divergence>> {
+    for content in expected.outputs.values() {
+        if !absent(bench.store, *content, 1)?.is_empty() {
+            return Ok(None);
+        }
+    }
+    match lab_tensor::divergence(bench.store, &expected.outputs, &actual.outputs) {
+        Err(TensorError::BadInput { .. }) => Ok(None),
+        found => Ok(found?),
+    }
 }
 
 /// Why an execution did not come to an outcome; the error itself if that says nothing about the
