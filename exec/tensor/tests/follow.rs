@@ -121,7 +121,7 @@ fn a_flipped_bit_is_found_to_the_step() {
         assert_eq!(found.steps, 102);
         // The last bit of one weight need not move the loss of the very next step.
         assert!((after + 1..=after + 8).contains(&found.step), "{found:?}");
-        let since = if every == 0 { 0 } else { (found.step - 1) / every * every };
+        let since = (found.step - 1).checked_div(every).map_or(0, |states| states * every);
         assert_eq!(found.since, since, "{found:?}");
         let noted = if every == 0 { found.step } else { (after + 1).next_multiple_of(every) };
         assert_eq!(found.noted, noted);
