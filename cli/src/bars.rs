@@ -85,8 +85,14 @@ impl Progress for Bars {
 
     fn step(&self, what: &str, done: u64, total: u64) {
         self.with(|state| {
-            let work = state
-                .get_or_insert_with(|| Work::new(what, Some(total), "{msg}  {bar:26}  {eta} left"));
+            let template = "{msg}  {bar:26}  {pos} of {len}, {per_sec:1}, {eta} left";
+            let work = state.get_or_insert_with(|| {
+                let work = Work::new(what, Some(total), template);
+                // What was done before it went on says nothing of how fast it is now.
+                work.bar.set_position(done);
+                work.bar.reset_eta();
+                work
+            });
             work.bar.set_message(what.to_owned());
             work.bar.set_position(done);
             work.show_if_long();

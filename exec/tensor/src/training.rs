@@ -44,6 +44,8 @@ pub(crate) struct Training<'a> {
     dropout: Draws,
     /// Steps done.
     pub(crate) step: u64,
+    /// The step at which it was taken up again, if it was.
+    resumed: Option<u64>,
     so_far: SoFar,
     best: Option<Best>,
     state: Digest,
@@ -120,6 +122,7 @@ impl<'a> Training<'a> {
             shuffle: Draws::new(seed, "shuffle"),
             dropout: Draws::new(seed, "dropout"),
             step: 0,
+            resumed: None,
             so_far: SoFar::default(),
             best: None,
             state: State::start(),
@@ -214,7 +217,9 @@ impl<'a> Training<'a> {
             let judged = last.validation.map_or(String::new(), |v| format!(", validation {v:.4}"));
             format!(", loss {:.4}{judged}", last.loss)
         });
-        format!("train epoch {} of {}{told}", self.epoch(), self.plan.epochs)
+        let resumed =
+            self.resumed.map_or(String::new(), |step| format!(", resumed at step {step}"));
+        format!("train epoch {} of {}{told}{resumed}", self.epoch(), self.plan.epochs)
     }
 
     /// All that the steps to come depend on; of the past nothing.
@@ -261,6 +266,7 @@ impl<'a> Training<'a> {
         self.optimizer.restore(&saved.optimizer, &mut arrays)?;
         self.so_far = SoFar { loss: f64::from_bits(loss), right, rows };
         (self.model, self.best, self.state, self.step) = (model, best, state, saved.step);
+        self.resumed = Some(saved.step);
         Some(())
     }
 
