@@ -219,6 +219,11 @@ thread_local! {
         RefCell::new(Decoder { ans: ans::Decoder::new(), coder: Coder::default() });
 }
 
+/// What the elements of a difference are; none if it is empty or of unknown elements.
+pub fn element(stored: &[u8]) -> Option<Element> {
+    ELEMENTS.get(usize::from(*stored.first()?)).copied()
+}
+
 /// Fills `out`, which has exactly the length of what was coded, from exactly all of `stored` and
 /// the same `base` as then.
 pub fn decode(stored: &[u8], base: &[u8], out: &mut [u8]) -> Parsed<()> {

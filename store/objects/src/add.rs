@@ -23,7 +23,8 @@ use lab_schema::{BlobId, ContentId, FileName, Tree, TreeId};
 use crate::chunk::SMALL;
 use crate::error::{At, ObjectsError, Result};
 use crate::frame::FrameKind;
-use crate::pipeline::{Piece, Reply};
+use crate::pack::Encoded;
+use crate::pipeline::{Loaded, Piece, Reply};
 use crate::progress::Progress;
 use crate::read::layout;
 use crate::scan::{Entry, Scan, Step};
@@ -328,7 +329,7 @@ impl Walk<'_> {
 }
 
 /// Reads small files that were inspected before, in a worker's thread.
-fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Vec<Piece>> {
+fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Loaded> {
     let mut pieces = Vec::with_capacity(files.len());
     for Small { path, identity, size, .. } in files {
         let start = bytes.len();
@@ -348,7 +349,7 @@ fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Vec<Piece>> {
             bases: [None; 2],
         });
     }
-    Ok(pieces)
+    Ok(Loaded { pieces, ready: Encoded::default() })
 }
 
 /// What a file that is neither regular, folder nor link is.

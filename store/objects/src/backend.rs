@@ -17,13 +17,24 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Where it is, for people.
     fn location(&self) -> String;
 
+    /// Whether a question has a long way to go.
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// The whole file; none if it is absent. Refuses one larger than [`Key::max_bytes`].
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>>;
 
     /// `len` bytes from `offset`, or as many as there are; none if the file is absent.
     fn read_range(&self, key: &Key, offset: u64, len: u64) -> Result<Option<Vec<u8>>>;
 
-    /// The same, for what is not likely to be read again soon, into memory that may have been used before;
+    /// Many ranges at once, each of a file as [`Backend::read_range`] has it. Where a question has a
+    /// long way to go, they go together.
+    fn read_ranges(&self, ranges: &[(Key, u64, u64)]) -> Result<Vec<Option<Vec<u8>>>> {
+        ranges.iter().map(|(key, offset, len)| self.read_range(key, *offset, *len)).collect()
+    }
+
+    /// [`Backend::read_range`] for what is not likely to be read again soon, into memory that may have been used before;
     /// returns where in it the bytes lie.
     fn read_once(
         &self,

@@ -22,6 +22,14 @@ impl Store {
         self.not_kept(&lacking)
     }
 
+    /// Those of `ids` that are recorded here, in their order: whole, damaged, or about to be removed.
+    /// Does not look for new packs.
+    pub fn recorded(&self, ids: &[ObjectId]) -> Vec<ObjectId> {
+        let catalog = self.catalog();
+        let is_recorded = |id: &&ObjectId| FrameKey::of_object(**id).any(|key| catalog.knows(&key));
+        ids.iter().filter(is_recorded).copied().collect()
+    }
+
     fn not_kept(&self, ids: &[ObjectId]) -> Result<Vec<ObjectId>> {
         let mut lacking = Vec::new();
         for id in ids {

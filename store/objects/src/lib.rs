@@ -39,6 +39,8 @@ mod upper;
 mod recut;
 mod waiting;
 mod writer;
+mod carriage;
+mod carry;
 mod rescue;
 mod marks;
 mod plan;
@@ -60,6 +62,7 @@ mod salvage;
 
 pub use add::{Added, add, add_cached};
 pub use backend::{Backend, Key, PackId, Room};
+pub use carry::{Carried, CarryError};
 pub use check::{CheckLog, CheckOptions, Finding, Report, check, check_with};
 pub use collect::Collector;
 pub use error::{ObjectsError, Result};

@@ -28,10 +28,10 @@ pub(crate) const BATCH: usize = 2 << 20;
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
-    pipeline: Pipeline,
+    pub(crate) pipeline: Pipeline,
     /// Small blobs that are to be submitted together.
     open: Batch,
-    waiting: Waiting,
+    pub(crate) waiting: Waiting,
     bases: Bases,
     fresh: bool,
     suspicious: bool,
@@ -182,7 +182,7 @@ impl Writer {
     }
 
     /// What other processes stored before this writer began is not stored again.
-    fn begin(&mut self) -> Result<()> {
+    pub(crate) fn begin(&mut self) -> Result<()> {
         if !self.fresh {
             self.store.refresh()?;
             self.fresh = true;
@@ -200,7 +200,7 @@ impl Writer {
     }
 
     /// Queues what stands on all that has been put so far.
-    fn hold_back(&mut self, what: What) {
+    pub(crate) fn hold_back(&mut self, what: What) {
         let under_way = u64::from(!self.open.pieces.is_empty());
         let number = self.pipeline.submitted() + under_way;
         self.waiting.push(number, what);

@@ -94,7 +94,7 @@ impl Deal<'_> {
 
     /// What carrying it out would do.
     pub(crate) fn plan(&self, agreed: Agreed) -> Result<Exchange> {
-        let (_, transfer) = self.route().lacking(&agreed.objects)?;
+        let transfer = self.route().plan(&agreed.objects)?;
         let names = agreed.steps.into_iter().map(|(step, _)| step).collect();
         Ok(Exchange { targets: agreed.targets, transfer, names, skipped: Vec::new() })
     }

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::io::{self, Read};
 
-use lab_objects::{ObjectsError, Progress, Store};
+use lab_objects::{CarryError, ObjectsError, Progress, Store, Writer};
 use lab_schema::ObjectId;
 
 use crate::error::{On, RemoteError, Result, Side, blame, is_damage};
@@ -22,6 +22,8 @@ pub struct Transfer {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Bytes of files that went over, as they are stored.
+    pub stored: u64,
     /// Objects that the other side had.
     pub already_there: u64,
 }
@@ -59,6 +61,7 @@ impl Route<'_> {
         let mut sum = Transfer {
             objects: missing.len() as u64,
             bytes: 0,
+            stored: 0,
             already_there: (ids.len() - missing.len()) as u64,
         };
         let mut lacking = Vec::with_capacity(missing.len());
@@ -76,12 +79,67 @@ impl Route<'_> {
         if lacking.is_empty() {
             return Ok(sum);
         }
-        progress.begin("copying objects", Some(sum.bytes));
         let mut writer = self.to.0.writer();
         if self.repair {
             writer.trust_nothing();
         }
-        let copied = lacking.iter().try_for_each(|(id, _)| {
+        // What is recorded on the taking side and yet lacking is damaged, or about to be removed. It
+        // is put as if it came from outside, which compares with what there is.
+        let recorded = self.recorded(&lacking);
+        let again = |(id, _): &&(ObjectId, u64)| self.repair || recorded.contains(id);
+        let again: Vec<(ObjectId, u64)> = lacking.iter().filter(again).copied().collect();
+        let fresh = self.fresh(&lacking, &recorded);
+        let copied = self.put_again(&mut writer, &again, progress).and_then(|()| {
+            writer.carry(self.from.0, &fresh, progress).map_err(|error| self.whose(error))
+        });
+        // Also after a failure: whatever was put before it is whole and need not be copied again.
+        let finished = writer.finish().on(self.to.1);
+        copied.and_then(|carried| finished.map(|()| Transfer { stored: carried.stored, ..sum }))
+    }
+
+    /// What [`Route::copy`] would do, without the bytes of what is put again.
+    pub(crate) fn plan(&self, ids: &[ObjectId]) -> Result<Transfer> {
+        let (lacking, sum) = self.lacking(ids)?;
+        let fresh = self.fresh(&lacking, &self.recorded(&lacking));
+        let carried = self.to.0.would_carry(self.from.0, &fresh);
+        Ok(Transfer { stored: carried.map_err(|error| self.whose(error))?.stored, ..sum })
+    }
+
+    fn recorded(&self, lacking: &[(ObjectId, u64)]) -> HashSet<ObjectId> {
+        let ids: Vec<ObjectId> = lacking.iter().map(|(id, _)| *id).collect();
+        self.to.0.recorded(&ids).into_iter().collect()
+    }
+
+    /// Those that the taking side has never had.
+    fn fresh(&self, lacking: &[(ObjectId, u64)], recorded: &HashSet<ObjectId>) -> Vec<ObjectId> {
+        let is_fresh = |id: &ObjectId| !self.repair && !recorded.contains(id);
+        lacking.iter().map(|(id, _)| *id).filter(is_fresh).collect()
+    }
+
+    fn whose(&self, error: CarryError) -> RemoteError {
+        match error {
+            CarryError::From { id, source } => match *source {
+                ObjectsError::Missing { .. } => {
+                    RemoteError::Missing { side: self.from.1, id, by: None }
+                }
+                source => blame(self.from.1, id, source),
+            },
+            CarryError::To(source) => RemoteError::Store { side: self.to.1, source },
+        }
+    }
+
+    /// Puts objects byte by byte.
+    fn put_again(
+        &self,
+        writer: &mut Writer,
+        objects: &[(ObjectId, u64)],
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        progress.begin("copying objects", Some(objects.iter().map(|(_, size)| size).sum()));
+        let copied = objects.iter().try_for_each(|(id, _)| {
             let Some(mut source) =
                 self.from.0.open_object(*id).map_err(|e| blame(self.from.1, *id, e))?
             else {
@@ -104,10 +162,8 @@ impl Route<'_> {
                 }),
             }
         });
-        // Also after a failure: whatever was put before it is whole and need not be copied again.
-        let finished = writer.finish().on(self.to.1);
         progress.end();
-        copied.and(finished).map(|()| sum)
+        copied
     }
 }
 

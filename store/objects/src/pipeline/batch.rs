@@ -9,6 +9,7 @@ use lab_schema::{BlobId, Digest};
 use crate::error::Result;
 use crate::frame::FrameKind;
 use crate::list::Part;
+use crate::pack::Encoded;
 
 /// A part of a batch that becomes a frame.
 #[derive(Clone, Debug)]
@@ -25,7 +26,16 @@ pub(crate) struct Piece {
 }
 
 /// Fills an empty batch in the worker's thread.
-pub(crate) type Load = Box<dyn FnOnce(&mut Vec<u8>) -> Result<Vec<Piece>> + Send>;
+pub(crate) type Load = Box<dyn FnOnce(&mut Vec<u8>) -> Result<Loaded> + Send>;
+
+/// What was loaded.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    /// Parts of the batch's bytes.
+    pub(crate) pieces: Vec<Piece>,
+    /// Blocks of blobs and chunks that are encoded already, each verified.
+    pub(crate) ready: Encoded,
+}
 
 /// Bytes and the pieces that they are cut into.
 #[derive(Default)]

@@ -19,7 +19,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-pub(crate) use batch::{Batch, Load, Piece, Reply};
+pub(crate) use batch::{Batch, Load, Loaded, Piece, Reply};
 
 use self::queue::{Job, check, stopped};
 use self::work::{Packing, Shared, lock};

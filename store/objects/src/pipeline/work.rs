@@ -113,14 +113,17 @@ impl Shared {
         coder: &mut Coder,
         encoded: &mut Encoded,
     ) -> Result<()> {
+        let mut ready = Encoded::default();
         if let Some(load) = job.batch.load.take() {
-            job.batch.pieces = load(&mut job.batch.bytes)?;
+            let loaded = load(&mut job.batch.bytes)?;
+            (job.batch.pieces, ready) = (loaded.pieces, loaded.ready);
         }
         let parts = digests(&mut job.batch);
-        let (fresh, borrowed) = self.fresh(job.number, &job.batch.pieces)?;
+        let (fresh, mut borrowed) = self.fresh(job.number, &job.batch.pieces)?;
         encoded.bytes.clear();
         encoded.blocks.clear();
         encoded.records.clear();
+        borrowed = borrowed.max(self.take_ready(job.number, &ready, encoded)?);
         self.encode(&job.batch, &fresh, coder, encoded)?;
         if !encoded.records.is_empty() {
             self.pack(encoded)?;
@@ -145,26 +148,58 @@ impl Shared {
         let (mut fresh, mut borrowed) = (Vec::new(), 0);
         for (at, piece) in pieces.iter().enumerate() {
             let digest = piece.digest.expect("all digests were just computed");
-            let key = FrameKey::new(piece.kind, digest);
-            let stored = match piece.kind {
-                FrameKind::Chunk => self.holds(&FrameKey::of_chunk(digest))?,
-                _ => self.holds(&[key])?,
-            };
-            if stored {
-                continue;
-            }
-            match lock(&self.claims).entry(key) {
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(number);
-                    fresh.push(at);
-                }
-                std::collections::hash_map::Entry::Occupied(claim) if *claim.get() != number => {
-                    borrowed = borrowed.max(*claim.get());
-                }
-                std::collections::hash_map::Entry::Occupied(_) => {}
+            if self.claim(number, FrameKey::new(piece.kind, digest), &mut borrowed)? {
+                fresh.push(at);
             }
         }
         Ok((fresh, borrowed))
+    }
+
+    /// Claims a frame for a batch; false if it is stored or on its way, which `borrowed` then tells
+    /// of.
+    fn claim(&self, number: u64, key: FrameKey, borrowed: &mut u64) -> Result<bool> {
+        let stored = match key.kind {
+            FrameKind::Chunk => self.holds(&FrameKey::of_chunk(key.digest))?,
+            _ => self.holds(&[key])?,
+        };
+        if stored {
+            return Ok(false);
+        }
+        match lock(&self.claims).entry(key) {
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(number);
+                Ok(true)
+            }
+            std::collections::hash_map::Entry::Occupied(claim) => {
+                if *claim.get() != number {
+                    *borrowed = (*borrowed).max(*claim.get());
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes blocks over as they are, those of which anything is neither stored nor on its way;
+    /// returns the highest number of a batch in which one of the other frames is on its way.
+    fn take_ready(&self, number: u64, ready: &Encoded, encoded: &mut Encoded) -> Result<u64> {
+        let mut borrowed = 0;
+        // They lie in the order of their blocks.
+        for records in ready.records.chunk_by(|a, b| a.block == b.block) {
+            let block = ready.blocks[records[0].block as usize];
+            let (first, number_there) = (encoded.records.len(), encoded.blocks.len() as u32);
+            for record in records {
+                if self.claim(number, record.key, &mut borrowed)? {
+                    encoded.records.push(Record { block: number_there, ..*record });
+                }
+            }
+            if encoded.records.len() > first {
+                let stored = block.offset as usize..block.offset as usize + block.stored as usize;
+                let offset = encoded.bytes.len() as u64;
+                encoded.bytes.extend_from_slice(&ready.bytes[stored]);
+                encoded.blocks.push(Block { offset, ..block });
+            }
+        }
+        Ok(borrowed)
     }
 
     fn encode(

@@ -231,7 +231,7 @@ impl Faulty {
         *self.rotten.lock().unwrap() = Some((Some(pack), 0..u64::MAX));
     }
 
-    /// Damages whatever starts in this range of a pack.
+    /// Damages the first byte that is read of this range of a pack.
     pub fn damages_range(&self, range: Range<u64>) {
         *self.rotten.lock().unwrap() = Some((None, range));
     }
@@ -267,11 +267,13 @@ impl Backend for Faulty {
         self.answer("read", &key.to_string(), false)?;
         let mut bytes = self.memory.read_range(key, at, len)?;
         let rotten = self.rotten.lock().unwrap().clone();
-        if rotten.is_some_and(|(pack, range)| {
-            range.contains(&at) && pack.is_none_or(|pack| *key == Key::Pack(pack))
-        }) && let Some(first) = bytes.as_mut().and_then(|bytes| bytes.first_mut())
+        if let Some((pack, range)) = rotten
+            && pack.is_none_or(|pack| *key == Key::Pack(pack))
+            && let first = at.max(range.start)
+            && first < range.end
+            && let Some(byte) = bytes.as_mut().and_then(|b| b.get_mut((first - at) as usize))
         {
-            *first ^= 1;
+            *byte ^= 1;
         }
         Ok(bytes)
     }
