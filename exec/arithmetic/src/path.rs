@@ -22,6 +22,7 @@ pub(crate) trait Fma {
 }
 
 /// By instruction, where the surrounding code is compiled for a processor that has one.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! hardware {
     ($name:ident, $lanes:ty) => {
         pub(crate) struct $name;

@@ -122,6 +122,7 @@ impl Vector for f32 {
 
 /// Implements [`Vector`] for a vector type of the processor. Its functions become part of callers
 /// that are compiled for that processor; nobody else has such a vector.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector {
     ($type:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, |$a:ident, $b:ident, $c:ident| $fma:expr, |$x:ident, $y:ident| $greater:expr) => {
         impl Vector for $type {
