@@ -3,9 +3,10 @@
 
     python3 tests/bench/tensor.py LAB [ROUNDS]         with a Python that has torch; LAB is a release build
 
-Each round times lab and PyTorch one after the other; what is printed is the median over rounds of lab's time divided by the
+Each round times lab and the others one after the other; what is printed is the median over rounds of lab's time divided by the
 other's. Below 1 is faster than the other. Kernels: one thread, least wall time of some repetitions. Steps: one thread, CPU time
-of whole trainings of the same model on the same data, start-up of both left out.
+of whole trainings of the same model on the same data, start-up of all left out. Candle trains by exec/tensor/examples/plain.rs,
+whose losses are compared with those of lab first.
 """
 
 import json
@@ -139,16 +140,27 @@ def train_of_torch(model, batches, lr):
 CPU = {min(os.sched_getaffinity(0))}
 
 
-def train_of_lab(lab, folder, program):
-    """CPU seconds of stage train and its greatest memory; what start-up and preparation take was measured before."""
-    def cpu(epochs):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [lab, "--quiet", "run", program, "--again", "--set", f"train.epochs={epochs}"]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, CPU))
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def cpu(folder, command):
+    """CPU seconds of a command on one processor."""
+    # Candle asks this, not how many processors it may use; more threads than these would wait for each other by spinning.
+    environment = dict(os.environ, RAYON_NUM_THREADS="1")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, CPU))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    return cpu(3) - cpu(1)
+
+def two_epochs(run):
+    """CPU seconds of two epochs of what takes a number of them; start-up and preparation cancel out."""
+    return run(3) - run(1)
+
+
+def train_of_lab(lab, folder, program):
+    return two_epochs(lambda epochs: cpu(folder, [lab, "--quiet", "run", program, "--again", "--set", f"train.epochs={epochs}"]))
+
+
+def train_of_candle(plain, folder, program):
+    return two_epochs(lambda epochs: cpu(folder, [plain, program, str(epochs)]))
 
 
 def programs(folder):
@@ -179,9 +191,9 @@ def main():
     lab = str(pathlib.Path(sys.argv[1]).resolve())
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     torch.set_num_threads(1)
-    subprocess.run(["cargo", "build", "--quiet", "--release", "-p", "lab-tensor", "--example", "speed"], check=True, cwd=TOP)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
-    speed = str(target / "release/examples/speed")
+    subprocess.run(["cargo", "build", "--quiet", "--release", "-p", "lab-tensor", "--example", "speed", "--example", "plain"], check=True, cwd=TOP)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target")).resolve()
+    speed, plain = (str(target / "release/examples" / name) for name in ("speed", "plain"))
     ratios = {}
     note = lambda name, ratio: ratios.setdefault(name, []).append(ratio)
     for _ in range(rounds):
@@ -195,10 +207,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         subprocess.run([lab, "--quiet", "init"], check=True, cwd=folder)
-        for name, train in programs(folder).items():
+        trainings = programs(folder)
+        subprocess.run([plain, "transformer.toml", "1", "check"], check=True, cwd=folder)
+        for name, train in trainings.items():
             for _ in range(rounds):
                 ours = train_of_lab(lab, folder, f"{name}.toml")
                 note(f"step {name} / PyTorch", ours / train())
+                if name == "transformer":
+                    note(f"step {name} / candle", ours / train_of_candle(plain, folder, f"{name}.toml"))
     print(f"torch {torch.__version__}, {rounds} rounds; time of lab divided by that of the other, median (least, most)")
     for name, values in ratios.items():
         print(f"  {name:32} {statistics.median(values):.2f}   ({min(values):.2f} … {max(values):.2f})")
