@@ -78,10 +78,12 @@ impl Context {
     /// Where a store is, as the user typed it: a URL as it stands, a path so that it holds from every
     /// other folder too, and without `..` where what it leads over exists.
     pub(crate) fn location(&self, typed: &str) -> String {
-        if typed.contains("://") {
+        let path = self.path(typed.as_ref());
+        let head = typed.split('/').next().unwrap_or_default();
+        // A URL; or `host:path`, unless it is there under that name.
+        if typed.contains("://") || head.contains(':') && !path.exists() {
             return typed.to_owned();
         }
-        let path = self.path(typed.as_ref());
         let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
         let plain = match (path.canonicalize(), parent, path.file_name()) {
             (Ok(existing), ..) => existing,

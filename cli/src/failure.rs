@@ -241,10 +241,12 @@ impl From<RemoteError> for Failure {
     fn from(error: RemoteError) -> Self {
         let message = error.to_string();
         match error {
+            RemoteError::Unreachable { .. } => Failure::new(Exit::Io, message)
+                .hint("the same by hand: `ssh HOST lab --version`"),
             RemoteError::NotAStore { .. } => Failure::new(Exit::Io, message)
                 .hint("is it mounted? `lab push` makes a store in a folder that is empty or absent"),
             RemoteError::InTheWay { .. } => Failure::new(Exit::Refused, message).hint("name an empty folder, or one that does not exist yet"),
-            RemoteError::Unsupported { .. } => Failure::usage(message).hint("a folder works, also on a mounted share"),
+            RemoteError::Unsupported { .. } => Failure::usage(message).hint("folders work, also on a mounted share, and other machines by ssh: `ssh://HOST/PATH` or `HOST:PATH`"),
             RemoteError::BadLocation { .. } => Failure::usage(message),
             RemoteError::NotFound { side: Side::Remote, .. } => Failure::not_found(message).hint("`lab -C REMOTE ls` lists what a folder remote has"),
             RemoteError::NotFound { .. } => Failure::not_found(message).hint("`lab ls` lists the names"),

@@ -94,7 +94,7 @@ impl Registry {
         if let Some(location) = self.config.remotes.get(name) {
             return Ok(location.clone());
         }
-        if name.contains('/') || name.starts_with('.') || Path::new(name).is_absolute() {
+        if name.contains(['/', ':']) || name.starts_with('.') || Path::new(name).is_absolute() {
             return Ok(name.to_owned());
         }
         let failure = Failure::not_found(format!("no remote '{name}'"));

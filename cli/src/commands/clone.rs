@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let location = context.location(&args.location);
     // Before anything is made here: is there something to clone?
-    let remote = open(&location)?;
+    let remote = open(&location, exchange::told(context))?;
     let what = exchange::bases(&args.only)?;
     let shown = match &args.directory {
         Some(directory) => directory.clone(),

@@ -1,7 +1,7 @@
 //! What push, pull and clone have in common: what they say when they are done.
 
 use lab_objects::Store;
-use lab_remote::{Exchange, Options};
+use lab_remote::{Exchange, Options, Told};
 use lab_schema::Base;
 use serde_json::json;
 
@@ -11,6 +11,12 @@ use crate::ui::{self, NAME, paint};
 
 /// The remote that is meant when none is named.
 pub(super) const DEFAULT: &str = "origin";
+
+/// Says what happens to a connection.
+pub(super) fn told(context: &Context) -> Told {
+    let ui = context.ui;
+    Box::new(move |text| ui.note(text))
+}
 
 /// Starting points as they are typed.
 pub(super) fn bases(typed: &[String]) -> Outcome<Vec<Base>> {

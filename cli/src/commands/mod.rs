@@ -23,6 +23,7 @@ mod pull;
 mod push;
 mod remote;
 mod run;
+mod serve;
 mod show;
 mod status;
 mod trace;
@@ -89,6 +90,7 @@ enum Command {
     Push(push::Args),
     Pull(pull::Args),
     Clone(clone::Args),
+    Serve(serve::Args),
     Check(check::Args),
     Du(du::Args),
     Gc(gc::Args),
@@ -141,6 +143,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Push(args) => push::run(&context, args),
         Command::Pull(args) => pull::run(&context, args),
         Command::Clone(args) => clone::run(&context, args),
+        Command::Serve(args) => serve::run(&context, args),
         Command::Check(args) => check::run(&context, args),
         Command::Du(args) => du::run(&context, args),
         Command::Gc(args) => gc::run(&context, args),

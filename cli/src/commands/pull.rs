@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         false => context.registry_to_write()?,
     };
     let location = registry.remote(&args.remote)?;
-    let remote = open(&location)?;
+    let remote = open(&location, exchange::told(context))?;
     let mut typed = args.what.clone();
     let lock = match typed.is_empty() {
         true => locked(context, &registry)?.filter(|lock| !lock.steps.is_empty()),

@@ -47,10 +47,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if args.dry_run {
-        let remote = open(&location)?;
+        let remote = open(&location, exchange::told(context))?;
         plan_push(&registry.store, &lineage, &remote, &what, options)?
     } else {
-        let (remote, created) = open_or_create(&location)?;
+        let (remote, created) = open_or_create(&location, exchange::told(context))?;
         if created {
             context.ui.note(format!("made a store in {location}"));
         }

@@ -1,7 +1,9 @@
 //! `lab remote`
 
+use lab_remote::RemoteError;
 use serde_json::json;
 
+use super::exchange;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::resolve::closest;
@@ -72,11 +74,13 @@ fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -
     }
     // What the shell's folder makes of a relative path must hold from every other folder too.
     let absolute = context.location(location);
-    let what = match lab_remote::open(&absolute) {
-        Ok(_) => "a store is there",
-        Err(lab_remote::RemoteError::NotAStore { .. }) => {
-            "nothing is there yet; the first push makes a store"
+    let what = match lab_remote::open(&absolute, exchange::told(context)) {
+        Ok(_) => "a store is there".to_owned(),
+        Err(RemoteError::NotAStore { .. }) => {
+            "nothing is there yet; the first push makes a store".to_owned()
         }
+        // A machine may be off for a while.
+        Err(error @ RemoteError::Unreachable { .. }) => format!("not reached now: {error}"),
         Err(error) => return Err(error.into()),
     };
     if std::path::Path::new(&absolute).is_file() {

@@ -57,6 +57,7 @@ mod raw;
 mod place;
 mod get;
 mod check;
+mod receive;
 mod mend;
 mod salvage;
 

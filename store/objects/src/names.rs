@@ -133,4 +133,25 @@ impl Names<'_> {
             }
         }
     }
+
+    /// Replaces the journal of a name, as somebody else has written it, if it is `before` now; says
+    /// whether it was. What was noted stays (of a damaged journal the sound part), each line is right,
+    /// and what the name is to point at is here; anything else is refused.
+    pub fn replace(&self, name: &Name, before: Option<&[u8]>, after: &[u8]) -> Result<bool> {
+        let key = Key::Name(name.clone());
+        let refused = |why| ObjectsError::RefusedKey { verb: "move", key: key.to_string(), why };
+        let moves = journal::parse(name, after)?;
+        let Some(last) = moves.last() else { return Err(refused("a journal notes some move")) };
+        if !after.starts_with(journal::sound_part(name, before.unwrap_or_default())) {
+            return Err(refused("what its journal noted would be lost"));
+        }
+        if let Some(id) = last.target {
+            if !self.store.has(id)? {
+                return Err(ObjectsError::Missing { id });
+            }
+            self.store.rescue(&[id])?;
+        }
+        self.store.settle()?;
+        self.store.backend().swap(&key, before, after)
+    }
 }

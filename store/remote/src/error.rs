@@ -10,7 +10,7 @@ use lab_objects::ObjectsError;
 use lab_schema::{Name, ObjectId};
 
 /// The result of everything in this crate.
-pub type Result<T> = std::result::Result<T, RemoteError>;
+pub type Result<T, E = RemoteError> = std::result::Result<T, E>;
 
 /// One of the two stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,14 @@ pub enum RemoteError {
         location: String,
         /// The rule that it breaks.
         why: &'static str,
+    },
+    /// The place could not be reached.
+    #[error("cannot reach {location}: {why}")]
+    Unreachable {
+        /// Where.
+        location: String,
+        /// What happened.
+        why: String,
     },
     /// There is no store at the location.
     #[error("there is no store at {}", .path.display())]

@@ -1,7 +1,9 @@
 //! Two stores agree: what one has under a name, the other gets, whole and nothing besides.
 //!
 //! A remote is a [`Store`](lab_objects::Store) like any other, so everything here works between
-//! any two of them; only [`open`] knows what kinds of place there are. Three steps, always in this
+//! any two of them; only [`open`] knows what kinds of place there are. What lies on another machine is
+//! asked for over a connection ([`Far`]), at whose other end [`answer`] looks nothing up that it was not
+//! asked for and believes nothing that it is told. Three steps, always in this
 //! order: what belongs to it ([`closure`](lab_lineage::closure())), what of that is lacking ([`transfer()`]), and last the
 //! names, by compare-and-swap. Nothing that arrives is believed before it has been hashed.
 //!
@@ -9,6 +11,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod wire;
+mod answer;
+mod link;
+mod far;
+mod ssh;
 mod location;
 mod transfer;
 mod resolve;
@@ -16,9 +23,12 @@ mod exchange;
 mod push;
 mod pull;
 
+pub use answer::{Opened, answer};
 pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, NameStep, Options};
-pub use location::{open, open_or_create};
+pub use far::{Far, Patience};
+pub use link::{Dial, Ends, Held};
+pub use location::{Told, open, open_for_client, open_or_create};
 pub use pull::{clone, plan_pull, pull};
 pub use push::{plan_push, push};
 pub use transfer::{Transfer, transfer};

@@ -1,9 +1,9 @@
 //! From what a person types to a store.
 //!
-//! A location is a path or a `file://` URL. The store is in the folder itself (a bare store, as
-//! remotes are) or, where somebody works in the folder, in `.lab` inside it. The kinds of
-//! remote that are to come are recognised and refused by name, so that `ssh://…` is
-//! never taken for a folder of that name.
+//! A location is a path, a `file://` or an `ssh://` URL, or `host:path` as scp has it. The store is in
+//! the folder itself (a bare store, as remotes are) or, where somebody works in the folder, in `.lab`
+//! inside it. The kinds of remote that are to come are recognised and refused by name, so that
+//! `s3://…` is never taken for a folder of that name.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -11,36 +11,73 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lab_objects::{Folder, ObjectsError, Store};
+use lab_objects::{Backend, Folder, ObjectsError, Store};
 
+use crate::answer::Opened;
 use crate::error::{On, RemoteError, Result, Side};
+use crate::far::{Far, Patience};
+use crate::ssh::Ssh;
 
 /// Where the store is in a folder that somebody works in.
 const INSIDE: &str = ".lab";
 
-/// Opens the store at a location: a path or a `file://` URL.
-pub fn open(location: &str) -> Result<Store> {
-    let path = to_path(location)?;
-    let found = find(&path)?.ok_or(RemoteError::NotAStore { path })?;
-    open_folder(&found)
+/// Opens the store at a location. `told` hears when a connection that broke is made anew.
+pub fn open(location: &str, told: Told) -> Result<Store> {
+    match place(location)? {
+        Place::Folder(path) => {
+            let found = find(&path)?.ok_or(RemoteError::NotAStore { path })?;
+            open_folder(&found).map(|opened| opened.store)
+        }
+        Place::Ssh(ssh) => far(ssh, false, told).map(|(store, _)| store),
+    }
 }
 
 /// Opens the store at a location, or makes a bare one there if nothing or an empty folder is
 /// there. Says whether it was made.
-pub fn open_or_create(location: &str) -> Result<(Store, bool)> {
-    let path = to_path(location)?;
-    if let Some(found) = find(&path)? {
-        return Ok((open_folder(&found)?, false));
+pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
+    match place(location)? {
+        Place::Folder(path) => folder_or_create(&path).map(|opened| (opened.store, opened.made)),
+        Place::Ssh(ssh) => far(ssh, true, told),
     }
-    if !Folder::is_vacant(&path).on(Side::Remote)? {
-        return Err(RemoteError::InTheWay { path });
-    }
-    let made = Folder::create(&path).and_then(|folder| Store::create(Arc::new(folder)));
-    Ok((made.on(Side::Remote)?, true))
 }
 
-fn open_folder(path: &Path) -> Result<Store> {
-    match Folder::open(path).and_then(|folder| Store::open(Arc::new(folder))) {
+/// Hears in words what happens to a connection.
+pub type Told = Box<dyn Fn(&str) + Send>;
+
+/// The store in a folder, for a client who asks from outside: `make` as in [`open_or_create`].
+pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
+    if make {
+        return folder_or_create(path);
+    }
+    let found = find(path)?.ok_or_else(|| RemoteError::NotAStore { path: path.to_owned() })?;
+    open_folder(&found)
+}
+
+fn folder_or_create(path: &Path) -> Result<Opened> {
+    if let Some(found) = find(path)? {
+        return open_folder(&found);
+    }
+    if !Folder::is_vacant(path).on(Side::Remote)? {
+        return Err(RemoteError::InTheWay { path: path.to_owned() });
+    }
+    let made = Folder::create(path).and_then(|folder| {
+        let backend: Arc<dyn Backend> = Arc::new(folder);
+        Ok(Opened { store: Store::create(Arc::clone(&backend))?, backend, made: true })
+    });
+    made.on(Side::Remote)
+}
+
+fn far(ssh: Ssh, make: bool, told: Told) -> Result<(Store, bool)> {
+    let (far, made) = Far::connect(Box::new(ssh), Patience::default(), make, told)?;
+    Ok((Store::open(Arc::new(far)).on(Side::Remote)?, made))
+}
+
+fn open_folder(path: &Path) -> Result<Opened> {
+    let opened = Folder::open(path).and_then(|folder| {
+        let backend: Arc<dyn Backend> = Arc::new(folder);
+        Ok(Opened { store: Store::open(Arc::clone(&backend))?, backend, made: false })
+    });
+    match opened {
         Err(ObjectsError::NotAStore { .. }) => {
             Err(RemoteError::NotAStore { path: path.to_owned() })
         }
@@ -65,13 +102,16 @@ fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// The path that a location means.
-fn to_path(location: &str) -> Result<PathBuf> {
+/// A place that a location means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Folder(PathBuf),
+    Ssh(Ssh),
+}
+
+/// The place that a location means.
+fn place(location: &str) -> Result<Place> {
     let bad = |why| RemoteError::BadLocation { location: location.to_owned(), why };
-    let unsupported = |scheme: &str| RemoteError::Unsupported {
-        scheme: scheme.to_ascii_lowercase(),
-        location: location.to_owned(),
-    };
     if location.is_empty() {
         return Err(bad("it is empty"));
     }
@@ -81,25 +121,67 @@ fn to_path(location: &str) -> Result<PathBuf> {
     if let Some((scheme, rest)) = location.split_once("://")
         && is_scheme(scheme)
     {
-        if !scheme.eq_ignore_ascii_case("file") {
-            return Err(unsupported(scheme));
-        }
-        let path = rest.strip_prefix("localhost").unwrap_or(rest);
-        if !path.starts_with('/') {
-            return Err(bad("a file URL has three slashes and then an absolute path"));
-        }
-        let bytes = percent_decoded(path).ok_or_else(|| bad("a '%' is followed by two digits"))?;
-        if bytes.contains(&0) {
-            return Err(bad("it holds a NUL byte"));
-        }
-        return Ok(OsString::from_vec(bytes).into());
+        return match scheme.to_ascii_lowercase().as_str() {
+            "file" => file(rest).map(Place::Folder).map_err(bad),
+            "ssh" => ssh_url(location, rest).map(Place::Ssh).map_err(bad),
+            scheme => Err(RemoteError::Unsupported {
+                scheme: scheme.to_owned(),
+                location: location.to_owned(),
+            }),
+        };
     }
     // `host:path`, as scp and git have it; unless it is there under that very name.
     let head = location.split('/').next().unwrap_or_default();
-    if head.contains(':') && !Path::new(location).exists() {
-        return Err(unsupported("ssh"));
+    if head.contains(':')
+        && !Path::new(location).exists()
+        && let Some((host, path)) = location.split_once(':')
+    {
+        return ssh(location, host, None, path).map(Place::Ssh).map_err(bad);
     }
-    Ok(location.into())
+    Ok(Place::Folder(location.into()))
+}
+
+/// The path in a `file://` URL.
+fn file(rest: &str) -> Result<PathBuf, &'static str> {
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !path.starts_with('/') {
+        return Err("a file URL has three slashes and then an absolute path");
+    }
+    let bytes = decoded(path)?;
+    Ok(OsString::from_vec(bytes).into())
+}
+
+fn decoded(text: &str) -> Result<Vec<u8>, &'static str> {
+    let bytes = percent_decoded(text).ok_or("a '%' is followed by two digits")?;
+    if bytes.contains(&0) { Err("it holds a NUL byte") } else { Ok(bytes) }
+}
+
+/// `[user@]host[:port]/path`; `/~/path` begins at the user's home.
+fn ssh_url(location: &str, rest: &str) -> Result<Ssh, &'static str> {
+    let (host, path) = rest.split_once('/').ok_or("an ssh URL has a host and then a path")?;
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !host.contains('[') || host.ends_with(']') => {
+            (host, Some(port.parse().map_err(|_| "a port is a number up to 65535")?))
+        }
+        _ => (host, None),
+    };
+    let bytes = decoded(path)?;
+    let path = String::from_utf8(bytes).map_err(|_| "a path on another machine is UTF-8")?;
+    let path = path.strip_prefix("~/").map_or_else(|| format!("/{path}"), str::to_owned);
+    ssh(location, host, port, &path)
+}
+
+fn ssh(location: &str, host: &str, port: Option<u16>, path: &str) -> Result<Ssh, &'static str> {
+    // ssh would take it for an option, and run what it says.
+    if host.is_empty() || host.starts_with('-') {
+        return Err("it has no host");
+    }
+    if path.is_empty() {
+        return Err("it has no path");
+    }
+    let path = path.strip_prefix("~/").unwrap_or(path);
+    let (host, path) = (host.to_owned(), path.to_owned());
+    Ok(Ssh { host, port, path, location: location.to_owned() })
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -127,6 +209,14 @@ mod tests {
 
     use super::*;
 
+    fn open_it(location: &str) -> Result<Store> {
+        open(location, Box::new(|_| {}))
+    }
+
+    fn create(location: &str) -> Result<(Store, bool)> {
+        open_or_create(location, Box::new(|_| {}))
+    }
+
     #[test]
     fn paths_and_file_urls_are_places() {
         for (location, path) in [
@@ -136,22 +226,19 @@ mod tests {
             ("file:///a/b", "/a/b"),
             ("FILE://localhost/a%20b%C3%A9", "/a bé"),
         ] {
-            assert_eq!(to_path(location).unwrap(), Path::new(path), "{location}");
+            assert_eq!(place(location).unwrap(), Place::Folder(path.into()), "{location}");
         }
     }
 
     #[test]
     fn remotes_to_come_are_refused_by_name() {
         for (location, name) in [
-            ("ssh://host/x", "ssh"),
             ("http://host/x", "http"),
             ("HTTPS://host/x", "https"),
             ("s3://bucket/x", "s3"),
             ("gopher://x", "gopher"),
-            ("me@host:x", "ssh"),
-            ("host:x/y", "ssh"),
         ] {
-            match open(location) {
+            match place(location) {
                 Err(RemoteError::Unsupported { scheme, .. }) => assert_eq!(scheme, name),
                 other => panic!("{location}: {other:?}"),
             }
@@ -159,10 +246,43 @@ mod tests {
     }
 
     #[test]
+    fn other_machines_are_reached_by_ssh() {
+        for (location, host, port, path) in [
+            ("ssh://host/x", "host", None, "/x"),
+            ("SSH://me@host:2222/a%20b/c", "me@host", Some(2222), "/a b/c"),
+            ("ssh://me@host/~/labs", "me@host", None, "labs"),
+            ("me@host:x", "me@host", None, "x"),
+            ("host:x/y:z", "host", None, "x/y:z"),
+            ("host:/srv/lab", "host", None, "/srv/lab"),
+            ("host:~/lab", "host", None, "lab"),
+        ] {
+            let (host, path, location) = (host.to_owned(), path.to_owned(), location.to_owned());
+            let expected = Place::Ssh(Ssh { host, port, path, location: location.clone() });
+            assert_eq!(place(&location).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn what_is_no_location_says_why() {
-        for bad in ["", "file://a/b", "file://", "file:///%zz", "file:///%4", "file:///%00", "a\0"]
-        {
-            assert!(matches!(to_path(bad), Err(RemoteError::BadLocation { .. })), "{bad:?}");
+        for bad in [
+            "",
+            "file://a/b",
+            "file://",
+            "file:///%zz",
+            "file:///%4",
+            "file:///%00",
+            "a\0",
+            "ssh://host",
+            "ssh:///x",
+            "ssh://-oProxyCommand=touch/x",
+            "-oProxyCommand=touch:x",
+            "ssh://host:70000/x",
+            "ssh://host/%ff",
+            "ssh://host/%00",
+            ":x",
+            "host:",
+        ] {
+            assert!(matches!(place(bad), Err(RemoteError::BadLocation { .. })), "{bad:?}");
         }
     }
 
@@ -170,37 +290,37 @@ mod tests {
     fn stores_are_found_made_and_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        assert!(matches!(open(&at("absent")), Err(RemoteError::NotAStore { .. })));
+        assert!(matches!(open_it(&at("absent")), Err(RemoteError::NotAStore { .. })));
         assert!(!folder.path().join("absent").exists());
 
-        assert!(open_or_create(&at("new")).unwrap().1);
-        assert!(!open_or_create(&at("new")).unwrap().1);
-        open(&format!("file://{}", at("new"))).unwrap();
+        assert!(create(&at("new")).unwrap().1);
+        assert!(!create(&at("new")).unwrap().1);
+        open_it(&format!("file://{}", at("new"))).unwrap();
 
         fs::create_dir(at("empty")).unwrap();
-        assert!(matches!(open(&at("empty")), Err(RemoteError::NotAStore { .. })));
-        assert!(open_or_create(&at("empty")).unwrap().1);
+        assert!(matches!(open_it(&at("empty")), Err(RemoteError::NotAStore { .. })));
+        assert!(create(&at("empty")).unwrap().1);
 
         // As a process leaves it that dies while it makes a store.
         fs::create_dir_all(at("begun/packs")).unwrap();
         fs::create_dir_all(at("begun/tmp")).unwrap();
         fs::write(at("begun/tmp/1-0123456789abcdef"), b"lab").unwrap();
-        assert!(open_or_create(&at("begun")).unwrap().1);
+        assert!(create(&at("begun")).unwrap().1);
         fs::remove_file(at("begun/format")).unwrap();
         fs::write(at("begun/names/mnist"), b"x").unwrap();
-        assert!(matches!(open_or_create(&at("begun")), Err(RemoteError::InTheWay { .. })));
+        assert!(matches!(create(&at("begun")), Err(RemoteError::InTheWay { .. })));
 
         fs::create_dir(at("work")).unwrap();
         fs::write(at("work/train.py"), b"pass").unwrap();
-        assert!(matches!(open_or_create(&at("work")), Err(RemoteError::InTheWay { .. })));
+        assert!(matches!(create(&at("work")), Err(RemoteError::InTheWay { .. })));
         let inside = Folder::create(Path::new(&at("work/.lab"))).unwrap();
         Store::create(Arc::new(inside)).unwrap();
-        open(&at("work")).unwrap();
-        assert!(!open_or_create(&at("work")).unwrap().1);
+        open_it(&at("work")).unwrap();
+        assert!(!create(&at("work")).unwrap().1);
 
         fs::write(at("file"), b"x").unwrap();
-        assert!(matches!(open(&at("file")), Err(RemoteError::NotAStore { .. })));
-        assert!(matches!(open_or_create(&at("file")), Err(RemoteError::InTheWay { .. })));
-        assert!(matches!(open_or_create(&at("file/x")), Err(RemoteError::InTheWay { .. })));
+        assert!(matches!(open_it(&at("file")), Err(RemoteError::NotAStore { .. })));
+        assert!(matches!(create(&at("file")), Err(RemoteError::InTheWay { .. })));
+        assert!(matches!(create(&at("file/x")), Err(RemoteError::InTheWay { .. })));
     }
 }

@@ -148,7 +148,7 @@ fn from_remotes(registry: &Registry, repair: &mut Repair) -> Outcome {
         if repair.open.is_empty() {
             return Ok(());
         }
-        let remote = match open(location) {
+        let remote = match open(location, Box::new(|_| {})) {
             Ok(remote) => remote,
             Err(error) => {
                 let why = format!("remote {name}: {error}");

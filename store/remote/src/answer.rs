@@ -1,0 +1,339 @@
+//! The far side of a connection: answers one client's questions about a store in a folder.
+//!
+//! Whoever asks is not trusted: a pack is decoded and hashed to its last frame before it counts, what
+//! is not a pack or a name cannot be written, and nothing is allocated for what has not arrived.
+
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lab_objects::{Backend, Key, Lease, ObjectsError, Store};
+use lab_schema::Digest;
+
+use crate::error::RemoteError;
+use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, put_entry, read, write};
+
+/// How long work goes on before it is said that it does.
+const QUIET: Duration = Duration::from_secs(10);
+/// The context of the digest of a journal.
+pub(crate) const JOURNAL: &str = "lab 2026-11-30 journal of a name";
+
+/// A store that was opened for a client, with what is under it.
+pub struct Opened {
+    /// What is under it.
+    pub backend: Arc<dyn Backend>,
+    /// The store.
+    pub store: Store,
+    /// Whether it was made just now.
+    pub made: bool,
+}
+
+/// Answers until the client leaves. `open` opens the store, or makes it if it is told to and there is
+/// none. What the client said that cannot be understood ends the connection, as an error.
+pub fn answer(
+    from: &mut dyn Read,
+    to: impl Write + Send + 'static,
+    open: &dyn Fn(bool) -> crate::error::Result<Opened>,
+) -> io::Result<()> {
+    let to: Output = Arc::new(Mutex::new(Box::new(to)));
+    let ticker = Ticker::new(&to);
+    let mut session = Session { to, opened: None, lease: None, upload: None };
+    while let Some(message) = read(from)? {
+        let number = message.number;
+        ticker.works_on(Some(number));
+        let question = Question::parse(message);
+        let answered = match question {
+            Ok(question) => session.answer(number, question, open),
+            Err(error) => {
+                let text = error.to_string();
+                session.say(number, &Answer::Failed(Trouble::Nonsense, text))?;
+                return Err(error);
+            }
+        };
+        ticker.works_on(None);
+        answered?;
+    }
+    Ok(())
+}
+
+type Output = Arc<Mutex<Box<dyn Write + Send>>>;
+
+fn lock(output: &Output) -> MutexGuard<'_, Box<dyn Write + Send>> {
+    // A writer that panicked has left half a message: the client will see that.
+    output.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says now and then that work goes on, so that nobody takes it for a dead connection.
+struct Ticker(Sender<Option<u32>>);
+
+impl Ticker {
+    fn new(to: &Output) -> Ticker {
+        let (tell, told) = channel();
+        let to = Arc::clone(to);
+        std::thread::spawn(move || {
+            let mut at = None;
+            loop {
+                match told.recv_timeout(QUIET) {
+                    Ok(number) => at = number,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let Some(number) = at else { continue };
+                        let mut to = lock(&to);
+                        let told = write(&mut **to, &Answer::Busy.message(number));
+                        if told.and_then(|()| to.flush()).is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        Ticker(tell)
+    }
+
+    fn works_on(&self, number: Option<u32>) {
+        // It ends only if the client is gone.
+        let _ = self.0.send(number);
+    }
+}
+
+/// Bytes that arrive in parts.
+struct Upload {
+    number: u32,
+    left: u64,
+    bytes: Vec<u8>,
+    what: What,
+}
+
+enum What {
+    Publish {
+        key: Key,
+        mend: bool,
+    },
+    Swap {
+        key: Key,
+        expected: Option<Digest>,
+    },
+    /// It was refused: what arrives is passed over.
+    Nothing,
+}
+
+struct Session {
+    to: Output,
+    opened: Option<Opened>,
+    lease: Option<Lease>,
+    upload: Option<Upload>,
+}
+
+impl Session {
+    fn say(&self, number: u32, answer: &Answer) -> io::Result<()> {
+        let mut to = lock(&self.to);
+        write(&mut **to, &answer.message(number))?;
+        to.flush()
+    }
+
+    fn done(&self, number: u32, result: Result<Answer, ObjectsError>) -> io::Result<()> {
+        self.say(number, &result.unwrap_or_else(|error| failed(&error)))
+    }
+
+    fn answer(
+        &mut self,
+        number: u32,
+        question: Question,
+        open: &dyn Fn(bool) -> crate::error::Result<Opened>,
+    ) -> io::Result<()> {
+        let nonsense = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        if let Question::Part(bytes) = question {
+            return self.part(number, &bytes);
+        }
+        if self.upload.is_some() {
+            return Err(nonsense("a question in the middle of an upload"));
+        }
+        if let Question::Hello { version, make } = question {
+            let answer = match open(make) {
+                _ if version != VERSION => {
+                    let text = format!("this lab speaks version {VERSION} of the protocol");
+                    Answer::Failed(Trouble::Newer, text)
+                }
+                Ok(opened) => {
+                    let (location, made) = (opened.backend.location(), opened.made);
+                    self.opened = Some(opened);
+                    Answer::Welcome { version: VERSION, location, made }
+                }
+                Err(error) => refused(&error),
+            };
+            return self.say(number, &answer);
+        }
+        let Some(Opened { backend, store, .. }) = &self.opened else {
+            return Err(nonsense("a question before the greeting"));
+        };
+        let done = Ok(Answer::Done { no: false });
+        match question {
+            Question::Read(key @ Key::Pack(_)) => {
+                let answered = self.ranges(number, &**backend, &key, 0, key.max_bytes())?;
+                self.done(number, answered)
+            }
+            Question::Read(key) => {
+                let answered = match backend.read(&key) {
+                    Ok(Some(bytes)) => {
+                        for part in bytes.chunks(PART) {
+                            self.say(number, &Answer::Data(part.to_vec()))?;
+                        }
+                        done
+                    }
+                    Ok(None) => Ok(Answer::Absent),
+                    Err(error) => Err(error),
+                };
+                self.done(number, answered)
+            }
+            Question::Range(key, offset, bytes) => {
+                let answered = self.ranges(number, &**backend, &key, offset, bytes)?;
+                self.done(number, answered)
+            }
+            Question::Settle => self.done(number, backend.settle().and(done)),
+            Question::List(room) => match backend.list(room) {
+                Ok(entries) => {
+                    let mut part = Vec::new();
+                    for (key, bytes) in entries {
+                        put_entry(&mut part, &key, bytes);
+                        if part.len() > PART / 2 {
+                            self.say(number, &Answer::Data(std::mem::take(&mut part)))?;
+                        }
+                    }
+                    self.say(number, &Answer::Data(part))?;
+                    self.done(number, done)
+                }
+                Err(error) => self.done(number, Err(error)),
+            },
+            Question::Lease => {
+                let lease = store.lease();
+                let answered = lease.map(|lease| self.lease = Some(lease));
+                self.done(number, answered.and(done))
+            }
+            Question::Publish { key, bytes, mend } => {
+                let allowed = matches!(key, Key::Pack(_)) && bytes <= key.max_bytes();
+                self.begin(number, bytes, allowed, What::Publish { key, mend })
+            }
+            Question::Swap { key, expected, bytes } => {
+                let allowed = matches!(key, Key::Name(_)) && bytes <= key.max_bytes();
+                self.begin(number, bytes, allowed, What::Swap { key, expected })
+            }
+            Question::Hello { .. } | Question::Part(_) => Ok(()),
+        }
+    }
+
+    /// Hands out a part of a file, in parts.
+    fn ranges(
+        &self,
+        number: u32,
+        backend: &dyn Backend,
+        key: &Key,
+        offset: u64,
+        bytes: u64,
+    ) -> io::Result<Result<Answer, ObjectsError>> {
+        let mut given = 0;
+        loop {
+            let len = (bytes - given).min(PART as u64);
+            let part = match backend.read_range(key, offset.saturating_add(given), len) {
+                Ok(Some(part)) => part,
+                Ok(None) => return Ok(Ok(Answer::Absent)),
+                Err(error) => return Ok(Err(error)),
+            };
+            given += part.len() as u64;
+            let ended = (part.len() as u64) < len || given == bytes;
+            if !part.is_empty() {
+                self.say(number, &Answer::Data(part))?;
+            }
+            if ended {
+                return Ok(Ok(Answer::Done { no: false }));
+            }
+        }
+    }
+
+    fn begin(&mut self, number: u32, bytes: u64, allowed: bool, what: What) -> io::Result<()> {
+        let what = if allowed { what } else { What::Nothing };
+        self.upload = Some(Upload { number, left: bytes, bytes: Vec::new(), what });
+        // Of nothing there is no part.
+        if bytes == 0 { self.part(number, &[]) } else { Ok(()) }
+    }
+
+    fn part(&mut self, number: u32, bytes: &[u8]) -> io::Result<()> {
+        let nonsense = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        let Some(upload) = self.upload.as_mut().filter(|upload| upload.number == number) else {
+            return Err(nonsense("a part of nothing"));
+        };
+        let Some(left) = upload.left.checked_sub(bytes.len() as u64) else {
+            return Err(nonsense("more parts than were announced"));
+        };
+        upload.left = left;
+        if !matches!(upload.what, What::Nothing) {
+            upload.bytes.extend_from_slice(bytes);
+        }
+        if left > 0 {
+            return Ok(());
+        }
+        let Some(upload) = self.upload.take() else { return Ok(()) };
+        let Some(opened) = &self.opened else { return Ok(()) };
+        let answer = match finished(opened, upload.what, &upload.bytes) {
+            Ok(answer) => answer,
+            Err(error) => failed(&error),
+        };
+        self.say(number, &answer)
+    }
+}
+
+/// Does what the bytes were for.
+fn finished(opened: &Opened, what: What, bytes: &[u8]) -> Result<Answer, ObjectsError> {
+    let Opened { backend, store, .. } = opened;
+    match what {
+        What::Nothing => {
+            let text = "only packs and names can be written, and none longer than it may be";
+            Ok(Answer::Failed(Trouble::Refused, text.to_owned()))
+        }
+        What::Publish { key: Key::Pack(id), mend } => {
+            if mend {
+                store.receive_instead(id, bytes)?
+            } else {
+                store.receive(id, bytes)?
+            }
+            Ok(Answer::Done { no: false })
+        }
+        What::Publish { .. } => Ok(Answer::Absent),
+        What::Swap { key: Key::Name(name), expected } => {
+            let now = backend.read(&Key::Name(name.clone()))?;
+            let fits = now.as_deref().map(|now| Digest::derive(JOURNAL, now)) == expected;
+            let moved = fits && store.names().replace(&name, now.as_deref(), bytes)?;
+            Ok(Answer::Done { no: !moved })
+        }
+        What::Swap { .. } => Ok(Answer::Absent),
+    }
+}
+
+/// What is said of a store that failed.
+fn failed(error: &ObjectsError) -> Answer {
+    let trouble = match error {
+        ObjectsError::Io { source, .. } | ObjectsError::Stream { source, .. } => {
+            let kind = KINDS.iter().position(|kind| *kind == source.kind()).unwrap_or(0);
+            Trouble::System(kind as u8)
+        }
+        ObjectsError::Missing { .. } => Trouble::Refused,
+        ObjectsError::NotAStore { .. } => Trouble::NoStore,
+        ObjectsError::Newer { .. } | ObjectsError::Older { .. } => Trouble::Newer,
+        ObjectsError::RefusedKey { .. } | ObjectsError::Locked { .. } => Trouble::Refused,
+        ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } | ObjectsError::Schema(_) => {
+            Trouble::Damaged
+        }
+        _ => Trouble::System(0),
+    };
+    Answer::Failed(trouble, error.to_string())
+}
+
+/// What is said of a store that could not be opened.
+fn refused(error: &RemoteError) -> Answer {
+    match error {
+        RemoteError::NotAStore { .. } => Answer::Failed(Trouble::NoStore, error.to_string()),
+        RemoteError::InTheWay { .. } => Answer::Failed(Trouble::InTheWay, error.to_string()),
+        RemoteError::Store { source, .. } => failed(source),
+        error => Answer::Failed(Trouble::Refused, error.to_string()),
+    }
+}

@@ -1,0 +1,336 @@
+//! The near side of a connection: a store that lies at its other end.
+//!
+//! A connection that breaks or goes silent is made anew, with growing pauses, and the question asked
+//! again: every question may be asked twice. What the far side says is bounded by what was asked for;
+//! whether it is true is for the store above to find out.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lab_objects::{Backend, Key, Lease, ObjectsError, Room};
+use lab_schema::Digest;
+
+use crate::answer::JOURNAL;
+use crate::error::{On, RemoteError, Side};
+use crate::link::{Dial, Failure, Link};
+use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, entries};
+
+/// Ranges that are asked for at a time.
+const WINDOW: usize = 32;
+/// Most files of a room that are listed: their keys take some 100 MB.
+const MAX_LISTED: usize = 1 << 20;
+
+/// How long to wait, and how often to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without a sign of life for so long a connection counts as dead.
+    pub silence: Duration,
+    /// How often a connection that broke is made anew before that is given up.
+    pub tries: u32,
+    /// The first pause between two attempts; each is twice as long as the one before.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let (silence, pause) = (Duration::from_secs(60), Duration::from_millis(250));
+        Patience { silence, tries: 5, pause }
+    }
+}
+
+/// A store at the other end of a connection.
+pub struct Far {
+    dial: Box<dyn Dial>,
+    patience: Patience,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    link: Option<Arc<Link>>,
+    /// Whether the far side is to know that somebody is at work.
+    leased: bool,
+    /// Told when a connection is made anew.
+    told: Option<Box<dyn Fn(&str) + Send>>,
+}
+
+impl fmt::Debug for Far {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Far({})", self.dial.location())
+    }
+}
+
+/// What a question came to.
+enum Reply {
+    Bytes(Vec<u8>),
+    No,
+    Absent,
+}
+
+impl Far {
+    /// Connects to a store; if `make` is set, makes one there if there is none. Says whether it was
+    /// made. `told` hears when a connection that broke is made anew.
+    pub fn connect(
+        dial: Box<dyn Dial>,
+        patience: Patience,
+        make: bool,
+        told: Box<dyn Fn(&str) + Send>,
+    ) -> crate::error::Result<(Far, bool)> {
+        let state = State { told: Some(told), ..State::default() };
+        let far = Far { dial, patience, state: Mutex::new(state) };
+        // The first time nobody waits: what is wrong is most likely wrong for good.
+        let path = || far.dial.location().into();
+        match far.greet(make) {
+            Ok(made) => Ok((far, made)),
+            Err(Failure::Told(Trouble::NoStore, _)) => Err(RemoteError::NotAStore { path: path() }),
+            Err(Failure::Told(Trouble::InTheWay, _)) => Err(RemoteError::InTheWay { path: path() }),
+            Err(Failure::Broken(why)) => {
+                Err(RemoteError::Unreachable { location: far.dial.location(), why })
+            }
+            Err(failure) => Err(far.error("open", failure)).on(Side::Remote),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // It is changed as a whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a connection, and says hello.
+    fn greet(&self, make: bool) -> Result<bool, Failure> {
+        let ends = self.dial.dial().map_err(|error| Failure::Broken(error.to_string()))?;
+        let link = Link::new(ends, self.patience.silence);
+        let answers = link.ask(&[Question::Hello { version: VERSION, make }])?;
+        let made = loop {
+            match link.next(&answers, self.patience.silence)? {
+                Answer::Busy => {}
+                Answer::Welcome { version: VERSION, made, .. } => break made,
+                Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
+                _ => return Err(Failure::Broken("it does not greet as lab does".to_owned())),
+            }
+        };
+        if self.state().leased {
+            let answers = link.ask(&[Question::Lease])?;
+            self.collect(&link, &answers, 0)?;
+        }
+        self.state().link = Some(Arc::new(link));
+        Ok(made)
+    }
+
+    /// The connection; a new one if the last broke.
+    fn link(&self) -> Result<Arc<Link>, Failure> {
+        if let Some(link) = &self.state().link {
+            return Ok(Arc::clone(link));
+        }
+        self.greet(false)?;
+        let state = self.state();
+        state.link.clone().ok_or_else(|| Failure::Broken("it broke at once".to_owned()))
+    }
+
+    /// Asks with a connection that works; again with a new one if it breaks.
+    fn with_link<T>(&self, ask: &mut dyn FnMut(&Link) -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut pause = self.patience.pause;
+        for attempt in 0.. {
+            let asked = self.link().and_then(|link| ask(&link));
+            let Err(Failure::Broken(why)) = asked else { return asked };
+            self.state().link = None;
+            if attempt == self.patience.tries {
+                return Err(Failure::Broken(why));
+            }
+            if let Some(told) = &self.state().told {
+                told(&format!("{}: {why}; trying again", self.dial.location()));
+            }
+            // Of many clients that lose a server at once not all shall come back at once.
+            let draw = RandomState::new().build_hasher().finish();
+            std::thread::sleep(pause.mul_f64(0.5 + draw as f64 / u64::MAX as f64));
+            pause *= 2;
+        }
+        unreachable!("it returns with the last attempt")
+    }
+
+    /// The answer to a question: at most `limit` bytes.
+    fn collect(
+        &self,
+        link: &Link,
+        answers: &Receiver<io::Result<Answer>>,
+        limit: u64,
+    ) -> Result<Reply, Failure> {
+        let mut bytes = Vec::new();
+        loop {
+            match link.next(answers, self.patience.silence)? {
+                Answer::Busy => {}
+                Answer::Data(part) if bytes.len() as u64 + part.len() as u64 <= limit => {
+                    bytes.extend(part);
+                }
+                Answer::Data(_) => {
+                    return Err(Failure::Broken("more came than was asked for".to_owned()));
+                }
+                Answer::Done { no: false } => return Ok(Reply::Bytes(bytes)),
+                Answer::Done { no: true } => return Ok(Reply::No),
+                Answer::Absent => return Ok(Reply::Absent),
+                Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
+                Answer::Welcome { .. } => {
+                    return Err(Failure::Broken("it greets twice".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn ask(&self, questions: &[Question], limit: u64) -> Result<Reply, Failure> {
+        self.with_link(&mut |link| {
+            let answers = link.ask(questions)?;
+            self.collect(link, &answers, limit)
+        })
+    }
+
+    /// As the store above knows errors.
+    fn error(&self, verb: &'static str, failure: Failure) -> ObjectsError {
+        let path = self.dial.location().into();
+        let (kind, text) = match failure {
+            Failure::Broken(why) => (io::ErrorKind::ConnectionAborted, why),
+            Failure::Told(Trouble::System(kind), text) => {
+                (*KINDS.get(usize::from(kind)).unwrap_or(&io::ErrorKind::Other), text)
+            }
+            Failure::Told(Trouble::Refused, text) => (io::ErrorKind::PermissionDenied, text),
+            Failure::Told(_, text) => (io::ErrorKind::InvalidData, text),
+        };
+        ObjectsError::Io { verb, path, source: io::Error::new(kind, text) }
+    }
+
+    fn upload(&self, first: Question, bytes: &[u8]) -> Result<Reply, Failure> {
+        let parts = bytes.chunks(PART).map(|part| Question::Part(part.to_vec()));
+        let questions: Vec<Question> = [first].into_iter().chain(parts).collect();
+        self.ask(&questions, 0)
+    }
+
+    fn put(&self, key: &Key, bytes: &[u8], mend: bool) -> lab_objects::Result<()> {
+        let first = Question::Publish { key: key.clone(), bytes: bytes.len() as u64, mend };
+        let verb = if mend { "mend" } else { "publish" };
+        match self.upload(first, bytes) {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(self.error(verb, failure)),
+        }
+    }
+}
+
+impl Backend for Far {
+    fn location(&self) -> String {
+        self.dial.location()
+    }
+
+    fn is_far(&self) -> bool {
+        true
+    }
+
+    fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        match self.ask(&[Question::Read(key.clone())], key.max_bytes()) {
+            Ok(Reply::Bytes(bytes)) => Ok(Some(bytes)),
+            Ok(Reply::Absent | Reply::No) => Ok(None),
+            Err(failure) => Err(self.error("read", failure)),
+        }
+    }
+
+    fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
+        let all = self.read_ranges(&[(key.clone(), at, len)])?;
+        Ok(all.into_iter().next().flatten())
+    }
+
+    fn read_ranges(&self, ranges: &[(Key, u64, u64)]) -> lab_objects::Result<Vec<Option<Vec<u8>>>> {
+        let mut found: Vec<Option<Vec<u8>>> = Vec::with_capacity(ranges.len());
+        let all = self.with_link(&mut |link| {
+            // What came before a connection broke need not come again.
+            while found.len() < ranges.len() {
+                let window = &ranges[found.len()..ranges.len().min(found.len() + WINDOW)];
+                let mut asked = Vec::with_capacity(window.len());
+                for (key, at, len) in window {
+                    asked.push(link.ask(&[Question::Range(key.clone(), *at, *len)])?);
+                }
+                for (answers, (_, _, len)) in asked.iter().zip(window) {
+                    found.push(match self.collect(link, answers, *len)? {
+                        Reply::Bytes(bytes) => Some(bytes),
+                        Reply::Absent | Reply::No => None,
+                    });
+                }
+            }
+            Ok(())
+        });
+        match all {
+            Ok(()) => Ok(found),
+            Err(failure) => Err(self.error("read", failure)),
+        }
+    }
+
+    fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.put(key, bytes, false)
+    }
+
+    fn settle(&self) -> lab_objects::Result<()> {
+        match self.ask(&[Question::Settle], 0) {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(self.error("settle", failure)),
+        }
+    }
+
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.put(key, bytes, true)
+    }
+
+    fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
+        let digest = expected.map(|bytes| Digest::derive(JOURNAL, bytes));
+        let first = Question::Swap { key: key.clone(), expected: digest, bytes: new.len() as u64 };
+        match self.upload(first, new) {
+            Ok(Reply::Bytes(_)) => Ok(true),
+            // It may have been asked twice, because the first answer was lost.
+            Ok(Reply::No | Reply::Absent) => Ok(self.read(key)?.as_deref() == Some(new)),
+            Err(failure) => Err(self.error("move", failure)),
+        }
+    }
+
+    fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
+        let listed = self.with_link(&mut |link| {
+            let answers = link.ask(&[Question::List(room)])?;
+            let mut found = Vec::new();
+            loop {
+                match link.next(&answers, self.patience.silence)? {
+                    Answer::Busy => {}
+                    Answer::Data(part) => {
+                        let part = entries(&part).map_err(|e| Failure::Broken(e.to_string()))?;
+                        found.extend(part);
+                        if found.len() > MAX_LISTED {
+                            let text = format!("it lists more than {MAX_LISTED} files");
+                            return Err(Failure::Told(Trouble::Nonsense, text));
+                        }
+                    }
+                    Answer::Done { .. } => return Ok(found),
+                    Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
+                    _ => return Err(Failure::Broken("it answers something else".to_owned())),
+                }
+            }
+        });
+        let mut found = listed.map_err(|failure| self.error("list", failure))?;
+        if found.iter().any(|(key, _)| key.room() != room) {
+            let text = "it lists files of another room".to_owned();
+            return Err(self.error("list", Failure::Told(Trouble::Nonsense, text)));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
+        let (key, why) = (key.to_string(), "only the far side itself removes anything there");
+        Err(ObjectsError::RefusedKey { verb: "remove", key, why })
+    }
+
+    fn lease(&self) -> lab_objects::Result<Lease> {
+        self.state().leased = true;
+        match self.ask(&[Question::Lease], 0) {
+            // It ends with the connection.
+            Ok(_) => Ok(Lease::default()),
+            Err(failure) => Err(self.error("lease", failure)),
+        }
+    }
+}

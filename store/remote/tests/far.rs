@@ -1,0 +1,612 @@
+//! A store at the other end of a connection: that it works, that it breaks off at any byte, and that
+//! either end is not what it should be.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use common::{POLITE, base, everything, lineage, memory, name, pipeline, set, target};
+use lab_objects::{Backend, Key, Memory, ObjectsError, PackId, Room, Silent, Store, check};
+use lab_remote::{
+    Dial, Ends, Exchange, Far, Held, Opened, Patience, RemoteError, Result, Side, answer, pull,
+    push,
+};
+use lab_schema::{Base, BlobId, Digest};
+
+const QUICK: Patience =
+    Patience { silence: Duration::from_secs(5), tries: 3, pause: Duration::from_millis(1) };
+
+/// What happens to a connection on its way.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Clear,
+    /// It breaks off after so many bytes that go there.
+    CutThere(i64),
+    /// After so many bytes that come back.
+    CutBack(i64),
+    /// Nothing comes back after so many bytes, and it stays open.
+    Silent(i64),
+    /// What goes there is taken and never arrives; after a while nothing is taken either.
+    Stuck,
+    /// A byte at a time.
+    Trickle,
+}
+
+/// Connections to a server in this process; the n-th goes the n-th way, those after the last go clear.
+#[derive(Debug)]
+struct Wire {
+    backend: Arc<Memory>,
+    ways: Vec<Way>,
+    dialled: Arc<AtomicU32>,
+    servers: Arc<Mutex<Vec<JoinHandle<io::Result<()>>>>>,
+}
+
+impl Wire {
+    fn new(backend: &Arc<Memory>, ways: &[Way]) -> Wire {
+        let (dialled, servers) = (Arc::default(), Arc::default());
+        Wire { backend: Arc::clone(backend), ways: ways.to_vec(), dialled, servers }
+    }
+
+    fn store(self) -> Result<Store> {
+        let (far, _) = Far::connect(Box::new(self), QUICK, true, Box::new(|_| {}))?;
+        Ok(Store::open(Arc::new(far)).unwrap())
+    }
+}
+
+/// An end of a connection with something on its way.
+struct Bent {
+    stream: UnixStream,
+    left: AtomicI64,
+    way: Way,
+}
+
+impl Read for Bent {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.load(Ordering::Relaxed);
+        let most = match self.way {
+            Way::CutBack(_) if left <= 0 => return Ok(0),
+            Way::Silent(_) if left <= 0 => loop {
+                // Until it is cut.
+                if self.stream.read(&mut [0; 64])? == 0 {
+                    return Ok(0);
+                }
+            },
+            Way::CutBack(_) | Way::Silent(_) => buffer.len().min(left as usize),
+            Way::Trickle => 1,
+            _ => buffer.len(),
+        };
+        let read = self.stream.read(&mut buffer[..most])?;
+        self.left.fetch_sub(read as i64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+impl Write for Bent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.load(Ordering::Relaxed);
+        let most = match self.way {
+            Way::CutThere(_) if left <= 0 => {
+                self.stream.shutdown(Shutdown::Both)?;
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            Way::CutThere(_) => bytes.len().min(left as usize),
+            Way::Trickle => 1,
+            _ => bytes.len(),
+        };
+        let written = self.stream.write(&bytes[..most])?;
+        self.left.fetch_sub(written as i64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+struct Stream(UnixStream);
+
+impl Held for Stream {
+    fn cut(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+fn ends(stream: UnixStream, way: Way) -> Ends {
+    let bent = |stream: &UnixStream| {
+        let left = match way {
+            Way::CutThere(left) | Way::CutBack(left) | Way::Silent(left) => left,
+            _ => i64::MAX,
+        };
+        Bent { stream: stream.try_clone().unwrap(), left: AtomicI64::new(left), way }
+    };
+    Ends {
+        from: Box::new(bent(&stream)),
+        to: Box::new(bent(&stream)),
+        held: Box::new(Stream(stream)),
+    }
+}
+
+impl Dial for Wire {
+    fn dial(&self) -> io::Result<Ends> {
+        let number = self.dialled.fetch_add(1, Ordering::Relaxed) as usize;
+        let way = self.ways.get(number).copied().unwrap_or(Way::Clear);
+        let (near, far) = UnixStream::pair()?;
+        let backend = Arc::clone(&self.backend);
+        let stuck = matches!(way, Way::Stuck);
+        self.servers.lock().unwrap().push(std::thread::spawn(move || {
+            if stuck {
+                std::thread::sleep(Duration::from_secs(30));
+                return Ok(());
+            }
+            let open = move |_| -> Result<Opened> {
+                let made = backend.read(&Key::Format).unwrap().is_none();
+                let store = Store::create(backend.clone()).unwrap();
+                Ok(Opened { backend: backend.clone(), store, made })
+            };
+            let to = far.try_clone()?;
+            let answered = answer(&mut &far, to, &open);
+            let _ = far.shutdown(Shutdown::Both);
+            answered
+        }));
+        Ok(ends(near, way))
+    }
+
+    fn location(&self) -> String {
+        "wire".into()
+    }
+}
+
+fn send(local: &Store, remote: &Store, what: &[&str]) -> Result<Exchange> {
+    let what: Vec<Base> = what.iter().map(|text| base(text)).collect();
+    push(local, &lineage(local), remote, &what, POLITE, &Silent)
+}
+
+fn fetch(local: &Store, remote: &Store, what: &[&str]) -> Result<Exchange> {
+    let what: Vec<Base> = what.iter().map(|text| base(text)).collect();
+    pull(local, remote, &what, POLITE, &Silent)
+}
+
+fn sound(store: &Store) {
+    let report = check(store, true, &Silent).unwrap();
+    assert_eq!(report.findings, []);
+}
+
+/// Bytes that no encoding makes smaller.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[test]
+fn what_is_pushed_over_a_connection_can_be_pulled_over_another() {
+    for way in [Way::Clear, Way::Trickle] {
+        let backend = Arc::new(Memory::new());
+        let (ada, grace) = (memory(), memory());
+        let p = pipeline(&ada);
+        set(&ada, "base", p.train);
+        // More than one message, and more than one pack.
+        let mut writer = ada.writer();
+        let size = if matches!(way, Way::Clear) { 40 << 20 } else { 300_000 };
+        let large = writer.put_bytes(&noise(size)).unwrap();
+        writer.finish().unwrap();
+        set(&ada, "large", large);
+
+        let remote = Wire::new(&backend, &[way]).store().unwrap();
+        let _lease = remote.lease().unwrap();
+        let pushed = send(&ada, &remote, &["base", "large"]).unwrap();
+        assert!(pushed.names.iter().all(|step| step.moves()));
+        let there = Store::open(backend.clone()).unwrap();
+        sound(&there);
+        assert_eq!(target(&there, "base"), Some(p.train.into()));
+
+        let remote = Wire::new(&backend, &[way]).store().unwrap();
+        let pulled = fetch(&grace, &remote, &["base", "large"]).unwrap();
+        assert_eq!(pulled.transfer.objects, pushed.transfer.objects);
+        assert_eq!(everything(&grace), everything(&there));
+        assert!(grace.read_blob(large, u64::MAX).unwrap() == noise(size));
+        sound(&grace);
+        // Again: nothing moves.
+        for again in [send(&ada, &remote, &["base"]), fetch(&grace, &remote, &["base"])] {
+            assert_eq!(again.unwrap().transfer.objects, 0);
+        }
+    }
+}
+
+/// How many bytes go each way when nothing happens.
+fn lengths(run: &dyn Fn(Wire) -> Result<Exchange>, backend: &dyn Fn() -> Arc<Memory>) -> [i64; 2] {
+    // Found by cutting ever later until a single connection is enough.
+    let enough = |cut: &dyn Fn(i64) -> Way| {
+        let (mut low, mut high) = (0, 1 << 22);
+        while low < high {
+            let middle = (low + high) / 2;
+            let wire = Wire::new(&backend(), &[cut(middle)]);
+            let dialled = Arc::clone(&wire.dialled);
+            let done = run(wire);
+            if done.is_ok() && dialled.load(Ordering::Relaxed) == 1 {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    };
+    [enough(&Way::CutThere), enough(&Way::CutBack)]
+}
+
+/// Cuts the first connection after every so many bytes, in both directions.
+fn cut_everywhere(
+    run: &dyn Fn(Wire) -> Result<Exchange>,
+    backend: &dyn Fn() -> Arc<Memory>,
+    look: &dyn Fn(&Arc<Memory>),
+) {
+    let [there, back] = lengths(run, backend);
+    assert!(there > 500 && back > 100, "{there}, {back}");
+    let (mut failed, mut went_on) = (0, 0);
+    // In a test of its own time, all of them.
+    let every = std::env::var_os("LAB_EVERY_BYTE").is_some();
+    for (most, cut) in [(there, Way::CutThere as fn(i64) -> Way), (back, Way::CutBack)] {
+        // Every byte of the first messages, and then often enough to meet every message.
+        for bytes in (0..most).filter(|n| every || *n < 150 || n % 31 == 0 || most - n < 60) {
+            let memory = backend();
+            let wire = Wire::new(&memory, &[cut(bytes)]);
+            let dialled = Arc::clone(&wire.dialled);
+            match run(wire) {
+                Ok(_) => went_on += u32::from(dialled.load(Ordering::Relaxed) > 1),
+                // Only before the greeting is over: then nobody tries again by itself.
+                Err(error) => {
+                    failed += 1;
+                    assert!(matches!(error, RemoteError::Unreachable { .. }), "{error:?}");
+                    assert_eq!(dialled.load(Ordering::Relaxed), 1, "{bytes}: {error}");
+                    run(Wire::new(&memory, &[])).unwrap();
+                }
+            }
+            look(&memory);
+        }
+    }
+    assert!(failed > 5 && went_on > 50, "{failed} failed, {went_on} went on");
+}
+
+#[test]
+fn a_push_that_breaks_off_at_any_byte_goes_on() {
+    let local = memory();
+    let p = pipeline(&local);
+    set(&local, "base", p.train);
+    cut_everywhere(
+        &|wire| send(&local, &wire.store()?, &["base"]),
+        &|| Arc::new(Memory::new()),
+        &|backend| {
+            let there = Store::open(backend.clone()).unwrap();
+            assert_eq!(target(&there, "base"), Some(p.train.into()));
+            // Asked twice or not, the name has moved once.
+            assert_eq!(there.names().journal(&name("base")).unwrap().len(), 1);
+            sound(&there);
+        },
+    );
+}
+
+#[test]
+fn a_pull_that_breaks_off_at_any_byte_goes_on() {
+    let source = Arc::new(Memory::new());
+    let remote = Store::create(source.clone()).unwrap();
+    let p = pipeline(&remote);
+    set(&remote, "base", p.train);
+    let local = Mutex::new(memory());
+    cut_everywhere(
+        &|wire| {
+            let fresh = memory();
+            let done = wire.store().and_then(|remote| fetch(&fresh, &remote, &["base"]));
+            *local.lock().unwrap() = fresh;
+            done
+        },
+        &|| Arc::clone(&source),
+        &|_| {
+            let local = local.lock().unwrap();
+            assert_eq!(target(&local, "base"), Some(p.train.into()));
+            sound(&local);
+        },
+    );
+}
+
+#[test]
+fn what_breaks_every_time_is_given_up_in_words() {
+    let backend = Arc::new(Memory::new());
+    let local = memory();
+    set(&local, "base", pipeline(&local).train);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let wire = Wire::new(&backend, &[Way::CutBack(45); 9]);
+    let dialled = Arc::clone(&wire.dialled);
+    let (far, made) = Far::connect(
+        Box::new(wire),
+        QUICK,
+        true,
+        Box::new(move |text| heard.lock().unwrap().push(text.to_owned())),
+    )
+    .unwrap();
+    assert!(made);
+    let remote = Store::open(Arc::new(far));
+    let done = remote.map(|remote| send(&local, &remote, &["base"]).map(drop));
+    assert!(!matches!(done, Ok(Ok(()))), "{done:?}");
+    assert_eq!(dialled.load(Ordering::Relaxed), 4);
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0], "wire: it broke off; trying again");
+    // Nothing is half done.
+    let there = Store::open(backend).unwrap();
+    assert_eq!(target(&there, "base"), None);
+    sound(&there);
+    send(&local, &there, &["base"]).unwrap();
+}
+
+#[test]
+fn a_connection_that_goes_silent_is_noticed() {
+    let silence = Duration::from_millis(150);
+    let patience = Patience { silence, tries: 1, pause: Duration::from_millis(1) };
+    for ways in [&[Way::Silent(45), Way::Silent(45)][..], &[Way::Stuck]] {
+        let wire = Wire::new(&Arc::new(Memory::new()), ways);
+        let start = Instant::now();
+        let connected = Far::connect(Box::new(wire), patience, true, Box::new(|_| {}));
+        let error = match connected {
+            Ok((far, _)) => Store::open(Arc::new(far)).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains("nothing came for 0.15 s"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    }
+}
+
+/// What is written into a connection that nobody reads from is not waited for for ever.
+#[test]
+fn an_upload_that_nobody_takes_is_noticed() {
+    #[derive(Debug)]
+    struct Deaf(Mutex<Vec<UnixStream>>);
+    impl Dial for Deaf {
+        fn dial(&self) -> io::Result<Ends> {
+            let (near, mut far) = UnixStream::pair()?;
+            let kept = far.try_clone()?;
+            std::thread::spawn(move || {
+                // It greets, and then neither reads nor answers.
+                far.read_exact(&mut [0; 12]).unwrap();
+                far.write_all(&message(1, 6, &[1, 0, 1, 0, b'x', 0])).unwrap();
+            });
+            self.0.lock().unwrap().push(kept);
+            Ok(ends(near, Way::Clear))
+        }
+        fn location(&self) -> String {
+            "deaf".into()
+        }
+    }
+    let silence = Duration::from_millis(150);
+    let patience = Patience { silence, tries: 0, pause: Duration::ZERO };
+    let deaf = Box::new(Deaf(Mutex::default()));
+    let (far, _) = Far::connect(deaf, patience, false, Box::new(|_| {})).unwrap();
+    let key = Key::Pack(PackId::from_digest(Digest::from_bytes([1; 32])));
+    let start = Instant::now();
+    far.publish(&key, &noise(8 << 20)).unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+/// Sends bytes to a server, and gives what comes back and how it ended.
+fn told(backend: &Arc<Memory>, bytes: &[u8]) -> (Vec<u8>, io::Result<()>) {
+    let wire = Wire::new(backend, &[]);
+    let Ends { mut from, mut to, held } = wire.dial().unwrap();
+    // It may have hung up already.
+    let _ = to.write_all(bytes);
+    let _ = to.flush();
+    drop(to);
+    // Half of it: the other half is still read from.
+    let mut back = Vec::new();
+    let server = wire.servers.lock().unwrap().pop().unwrap();
+    let reader = std::thread::spawn(move || {
+        let _ = from.read_to_end(&mut back);
+        back
+    });
+    std::thread::sleep(Duration::from_millis(20));
+    drop(held);
+    (reader.join().unwrap(), server.join().unwrap())
+}
+
+fn message(number: u32, word: u8, body: &[u8]) -> Vec<u8> {
+    let length = (5 + body.len()) as u32;
+    [&length.to_le_bytes()[..], &number.to_le_bytes(), &[word], body].concat()
+}
+
+#[test]
+fn a_hostile_client_leaves_nothing() {
+    let hello = message(1, 1, &[1, 0, 1]);
+    let pack = [&[1][..], &[7; 32]].concat();
+    let publish = |bytes: u64| message(2, 4, &[&pack[..], &bytes.to_le_bytes(), &[0]].concat());
+    let swap = |name: &[u8], bytes: u64| {
+        let length = (name.len() as u16).to_le_bytes();
+        message(2, 7, &[&[2][..], &length, name, &[0], &bytes.to_le_bytes()].concat())
+    };
+    let with_hello = |rest: &[u8]| [&hello[..], rest].concat();
+    let cases: Vec<Vec<u8>> = vec![
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+        vec![255; 4096],
+        vec![0; 4096],
+        message(1, 6, &[]),
+        with_hello(&message(2, 5, b"a part of nothing")),
+        with_hello(&[publish(4), message(2, 5, b"12345")].concat()),
+        with_hello(&[publish(4), message(3, 5, b"1234")].concat()),
+        with_hello(&[publish(4), message(3, 6, &[])].concat()),
+        // Not what it says.
+        with_hello(&[publish(4), message(2, 5, b"1234")].concat()),
+        with_hello(&publish(0)),
+        // More than there may be: nothing is allocated for it.
+        with_hello(&[publish(u64::MAX), message(2, 5, &[0; 9000])].concat()),
+        // A format, a mark, a name that leads out, and journals that are none.
+        with_hello(&message(2, 4, &[&[0][..], &4u64.to_le_bytes(), &[0]].concat())),
+        with_hello(&[swap(b"a/../../b", 1), message(2, 5, b"x")].concat()),
+        with_hello(&[swap(b"a", 1), message(2, 5, b"x")].concat()),
+        with_hello(&swap(b"a", 0)),
+        with_hello(&message(2, 99, &[])),
+        with_hello(&message(2, 2, &[1, 2, 3])),
+        with_hello(&message(2, 8, &[9])),
+    ];
+    for (n, case) in cases.iter().enumerate() {
+        let backend = Arc::new(Memory::new());
+        let (_, ended) = told(&backend, case);
+        let store = Store::create(backend.clone()).unwrap();
+        assert!(everything(&store).is_empty(), "case {n}");
+        assert_eq!(backend.list(Room::Names).unwrap(), [], "case {n}");
+        assert_eq!(backend.list(Room::Condemned).unwrap(), [], "case {n}");
+        // It ended; whether as an error depends on what was said.
+        drop(ended);
+    }
+}
+
+/// A pack that is right but for one bit is refused with what is wrong, wherever the bit is.
+#[test]
+fn a_pack_is_looked_through_before_it_counts() {
+    let source = Arc::new(Memory::new());
+    let filled = Store::create(source.clone()).unwrap();
+    let p = pipeline(&filled);
+    let packs = source.list(Room::Packs).unwrap();
+    let far = |backend: &Arc<Memory>| {
+        let wire = Box::new(Wire::new(backend, &[]));
+        Far::connect(wire, QUICK, true, Box::new(|_| {})).unwrap().0
+    };
+    let (clean, rotten) = (Arc::new(Memory::new()), Arc::new(Memory::new()));
+    let (good, bad) = (far(&clean), far(&rotten));
+    for (key, _) in &packs {
+        let bytes = source.read(key).unwrap().unwrap();
+        for at in (0..bytes.len()).step_by(11) {
+            let mut wrong = bytes.clone();
+            wrong[at] ^= 4;
+            let error = bad.publish(key, &wrong).unwrap_err();
+            assert!(matches!(error, ObjectsError::Io { .. }), "{error:?}");
+        }
+        good.publish(key, &bytes).unwrap();
+    }
+    assert!(rotten.list(Room::Packs).unwrap().is_empty());
+    let there = Store::open(clean).unwrap();
+    assert!(there.has(p.train).unwrap());
+    sound(&there);
+}
+
+/// What a name is to point at must be there, and what its journal says stays.
+#[test]
+fn a_journal_is_not_shortened_nor_led_into_nothing() {
+    let backend = Arc::new(Memory::new());
+    let there = Store::create(backend.clone()).unwrap();
+    let p = pipeline(&there);
+    set(&there, "base", p.train);
+    let key = Key::Name(name("base"));
+    let one = backend.read(&key).unwrap().unwrap();
+    set(&there, "base", p.prepare);
+    let two = backend.read(&key).unwrap().unwrap();
+    let wire = Box::new(Wire::new(&backend, &[]));
+    let (far, _) = Far::connect(wire, QUICK, false, Box::new(|_| {})).unwrap();
+    let error = far.swap(&key, Some(&two), &one).unwrap_err();
+    assert!(error.to_string().contains("would be lost"), "{error}");
+    assert!(!far.swap(&key, Some(&one), &two).unwrap() || backend.read(&key).unwrap() == Some(two));
+    // A journal that another store has written, whose target is not here.
+    let other = Arc::new(Memory::new());
+    let elsewhere = Store::create(other.clone()).unwrap();
+    let gone = common::blob(&elsewhere, "only here");
+    set(&elsewhere, "new", gone);
+    let journal = other.read(&Key::Name(name("new"))).unwrap().unwrap();
+    let error = far.swap(&Key::Name(name("new")), None, &journal).unwrap_err();
+    assert!(error.to_string().contains("not in the store"), "{error}");
+    assert_eq!(backend.read(&Key::Name(name("new"))).unwrap(), None);
+    let _: BlobId = gone;
+}
+
+/// Talks to a server that says these bytes, one piece for each time that it is asked something; the
+/// last again and again, if that is to be without an end.
+fn hostile(said: Vec<Vec<u8>>, endless: bool) -> Result<Store> {
+    #[derive(Debug)]
+    struct Says(Vec<Vec<u8>>, bool);
+    impl Dial for Says {
+        fn dial(&self) -> io::Result<Ends> {
+            let (near, mut far) = UnixStream::pair()?;
+            let (said, endless) = (self.0.clone(), self.1);
+            std::thread::spawn(move || {
+                let mut sent = Ok(());
+                for piece in &said {
+                    let asked = far.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0);
+                    sent = if asked { far.write_all(piece) } else { return };
+                }
+                while let (true, Ok(()), Some(last)) = (endless, &sent, said.last()) {
+                    sent = far.write_all(last);
+                }
+                // What it is asked further is taken.
+                let _ = io::copy(&mut far, &mut io::sink());
+            });
+            Ok(ends(near, Way::Clear))
+        }
+        fn location(&self) -> String {
+            "hostile".into()
+        }
+    }
+    let silence = Duration::from_millis(500);
+    let patience = Patience { silence, tries: 0, pause: Duration::ZERO };
+    let says = Box::new(Says(said, endless));
+    let (far, _) = Far::connect(says, patience, false, Box::new(|_| {}))?;
+    Store::open(Arc::new(far))
+        .map_err(|source| RemoteError::Store { side: Side::Remote, source: Box::new(source) })
+}
+
+#[test]
+fn a_hostile_server_is_refused_in_words() {
+    let welcome = message(1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let with_welcome = |rest: &[u8]| vec![welcome.clone(), rest.to_vec()];
+    let cases = [
+        (
+            vec![b"SSH-2.0-OpenSSH_9.2 and more than four bytes of it".to_vec()],
+            "longer than any may be",
+        ),
+        (vec![message(1, 1, b"data")], "does not greet"),
+        (vec![message(1, 6, &[9, 0, 0, 0, 0])], "does not greet"),
+        (vec![message(1, 4, &[3, 0, 5, 0, b'n', b'e', b'w', b'e', b'r'])], "newer"),
+        (with_welcome(&message(2, 9, &[])), "unknown answer"),
+        (with_welcome(&message(2, 2, &[7])), "neither yes nor no"),
+        (with_welcome(&message(2, 1, &[b'x'; 2000])), "more came than was asked for"),
+        (
+            with_welcome(&[message(2, 1, b"lab shop 2\n"), message(2, 2, &[0])].concat()),
+            "not a store",
+        ),
+        (with_welcome(&message(2, 3, &[])), "not a store"),
+        (with_welcome(&[]), "nothing came"),
+        (with_welcome(&welcome), "nothing came"),
+    ];
+    for (said, expected) in cases {
+        let error = hostile(said, false).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}, not {expected}");
+    }
+    // Without an end.
+    let error = hostile(with_welcome(&message(2, 1, &[b'x'; 900])), true).unwrap_err().to_string();
+    assert!(error.contains("more came than was asked for"), "{error}");
+}
+
+/// A list of more files than anybody has is not taken in.
+#[test]
+fn an_endless_list_ends() {
+    let welcome = message(1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let format = [message(2, 1, b"lab store 2\n"), message(2, 2, &[0])].concat();
+    let entry = [&[1][..], &[7; 32], &100u64.to_le_bytes()].concat();
+    // Whatever is asked third: a list.
+    let list = message(3, 1, &entry.repeat(20_000));
+    let said = vec![welcome, format, list.repeat(60)];
+    let store = hostile(said, false).unwrap();
+    let error = store.packs().unwrap_err().to_string();
+    assert!(error.contains("more than 1048576 files"), "{error}");
+}
