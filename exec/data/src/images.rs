@@ -1,8 +1,8 @@
 //! Folders of images: the folder that holds a file is its class.
 //!
 //! Every file must be an image, PNG or JPEG, which its content decides; all must have the same
-//! size, since scaling them would be a choice that nobody made. The order is that of the paths,
-//! byte by byte, whatever order they come in.
+//! size, since scaling them would be a choice that nobody made, unless the caller says how. The
+//! order is that of the paths, byte by byte, whatever order they come in.
 
 use std::collections::BTreeMap;
 
@@ -49,15 +49,36 @@ pub fn images(
     size: Option<(usize, usize)>,
     channels: usize,
 ) -> Result<Images> {
-    if channels != 1 && channels != 3 {
-        let (what, needed) = (format!("{channels} channels"), "1 or 3");
-        return Err(DataError::Unsupported { file: "what is asked for".into(), what, needed });
-    }
-    let mut growing = Growing { size, channels, paths: Vec::new(), pixels: Vec::new() };
+    let mut growing = Growing::new(size, channels)?;
     for (path, bytes) in files {
-        growing.add(path, &bytes)?;
+        let kind = growing.open(&path, &bytes)?;
+        growing.check(&path, kind.frame())?;
+        let samples = kind.decode(&bytes, &path, channels)?;
+        growing.push(path, &samples)?;
     }
     growing.finish()
+}
+
+/// Like [`images`], but images of any size become `size` (height and width), each as it is read:
+/// `resize` is given the samples of one, row-major, with its height and width.
+///
+/// # Errors
+/// What `resize` says, and [`DataError`] as [`images`], but for sizes.
+pub fn images_resized<E: From<DataError>>(
+    files: impl Iterator<Item = (String, Vec<u8>)>,
+    size: (usize, usize),
+    channels: usize,
+    mut resize: impl FnMut(Vec<u8>, (usize, usize)) -> std::result::Result<Vec<u8>, E>,
+) -> std::result::Result<Images, E> {
+    let mut growing = Growing::new(Some(size), channels)?;
+    for (path, bytes) in files {
+        let kind = growing.open(&path, &bytes)?;
+        growing.check(&path, Frame { height: size.0, width: size.1 })?;
+        let Frame { height, width } = kind.frame();
+        let samples = kind.decode(&bytes, &path, channels)?;
+        growing.push(path, &resize(samples, (height, width))?)?;
+    }
+    Ok(growing.finish()?)
 }
 
 /// Images in the order in which they come.
@@ -74,23 +95,50 @@ enum Kind {
     Jpeg(jpeg_segments::JpegFrame),
 }
 
-impl Growing {
-    fn add(&mut self, path: String, bytes: &[u8]) -> Result<()> {
-        class(&path)?;
-        if self.paths.len() == MAX_IMAGES {
-            return Err(DataError::TooLarge { what: "images", limit: MAX_IMAGES as u64 });
-        }
-        let kind = kind(&path, bytes)?;
-        let frame = match &kind {
+impl Kind {
+    fn frame(&self) -> Frame {
+        match self {
             Kind::Png(frame) => *frame,
             Kind::Jpeg(jpeg) => jpeg.frame,
-        };
-        self.check(&path, frame)?;
-        let samples = match kind {
-            Kind::Png(frame) => png_file::decode(bytes, &path, frame, self.channels)?,
-            Kind::Jpeg(jpeg) => jpeg_file::decode(bytes, &path, jpeg, self.channels)?,
-        };
-        self.pixels.extend_from_slice(&samples);
+        }
+    }
+
+    fn decode(self, bytes: &[u8], path: &str, channels: usize) -> Result<Vec<u8>> {
+        match self {
+            Kind::Png(frame) => png_file::decode(bytes, path, frame, channels),
+            Kind::Jpeg(jpeg) => jpeg_file::decode(bytes, path, jpeg, channels),
+        }
+    }
+}
+
+impl Growing {
+    fn new(size: Option<(usize, usize)>, channels: usize) -> Result<Growing> {
+        if channels != 1 && channels != 3 {
+            let (what, needed) = (format!("{channels} channels"), "1 or 3");
+            return Err(DataError::Unsupported { file: "what is asked for".into(), what, needed });
+        }
+        Ok(Growing { size, channels, paths: Vec::new(), pixels: Vec::new() })
+    }
+
+    /// What is to be decoded of a file.
+    fn open(&self, path: &str, bytes: &[u8]) -> Result<Kind> {
+        class(path)?;
+        match self.paths.len() == MAX_IMAGES {
+            true => Err(DataError::TooLarge { what: "images", limit: MAX_IMAGES as u64 }),
+            false => kind(path, bytes),
+        }
+    }
+
+    /// Takes the samples of an image, which [`Growing::check`] has seen.
+    fn push(&mut self, path: String, samples: &[u8]) -> Result<()> {
+        let (height, width) = self.size.unwrap_or_default();
+        let needed = height * width * self.channels;
+        if samples.len() != needed {
+            let file = format!("image '{}'", path.escape_debug());
+            let why = format!("resized it has {} samples, not {needed}", samples.len());
+            return Err(DataError::Malformed { file, why });
+        }
+        self.pixels.extend_from_slice(samples);
         self.paths.push(path);
         Ok(())
     }

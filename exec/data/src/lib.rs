@@ -37,7 +37,7 @@ pub use array::{Array, MISSING_F32, Values};
 pub use csv::{CsvForm, csv};
 pub use error::{DataError, Result};
 pub use idx::idx;
-pub use images::{Images, images};
+pub use images::{Images, images, images_resized};
 pub use jsonl::jsonl;
 pub use npy::npy;
 pub use npz::npz;

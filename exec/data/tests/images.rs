@@ -1,7 +1,7 @@
 //! PNG and JPEG: Pillow's pixels, golden values of our own, and what must be refused.
 #![allow(clippy::unwrap_used)]
 
-use lab_data::{Images, images};
+use lab_data::{DataError, Images, images, images_resized};
 
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -126,6 +126,29 @@ fn other_folders_are_refused() {
          the same size"
     );
     assert_eq!(images(files().into_iter().skip(1), Some((2, 3)), 1).unwrap().pixels, [7; 6]);
+}
+
+#[test]
+fn images_of_any_size_become_one_size() {
+    let files = || [("b/y".to_owned(), small_png(3, 2)), ("a/x".to_owned(), fixture("grey.png"))];
+    let mut seen = Vec::new();
+    let first = |pixels: Vec<u8>, size: (usize, usize)| {
+        assert_eq!(pixels.len(), size.0 * size.1);
+        seen.push(size);
+        Ok::<_, DataError>(pixels[..2].to_vec())
+    };
+    let found = images_resized(files().into_iter(), (1, 2), 1, first).unwrap();
+    assert_eq!(seen, [(2, 3), (21, 19)]);
+    assert_eq!((found.height, found.width, found.classes.len()), (1, 2, 2));
+    let grey = fixture("grey.png.pixels");
+    assert_eq!(found.pixels, [grey[0], grey[1], 7, 7]);
+    let whole = |pixels: Vec<u8>, _| Ok::<_, DataError>(pixels);
+    let error = images_resized(files().into_iter(), (1, 2), 1, whole).unwrap_err().to_string();
+    assert_eq!(error, "image 'b/y': resized it has 6 samples, not 2");
+    let none = |_, _| Err(DataError::Empty("nothing"));
+    assert!(images_resized(files().into_iter(), (1, 2), 1, none).is_err());
+    let huge = images_resized(files().into_iter(), (1 << 16, 1 << 16), 1, whole).unwrap_err();
+    assert_eq!(huge.to_string(), "samples of images: the limit is 2147483648");
 }
 
 /// A grey PNG, all 7.

@@ -4,6 +4,9 @@
 //! 0 to m - 1. With a = floor(s), b = min(a + 1, m - 1) and t = s - a the value is
 //! `x[a] * (1 - t) + x[b] * t`, along the width first, then along the height, in f64, rounded to
 //! f32 once. This is torch's `interpolate(mode="bilinear", align_corners=False)`.
+//!
+//! Of pixels of 8 bits that f32 is rounded to the nearest byte, halves up: resized pictures are
+//! pictures, and what is fitted to them is fitted to bytes.
 
 use crate::error::Result;
 use crate::images::Shape;
@@ -49,6 +52,30 @@ pub fn resize(
     Ok(resized)
 }
 
+/// Resizes `images` images of bytes to `height` and `width`; one at a time, so that the numbers in
+/// between take little memory.
+///
+/// # Errors
+/// As [`resize`].
+pub fn resize_pixels(
+    pixels: &[u8],
+    images: usize,
+    shape: Shape,
+    height: usize,
+    width: usize,
+) -> Result<Vec<u8>> {
+    shape.check(images, pixels.len())?;
+    let count = Shape { height, width, ..shape }.values(images)?;
+    let mut resized = Vec::with_capacity(count);
+    for image in pixels.chunks_exact(shape.values(1)?) {
+        let image: Vec<f32> = image.iter().map(|pixel| f32::from(*pixel)).collect();
+        let image = resize(&image, 1, shape, height, width)?;
+        // Within 0 to 255, as a mean of pixels is; the sum is exact in f64.
+        resized.extend(image.iter().map(|value| (f64::from(*value) + 0.5).floor() as u8));
+    }
+    Ok(resized)
+}
+
 fn mix(first: f64, second: f64, part: f64) -> f64 {
     first * (1.0 - part) + second * part
 }
@@ -85,6 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_rounded_to_the_nearest() {
+        let line = Shape { height: 1, width: 2, channels: 1 };
+        // 0.25, 0.75 and, of 1 and 2, the middle: up. The second image is for itself.
+        let resized = |pixels: &[u8], width| resize_pixels(pixels, pixels.len() / 2, line, 1, width);
+        assert_eq!(resized(&[0, 1, 7, 255], 4).unwrap(), [0, 0, 1, 1, 7, 69, 193, 255]);
+        assert_eq!(resized(&[1, 2, 254, 255], 1).unwrap(), [2, 255]);
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(resized(&all, 2).unwrap(), all);
+    }
+
+    #[test]
     fn hostile_sizes_are_refused() {
         let shape = Shape { height: 1, width: 2, channels: 1 };
         assert!(resize(&[0.0, 1.0], 1, shape, 0, 1).is_err());
@@ -92,5 +130,8 @@ mod tests {
         assert!(resize(&[0.0], 1, shape, 1, 1).is_err());
         assert!(resize(&[], 0, shape, usize::MAX, usize::MAX).is_err());
         assert_eq!(resize(&[], 0, shape, 3, 3).unwrap(), Vec::<f32>::new());
+        assert!(resize_pixels(&[0, 1], 1, shape, 0, 1).is_err());
+        assert!(resize_pixels(&[0, 1], 1, shape, 1 << 16, 1 << 16).is_err());
+        assert!(resize_pixels(&[0], 1, shape, 1, 1).is_err());
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Columns,
     Scale,
     Layers,
+    /// Height and width, or an empty list for none.
+    Size,
 }
 
 /// What a setting is where a program leaves it out.
@@ -46,15 +48,30 @@ pub(crate) enum Default {
     Seed,
     /// In TOML.
     Is(&'static str),
+    /// In TOML, and not written into recipes: the setting came later than they did, and so what was
+    /// run without it is still what is run without it.
+    Off(&'static str),
 }
 
 pub(crate) const SEEDS: Kind = Kind::Int(0..=i64::MAX);
 /// Widest layer, and most classes.
 pub(crate) const MAX_WIDTH: i64 = 1 << 16;
 const MAX_LAYERS: usize = 64;
+/// Most rows or columns of a resized image.
+const MAX_SIDE: i64 = 1 << 12;
 
 pub(crate) const fn key(name: &'static str, kind: Kind, default: Default) -> Setting {
     Setting { name, kind, default, only: None }
+}
+
+/// A setting that came later: recipes hold it where it is not this.
+pub(crate) const fn later_of(
+    only: (&'static str, &'static [&'static str]),
+    name: &'static str,
+    kind: Kind,
+    off: &'static str,
+) -> Setting {
+    Setting { name, kind, default: Default::Off(off), only: Some(only) }
 }
 
 pub(crate) const fn key_of(
@@ -95,6 +112,10 @@ impl Setting {
                 is_column(value) || matches!(value, Value::Text(text) if text.is_empty())
             }
             (Kind::Columns, Value::List(items)) => items.iter().all(is_column),
+            (Kind::Size, Value::List(items)) => {
+                let fits = |v: &Value| matches!(v, Value::Int(n) if (1..=MAX_SIDE).contains(n));
+                matches!(items.len(), 0 | 2) && items.iter().all(fits)
+            }
             (Kind::Scale, Value::Text(text)) => {
                 ["none", "minmax", "robust", "standard"].contains(&text.as_str())
             }
@@ -136,7 +157,16 @@ impl Setting {
             Kind::Column => "a column's name, or its index (-1 is the last)".into(),
             Kind::MaybeColumn => "a column's name or index, or \"\" for none".into(),
             Kind::Columns => "a list of columns' names or indices".into(),
+            Kind::Size => format!("[height, width], each 1 to {MAX_SIDE}, or [] for none"),
             Kind::Scale => "none, minmax, standard, robust or { divide = NUMBER }".into(),
+        }
+    }
+
+    /// Whether this value means the same as no value, and so stands in no recipe.
+    fn is_off(&self, value: &Value) -> bool {
+        match self.default {
+            Default::Off(text) => toml_value::parse(self.name, text).is_ok_and(|off| off == *value),
+            _ => false,
         }
     }
 
@@ -203,7 +233,9 @@ pub(crate) fn with_defaults(
                 let other = format!("{only} = {chosen}");
                 return Err(TensorError::Idle { key: key(), other });
             }
+            (Some(value), _) if setting.is_off(value) => continue,
             (Some(value), _) => value.clone(),
+            (None, Default::Off(_)) => continue,
             (None, _) if !setting.applies(settings, given) => continue,
             (None, Default::Required) => return Err(TensorError::MissingKey(key())),
             (None, Default::Seed) => Value::Int(seed as i64),
@@ -238,12 +270,15 @@ impl<'a> Settings<'a> {
                 line: None,
                 expected,
             };
-            if setting.accept(value).map_err(bad)? != *value {
+            if setting.accept(value).map_err(bad)? != *value || setting.is_off(value) {
                 return Err(bad("its canonical form".to_owned()));
             }
         }
         if with_defaults(stage, settings, params, 0)?.len() != params.len() {
-            let lacks = |s: &&Setting| s.applies(settings, params) && !params.contains_key(s.name);
+            let lacks = |s: &&Setting| {
+                let needed = s.applies(settings, params) && !matches!(s.default, Default::Off(_));
+                needed && !params.contains_key(s.name)
+            };
             let lacking = settings.iter().find(lacks).map_or("a setting", |s| s.name);
             return Err(TensorError::MissingKey(key(lacking)));
         }
@@ -256,6 +291,11 @@ impl<'a> Settings<'a> {
 
     pub(crate) fn value(&self, name: &str) -> Result<&'a Value> {
         self.params.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    /// The value of a setting that may be off; none if it is.
+    pub(crate) fn on(&self, name: &str) -> Option<&'a Value> {
+        self.params.get(name)
     }
 
     pub(crate) fn bool(&self, name: &str) -> Result<bool> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lab_schema::Value;
 
 use crate::settings::Default::{Is, Required, Seed};
-use crate::settings::{Kind, MAX_WIDTH, SEEDS, Setting, key, key_of};
+use crate::settings::{Kind, MAX_WIDTH, SEEDS, Setting, key, key_of, later_of};
 
 const TABLES: (&str, &[&str]) = ("form", &["table"]);
 const IMAGES: (&str, &[&str]) = ("form", &["images"]);
@@ -14,7 +14,7 @@ const ROWS: (&str, &[&str]) = ("form", &["images", "table"]);
 
 /// The keys that name inputs (`table`, `images`, `labels`, `text`) are not among them: they are no
 /// parameters.
-pub(crate) static PREPARE: [Setting; 25] = [
+pub(crate) static PREPARE: [Setting; 26] = [
     key_of(TABLES, "categories", Kind::Columns, "[]"),
     key_of(IMAGES, "colours", Kind::Choice(&["colour", "grey"]), "'colour'"),
     key_of(TABLES, "delimiter", Kind::Choice(&[",", ";", "|", "\t"]), "','"),
@@ -29,6 +29,7 @@ pub(crate) static PREPARE: [Setting; 25] = [
     Setting { name: "label", kind: Kind::Column, default: Required, only: Some(TABLES) },
     key_of(TABLES, "missing", Kind::Choice(&["error", "drop", "mean", "median"]), "'error'"),
     key_of(IMAGES, "pixels", Kind::Choice(&["divide", "normalize"]), "'divide'"),
+    later_of(IMAGES, "resize", Kind::Size, "[]"),
     key_of(TABLES, "scale", Kind::Scale, "'none'"),
     key_of(TABLES, "shape", Kind::Widths, "[]"),
     Setting { name: "split_seed", kind: SEEDS, default: Seed, only: Some(ROWS) },

@@ -1,11 +1,12 @@
 //! Images and their classes: arrays in files (IDX, npy, npz, safetensors), or a folder with a folder
-//! per class.
+//! per class; resized, if that is asked for, before anything is fitted to them.
 
-use lab_data::{Array, Values};
+use lab_data::{Array, DataError, Values};
 use lab_preparation::images::{Images, PixelPlan, Shape};
+use lab_preparation::resize::resize_pixels;
 use lab_preparation::split::By;
 use lab_preparation::target::TargetPlan;
-use lab_schema::ContentId;
+use lab_schema::{ContentId, Value};
 
 use super::table::{draw, of_labels};
 use super::{counted, digest, product};
@@ -23,11 +24,30 @@ struct Pictures {
     classes: Vec<String>,
 }
 
+impl Pictures {
+    fn resized(self, size: Option<(usize, usize)>) -> Result<Pictures> {
+        let Some((height, width)) = size else { return Ok(self) };
+        let pixels = resize_pixels(&self.pixels, self.labels.len(), self.shape, height, width)?;
+        Ok(Pictures { shape: Shape { height, width, ..self.shape }, pixels, ..self })
+    }
+}
+
+/// The height and width that all images get; none if they are to stay as they are.
+fn size(settings: &Settings<'_>) -> Option<(usize, usize)> {
+    match settings.on("resize") {
+        Some(Value::List(sides)) => match sides.as_slice() {
+            [Value::Int(height), Value::Int(width)] => Some((*height as usize, *width as usize)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Runs the stage on images.
 pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Product> {
     let pictures = match inputs.contents.get(&slot(IMAGES)) {
         Some(ContentId::Tree(_)) => folder(inputs, settings)?,
-        _ => arrays(inputs)?,
+        _ => arrays(inputs)?.resized(size(settings))?,
     };
     let count = pictures.labels.len();
     let table = of_labels(&pictures.labels, &pictures.classes);
@@ -89,10 +109,27 @@ fn folder(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pictures> {
         return Err(TensorError::BadArray { slot: slot(IMAGES), why });
     }
     let channels = if settings.text("colours")? == "grey" { 1 } else { 3 };
-    let images = lab_data::images(files.into_iter(), None, channels)?;
+    let files = files.into_iter();
+    let images = match size(settings) {
+        None => lab_data::images(files, None, channels).map_err(sized)?,
+        Some(size) => lab_data::images_resized(files, size, channels, |pixels, (height, width)| {
+            let shape = Shape { height, width, channels };
+            Ok::<_, TensorError>(resize_pixels(&pixels, 1, shape, size.0, size.1)?)
+        })?,
+    };
     let shape = Shape { height: images.height, width: images.width, channels: images.channels };
     let (labels, classes) = (images.labels, images.classes);
     Ok(Pictures { shape, pixels: images.pixels, labels, classes })
+}
+
+/// An error that speaks of sizes, with what to do about them.
+fn sized(error: DataError) -> TensorError {
+    match error {
+        error @ DataError::Size { .. } => {
+            TensorError::BadArray { slot: slot(IMAGES), why: format!("{error} (see prepare.resize)") }
+        }
+        error => error.into(),
+    }
 }
 
 /// An array of pixels and one of labels.
