@@ -115,7 +115,8 @@ mod tests {
     fn bytes_are_rounded_to_the_nearest() {
         let line = Shape { height: 1, width: 2, channels: 1 };
         // 0.25, 0.75 and, of 1 and 2, the middle: up. The second image is for itself.
-        let resized = |pixels: &[u8], width| resize_pixels(pixels, pixels.len() / 2, line, 1, width);
+        let resized =
+            |pixels: &[u8], width| resize_pixels(pixels, pixels.len() / 2, line, 1, width);
         assert_eq!(resized(&[0, 1, 7, 255], 4).unwrap(), [0, 0, 1, 1, 7, 69, 193, 255]);
         assert_eq!(resized(&[1, 2, 254, 255], 1).unwrap(), [2, 255]);
         let all: Vec<u8> = (0..=255).collect();

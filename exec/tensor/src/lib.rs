@@ -33,6 +33,7 @@ mod model;
 mod history;
 mod optimizer;
 mod examples;
+mod augment;
 mod judge;
 mod evaluate;
 mod training;

@@ -172,6 +172,11 @@ impl Program {
                     (format!("train.model = \"{model}\""), format!("form = \"{form}\""));
                 return Err(TensorError::Idle { key, other });
             }
+            let changed = ["crop", "flip"].into_iter().find(|key| train.contains_key(*key));
+            if let Some(key) = changed.filter(|_| form != "images") {
+                let (key, other) = (format!("train.{key}"), format!("form = \"{form}\""));
+                return Err(TensorError::Idle { key, other });
+            }
             let none = prepare
                 .get("validation")
                 .and_then(|v| Number::new(0.0).ok().map(|z| *v == Value::Float(z)));

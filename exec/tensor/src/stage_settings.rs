@@ -48,7 +48,7 @@ const SGD: (&str, &[&str]) = ("optimizer", &["sgd"]);
 const MODELS: &[&str] =
     &["gru", "layers", "lenet", "linear", "lstm", "mlp", "resnet", "transformer"];
 
-pub(crate) static TRAIN: [Setting; 26] = [
+pub(crate) static TRAIN: [Setting; 28] = [
     key_of(("model", &["mlp"]), "activation", Kind::Choice(ACTIVATIONS), "'relu'"),
     key("batch", Kind::Int(1..=1 << 20), Is("32")),
     key_of(ADAMW, "beta1", Kind::Float(0.0, 0.999_999), "0.9"),
@@ -56,10 +56,12 @@ pub(crate) static TRAIN: [Setting; 26] = [
     key("checkpoint_every", Kind::Int(0..=1 << 30), Is("0")),
     key("clip", Kind::Float(0.0, 1e6), Is("0.0")),
     key_of(("model", SEQUENCES), "context", Kind::Int(2..=1 << 14), "128"),
+    later_of(("model", OF_IMAGES), "crop", Kind::Int(0..=256), "0"),
     key_of(("model", DEEP), "depth", Kind::Int(1..=64), "2"),
     key_of(("model", DROPPED), "dropout", Kind::Float(0.0, 0.95), "0.0"),
     key("epochs", Kind::Int(1..=1_000_000), Is("20")),
     key_of(ADAMW, "eps", Kind::Float(1e-30, 1.0), "1e-8"),
+    later_of(("model", OF_IMAGES), "flip", Kind::Bool, "false"),
     key_of(("model", &["transformer"]), "heads", Kind::Int(1..=256), "4"),
     key_of(("model", &["mlp"]), "hidden", Kind::Widths, "[128]"),
     key("init_seed", SEEDS, Seed),
@@ -79,6 +81,7 @@ pub(crate) static TRAIN: [Setting; 26] = [
 
 const ACTIVATIONS: &[&str] = &["gelu", "relu", "silu", "tanh"];
 const SEQUENCES: &[&str] = &["gru", "layers", "lstm", "transformer"];
+const OF_IMAGES: &[&str] = &["layers", "lenet", "linear", "mlp", "resnet"];
 const DEEP: &[&str] = &["gru", "lstm", "resnet", "transformer"];
 const WIDE: &[&str] = &["gru", "lenet", "lstm", "resnet", "transformer"];
 const DROPPED: &[&str] = &["gru", "lenet", "lstm", "mlp", "resnet", "transformer"];

@@ -11,6 +11,7 @@ use lab_objects::{Progress, Store};
 use lab_schema::Number;
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augment;
 use crate::checkpoint::Checkpoints;
 use crate::error::{Result, TensorError};
 use crate::examples::Examples;
@@ -86,9 +87,11 @@ pub(crate) fn begin<T>(
     let model = Model::new(&description, settings.int("init_seed")?, &slot(PREPARED))?;
     let batch = settings.int("batch")? as usize;
     memory::check(model.learning_bytes(batch.min(examples.places(context))))?;
+    let augment = Augment::of(settings, &prepared, settings.int("shuffle_seed")?)?;
     let material = Material {
         target: &prepared.target,
         examples: &examples,
+        augment: augment.as_ref(),
         validation: (validation.len() > 0).then_some(&validation),
         context,
     };

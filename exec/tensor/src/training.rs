@@ -11,6 +11,7 @@ use lab_preparation::Draws;
 use lab_schema::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augment;
 use crate::error::{Result, TensorError};
 use crate::examples::{Examples, Targets};
 use crate::files::Target;
@@ -28,6 +29,8 @@ use crate::trace;
 pub(crate) struct Material<'a> {
     pub(crate) target: &'a Target,
     pub(crate) examples: &'a Examples,
+    /// What happens to images each time that they are learned from.
+    pub(crate) augment: Option<&'a Augment>,
     pub(crate) validation: Option<&'a Examples>,
     /// The length of a text's windows.
     pub(crate) context: usize,
@@ -277,9 +280,14 @@ impl<'a> Training<'a> {
 
     /// One step.
     fn learn(&mut self, places: &[usize]) -> Result<Seen> {
-        let Material { target, examples, context, .. } = self.material;
+        let Material { target, examples, augment, context, .. } = self.material;
+        let epoch = self.epoch() as u32;
         self.step += 1;
         let (x, y) = examples.batch(places, context, self.model.time_first()).map_err(operation)?;
+        let x = match augment {
+            Some(augment) => augment.seen(&x, places, epoch).map_err(operation)?,
+            None => x,
+        };
         let variables = self.model.variables(true)?;
         let pass = Pass {
             kernels: self.kernels,

@@ -23,7 +23,7 @@ struct Family {
     weights: &'static str,
 }
 
-const FAMILIES: [Family; 9] = [
+const FAMILIES: [Family; 10] = [
     Family {
         baseline: "linear",
         data: "penguins.csv",
@@ -59,6 +59,19 @@ const FAMILIES: [Family; 9] = [
         data: "mnist",
         changes: &[("train.epochs", "1"), ("train.width", "4"), ("prepare.test", "0.95")],
         weights: "2d195fdfdca836d917dbbdc225f7b3436f6cf2848dbf80b75c94153e16642a19",
+    },
+    Family {
+        baseline: "lenet",
+        data: "mnist",
+        changes: &[
+            ("train.epochs", "1"),
+            ("train.width", "4"),
+            ("train.crop", "2"),
+            ("train.flip", "true"),
+            ("prepare.resize", "[20, 20]"),
+            ("prepare.test", "0.95"),
+        ],
+        weights: "393d5de4e98b06a4c72c705b1c6e562aa914e5845e26b546438286ef96ffae11",
     },
     Family {
         baseline: "resnet",

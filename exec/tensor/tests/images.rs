@@ -1,4 +1,4 @@
-//! Images before they are learned from: brought to one size.
+//! Images before they are learned from: brought to one size, cropped and mirrored by chance.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -189,4 +189,136 @@ fn a_recipe_that_says_what_is_off_is_not_canonical() {
     assert_ne!(recipe.id(), runs["prepare"].0.id());
     let error = lab_tensor::execute(&store, &recipe, &Silent).unwrap_err();
     assert_eq!(error.to_string(), "prepare.resize = []: its canonical form is needed");
+}
+
+const LEARNED: &str = r#"
+[inputs]
+images = "images"
+labels = "labels"
+[prepare]
+form = "images"
+images = "images"
+labels = "labels"
+validation = 0.2
+[train]
+model = "linear"
+batch = 8
+epochs = 3
+[evaluate]
+"#;
+
+/// Images with a bright column, whose place is the class.
+fn columns(store: &Store) -> [(&'static str, ContentId); 2] {
+    let image = |n: usize| (0..36).map(move |i| if i % 6 == n % 6 { 200 + n as u8 } else { 9 });
+    let all: Vec<u8> = (0..48).flat_map(image).collect();
+    let labels: Vec<u8> = (0..48).map(|n| n % 6).collect();
+    [("images", put(store, &idx(&[48, 6, 6], &all))), ("labels", put(store, &idx(&[48], &labels)))]
+}
+
+#[test]
+fn what_is_judged_is_never_cropped_or_mirrored() {
+    let store = store();
+    let inputs = columns(&store);
+    let with = |changes: &[(&str, &str)]| {
+        let still = [&[("train.lr", "0.0")], changes].concat();
+        on(&store, &program(LEARNED, &still), &inputs).unwrap()
+    };
+    let (plain, changed) = (with(&[]), with(&[("train.crop", "2"), ("train.flip", "true")]));
+    // Nothing was learned: what differs is what was seen.
+    assert_eq!(changed["evaluate"].1.outputs, plain["evaluate"].1.outputs);
+    let metric = |runs: &Runs, name: &str| runs["train"].1.metrics[name].get();
+    assert_eq!(metric(&changed, "validation_loss"), metric(&plain, "validation_loss"));
+    assert_ne!(metric(&changed, "train_loss"), metric(&plain, "train_loss"));
+    let history = |runs: &Runs| -> Vec<f64> {
+        let file = bytes(&store, runs, "train", "history.json");
+        let history: serde_json::Value = serde_json::from_slice(&file).unwrap();
+        let epochs = history["epochs"].as_array().unwrap();
+        epochs.iter().map(|epoch| epoch["loss"].as_f64().unwrap()).collect()
+    };
+    // Each epoch sees other images; without it only the order of sums is another.
+    let [first, second, _] = history(&changed)[..] else { panic!() };
+    assert!((first - second).abs() > 1e-3, "{first} and {second}");
+    let [first, second, _] = history(&plain)[..] else { panic!() };
+    assert!((first - second).abs() < 1e-5, "{first} and {second}");
+}
+
+#[test]
+fn only_what_is_asked_for_happens_and_stands_in_the_recipe() {
+    let store = store();
+    let inputs = columns(&store);
+    let weights = |changes: &[(&str, &str)]| {
+        let runs = on(&store, &program(LEARNED, changes), &inputs).unwrap();
+        let params = runs["train"].0.params();
+        let keys = ["crop", "flip"].map(|key| params.contains_key(key));
+        (common::id(&runs, "train", "model.safetensors"), keys)
+    };
+    let plain = weights(&[]);
+    assert_eq!(plain.1, [false; 2]);
+    assert_eq!(weights(&[("train.crop", "0"), ("train.flip", "false")]), plain);
+    let all = [
+        weights(&[("train.crop", "1")]),
+        weights(&[("train.crop", "2")]),
+        weights(&[("train.flip", "true")]),
+        weights(&[("train.flip", "true"), ("train.crop", "1")]),
+        weights(&[("train.flip", "true"), ("train.shuffle_seed", "7")]),
+    ];
+    let mut distinct: Vec<_> = all.iter().map(|(id, _)| id).chain([&plain.0]).collect();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 6);
+    assert_eq!(
+        all.map(|(_, keys)| keys)[..4],
+        [[true, false], [true, false], [false, true], [true, true]]
+    );
+}
+
+#[test]
+fn crops_and_mirrors_are_for_images() {
+    let set = |text: &str, changes: &[(&str, &str)]| {
+        Program::parse(text).unwrap().set_all(changes).unwrap_err().to_string()
+    };
+    for (key, value) in [("train.crop", "1"), ("train.flip", "true")] {
+        let expected = format!("{key} has no meaning with form = \"table\"");
+        assert_eq!(set(common::DIGITS, &[(key, value)]), expected);
+        // Images in a table have been scaled column by column: there is no pixel of 0 for all.
+        assert_eq!(set(common::DIGITS, &[("prepare.shape", "[8, 8, 1]"), (key, value)]), expected);
+    }
+    let text = lab_tensor::Baseline::find("char-gru").unwrap().text;
+    assert_eq!(
+        set(text, &[("train.flip", "true")]),
+        "train.flip has no meaning with model = \"gru\""
+    );
+    assert_eq!(
+        set(LEARNED, &[("train.crop", "-1")]),
+        "train.crop = -1: an integer from 0 to 256 is needed"
+    );
+    let store = store();
+    let inputs = columns(&store);
+    let error = |value: &str| {
+        let program = program(LEARNED, &[("train.crop", value)]);
+        on(&store, &program, &inputs).unwrap_err().to_string()
+    };
+    assert_eq!(
+        error("6"),
+        "train.crop = 6: less than 6 pixels, since the images have 6 x 6, is needed"
+    );
+    on(&store, &program(LEARNED, &[("train.crop", "5")]), &inputs).unwrap();
+}
+
+/// A recipe of a stranger, who asks for crops of what stage `prepare` has made of a table.
+#[test]
+fn rows_of_a_table_are_not_cropped_for_a_stranger_either() {
+    use lab_schema::Recipe;
+    let store = store();
+    let digits = put(&store, common::DIGITS_CSV);
+    for shape in ["[]", "[8, 8, 1]"] {
+        let changes = [("prepare.shape", shape), ("train.epochs", "1"), ("train.hidden", "[4]")];
+        let program = program(common::DIGITS, &changes);
+        let runs = on(&store, &program, &[("digits", digits)]).unwrap();
+        let mut parts = runs["train"].0.to_parts();
+        parts.params.insert("flip".into(), Value::Bool(true));
+        let recipe = Recipe::new(parts).unwrap();
+        let error = lab_tensor::execute(&store, &recipe, &Silent).unwrap_err();
+        assert_eq!(error.to_string(), "train.flip has no meaning with examples that are no images");
+    }
 }

@@ -53,6 +53,28 @@ fn rows_with_dropout_early_stopping_and_moments() {
     check(&program("mlp", &changes), DIGITS_CSV, &[5, 68, 69, 69, 100, 150]);
 }
 
+#[test]
+fn images_that_are_cropped_and_mirrored() {
+    let text = r#"
+[inputs]
+images = "images"
+[prepare]
+form = "images"
+images = "images"
+stratify = false
+[train]
+model = "linear"
+crop = 2
+flip = true
+batch = 1
+epochs = 6
+state_every = 1
+"#;
+    // Five images of 4 x 4, of which four are learned from: 24 steps.
+    let images = include_bytes!("../../data/tests/fixtures/deflated.npz");
+    check(&Program::parse(text).unwrap(), images, &[1, 4, 5, 13, 23]);
+}
+
 /// A whole file with this recipe's name inside, but of tensors that are not this model's.
 #[test]
 fn what_is_of_another_model_counts_for_nothing_and_failures_leave_nothing() {

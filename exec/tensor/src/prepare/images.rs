@@ -112,10 +112,12 @@ fn folder(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pictures> {
     let files = files.into_iter();
     let images = match size(settings) {
         None => lab_data::images(files, None, channels).map_err(sized)?,
-        Some(size) => lab_data::images_resized(files, size, channels, |pixels, (height, width)| {
-            let shape = Shape { height, width, channels };
-            Ok::<_, TensorError>(resize_pixels(&pixels, 1, shape, size.0, size.1)?)
-        })?,
+        Some(size) => {
+            lab_data::images_resized(files, size, channels, |pixels, (height, width)| {
+                let shape = Shape { height, width, channels };
+                Ok::<_, TensorError>(resize_pixels(&pixels, 1, shape, size.0, size.1)?)
+            })?
+        }
     };
     let shape = Shape { height: images.height, width: images.width, channels: images.channels };
     let (labels, classes) = (images.labels, images.classes);
@@ -125,9 +127,10 @@ fn folder(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pictures> {
 /// An error that speaks of sizes, with what to do about them.
 fn sized(error: DataError) -> TensorError {
     match error {
-        error @ DataError::Size { .. } => {
-            TensorError::BadArray { slot: slot(IMAGES), why: format!("{error} (see prepare.resize)") }
-        }
+        error @ DataError::Size { .. } => TensorError::BadArray {
+            slot: slot(IMAGES),
+            why: format!("{error} (see prepare.resize)"),
+        },
         error => error.into(),
     }
 }
