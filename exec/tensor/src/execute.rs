@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use lab_arithmetic::{Kernels, Path, battery};
 use lab_objects::{Progress, Store};
-use lab_schema::{Completeness, Executor, Limits, Object, Outcome, Recipe, Status, Value};
+use lab_schema::{Completeness, Executor, Limits, Object, Outcome, Recipe, Slot, Status, Value};
 
 use crate::checkpoint::{Checkpoints, Resuming};
 use crate::error::{Result, TensorError};
@@ -96,7 +96,8 @@ fn execute_with(
     if recipe.seed().is_some() {
         return Err(TensorError::Unsupported("seed besides those among the parameters"));
     }
-    let settings = Settings::check(task.name(), task.settings(), recipe.params())?;
+    let inputs: Vec<&str> = recipe.inputs().keys().map(Slot::as_str).collect();
+    let settings = Settings::check(task.name(), task.settings(), recipe.params(), &inputs)?;
     agrees(&kernels)?;
     memory::keep();
     let started_ms =

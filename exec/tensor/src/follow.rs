@@ -236,7 +236,7 @@ impl<'a> Follow<'a> {
         trace: Option<Trace<'_>>,
     ) -> Result<Option<Divergence>> {
         let settings =
-            Settings::check(Task::Train.name(), Task::Train.settings(), self.recipe.params())?;
+            Settings::check(Task::Train.name(), Task::Train.settings(), self.recipe.params(), &[])?;
         let inputs = Inputs { store: self.store, contents: self.recipe.inputs() };
         begin(inputs, &settings, kernels, |mut training, description| {
             let start = self.take_up(&mut training, segment.from)?;

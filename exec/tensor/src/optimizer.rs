@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::model::Description;
     use crate::network::Signal;
-    use crate::settings::with_defaults;
+    use crate::settings::{Told, with_defaults};
     use crate::stage_settings::TRAIN;
     use crate::task::slot;
 
@@ -231,8 +231,9 @@ mod tests {
     /// What the settings make of these, in a training of so many steps.
     fn optimizer(steps: u64, given: &[(&str, Value)]) -> Optimizer {
         let given = given.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        let all = with_defaults("train", &TRAIN, &given, 1).unwrap();
-        let settings = Settings::check("train", &TRAIN, &all).unwrap();
+        let all =
+            with_defaults("train", &TRAIN, Told { settings: &given, inputs: &[] }, 1).unwrap();
+        let settings = Settings::check("train", &TRAIN, &all, &[]).unwrap();
         Optimizer::new(Kernels::detect(), &settings, &model(), steps).unwrap()
     }
 

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_schema::{Number, Slot, Value};
 
 use crate::error::{Result, TensorError};
-use crate::settings::idle;
+use crate::settings::{Told, idle};
 use crate::stage::Stage;
 use crate::stage_settings::{Aim, forms};
-use crate::task::{IMAGES, LABELS, TABLE, TEXT, Task};
+use crate::task::{IMAGES, LABELS, MERGES, TABLE, TEXT, Task};
 use crate::toml_value::{self, Line};
 use crate::words::nearest;
 
@@ -83,8 +83,17 @@ impl Program {
         let set = |task: Task, name: &str| {
             settings.iter().any(|(key, _)| *key == format!("{}.{name}", task.name()))
         };
+        let pairs =
+            changed.stages.get(&Task::Prepare).is_some_and(|p| word(p, "tokens") == "pairs");
+        if !pairs && !set(Task::Prepare, MERGES) {
+            changed.reads.remove(MERGES);
+        }
         for (task, given) in &mut changed.stages {
-            for name in idle(task.settings(), given) {
+            let inputs: Vec<&str> = match task {
+                Task::Prepare => changed.reads.keys().copied().collect(),
+                _ => Vec::new(),
+            };
+            for name in idle(task.settings(), Told { settings: given, inputs: &inputs }) {
                 if !set(*task, name) {
                     given.remove(name);
                 }
@@ -287,6 +296,10 @@ impl Program {
                 let (key, form) = (format!("prepare.{key}"), stage.form()?);
                 return Err(TensorError::Idle { key, other: format!("form = \"{form}\"") });
             }
+            if stage.reads.contains_key(MERGES) && word(&stage.params()?, "tokens") != "pairs" {
+                let other = format!("tokens = \"{}\"", word(&stage.params()?, "tokens"));
+                return Err(TensorError::Idle { key: "prepare.merges".into(), other });
+            }
             for (key, input) in &stage.reads {
                 if !self.inputs.contains_key(input) {
                     return Err(TensorError::NoSuchInput { key, name: input.clone() });
@@ -298,7 +311,7 @@ impl Program {
 }
 
 /// The keys of `prepare` that name inputs.
-const READS: [&str; 4] = [IMAGES, LABELS, TABLE, TEXT];
+const READS: [&str; 5] = [IMAGES, LABELS, MERGES, TABLE, TEXT];
 
 /// A setting that is a word.
 fn word<'a>(params: &'a BTreeMap<String, Value>, key: &str) -> &'a str {

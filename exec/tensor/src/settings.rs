@@ -20,6 +20,8 @@ pub(crate) struct Setting {
     pub(crate) default: Default,
     /// The setting beside it, and its values, without which it does nothing.
     pub(crate) only: Option<(&'static str, &'static [&'static str])>,
+    /// The input of the stage beside which it does nothing.
+    pub(crate) unless: Option<&'static str>,
 }
 
 /// What a setting accepts.
@@ -61,7 +63,7 @@ const MAX_LAYERS: usize = 64;
 const MAX_SIDE: i64 = 1 << 12;
 
 pub(crate) const fn key(name: &'static str, kind: Kind, default: Default) -> Setting {
-    Setting { name, kind, default, only: None }
+    Setting { name, kind, default, only: None, unless: None }
 }
 
 /// A setting that came later: recipes hold it where it is not this.
@@ -71,7 +73,7 @@ pub(crate) const fn later_of(
     kind: Kind,
     off: &'static str,
 ) -> Setting {
-    Setting { name, kind, default: Default::Off(off), only: Some(only) }
+    Setting { name, kind, default: Default::Off(off), only: Some(only), unless: None }
 }
 
 pub(crate) const fn key_of(
@@ -80,10 +82,23 @@ pub(crate) const fn key_of(
     kind: Kind,
     default: &'static str,
 ) -> Setting {
-    Setting { name, kind, default: Default::Is(default), only: Some(only) }
+    Setting { name, kind, default: Default::Is(default), only: Some(only), unless: None }
+}
+
+/// What a stage is told: settings, and which inputs it has beside those that earlier stages leave.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) settings: &'a BTreeMap<String, Value>,
+    pub(crate) inputs: &'a [&'a str],
 }
 
 impl Setting {
+    /// No setting beside this input.
+    pub(crate) const fn unless(mut self, input: &'static str) -> Setting {
+        self.unless = Some(input);
+        self
+    }
+
     /// The value in the form in which recipes hold it, or what would be accepted.
     pub(crate) fn accept(&self, value: &Value) -> std::result::Result<Value, String> {
         let fits = match (&self.kind, value) {
@@ -171,13 +186,16 @@ impl Setting {
     }
 
     /// Whether the setting does something beside these.
-    fn applies(&self, settings: &[Setting], given: &BTreeMap<String, Value>) -> bool {
-        let Some((key, values)) = self.only else { return true };
-        let Some(other) = settings.iter().find(|s| s.name == key) else { return false };
-        if !other.applies(settings, given) {
+    fn applies(&self, settings: &[Setting], told: Told<'_>) -> bool {
+        if self.unless.is_some_and(|input| told.inputs.contains(&input)) {
             return false;
         }
-        match given.get(key) {
+        let Some((key, values)) = self.only else { return true };
+        let Some(other) = settings.iter().find(|s| s.name == key) else { return false };
+        if !other.applies(settings, told) {
+            return false;
+        }
+        match told.settings.get(key) {
             Some(Value::Text(chosen)) => values.contains(&chosen.as_str()),
             _ => values.contains(&default_word(settings, key)),
         }
@@ -205,27 +223,30 @@ fn is_column(value: &Value) -> bool {
 }
 
 /// The settings among those given that mean nothing beside the others.
-pub(crate) fn idle(
-    settings: &'static [Setting],
-    given: &BTreeMap<String, Value>,
-) -> Vec<&'static str> {
-    let idle =
-        settings.iter().filter(|s| given.contains_key(s.name) && !s.applies(settings, given));
-    idle.map(|setting| setting.name).collect()
+pub(crate) fn idle(settings: &'static [Setting], told: Told<'_>) -> Vec<&'static str> {
+    let idle = |s: &&Setting| told.settings.contains_key(s.name) && !s.applies(settings, told);
+    settings.iter().filter(idle).map(|setting| setting.name).collect()
 }
 
 /// What was given, and every default besides.
 pub(crate) fn with_defaults(
     stage: &'static str,
     settings: &[Setting],
-    given: &BTreeMap<String, Value>,
+    told: Told<'_>,
     seed: u64,
 ) -> Result<BTreeMap<String, Value>> {
+    let given = told.settings;
     let mut all = BTreeMap::new();
     for setting in settings {
         let key = || format!("{stage}.{}", setting.name);
         let value = match (given.get(setting.name), &setting.default) {
-            (Some(_), _) if !setting.applies(settings, given) => {
+            (Some(_), _) if !setting.applies(settings, told) => {
+                if let Some(input) = setting.unless.filter(|input| told.inputs.contains(input)) {
+                    return Err(TensorError::Idle {
+                        key: key(),
+                        other: format!("{stage}.{input}"),
+                    });
+                }
                 let only = setting.only.map_or("", |(only, _)| only);
                 let chosen = given.get(only).map(Value::to_string);
                 let chosen =
@@ -236,7 +257,7 @@ pub(crate) fn with_defaults(
             (Some(value), _) if setting.is_off(value) => continue,
             (Some(value), _) => value.clone(),
             (None, Default::Off(_)) => continue,
-            (None, _) if !setting.applies(settings, given) => continue,
+            (None, _) if !setting.applies(settings, told) => continue,
             (None, Default::Required) => return Err(TensorError::MissingKey(key())),
             (None, Default::Seed) => Value::Int(seed as i64),
             (None, Default::Is(text)) => crate::toml_value::parse(&key(), text)?,
@@ -258,7 +279,9 @@ impl<'a> Settings<'a> {
         stage: &'static str,
         settings: &[Setting],
         params: &'a BTreeMap<String, Value>,
+        inputs: &[&str],
     ) -> Result<Self> {
+        let told = Told { settings: params, inputs };
         let key = |name: &str| format!("{stage}.{name}");
         for (name, value) in params {
             let Some(setting) = settings.iter().find(|s| s.name == name) else {
@@ -274,9 +297,9 @@ impl<'a> Settings<'a> {
                 return Err(bad("its canonical form".to_owned()));
             }
         }
-        if with_defaults(stage, settings, params, 0)?.len() != params.len() {
+        if with_defaults(stage, settings, told, 0)?.len() != params.len() {
             let lacks = |s: &&Setting| {
-                let needed = s.applies(settings, params) && !matches!(s.default, Default::Off(_));
+                let needed = s.applies(settings, told) && !matches!(s.default, Default::Off(_));
                 needed && !params.contains_key(s.name)
             };
             let lacking = settings.iter().find(lacks).map_or("a setting", |s| s.name);

@@ -6,7 +6,7 @@ use lab_schema::recipe::Parts;
 use lab_schema::{ContentId, Executor, Limits, Output, Recipe, Slot, Tensor, Value};
 
 use crate::error::Result;
-use crate::settings::with_defaults;
+use crate::settings::{Told, with_defaults};
 use crate::task::{ENGINE, Task, slot};
 
 /// A stage of a program.
@@ -95,6 +95,8 @@ impl Stage {
     }
 
     pub(crate) fn params(&self) -> Result<BTreeMap<String, Value>> {
-        with_defaults(self.name(), self.task.settings(), &self.given, self.seed)
+        let inputs: Vec<&str> = self.reads.keys().copied().collect();
+        let told = Told { settings: &self.given, inputs: &inputs };
+        with_defaults(self.name(), self.task.settings(), told, self.seed)
     }
 }

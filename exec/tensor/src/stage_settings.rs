@@ -12,8 +12,11 @@ const IMAGES: (&str, &[&str]) = ("form", &["images"]);
 const TEXTS: (&str, &[&str]) = ("form", &["text"]);
 const ROWS: (&str, &[&str]) = ("form", &["images", "table"]);
 
-/// The keys that name inputs (`table`, `images`, `labels`, `text`) are not among them: they are no
-/// parameters.
+/// Merges of byte pairs, which are not fitted then.
+pub(crate) const MERGES: &str = "merges";
+
+/// The keys that name inputs (`table`, `images`, `labels`, `text`, `merges`) are not among them: they
+/// are no parameters.
 pub(crate) static PREPARE: [Setting; 26] = [
     key_of(TABLES, "categories", Kind::Columns, "[]"),
     key_of(IMAGES, "colours", Kind::Choice(&["colour", "grey"]), "'colour'"),
@@ -26,13 +29,19 @@ pub(crate) static PREPARE: [Setting; 26] = [
     key_of(TABLES, "header", Kind::Bool, "false"),
     key_of(TABLES, "ignore", Kind::Columns, "[]"),
     key_of(TABLES, "key", Kind::MaybeColumn, "''"),
-    Setting { name: "label", kind: Kind::Column, default: Required, only: Some(TABLES) },
+    Setting {
+        name: "label",
+        kind: Kind::Column,
+        default: Required,
+        only: Some(TABLES),
+        unless: None,
+    },
     key_of(TABLES, "missing", Kind::Choice(&["error", "drop", "mean", "median"]), "'error'"),
     key_of(IMAGES, "pixels", Kind::Choice(&["divide", "normalize"]), "'divide'"),
     later_of(IMAGES, "resize", Kind::Size, "[]"),
     key_of(TABLES, "scale", Kind::Scale, "'none'"),
     key_of(TABLES, "shape", Kind::Widths, "[]"),
-    Setting { name: "split_seed", kind: SEEDS, default: Seed, only: Some(ROWS) },
+    Setting { name: "split_seed", kind: SEEDS, default: Seed, only: Some(ROWS), unless: None },
     key_of(ROWS, "stratify", Kind::Bool, "true"),
     key_of(TABLES, "target", Kind::Choice(&["class", "number"]), "'class'"),
     key_of(("target", &["number"]), "target_log", Kind::Bool, "false"),
@@ -40,7 +49,7 @@ pub(crate) static PREPARE: [Setting; 26] = [
     key_of(TEXTS, "tokens", Kind::Choice(&["bytes", "characters", "pairs"]), "'characters'"),
     key_of(("tokens", &["characters"]), "unknown", Kind::Choice(&["error", "reserve"]), "'error'"),
     key("validation", Kind::Float(0.0, 0.9), Is("0.0")),
-    key_of(("tokens", &["pairs"]), "vocabulary", Kind::Int(256..=1 << 16), "1024"),
+    key_of(("tokens", &["pairs"]), "vocabulary", Kind::Int(256..=1 << 16), "1024").unless(MERGES),
 ];
 
 const ADAMW: (&str, &[&str]) = ("optimizer", &["adamw"]);

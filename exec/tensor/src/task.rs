@@ -8,6 +8,8 @@ use crate::error::{Result, TensorError};
 use crate::settings::Setting;
 use crate::stage_settings::{EVALUATE, PREPARE, TRAIN};
 
+pub(crate) use crate::stage_settings::MERGES;
+
 /// The arithmetic and the files that the stages leave. A change of one bit in either is another
 /// engine.
 pub const ENGINE: &str = lab_arithmetic::VERSION;
@@ -96,7 +98,7 @@ impl Task {
     pub(crate) fn reads(self, form: &str) -> (&'static [&'static str], &'static [&'static str]) {
         match (self, form) {
             (Task::Prepare, "images") => (&[IMAGES], &[LABELS]),
-            (Task::Prepare, "text") => (&[TEXT], &[]),
+            (Task::Prepare, "text") => (&[TEXT], &[MERGES]),
             (Task::Prepare, _) => (&[TABLE], &[]),
             _ => (&[], &[]),
         }
