@@ -16,6 +16,14 @@ use crate::table::{Builder, MAX_COLUMNS, Role, Table, cell, distinct};
 /// What stands for a value that is not known.
 const MISSING: [&str; 8] = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"];
 
+/// What is wrong with a row whose quote is open where the file ends.
+pub(crate) const UNCLOSED: &str = "a quote is not closed";
+
+/// Whether a field stands for a value that is not known.
+pub(crate) fn is_missing(field: &str) -> bool {
+    MISSING.contains(&field)
+}
+
 /// How a CSV file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsvForm {
@@ -39,11 +47,7 @@ pub fn csv<E: From<DataError>>(
     roles: impl FnOnce(&[String]) -> std::result::Result<Vec<Role>, E>,
 ) -> std::result::Result<Table, E> {
     check_delimiter(form.delimiter)?;
-    let mut rows = Rows {
-        lines: Lines::new(gunzipped(source)),
-        line: Vec::new(),
-        fields: Fields::new(form.delimiter),
-    };
+    let mut rows = Rows::new(gunzipped(source), form.delimiter);
     let Some(first) = rows.next()? else { return Err(DataError::Empty("the table").into()) };
     let names = names(first, &rows.fields, form.header)?;
     distinct(&names)?;
@@ -67,15 +71,20 @@ fn check_delimiter(delimiter: u8) -> Result<()> {
     }
 }
 
-struct Rows<R> {
+/// The rows of a plain file, one after the other.
+pub(crate) struct Rows<R> {
     lines: Lines<R>,
     line: Vec<u8>,
-    fields: Fields,
+    pub(crate) fields: Fields,
 }
 
 impl<R: Read> Rows<R> {
+    pub(crate) fn new(source: R, delimiter: u8) -> Self {
+        Rows { lines: Lines::new(source), line: Vec::new(), fields: Fields::new(delimiter) }
+    }
+
     /// Reads the next row into the fields; the line where it begins.
-    fn next(&mut self) -> Result<Option<u64>> {
+    pub(crate) fn next(&mut self) -> Result<Option<u64>> {
         self.fields.clear();
         self.line.clear();
         let mut start = None;
@@ -97,7 +106,7 @@ impl<R: Read> Rows<R> {
         }
         match start {
             None => Ok(None),
-            Some(line) => Err(DataError::Row { line, why: "a quote is not closed".into() }),
+            Some(line) => Err(DataError::Row { line, why: UNCLOSED.into() }),
         }
     }
 }
@@ -133,7 +142,7 @@ fn add(builder: &mut Builder, line: u64, fields: &Fields) -> Result<()> {
             let text = String::from_utf8_lossy(fields.get(column));
             return Err(builder.refuse(column, &text, "not UTF-8"));
         };
-        let known = !MISSING.contains(&text);
+        let known = !is_missing(text);
         match role {
             Role::Number if known => {
                 let number = text.parse();

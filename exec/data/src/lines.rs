@@ -11,7 +11,7 @@ use crate::error::{DataError, Result};
 pub(crate) const MAX_ROW_BYTES: u64 = 16 << 20;
 
 /// What errors call the source.
-const FILE: &str = "the table";
+pub(crate) const FILE: &str = "the table";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A source, line by line.

@@ -118,6 +118,14 @@ pub enum TensorError {
         /// Those that there are.
         names: Vec<String>,
     },
+    /// A setting that was left open, and that the table does not decide.
+    #[error("{key} cannot be told from the table: {why}")]
+    Unclear {
+        /// The setting.
+        key: &'static str,
+        /// What stands against it, and what to do.
+        why: String,
+    },
     /// Something is larger than is accepted.
     #[error("{what}: the limit is {limit}")]
     TooLarge {

@@ -134,11 +134,36 @@ pub(crate) struct Prepared {
     /// Names of a table's features.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) features: Vec<String>,
+    /// What was found out about a table, where its settings leave it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<Found>,
     /// What was fitted to the training part, and so how new rows would be prepared.
     pub(crate) fitted: serde_json::Value,
     pub(crate) rows: Rows,
     /// A digest of which rows are for testing: equal digests, equal splits.
     pub(crate) split: String,
+}
+
+/// How a table is written, as far as its settings leave it open. One that has nothing but numbers
+/// between commas says nothing, as if its settings had said so.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Found {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delimiter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) header: Option<bool>,
+    /// The columns of words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) categories: Option<Vec<String>>,
+}
+
+impl Found {
+    pub(crate) fn is_plain(&self) -> bool {
+        self.delimiter.as_deref().is_none_or(|delimiter| delimiter == ",")
+            && self.header != Some(true)
+            && self.categories.as_ref().is_none_or(Vec::is_empty)
+    }
 }
 
 /// What is to be foretold.

@@ -374,8 +374,8 @@ mod tests {
         let show = |r: &Recipe| Value::Map(r.params().clone()).to_string();
         assert_eq!(
             show(&recipes[0]),
-            "{ categories = [], delimiter = \",\", fold = 0, folds = 0, form = \"table\", \
-             format = \"csv\", group = \"\", header = false, ignore = [], key = \"\", label = -1, \
+            "{ categories = \"auto\", delimiter = \"auto\", fold = 0, folds = 0, form = \"table\", \
+             format = \"csv\", group = \"\", header = \"auto\", ignore = [], key = \"\", label = -1, \
              missing = \"error\", scale = { divide = 16.0 }, shape = [], split_seed = 3, stratify = true, \
              target = \"class\", test = 0.2, validation = 0.0 }"
         );

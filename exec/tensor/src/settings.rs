@@ -36,7 +36,11 @@ pub(crate) enum Kind {
     Column,
     /// A column, or no text for none.
     MaybeColumn,
+    /// Columns, or "auto".
+    MaybeColumns,
     Columns,
+    /// True, false or "auto".
+    MaybeBool,
     Scale,
     Layers,
     /// Height and width, or an empty list for none.
@@ -126,7 +130,9 @@ impl Setting {
             (Kind::MaybeColumn, value) => {
                 is_column(value) || matches!(value, Value::Text(text) if text.is_empty())
             }
-            (Kind::Columns, Value::List(items)) => items.iter().all(is_column),
+            (Kind::MaybeBool | Kind::MaybeColumns, Value::Text(text)) => text == "auto",
+            (Kind::MaybeBool, Value::Bool(_)) => true,
+            (Kind::Columns | Kind::MaybeColumns, Value::List(items)) => items.iter().all(is_column),
             (Kind::Size, Value::List(items)) => {
                 let fits = |v: &Value| matches!(v, Value::Int(n) if (1..=MAX_SIDE).contains(n));
                 matches!(items.len(), 0 | 2) && items.iter().all(fits)
@@ -171,6 +177,8 @@ impl Setting {
             Kind::Layers => "a list of layers".into(),
             Kind::Column => "a column's name, or its index (-1 is the last)".into(),
             Kind::MaybeColumn => "a column's name or index, or \"\" for none".into(),
+            Kind::MaybeBool => "true, false or \"auto\"".into(),
+            Kind::MaybeColumns => "a list of columns' names or indices, or \"auto\"".into(),
             Kind::Columns => "a list of columns' names or indices".into(),
             Kind::Size => format!("[height, width], each 1 to {MAX_SIDE}, or [] for none"),
             Kind::Scale => "none, minmax, standard, robust or { divide = NUMBER }".into(),

@@ -18,15 +18,15 @@ pub(crate) const MERGES: &str = "merges";
 /// The keys that name inputs (`table`, `images`, `labels`, `text`, `merges`) are not among them: they
 /// are no parameters.
 pub(crate) static PREPARE: [Setting; 26] = [
-    key_of(TABLES, "categories", Kind::Columns, "[]"),
+    key_of(TABLES, "categories", Kind::MaybeColumns, "'auto'"),
     key_of(IMAGES, "colours", Kind::Choice(&["colour", "grey"]), "'colour'"),
-    key_of(TABLES, "delimiter", Kind::Choice(&[",", ";", "|", "\t"]), "','"),
+    key_of(TABLES, "delimiter", Kind::Choice(&[",", ";", "|", "\t", "auto"]), "'auto'"),
     key_of(ROWS, "fold", Kind::Int(0..=1 << 20), "0"),
     key_of(ROWS, "folds", Kind::Int(0..=1 << 20), "0"),
     key("form", Kind::Choice(&["images", "table", "text"]), Is("'table'")),
     key_of(TABLES, "format", Kind::Choice(&["csv", "jsonl"]), "'csv'"),
     key_of(TABLES, "group", Kind::MaybeColumn, "''"),
-    key_of(TABLES, "header", Kind::Bool, "false"),
+    key_of(TABLES, "header", Kind::MaybeBool, "'auto'"),
     key_of(TABLES, "ignore", Kind::Columns, "[]"),
     key_of(TABLES, "key", Kind::MaybeColumn, "''"),
     Setting {

@@ -282,8 +282,9 @@ fn bad_data_is_refused_before_anything_is_learned() {
         on(&store(), &program(baseline, changes), files).unwrap_err().to_string()
     };
     let penguins = data("penguins.csv");
+    let numbers = [("prepare.label", "species"), ("prepare.categories", "[]")];
     assert_eq!(
-        error("linear", &[("prepare.label", "species")], &[("data", &penguins)]),
+        error("linear", &numbers, &[("data", &penguins)]),
         "line 2 of the table, column island: 'Torgersen' is not a number (columns of words: see \
          prepare.categories, prepare.ignore)"
     );

@@ -86,6 +86,7 @@ pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pro
         sizes: vec![height, width, channels],
         target: Target::Class { column, classes },
         features: Vec::new(),
+        found: None,
         fitted: to_value(&fitted),
         rows: counted(&parts, 0),
         split: digest(&parts.test),

@@ -4,8 +4,10 @@
 //! alone; the test part must not leak into what is learned. Reading is [`lab_data`]'s, fitting
 //! [`lab_preparation`]'s; here the settings of a program are turned into their plans.
 
-mod images;
+mod found;
+mod columns;
 mod table;
+mod images;
 mod text;
 
 use lab_preparation::split::Parts;

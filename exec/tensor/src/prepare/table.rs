@@ -1,6 +1,6 @@
 //! Tables: rows of features, and a class or a number to foretell.
 
-use lab_data::{CsvForm, DataError, Role};
+use lab_data::{DataError, Role};
 use lab_preparation::categories::{Encoding, MissingWord, Unknown, WordPlan};
 use lab_preparation::features::{ColumnPlan, FeaturePlan, Form, Matrix};
 use lab_preparation::numbers::{MissingNumber, NumberPlan};
@@ -10,20 +10,12 @@ use lab_preparation::transform::Transform;
 use lab_preparation::{Cells, Column, PreparationError, Table};
 use lab_schema::Value;
 
+use super::columns::{Columns, read};
 use super::{counted, digest, product};
 use crate::error::{Result, TensorError};
 use crate::files::{Inputs, Prepared, Product, Target, to_value};
 use crate::settings::Settings;
-use crate::task::TABLE;
 use crate::tensors::{self, Data};
-
-/// Which columns are for what, by name.
-struct Columns {
-    label: String,
-    features: Vec<(String, Role)>,
-    group: Option<String>,
-    key: Option<String>,
-}
 
 /// Runs the stage on a table.
 pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Product> {
@@ -72,118 +64,12 @@ fn prepared(table: &Table, columns: &Columns, settings: &Settings<'_>) -> Result
         sizes,
         target: scaling.target(target),
         features: names,
+        found: columns.found.clone(),
         fitted: to_value(&fitted),
         rows: counted(&parts, dropped),
         split: digest(&parts.test),
     };
     Ok(product(files, &prepared))
-}
-
-fn read(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<(Table, Columns, Vec<u64>)> {
-    let source = inputs.open(TABLE)?;
-    let mut columns = None;
-    let header = settings.bool("header")?;
-    let roles = |names: &[String]| -> Result<Vec<Role>> {
-        if header && names.iter().all(|name| name.parse::<f64>().is_ok()) {
-            return Err(TensorError::BadValue {
-                key: "prepare.header".into(),
-                value: "true".into(),
-                line: None,
-                expected: "false, since the first line has nothing but numbers,".into(),
-            });
-        }
-        let found = find(settings, names)?;
-        let role = |name: &String| match found.features.iter().find(|(n, _)| n == name) {
-            Some((_, role)) => *role,
-            None if Some(name) == found.group.as_ref() || Some(name) == found.key.as_ref() => {
-                Role::Text
-            }
-            None if *name == found.label
-                && settings.text("target").is_ok_and(|t| t == "number") =>
-            {
-                Role::Number
-            }
-            None if *name == found.label => Role::Text,
-            None => Role::Skip,
-        };
-        let roles = names.iter().map(role).collect();
-        columns = Some(found);
-        Ok(roles)
-    };
-    let table = match settings.text("format")? {
-        "jsonl" => lab_data::jsonl(source, roles)?,
-        _ => {
-            let delimiter = settings.text("delimiter")?.bytes().next().unwrap_or(b',');
-            lab_data::csv(source, CsvForm { header: settings.bool("header")?, delimiter }, roles)?
-        }
-    };
-    let columns = columns.ok_or_else(|| TensorError::TooFewRows("the table is empty".into()))?;
-    let column = |column: lab_data::Column| Column {
-        name: column.name,
-        cells: match column.cells {
-            lab_data::Cells::Numbers(numbers) => Cells::Numbers(numbers),
-            lab_data::Cells::Text { values, codes } => Cells::Text { values, codes },
-            lab_data::Cells::Skipped => Cells::Skipped,
-        },
-    };
-    let all = table.columns.into_iter().map(column).collect();
-    Ok((Table { columns: all, rows: table.rows }, columns, table.lines))
-}
-
-/// The columns that the settings name.
-fn find(settings: &Settings<'_>, names: &[String]) -> Result<Columns> {
-    let one = |key: &'static str, value| column(key, value, names);
-    let list = |key: &'static str, setting| -> Result<Vec<String>> {
-        settings.list(setting)?.iter().map(|value| one(key, value)).collect()
-    };
-    let maybe = |key: &'static str, setting| match settings.value(setting)? {
-        Value::Text(text) if text.is_empty() => Ok(None),
-        value => one(key, value).map(Some),
-    };
-    let label = one("prepare.label", settings.value("label")?)?;
-    let ignored = list("prepare.ignore", "ignore")?;
-    let words = list("prepare.categories", "categories")?;
-    let (group, key) = (maybe("prepare.group", "group")?, maybe("prepare.key", "key")?);
-    let used = |name: &&String| {
-        **name != label
-            && !ignored.contains(name)
-            && Some(*name) != group.as_ref()
-            && Some(*name) != key.as_ref()
-    };
-    let role = |name: &String| if words.contains(name) { Role::Text } else { Role::Number };
-    let features: Vec<_> =
-        names.iter().filter(used).map(|name| (name.clone(), role(name))).collect();
-    if let ([only], ",") = (names, settings.text("delimiter")?) {
-        return Err(TensorError::BadValue {
-            key: "prepare.delimiter".into(),
-            value: "\",\"".into(),
-            line: None,
-            expected: format!("another one for '{}'", only.chars().take(40).collect::<String>()),
-        });
-    }
-    if features.is_empty() {
-        let names = names.to_vec();
-        return Err(TensorError::NoColumn {
-            key: "prepare.label",
-            column: "all that is left".into(),
-            names,
-        });
-    }
-    Ok(Columns { label, features, group, key })
-}
-
-/// By name, or by index; negative ones count from the end.
-fn column(key: &'static str, value: &Value, names: &[String]) -> Result<String> {
-    let found = match value {
-        Value::Int(index) if *index < 0 => {
-            names.len().checked_sub(index.unsigned_abs() as usize).and_then(|i| names.get(i))
-        }
-        Value::Int(index) => names.get(*index as usize),
-        Value::Text(name) => names.iter().find(|n| *n == name),
-        _ => None,
-    };
-    let column = value.to_string();
-    found.cloned().ok_or_else(|| TensorError::NoColumn { key, column, names: names.to_vec() })
 }
 
 /// How the columns become features.

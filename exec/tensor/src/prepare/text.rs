@@ -54,6 +54,7 @@ pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pro
         sizes: Vec::new(),
         target: Target::Next { tokens },
         features: Vec::new(),
+        found: None,
         fitted: to_value(&tokenizer),
         rows,
         split: lab_schema::Digest::derive("lab 2026-11-30 test text", test.as_bytes()).to_string(),
