@@ -61,6 +61,85 @@ fn stages_with_the_same_recipe_are_reused() {
     }
 }
 
+/// Every row is judged once, by a model that has not seen it.
+#[test]
+fn folds_are_run_one_after_the_other() {
+    let place = Place::digits();
+    let short = ["run", "digits.toml", "--set", "train.epochs=1", "--folds", "3"];
+    let said = place.lab([&short[..], &["--name", "cv"]].concat()).succeeds();
+    said.says("fold 0 of 3").says("fold 2 of 3").says("accuracy").says(", 3 runs");
+    let mut rows: Vec<usize> = Vec::new();
+    let mut accuracies = Vec::new();
+    for fold in 0..3 {
+        let name = format!("cv.fold{fold}");
+        let table = place.lab(["cat", &format!("{name}:predictions.csv")]).succeeds().out;
+        rows.extend(
+            table.lines().skip(1).map(|l| l.split(',').next().unwrap().parse::<usize>().unwrap()),
+        );
+        let shown = place.lab(["show", &name, "--json"]).succeeds().json();
+        accuracies.push(shown["metrics"]["accuracy"].as_f64().unwrap());
+        place.lab(["show", &format!("{name}.prepare")]).succeeds().says("folds");
+    }
+    rows.sort_unstable();
+    assert!(rows.iter().copied().eq(0..1797), "{} rows", rows.len());
+    // The line below them is of these.
+    let mean = accuracies.iter().sum::<f64>() / 3.0;
+    let again = place.lab(short).succeeds();
+    assert_eq!(again.out.matches("as before").count(), 9, "{}", again.out);
+    let line = again.out.lines().find(|line| line.trim_start().starts_with("accuracy")).unwrap();
+    let told: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!((told - mean).abs() < 1e-4 && line.contains('±'), "{line} is not about {mean}");
+
+    let both = [&short[..5], &["2", "--seeds", "1..2", "--json"]].concat();
+    let json = place.lab(both).succeeds().json();
+    let folds: Vec<i64> =
+        json.as_array().unwrap().iter().map(|run| run["fold"].as_i64().unwrap()).collect();
+    assert_eq!(folds, [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1]);
+    let runs =
+        |place: &Place| place.lab(["log", "--json"]).succeeds().json().as_array().unwrap().len();
+    let before = runs(&place);
+    for (args, why) in [
+        (&["digits.toml", "--folds", "1"][..], "1 is not in 2..=1000"),
+        (&["digits.toml", "--folds", "five"], "invalid value 'five'"),
+        (&["digits.toml", "--folds", "3", "--set", "prepare.fold=1"], "--folds sets prepare.fold"),
+        (
+            &["digits.toml", "--folds", "3", "--set", "prepare.folds=3"],
+            "--folds sets prepare.folds",
+        ),
+        (
+            &["baseline:char-gru", "-i", "text=digits", "--folds", "3"],
+            "no meaning with form = \"text\"",
+        ),
+        (&["digits.toml", "--folds", "900"], "too few rows of class"),
+        (&["digits.toml", "--folds", "900", "--seeds", "1..20"], "more than 10000 runs"),
+        (&["--folds", "3"], "--folds is for a tensor program"),
+        (&["--folds", "3", "--", "true"], "cannot be used with"),
+    ] {
+        place.lab([&["run"], args].concat()).exits(2).complains(why);
+    }
+    assert_eq!(runs(&place), before);
+}
+
+/// What a stranger types first.
+#[test]
+fn a_table_of_ones_own_needs_its_label_and_nothing_else() {
+    let place = Place::registry();
+    place.write("penguins.csv", include_bytes!("data/penguins.csv"));
+    let run = ["run", "baseline:mlp", "-i", "data=penguins.csv", "--set"];
+    let with = |setting: &'static str| place.lab([&run[..], &[setting, "--name", "p"]].concat());
+    with("prepare.label=species").succeeds().says("accuracy");
+    let shown = place.lab(["show", "p", "--json"]).succeeds().json();
+    assert!(shown["metrics"]["accuracy"].as_f64().unwrap() > 0.95, "{}", shown["metrics"]);
+    let found = place.lab(["cat", "p.prepare:prepare.json"]).succeeds().json();
+    let expected = serde_json::json!({
+        "delimiter": ",", "header": true, "categories": ["island", "sex"]
+    });
+    assert_eq!(found["found"], expected);
+    place.lab(["show", "p.prepare"]).succeeds().says("auto");
+    place.lab(["verify", "p", "--deep"]).succeeds().says("identical");
+    with("prepare.label=kind").exits(2).complains("the table has the columns species, island");
+}
+
 /// A run whose output has one weight changed by one ulp: the claim is found out, to the element.
 #[test]
 fn a_forged_weight_is_found_to_the_element() {

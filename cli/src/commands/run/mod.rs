@@ -81,6 +81,9 @@ pub(super) struct Args {
     /// Run the steps or the program once for each of these seeds, as in 1..10 or 1,2,5
     #[arg(long, value_name = "SEEDS", value_parser = seeds::seeds, conflicts_with_all = ["command", "seed"])]
     seeds: Option<seeds::Seeds>,
+    /// Run the program once for each of so many folds: cross-validation
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with = "command")]
+    folds: Option<u32>,
     /// Run every step or stage, even where an earlier run could be reused
     #[arg(long, conflicts_with = "command")]
     again: bool,
@@ -122,6 +125,11 @@ fn is_program(context: &Context, word: &str) -> Outcome<bool> {
 }
 
 impl Args {
+    /// Whether a program is to be run more than once.
+    fn are_many(&self) -> bool {
+        self.seeds.is_some() || self.folds.is_some()
+    }
+
     fn level(&self) -> Level {
         level(self.level)
     }
@@ -144,6 +152,12 @@ impl Args {
             ("--no-probe", self.no_probe, "write `probe = false` at the top of lab.toml"),
             ("--level", self.level != 1, "write `level = 2` at the top of lab.toml"),
         ];
+        if self.folds.is_some() {
+            return Err(Failure::usage(
+                "--folds is for a tensor program: `lab run PROGRAM.toml --folds 5`",
+            )
+            .hint("let the steps take the fold as a parameter, and set it: `--set fold=0`"));
+        }
         match given.into_iter().find(|(_, is_given, _)| *is_given) {
             Some((option, _, why)) => Err(Failure::usage(format!(
                 "{option} is for a command: `lab run {option} … -- COMMAND`"

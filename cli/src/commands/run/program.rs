@@ -12,6 +12,7 @@ use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
 
 use super::super::{baselines, curve, describe, name};
+use super::seeds::Variant;
 use super::{Args, inputs, key_value, seeds};
 use crate::bars::Bars;
 use crate::context::Context;
@@ -31,24 +32,31 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
     registry.store.rescue(&sources.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
     let running = Running { context, args, path, registry: &registry, bars: &bars, sources };
     let mut answers = Vec::new();
-    match &args.seeds {
-        None => drop(running.stages(&program, name.as_ref(), &mut answers)?),
-        Some(seeds) => {
-            let mut runs = Vec::new();
-            for seed in &seeds.0 {
-                let mut program = program.clone();
-                program.set("seed", &seed.to_string())?;
-                let name =
-                    name.as_ref().map(|n| Name::new(format!("{n}.seed{seed}"))).transpose()?;
-                if let Some((id, run)) = running.stages(&program, name.as_ref(), &mut answers)? {
-                    runs.push((*seed, id, run));
-                }
+    let variants = seeds::variants(args.seeds.as_ref(), args.folds)?;
+    if variants.is_empty() {
+        drop(running.stages(&program, name.as_ref(), &mut answers)?);
+    } else {
+        let mut runs = Vec::new();
+        for Variant { settings, suffix, fold } in variants {
+            let mut program = program.clone();
+            let set: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            program.set_all(&set)?;
+            let name = name.as_ref().map(|n| Name::new(format!("{n}{suffix}"))).transpose()?;
+            if let Some((fold, of)) = fold {
+                context.ui.line(paint(DIM, format!("fold {fold} of {of}")));
             }
-            seeds::table(context, &runs);
+            let before = answers.len();
+            if let Some((id, run)) = running.stages(&program, name.as_ref(), &mut answers)? {
+                runs.push((suffix, id, run));
+            }
+            if let Some((fold, _)) = fold {
+                answers[before..].iter_mut().for_each(|answer| answer["fold"] = json!(fold));
+            }
         }
+        seeds::table(context, &runs);
     }
     context.ui.answer(&json!(answers));
-    if let (Some(name), None) = (&name, &args.seeds) {
+    if let (Some(name), false) = (&name, args.are_many()) {
         context.ui.hint(format!("`lab verify {name} --deep` does it all again, `lab graph {name}` shows where it comes from"));
     }
     Ok(())
@@ -114,7 +122,7 @@ impl Running<'_> {
             let label = stage_name.as_ref().map_or(stage.name(), Name::as_str);
             self.bars.suspend(|| {
                 tell(self.context, id, &run, label, width, reused);
-                if !reused && self.args.seeds.is_none() {
+                if !reused && !self.args.are_many() {
                     for (title, curve) in curve::curves(&registry.store, &run) {
                         self.context.ui.line(format!("  {title:<9} {curve}"));
                     }
@@ -142,6 +150,13 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
     let mut settings: Vec<(&str, &str)> =
         args.settings.iter().map(|setting| key_value(setting)).collect::<Outcome<_>>()?;
     settings.extend(seed.as_deref().map(|seed| ("seed", seed)));
+    let set = ["prepare.folds", "prepare.fold"];
+    if let Some((key, _)) =
+        settings.iter().find(|(key, _)| args.folds.is_some() && set.contains(key))
+    {
+        return Err(Failure::usage(format!("--folds sets {key}, and so does --set"))
+            .hint("`--folds 5` alone runs all five folds, one after the other"));
+    }
     program.set_all(&settings)?;
     let mut typed = BTreeSet::new();
     for input in &args.inputs {

@@ -1,4 +1,4 @@
-//! Many seeds: which, and what came of them.
+//! Many runs of one program, by seeds and by folds: which, and what came of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +6,7 @@ use lab_schema::{Run, RunId};
 
 use super::super::describe;
 use crate::context::Context;
+use crate::failure::{Failure, Outcome};
 use crate::ui::{DIM, NAME, count, pad, paint};
 
 /// Most seeds at once.
@@ -45,8 +46,52 @@ pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
     }
 }
 
-/// A table of what came of each seed, and how far results lie apart.
-pub(super) fn table(context: &Context, runs: &[(u64, RunId, Run)]) {
+/// One of many runs of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Variant {
+    /// What is set for it, in TOML.
+    pub(super) settings: Vec<(&'static str, String)>,
+    /// What its name ends in.
+    pub(super) suffix: String,
+    /// Its fold, from 0, and how many there are.
+    pub(super) fold: Option<(u32, u32)>,
+}
+
+/// Each seed with each fold; none if neither is asked for.
+///
+/// # Errors
+/// More than 10,000 of them.
+pub(super) fn variants(seeds: Option<&Seeds>, folds: Option<u32>) -> Outcome<Vec<Variant>> {
+    let mut all = vec![Variant::default()];
+    if let Some(Seeds(seeds)) = seeds {
+        all = Vec::new();
+        for seed in seeds {
+            let settings = vec![("seed", seed.to_string())];
+            all.push(Variant { settings, suffix: format!(".seed{seed}"), fold: None });
+        }
+    }
+    let Some(count) = folds else {
+        all.retain(|variant| !variant.settings.is_empty());
+        return Ok(all);
+    };
+    if all.len().saturating_mul(count as usize) > MANY {
+        let many = format!("{} seeds with {count} folds each", all.len());
+        return Err(Failure::usage(format!("{many} are more than {MANY} runs")));
+    }
+    let folded = |variant: Variant| {
+        (0..count).map(move |fold| {
+            let mut one = variant.clone();
+            one.settings.push(("prepare.folds", count.to_string()));
+            one.settings.push(("prepare.fold", fold.to_string()));
+            one.suffix.push_str(&format!(".fold{fold}"));
+            Variant { fold: Some((fold, count)), ..one }
+        })
+    };
+    Ok(all.into_iter().flat_map(folded).collect())
+}
+
+/// A table of what came of all runs, and how far results lie apart.
+pub(super) fn table<T>(context: &Context, runs: &[(T, RunId, Run)]) {
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (_, _, run) in runs {
         for (name, value) in &run.outcome.metrics {
@@ -105,6 +150,24 @@ mod tests {
         for bad in ["", "a", "3..1", "1..", "..3", "0..10000", "-1", "9223372036854775808"] {
             assert!(seeds(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn every_seed_meets_every_fold() {
+        assert_eq!(variants(None, None).unwrap(), []);
+        let suffixes = |seeds: Option<&Seeds>, folds| -> Vec<String> {
+            variants(seeds, folds).unwrap().into_iter().map(|v| v.suffix).collect()
+        };
+        let two = Seeds(vec![3, 7]);
+        assert_eq!(suffixes(Some(&two), None), [".seed3", ".seed7"]);
+        assert_eq!(suffixes(None, Some(3)), [".fold0", ".fold1", ".fold2"]);
+        let all = [".seed3.fold0", ".seed3.fold1", ".seed7.fold0", ".seed7.fold1"];
+        assert_eq!(suffixes(Some(&two), Some(2)), all);
+        let last = variants(Some(&two), Some(2)).unwrap().pop().unwrap();
+        let set = [("seed", "7"), ("prepare.folds", "2"), ("prepare.fold", "1")];
+        assert_eq!(last.settings, set.map(|(key, value)| (key, value.to_owned())));
+        assert_eq!(last.fold, Some((1, 2)));
+        assert!(variants(Some(&Seeds((0..5001).collect())), Some(2)).is_err());
     }
 
     #[test]
