@@ -381,7 +381,7 @@ mod tests {
         );
         assert_eq!(
             show(&recipes[1]),
-            "{ activation = \"relu\", batch = 32, beta1 = 0.9, beta2 = 0.999, checkpoint_every = 0, clip = 0.0, \
+            "{ activation = \"relu\", batch = 32, beta1 = 0.9, beta2 = 0.999, clip = 0.0, \
              dropout = 0.0, epochs = 20, eps = 1e-8, hidden = [128], init_seed = 3, lr = 1.0, \
              model = \"mlp\", optimizer = \"adamw\", patience = 0, schedule = \"constant\", \
              shuffle_seed = 3, state_every = 100, warmup = 0.0, weight_decay = 0.0 }"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lab_schema::Value;
 
-use crate::settings::Default::{Is, Required, Seed};
+use crate::settings::Default::{Is, Off, Required, Seed};
 use crate::settings::{Kind, MAX_WIDTH, SEEDS, Setting, key, key_of, later_of};
 
 const TABLES: (&str, &[&str]) = ("form", &["table"]);
@@ -62,7 +62,7 @@ pub(crate) static TRAIN: [Setting; 28] = [
     key("batch", Kind::Int(1..=1 << 20), Is("32")),
     key_of(ADAMW, "beta1", Kind::Float(0.0, 0.999_999), "0.9"),
     key_of(ADAMW, "beta2", Kind::Float(0.0, 0.999_999), "0.999"),
-    key("checkpoint_every", Kind::Int(0..=1 << 30), Is("0")),
+    key("checkpoint_every", Kind::Int(0..=1 << 30), Off("0")),
     key("clip", Kind::Float(0.0, 1e6), Is("0.0")),
     key_of(("model", SEQUENCES), "context", Kind::Int(2..=1 << 14), "128"),
     later_of(("model", OF_IMAGES), "crop", Kind::Int(0..=256), "0"),

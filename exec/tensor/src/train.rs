@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use lab_arithmetic::Kernels;
 use lab_objects::{Progress, Store};
-use lab_schema::Number;
+use lab_schema::{Number, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Augment;
@@ -37,7 +37,10 @@ pub(crate) fn train(
     checkpoints: &mut Checkpoints,
 ) -> Result<Product> {
     begin(inputs, settings, kernels, |mut training, description| {
-        let every = settings.int("checkpoint_every")?;
+        let every = match settings.on("checkpoint_every") {
+            Some(Value::Int(every)) => *every as u64,
+            _ => 0,
+        };
         let mut kept = resume(inputs.store, &mut training, checkpoints)?;
         let total = training.total();
         let trained = training.advance(total, &mut |training| {

@@ -24,6 +24,9 @@ const WINDOW: usize = 32;
 /// Most files of a room that are listed: their keys take some 100 MB.
 const MAX_LISTED: usize = 1 << 20;
 
+/// Hears in words what happens to a connection.
+pub type Told = Box<dyn Fn(&str) + Send>;
+
 /// How long to wait, and how often to try.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -55,7 +58,7 @@ struct State {
     /// Whether the far side is to know that somebody is at work.
     leased: bool,
     /// Told when a connection is made anew.
-    told: Option<Box<dyn Fn(&str) + Send>>,
+    told: Option<Told>,
 }
 
 impl fmt::Debug for Far {
@@ -78,7 +81,7 @@ impl Far {
         dial: Box<dyn Dial>,
         patience: Patience,
         make: bool,
-        told: Box<dyn Fn(&str) + Send>,
+        told: Told,
     ) -> crate::error::Result<(Far, bool)> {
         let state = State { told: Some(told), ..State::default() };
         let far = Far { dial, patience, state: Mutex::new(state) };

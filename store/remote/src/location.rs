@@ -15,7 +15,7 @@ use lab_objects::{Backend, Folder, ObjectsError, Store};
 
 use crate::answer::Opened;
 use crate::error::{On, RemoteError, Result, Side};
-use crate::far::{Far, Patience};
+use crate::far::{Far, Patience, Told};
 use crate::ssh::Ssh;
 
 /// Where the store is in a folder that somebody works in.
@@ -40,9 +40,6 @@ pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
         Place::Ssh(ssh) => far(ssh, true, told),
     }
 }
-
-/// Hears in words what happens to a connection.
-pub type Told = Box<dyn Fn(&str) + Send>;
 
 /// The store in a folder, for a client who asks from outside: `make` as in [`open_or_create`].
 pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
