@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use lab_arithmetic::{Kernels, argmax};
+use lab_arithmetic::Kernels;
 use lab_metrics as metrics;
 use lab_metrics::{Average, ClassCounts};
 use lab_schema::{Number, Value};
@@ -151,11 +151,17 @@ fn labels(
 ) -> Result<(Vec<u32>, Vec<u32>)> {
     match (target, examples) {
         (Target::Class { classes, .. }, Examples::Rows { y: Targets::Classes(y), .. }) => {
-            let predicted = judged.outputs.chunks(classes.len()).map(|s| argmax(s) as u32);
+            let predicted = judged.outputs.chunks(classes.len()).map(|s| greatest(s) as u32);
             Ok((y.clone(), predicted.collect()))
         }
         _ => Err(no_meaning(name, target)),
     }
+}
+
+/// The class with the greatest score, the first of equals.
+fn greatest(scores: &[f64]) -> usize {
+    let better = |best: usize, n: usize| if scores[n] > scores[best] { n } else { best };
+    (0..scores.len()).fold(0, better)
 }
 
 fn counted(
@@ -189,10 +195,10 @@ fn confusion(target: &Target, examples: &Examples, judged: &Judged) -> Result<Me
 }
 
 /// Softmax in f64, row by row, ascending; exp is libm's.
-fn probabilities(scores: &[f32], classes: usize) -> Vec<f64> {
-    let row = |row: &[f32]| {
-        let greatest = row.iter().fold(f64::NEG_INFINITY, |g, s| f64::from(*s).max(g));
-        let all: Vec<f64> = row.iter().map(|s| libm::exp(f64::from(*s) - greatest)).collect();
+fn probabilities(scores: &[f64], classes: usize) -> Vec<f64> {
+    let row = |row: &[f64]| {
+        let greatest = row.iter().fold(f64::NEG_INFINITY, |g, s| s.max(g));
+        let all: Vec<f64> = row.iter().map(|s| libm::exp(s - greatest)).collect();
         let total: f64 = all.iter().sum();
         all.into_iter().map(move |p| p / total).collect::<Vec<f64>>()
     };
@@ -239,17 +245,12 @@ fn numbers(
     judged: &Judged,
     of: impl FnOnce(&[f64], &[f64]) -> metrics::Result<f64>,
 ) -> Result<Measured> {
-    let (
-        Target::Number { shift, scale, .. },
-        Examples::Rows { y: Targets::Numbers { exact, .. }, .. },
-    ) = (target, examples)
-    else {
-        return Err(no_meaning(name, target));
-    };
-    let back = |values: &[f32]| -> Vec<f64> {
-        values.iter().map(|v| f64::from(*v) * scale + shift).collect()
-    };
-    of(exact, &back(&judged.outputs)).map(Measured::Number).map_err(measured)
+    match (target, examples) {
+        (Target::Number { .. }, Examples::Rows { y: Targets::Numbers { exact, .. }, .. }) => {
+            of(exact, &judged.outputs).map(Measured::Number).map_err(measured)
+        }
+        _ => Err(no_meaning(name, target)),
+    }
 }
 
 fn measured(error: metrics::MetricsError) -> TensorError {
@@ -281,16 +282,15 @@ fn predictions(
             let origins = tensors.integers("row", Some(examples.len()))?;
             match (y, target) {
                 (Targets::Classes(y), Target::Class { classes, .. }) => {
-                    let predicted = judged.outputs.chunks(classes.len()).map(argmax);
+                    let predicted = judged.outputs.chunks(classes.len()).map(greatest);
                     for ((origin, label), predicted) in origins.iter().zip(y).zip(predicted) {
                         let class = |n: usize| classes[n].as_str();
                         write([&origin.to_string(), class(*label as usize), class(predicted)]);
                     }
                 }
-                (Targets::Numbers { exact, .. }, Target::Number { shift, scale, .. }) => {
-                    let back = |v: f32| (f64::from(v) * scale + shift).to_string();
+                (Targets::Numbers { exact, .. }, Target::Number { .. }) => {
                     for ((origin, y), predicted) in origins.iter().zip(exact).zip(&judged.outputs) {
-                        write([&origin.to_string(), &y.to_string(), &back(*predicted)]);
+                        write([&origin.to_string(), &y.to_string(), &predicted.to_string()]);
                     }
                 }
                 _ => {}

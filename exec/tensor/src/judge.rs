@@ -16,8 +16,9 @@ pub(crate) struct Judged {
     pub(crate) loss: f64,
     /// Per row or prediction its cross-entropy or squared distance.
     pub(crate) losses: Vec<f64>,
-    /// Outputs, row after row; for a text only each prediction.
-    pub(crate) outputs: Vec<f32>,
+    /// Row after row: a score of each class, whose softmax are the probabilities; the number, in
+    /// the unit of the data; or the token.
+    pub(crate) outputs: Vec<f64>,
 }
 
 /// What `model` says of `examples`.
@@ -39,14 +40,14 @@ pub(crate) fn judge(
         let outputs = model.outputs(&pass, &x)?;
         let values = outputs.values().map_err(operation)?;
         match target {
-            Target::Number { .. } => {
+            Target::Number { shift, scale, .. } => {
                 let y = y.values().map_err(operation)?;
                 let squares = values.iter().zip(y).map(|(x, y)| {
                     let distance = f64::from(*x) - f64::from(y);
                     distance * distance
                 });
                 judged.losses.extend(squares);
-                judged.outputs.extend(values);
+                judged.outputs.extend(values.iter().map(|x| f64::from(*x) * scale + shift));
             }
             _ => {
                 let classes = target.outputs();
@@ -63,9 +64,9 @@ pub(crate) fn judge(
                     let scores = &values[at * classes..][..classes];
                     judged.losses.push(f64::from(losses[at]));
                     if predicts(target) {
-                        judged.outputs.push(argmax(scores) as f32);
+                        judged.outputs.push(argmax(scores) as f64);
                     } else {
-                        judged.outputs.extend(scores);
+                        judged.outputs.extend(scores.iter().map(|score| f64::from(*score)));
                     }
                 }
             }
