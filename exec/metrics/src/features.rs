@@ -53,6 +53,13 @@ impl<'a> Features<'a> {
         self.columns
     }
 
+    /// The same rows, so many at a time.
+    pub fn parts(&self, rows: usize) -> impl Iterator<Item = Features<'a>> + use<'a> {
+        let columns = self.columns;
+        let parts = self.values.chunks(rows.max(1).saturating_mul(columns));
+        parts.map(move |values| Features { values, columns })
+    }
+
     pub(crate) fn values(&self) -> &'a [f32] {
         self.values
     }
@@ -73,6 +80,24 @@ impl<'a> Features<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_the_rows_in_order() {
+        let values: Vec<f32> = (0..10).map(|n| n as f32).collect();
+        let features = Features::new(&values, 2).unwrap();
+        for (rows, lengths) in [
+            (1, vec![1; 5]),
+            (2, vec![2, 2, 1]),
+            (5, vec![5]),
+            (usize::MAX, vec![5]),
+            (0, vec![1; 5]),
+        ] {
+            let parts: Vec<_> = features.parts(rows).collect();
+            assert_eq!(parts.iter().map(Features::rows).collect::<Vec<_>>(), lengths);
+            let joined: Vec<f32> = parts.iter().flat_map(|part| part.values().to_vec()).collect();
+            assert_eq!(joined, values);
+        }
+    }
 
     #[test]
     fn what_is_no_table_is_refused() {

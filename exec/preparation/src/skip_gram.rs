@@ -146,20 +146,7 @@ impl PairPlan {
     /// An id that the training text lacks, a window of 0, a frequency that is not above 0,
     /// negatives where there is one word, more than 2^28 pairs or negatives.
     pub fn pairs(&self, tokens: &[u32], frequencies: &Frequencies, epoch: u32) -> Result<Pairs> {
-        self.check(frequencies)?;
-        let known = |id: u32| frequencies.counts.get(id as usize).is_some_and(|count| *count > 0);
-        if let Some(position) = tokens.iter().position(|id| !known(*id)) {
-            let (id, tokens) = (tokens[position], frequencies.counts.len());
-            return Err(PreparationError::UnknownToken { position, id, tokens });
-        }
-        let kept = self.kept(tokens, frequencies, epoch);
-        let around = kept.len().min(self.window).saturating_mul(2) as u64;
-        let most = (kept.len() as u64).saturating_mul(around);
-        let most = most.saturating_mul(self.negatives.max(1) as u64);
-        if most > MAX_PAIRS {
-            let limit = MAX_PAIRS;
-            return Err(PreparationError::TooLarge { what: "pairs", found: most, limit });
-        }
+        let kept = self.kept(tokens, frequencies, epoch)?;
         let mut pairs = Pairs::default();
         for (at, centre) in kept.iter().enumerate() {
             let first = at.saturating_sub(self.window);
@@ -179,7 +166,39 @@ impl PairPlan {
         Ok(pairs)
     }
 
-    fn kept(&self, tokens: &[u32], frequencies: &Frequencies, epoch: u32) -> Vec<u32> {
+    /// How many pairs a text has in an epoch.
+    ///
+    /// # Errors
+    /// As [`PairPlan::pairs`].
+    pub fn count(&self, tokens: &[u32], frequencies: &Frequencies, epoch: u32) -> Result<u64> {
+        let kept = self.kept(tokens, frequencies, epoch)?.len() as u64;
+        // The i-th from an end lacks what would lie beyond that.
+        let window = (self.window as u64).min(kept.saturating_sub(1));
+        Ok(2 * kept * window - window * (window + 1))
+    }
+
+    /// The tokens that are not left out; few enough, that their pairs can be listed.
+    fn kept(&self, tokens: &[u32], frequencies: &Frequencies, epoch: u32) -> Result<Vec<u32>> {
+        self.check(frequencies)?;
+        let known = |id: u32| frequencies.counts.get(id as usize).is_some_and(|count| *count > 0);
+        if let Some(position) = tokens.iter().position(|id| !known(*id)) {
+            let (id, tokens) = (tokens[position], frequencies.counts.len());
+            return Err(PreparationError::UnknownToken { position, id, tokens });
+        }
+        let kept = self.sampled(tokens, frequencies, epoch);
+        let around = kept.len().min(self.window).saturating_mul(2) as u64;
+        let most = (kept.len() as u64).saturating_mul(around);
+        let most = most.saturating_mul(self.negatives.max(1) as u64);
+        match most > MAX_PAIRS {
+            true => {
+                let limit = MAX_PAIRS;
+                Err(PreparationError::TooLarge { what: "pairs", found: most, limit })
+            }
+            false => Ok(kept),
+        }
+    }
+
+    fn sampled(&self, tokens: &[u32], frequencies: &Frequencies, epoch: u32) -> Vec<u32> {
         let Some(t) = self.subsample else { return tokens.to_vec() };
         let draws = Draws::new(self.seed, "pairs/subsample");
         let keep = |(at, id): &(usize, &u32)| {

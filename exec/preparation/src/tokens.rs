@@ -1,13 +1,15 @@
-//! Text as ids, and ids as text: bytes, characters, or byte pairs.
+//! Text as ids, and ids as text: bytes, characters, byte pairs, or words.
 //!
 //! Fitted to the training text alone. Decoding what was encoded gives the same bytes, except for
-//! a character that the training text lacks, if one id is reserved for all of those. Refuses
+//! a character that the training text lacks, if one id is reserved for all of those, and for words,
+//! which come back in lower case with a space between them and nothing else. Refuses
 //! ids beyond the vocabulary, and text that is not UTF-8 unless ids are bytes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::byte_pairs::{BytePairs, MAX_TEXT};
 use crate::error::{PreparationError, Result};
+use crate::words::Words;
 
 /// What the ids stand for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,8 @@ pub enum Tokenizer {
     Characters(Characters),
     /// Byte pairs, as in GPT-2.
     BytePairs(BytePairs),
+    /// Frequent words, and one id for all others.
+    Words(Words),
 }
 
 /// The characters of a text, by code point; the id is the place in this order.
@@ -95,6 +99,7 @@ impl Tokenizer {
             Tokenizer::Bytes => 256,
             Tokenizer::Characters(c) => c.sorted.len() + usize::from(c.unknown),
             Tokenizer::BytePairs(pairs) => pairs.tokens().len(),
+            Tokenizer::Words(words) => words.vocabulary(),
         }
     }
 
@@ -112,6 +117,7 @@ impl Tokenizer {
             Tokenizer::Bytes => Ok(text.iter().map(|byte| u32::from(*byte)).collect()),
             Tokenizer::Characters(characters) => characters.encode(utf8(text)?),
             Tokenizer::BytePairs(pairs) => Ok(pairs.encode(utf8(text)?)),
+            Tokenizer::Words(words) => Ok(words.encode(utf8(text)?)),
         }
     }
 
@@ -123,6 +129,9 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32]) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         for (position, id) in ids.iter().enumerate() {
+            if position > 0 && matches!(self, Tokenizer::Words(_)) {
+                text.push(b' ');
+            }
             if !self.push(*id, &mut text) {
                 let tokens = self.vocabulary();
                 return Err(PreparationError::UnknownToken { position, id: *id, tokens });
@@ -145,6 +154,9 @@ impl Tokenizer {
                 .is_some(),
             Tokenizer::BytePairs(pairs) => {
                 pairs.tokens().get(id as usize).map(|token| text.extend_from_slice(token)).is_some()
+            }
+            Tokenizer::Words(words) => {
+                words.word(id).map(|word| text.extend_from_slice(word.as_bytes())).is_some()
             }
         }
     }
@@ -182,9 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn words_come_back_without_what_stands_between_them() {
+        let words = Tokenizer::Words(Words::fit("So it goes, so it", 3).unwrap());
+        assert_eq!(words.vocabulary(), 3);
+        let ids = words.encode("It's SO -- and so it goes!".as_bytes()).unwrap();
+        assert_eq!(ids, [2, 1, 2, 1, 0, 2]);
+        assert_eq!(words.decode(&ids).unwrap(), "\u{fffd} so \u{fffd} so it \u{fffd}".as_bytes());
+        assert!(words.decode(&[3]).is_err() && words.encode(b"\xff").is_err());
+    }
+
+    #[test]
     fn fitted_tokenizers_survive_json() {
         let pairs = Tokenizer::BytePairs(BytePairs::train("abab ab\"\\", 258).unwrap());
-        for tokenizer in [Tokenizer::Bytes, characters(true), pairs] {
+        let words = Tokenizer::Words(Words::fit("so it goes", 3).unwrap());
+        for tokenizer in [Tokenizer::Bytes, characters(true), pairs, words] {
             let text = serde_json::to_string(&tokenizer).unwrap();
             assert_eq!(serde_json::from_str::<Tokenizer>(&text).unwrap(), tokenizer);
         }

@@ -8,6 +8,7 @@ use lab_preparation::byte_pairs::BytePairs;
 use lab_preparation::skip_gram::{Frequencies, PairPlan};
 use lab_preparation::tokens::{Characters, Tokenizer};
 use lab_preparation::windows::{Windows, split_text};
+use lab_preparation::words::Words;
 use serde_json::Value;
 
 fn ids(value: &Value) -> Vec<u32> {
@@ -82,6 +83,23 @@ fn nothing_leaks_from_the_held_out_text() {
     assert!(error.starts_with("character 0, 'Ω', is not in the training text"), "{error}");
     let reserved = Tokenizer::Characters(Characters::fit(train, true));
     assert_eq!(reserved.encode("Ω".as_bytes()).unwrap(), [27]);
+}
+
+/// Python's `re.findall(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*", text)`, lower case, and `Counter`.
+#[test]
+fn words_of_a_real_text() {
+    let text = data("tinyshakespeare.txt");
+    let (train, held_out) = split_text(&text, 0.1).unwrap();
+    let all = Tokenizer::Words(Words::fit(train, 1 << 16).unwrap());
+    assert_eq!(all.vocabulary(), 11_677 + 1);
+    let frequent = Tokenizer::Words(Words::fit(train, 2048).unwrap());
+    let expected = "the and to i of my you a that in is not";
+    assert_eq!(frequent.decode(&(0..12).collect::<Vec<_>>()).unwrap(), expected.as_bytes());
+    assert_eq!(frequent.encode(train.as_bytes()).unwrap().len(), 183_574);
+    let found = frequent.encode(held_out.as_bytes()).unwrap();
+    assert_eq!(found[..8], [667, 45, 323, 1824, 1233, 1233, 45, 323]);
+    let sum: u64 = found.iter().zip(1u64..).map(|(id, place)| u64::from(*id) * place).sum();
+    assert_eq!((found.len(), sum), (20_289, 114_200_513_326));
 }
 
 #[test]

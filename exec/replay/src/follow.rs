@@ -20,9 +20,10 @@ pub struct Training {
     recipe: Recipe,
 }
 
-/// Whether a recipe is that of a training.
+/// Whether a recipe is that of a training step by step.
 pub fn is_training(recipe: &Recipe) -> bool {
-    matches!(recipe.executor(), Executor::Tensor(tensor) if tensor.stage == "train")
+    matches!(recipe.executor(), Executor::Tensor(_))
+        && recipe.outputs().keys().any(|slot| slot.as_str() == lab_tensor::STEPS)
 }
 
 impl Training {

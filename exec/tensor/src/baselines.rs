@@ -28,7 +28,9 @@ macro_rules! catalogue {
 }
 
 /// All of them.
-pub const BASELINES: [Baseline; 8] = catalogue![
+pub const BASELINES: [Baseline; 11] = catalogue![
+    "neighbours",
+    "bayes",
     "linear",
     "mlp",
     "mlp-regression",
@@ -37,6 +39,7 @@ pub const BASELINES: [Baseline; 8] = catalogue![
     "char-lstm",
     "char-gru",
     "char-transformer",
+    "skip-gram",
 ];
 
 #[cfg(test)]

@@ -220,6 +220,9 @@ pub enum TensorError {
         /// Why.
         source: Box<candle_core::Error>,
     },
+    /// Rows from which a model cannot be fitted, or of which it can say nothing.
+    #[error("the model does not take these rows")]
+    Rows(#[source] lab_metrics::MetricsError),
     /// A metric cannot be computed from what the model says.
     #[error("cannot measure the model")]
     Metric(#[source] lab_metrics::MetricsError),

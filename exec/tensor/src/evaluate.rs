@@ -14,11 +14,12 @@ use serde_json::json;
 use crate::error::{Result, TensorError};
 use crate::examples::{Examples, Targets};
 use crate::files::{Inputs, Prepared, Product, Target, to_json};
+use crate::fitted::Fitted;
 use crate::judge::{Judged, judge};
 use crate::model::{Description, Model};
+use crate::predictions::predictions;
 use crate::settings::Settings;
 use crate::task::{METRICS, MODEL, PREDICTIONS, PREPARED, TEST_ROWS, WEIGHTS, slot};
-use crate::tensors::Tensors;
 
 /// Runs the stage.
 pub(crate) fn evaluate(
@@ -29,6 +30,12 @@ pub(crate) fn evaluate(
     let prepared: Prepared = inputs.json(PREPARED)?;
     let description: Description = inputs.json(MODEL)?;
     let examples = Examples::read(inputs, TEST_ROWS, &prepared)?;
+    let outputs = prepared.target.outputs();
+    if let Some(pairs) = description.pairs.as_ref().filter(|pairs| pairs.kinds() != outputs) {
+        let why = format!("it counts {} kinds of tokens, of {outputs}", pairs.kinds());
+        return Err(TensorError::BadInput { slot: slot(MODEL), why });
+    }
+    let examples = examples.paired(description.pairs.as_ref())?;
     if examples.len() == 0 {
         return Err(TensorError::TooFewRows("the test part is empty".into()));
     }
@@ -37,19 +44,21 @@ pub(crate) fn evaluate(
         _ => 0,
     };
     let signal = examples.signal(&prepared, context)?;
-    if description.signal(&slot(MODEL))? != signal
-        || description.outputs != prepared.target.outputs()
-    {
+    if description.signal(&slot(MODEL))? != signal || description.outputs != outputs {
         let why = format!(
-            "it takes {:?} and gives {} outputs, the test part has {signal} and {}",
-            description.input,
-            description.outputs,
-            prepared.target.outputs()
+            "it takes {:?} and gives {} outputs, the test part has {signal} and {outputs}",
+            description.input, description.outputs,
         );
         return Err(TensorError::BadInput { slot: slot(MODEL), why });
     }
-    let model = Model::read(&description, &slot(MODEL), &slot(WEIGHTS), &inputs.bytes(WEIGHTS)?)?;
-    let judged = judge(&model, &examples, &prepared.target, context, kernels)?;
+    let (weights, target) = (inputs.bytes(WEIGHTS)?, &prepared.target);
+    let judged = match Fitted::read(&description, target, &weights)? {
+        Some(fitted) => fitted.judge(&examples, target, kernels.threads())?,
+        None => {
+            let model = Model::read(&description, &slot(MODEL), &slot(WEIGHTS), &weights)?;
+            judge(&model, &examples, target, context, kernels)?
+        }
+    };
     let mut product = Product::default();
     let mut file = BTreeMap::from([("rows", json!(examples.len()))]);
     let mut unavailable = BTreeMap::new();
@@ -111,14 +120,17 @@ static MEASURES: [Measure; 18] = measures! {
     "accuracy" => |t, e, j| counted("accuracy", t, e, j, ClassCounts::accuracy),
     "auc" => |t: &Target, e, j| probable("auc", t, e, j, auc),
     "balanced_accuracy" => |t, e, j| counted("balanced_accuracy", t, e, j, ClassCounts::balanced_accuracy),
-    "bits_per_character" => |t, _, j: &Judged| foretold("bits_per_character", t, || {
-        metrics::bits_per_character(&j.losses, j.losses.len() as u64)
-    }),
+    "bits_per_character" => |t, e: &Examples, j: &Judged| match e {
+        Examples::Pairs { .. } => Err(no_meaning("bits_per_character", t)),
+        _ => foretold("bits_per_character", t, || {
+            metrics::bits_per_character(&j.losses, j.losses.len() as u64)
+        }),
+    },
     "brier" => |t, e, j| probable("brier", t, e, j, metrics::brier_score),
     "calibration_error" => |t, e, j| probable("calibration_error", t, e, j, metrics::expected_calibration_error),
     "confusion" => confusion,
     "log_loss" => |t, e, j| probable("log_loss", t, e, j, metrics::log_loss),
-    "loss" => |_: &Target, _: &Examples, j: &Judged| Ok(Measured::Number(j.loss)),
+    "loss" => |_: &Target, _: &Examples, j: &Judged| loss(j),
     "macro_f1" => |t, e, j| counted("macro_f1", t, e, j, |c| c.f1(Average::Macro)),
     "mae" => |t, e, j| numbers("mae", t, e, j, metrics::mean_absolute_error),
     "median_absolute_error" => |t, e, j| numbers("median_absolute_error", t, e, j, metrics::median_absolute_error),
@@ -142,6 +154,19 @@ fn no_meaning(name: &str, target: &Target) -> TensorError {
     }
 }
 
+/// None if a row's label has no probability at all.
+fn loss(judged: &Judged) -> Result<Measured> {
+    match judged.losses.iter().position(|loss| *loss == f64::INFINITY) {
+        None => Ok(Measured::Number(judged.loss)),
+        Some(row) => Err(measured(metrics::MetricsError::NotFinite {
+            what: "loss",
+            row,
+            column: None,
+            value: f64::INFINITY,
+        })),
+    }
+}
+
 /// Labels and predictions of classes or tokens.
 fn labels(
     name: &str,
@@ -151,17 +176,10 @@ fn labels(
 ) -> Result<(Vec<u32>, Vec<u32>)> {
     match (target, examples) {
         (Target::Class { classes, .. }, Examples::Rows { y: Targets::Classes(y), .. }) => {
-            let predicted = judged.outputs.chunks(classes.len()).map(|s| greatest(s) as u32);
-            Ok((y.clone(), predicted.collect()))
+            Ok((y.clone(), judged.classes(classes.len())))
         }
         _ => Err(no_meaning(name, target)),
     }
-}
-
-/// The class with the greatest score, the first of equals.
-fn greatest(scores: &[f64]) -> usize {
-    let better = |best: usize, n: usize| if scores[n] > scores[best] { n } else { best };
-    (0..scores.len()).fold(0, better)
 }
 
 fn counted(
@@ -171,7 +189,7 @@ fn counted(
     judged: &Judged,
     of: impl FnOnce(&ClassCounts) -> f64,
 ) -> Result<Measured> {
-    if let (Target::Next { .. }, Examples::Text(_), "accuracy") = (target, examples, name) {
+    if let (Target::Next { .. }, "accuracy") = (target, name) {
         return Ok(Measured::Number(text_accuracy(examples, judged)));
     }
     let (labels, predicted) = labels(name, target, examples, judged)?;
@@ -181,9 +199,8 @@ fn counted(
 
 /// The share of tokens that were foretold.
 fn text_accuracy(examples: &Examples, judged: &Judged) -> f64 {
-    let Examples::Text(tokens) = examples else { return 0.0 };
-    // Judged are all tokens but the first, one after the other.
-    let right = tokens.iter().skip(1).zip(&judged.outputs).filter(|(t, p)| **t == **p as u32);
+    let right = examples.foretold().into_iter().zip(&judged.outputs);
+    let right = right.filter(|(token, predicted)| *token == **predicted as u32);
     right.count() as f64 / judged.outputs.len() as f64
 }
 
@@ -194,17 +211,6 @@ fn confusion(target: &Target, examples: &Examples, judged: &Judged) -> Result<Me
         .map_err(measured)
 }
 
-/// Softmax in f64, row by row, ascending; exp is libm's.
-fn probabilities(scores: &[f64], classes: usize) -> Vec<f64> {
-    let row = |row: &[f64]| {
-        let greatest = row.iter().fold(f64::NEG_INFINITY, |g, s| s.max(g));
-        let all: Vec<f64> = row.iter().map(|s| libm::exp(s - greatest)).collect();
-        let total: f64 = all.iter().sum();
-        all.into_iter().map(move |p| p / total).collect::<Vec<f64>>()
-    };
-    scores.chunks(classes).flat_map(row).collect()
-}
-
 fn probable(
     name: &str,
     target: &Target,
@@ -213,7 +219,7 @@ fn probable(
     of: impl FnOnce(&[u32], &[f64], usize) -> metrics::Result<f64>,
 ) -> Result<Measured> {
     let (labels, _) = labels(name, target, examples, judged)?;
-    let all = probabilities(&judged.outputs, target.outputs());
+    let all = judged.probabilities(target.outputs());
     of(&labels, &all, target.outputs()).map(Measured::Number).map_err(measured)
 }
 
@@ -255,48 +261,4 @@ fn numbers(
 
 fn measured(error: metrics::MetricsError) -> TensorError {
     TensorError::Metric(error)
-}
-
-/// `row,label,predicted`, in the order of the test rows; `row` is the index in the table. Of a
-/// text: what was foretold of each token.
-fn predictions(
-    inputs: Inputs<'_>,
-    prepared: &Prepared,
-    examples: &Examples,
-    judged: &Judged,
-) -> Result<Vec<u8>> {
-    let slot = slot(TEST_ROWS);
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = |record: [&str; 3]| writer.write_record(record).expect("memory takes it");
-    write(["row", "label", "predicted"]);
-    match (&prepared.target, examples) {
-        (Target::Next { tokens }, Examples::Text(text)) => {
-            let pairs = text.iter().skip(1).zip(&judged.outputs);
-            for (n, (token, predicted)) in pairs.enumerate() {
-                let shown = |id: usize| tokens[id].as_str();
-                write([&(n + 1).to_string(), shown(*token as usize), shown(*predicted as usize)]);
-            }
-        }
-        (target, Examples::Rows { y, .. }) => {
-            let mut tensors = Tensors::read(&slot, &inputs.bytes(TEST_ROWS)?)?;
-            let origins = tensors.integers("row", Some(examples.len()))?;
-            match (y, target) {
-                (Targets::Classes(y), Target::Class { classes, .. }) => {
-                    let predicted = judged.outputs.chunks(classes.len()).map(greatest);
-                    for ((origin, label), predicted) in origins.iter().zip(y).zip(predicted) {
-                        let class = |n: usize| classes[n].as_str();
-                        write([&origin.to_string(), class(*label as usize), class(predicted)]);
-                    }
-                }
-                (Targets::Numbers { exact, .. }, Target::Number { .. }) => {
-                    for ((origin, y), predicted) in origins.iter().zip(exact).zip(&judged.outputs) {
-                        write([&origin.to_string(), &y.to_string(), &predicted.to_string()]);
-                    }
-                }
-                _ => {}
-            }
-        }
-        _ => {}
-    }
-    Ok(writer.into_inner().expect("memory takes it"))
 }

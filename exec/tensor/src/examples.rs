@@ -1,14 +1,18 @@
 //! Prepared examples in memory, and the batches that they come in.
 //!
 //! A batch follows from the shuffle seed, the epoch and the position alone. Rows are shuffled anew
-//! each epoch. A text is cut into windows from a drawn offset on, and these are shuffled.
+//! each epoch. A text is cut into windows from a drawn offset on, and these are shuffled; or its
+//! pairs are drawn anew each epoch, and shuffled.
 
 use lab_arithmetic::Kernels;
 use lab_preparation::Draws;
+use lab_preparation::skip_gram::Pairs;
 
 use crate::error::{Result, TensorError};
 use crate::files::{Inputs, Prepared, Target};
 use crate::network::Signal;
+use crate::pairing::Pairing;
+use crate::settings::Settings;
 use crate::task::slot;
 use crate::tensor::Tensor;
 use crate::tensors::Tensors;
@@ -19,6 +23,9 @@ pub(crate) enum Examples {
     Rows { x: Vec<f32>, shape: Vec<usize>, y: Targets },
     /// A text: each token's successor is what is to be foretold.
     Text(Vec<u32>),
+    /// A text whose tokens foretell those beside them. A place is a pair, as
+    /// `token * kinds + neighbour`; `judged` are those that a part is judged by.
+    Pairs { tokens: Vec<u32>, pairing: Pairing, judged: Places },
 }
 
 /// What is to be foretold of each row.
@@ -31,7 +38,7 @@ pub(crate) enum Targets {
     },
 }
 
-/// A batch: which rows, or where windows of a text begin.
+/// A batch: which rows, which pairs, or where windows of a text begin.
 pub(crate) type Places = Vec<usize>;
 
 impl Examples {
@@ -68,6 +75,26 @@ impl Examples {
         Ok(Examples::Rows { x, shape: prepared.sizes.clone(), y })
     }
 
+    /// How pairs are taken from a text of tokens of so many kinds; none if the settings ask for
+    /// another model.
+    pub(crate) fn pairing(&self, settings: &Settings<'_>, kinds: usize) -> Result<Option<Pairing>> {
+        match self {
+            Examples::Text(tokens) => Pairing::fit(settings, tokens, kinds),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same text, to be learned from or judged by pairs, if these are said.
+    pub(crate) fn paired(self, pairing: Option<&Pairing>) -> Result<Examples> {
+        let Some(pairing) = pairing else { return Ok(self) };
+        let Examples::Text(tokens) = self else {
+            return Err(TensorError::BadModel("pairs are those of the tokens of a text".into()));
+        };
+        let tokens = pairing.known(&tokens);
+        let judged = places(&pairing.pairs(&tokens, 0)?, pairing.kinds());
+        Ok(Examples::Pairs { tokens, pairing: pairing.clone(), judged })
+    }
+
     /// What a model sees of one example; `context` is the length of a text's windows.
     pub(crate) fn signal(&self, prepared: &Prepared, context: usize) -> Result<Signal> {
         match (prepared.sizes.as_slice(), &prepared.target) {
@@ -83,12 +110,24 @@ impl Examples {
         }
     }
 
-    /// Rows, or predictions in a text.
+    /// Rows, or predictions to judge by in a text.
     pub(crate) fn len(&self) -> usize {
         match self {
             Examples::Rows { y: Targets::Classes(y), .. } => y.len(),
             Examples::Rows { y: Targets::Numbers { scaled, .. }, .. } => scaled.len(),
             Examples::Text(tokens) => tokens.len().saturating_sub(1),
+            Examples::Pairs { judged, .. } => judged.len(),
+        }
+    }
+
+    /// The tokens of a text that are foretold, in the order in which they are judged.
+    pub(crate) fn foretold(&self) -> Vec<u32> {
+        match self {
+            Examples::Rows { .. } => Vec::new(),
+            Examples::Text(tokens) => tokens.iter().skip(1).copied().collect(),
+            Examples::Pairs { pairing, judged, .. } => {
+                judged.iter().map(|place| pair(*place, pairing.kinds()).1).collect()
+            }
         }
     }
 
@@ -104,17 +143,38 @@ impl Examples {
         }
     }
 
-    /// How many batches an epoch has.
-    pub(crate) fn batches(&self, batch: usize, context: usize) -> usize {
-        self.places(context).div_ceil(batch)
+    /// How many batches there are up to the end of each of so many epochs.
+    pub(crate) fn ends(&self, epochs: u64, batch: usize, context: usize) -> Result<Vec<u64>> {
+        let mut ends = Vec::new();
+        let mut all = 0;
+        for epoch in 1..=epochs {
+            all += self.batches(epoch, batch, context)?;
+            ends.push(all);
+        }
+        Ok(ends)
     }
 
-    /// Rows or windows of an epoch.
+    /// How many batches an epoch has.
+    fn batches(&self, epoch: u64, batch: usize, context: usize) -> Result<u64> {
+        let Examples::Pairs { tokens, pairing, .. } = self else {
+            return Ok(self.places(context).div_ceil(batch) as u64);
+        };
+        match pairing.count(tokens, epoch as u32)? {
+            0 => Err(TensorError::TooFewRows(format!(
+                "epoch {epoch} has no pairs of tokens: a longer text, or a greater \
+                 train.subsample, is needed"
+            ))),
+            pairs => Ok(pairs.div_ceil(batch as u64)),
+        }
+    }
+
+    /// Rows, windows or pairs of an epoch; of pairs the most that there can be.
     pub(crate) fn places(&self, context: usize) -> usize {
         match self {
             Examples::Rows { .. } => self.len(),
             // One window less, so that every offset has as many.
             Examples::Text(_) => (self.len() / context.max(1)).saturating_sub(1).max(1),
+            Examples::Pairs { tokens, pairing, .. } => pairing.most(tokens),
         }
     }
 
@@ -125,8 +185,13 @@ impl Examples {
         epoch: u32,
         batch: usize,
         context: usize,
-    ) -> Vec<Places> {
-        let mut places: Places = (0..self.places(context)).collect();
+    ) -> Result<Vec<Places>> {
+        let mut places: Places = match self {
+            Examples::Pairs { tokens, pairing, .. } => {
+                places(&pairing.pairs(tokens, epoch)?, pairing.kinds())
+            }
+            _ => (0..self.places(context)).collect(),
+        };
         draws.shuffle(epoch, &mut places);
         if let Examples::Text(_) = self {
             let room = self.len() - places.len() * context;
@@ -134,7 +199,7 @@ impl Examples {
             let offset = draws.also(1).below(epoch, 0, bound) as usize;
             places.iter_mut().for_each(|place| *place = offset + *place * context);
         }
-        places.chunks(batch).map(<[usize]>::to_vec).collect()
+        Ok(places.chunks(batch).map(<[usize]>::to_vec).collect())
     }
 
     /// Inputs and targets of some places, in this order. Sequences lie as [row, place], or as
@@ -172,6 +237,12 @@ impl Examples {
                 let shape = if time_first { [context, rows] } else { [rows, context] };
                 Ok((Tensor::ids(ids(0), &shape)?, Tensor::ids(ids(1), &shape)?))
             }
+            Examples::Pairs { pairing, .. } => {
+                let pairs = places.iter().map(|place| pair(*place, pairing.kinds()));
+                let (tokens, neighbours) = pairs.unzip();
+                let shape = if time_first { [1, rows] } else { [rows, 1] };
+                Ok((Tensor::ids(tokens, &shape)?, Tensor::ids(neighbours, &shape)?))
+            }
         }
     }
 }
@@ -193,6 +264,17 @@ impl Targets {
             }
         }
     }
+}
+
+/// Pairs of tokens as places.
+fn places(pairs: &Pairs, kinds: usize) -> Places {
+    let both = pairs.centres.iter().zip(&pairs.contexts);
+    both.map(|(token, neighbour)| *token as usize * kinds + *neighbour as usize).collect()
+}
+
+/// The token and its neighbour of a place.
+pub(crate) fn pair(place: usize, kinds: usize) -> (u32, u32) {
+    ((place / kinds) as u32, (place % kinds) as u32)
 }
 
 fn below(values: &[i64], bound: usize) -> Option<Vec<u32>> {
@@ -229,10 +311,11 @@ mod tests {
         for (n, batch) in [(1, 4), (7, 3), (9, 3), (20, 32)] {
             let mut seen = Vec::new();
             for epoch in 1..4 {
-                let batches = rows(n).epoch(draws, epoch, batch, 0);
+                let batches = rows(n).epoch(draws, epoch, batch, 0).unwrap();
                 let plain = shuffled(draws, epoch, n);
                 assert!(batches.iter().map(Vec::as_slice).eq(plain.chunks(batch)));
-                assert_eq!(batches.len(), rows(n).batches(batch, 0));
+                let ends = rows(n).ends(7, batch, 0).unwrap();
+                assert!(ends.into_iter().eq((1..=7).map(|n| n * batches.len() as u64)));
                 seen.push(plain);
             }
             assert!(n < 7 || seen[0] != seen[1]);
@@ -263,12 +346,81 @@ mod tests {
                 let offset = ((draw * u128::from(bound)) >> 64) as usize;
                 let plain = shuffled(draws, epoch, windows).into_iter();
                 let plain: Vec<usize> = plain.map(|place| offset + place * context).collect();
-                let found = text.epoch(draws, epoch, 3, context);
+                let found = text.epoch(draws, epoch, 3, context).unwrap();
                 assert!(found.iter().map(Vec::as_slice).eq(plain.chunks(3)), "{tokens} {context}");
                 // Each window and its last target lie in the text.
                 assert!(plain.iter().all(|start| start + context < tokens));
             }
         }
+    }
+
+    // proves A-88
+    #[test]
+    fn pairs_are_those_of_what_stays_in_an_epoch() {
+        let (kinds, window, t, seed) = (6, 2, 0.05, 9);
+        let learned: Vec<u32> = (0..90).map(|n| n * n % 7 % 5).collect();
+        let counts: Vec<usize> =
+            (0..kinds).map(|id| learned.iter().filter(|l| **l == id).count()).collect();
+        assert_eq!(counts[5], 0);
+        let pairing: Pairing = serde_json::from_value(serde_json::json!({
+            "window": window, "subsample": t, "seed": seed, "counts": counts
+        }))
+        .unwrap();
+        // What a part has of the tokens that were learned from, and does not leave out.
+        let plain = |text: &[u32], epoch: u32| {
+            let known = text.iter().filter(|token| counts[**token as usize] > 0);
+            let Stream { key, purpose: [_, stream] } =
+                Draws::new(seed, "pairs/subsample").stream(epoch);
+            let stays = |(i, token): &(usize, &u32)| {
+                let draw = (philox([*i as u32, 0, epoch, stream], key)[0] >> 8) as f64;
+                let f = counts[**token as usize] as f64 / learned.len() as f64;
+                draw / 16_777_216.0 < f64::min(1.0, ((f / t).sqrt() + 1.0) * t / f)
+            };
+            let kept: Vec<u32> = known.enumerate().filter(stays).map(|(_, token)| *token).collect();
+            let mut pairs = Vec::new();
+            for i in 0..kept.len() {
+                for j in (i.max(window) - window)..(i + window + 1).min(kept.len()) {
+                    if j != i {
+                        pairs.push((kept[i], kept[j]));
+                    }
+                }
+            }
+            pairs
+        };
+        let pairs_of = |text: &Examples, places: &[usize]| {
+            let (x, y) = text.batch(places, 1, false).unwrap();
+            assert_eq!((x.shape(), y.shape()), (&[places.len(), 1][..], &[places.len(), 1][..]));
+            let turned = text.batch(places, 1, true).unwrap();
+            assert_eq!(turned.0.shape(), [1, places.len()]);
+            let pairs = x.all_ids().unwrap().into_iter().zip(y.all_ids().unwrap());
+            pairs.collect::<Vec<_>>()
+        };
+        let draws = Draws::new(seed, "shuffle");
+        let text = Examples::Text(learned.clone()).paired(Some(&pairing)).unwrap();
+        let (mut steps, mut seen) = (0, Vec::new());
+        for epoch in 1..5 {
+            let pairs = plain(&learned, epoch);
+            let order = shuffled(draws, epoch, pairs.len());
+            let batches = text.epoch(draws, epoch, 7, 1).unwrap();
+            let found: Vec<_> = batches.iter().flat_map(|b| pairs_of(&text, b)).collect();
+            assert_eq!(found, order.iter().map(|at| pairs[*at]).collect::<Vec<_>>());
+            assert!(batches.iter().rev().skip(1).all(|batch| batch.len() == 7));
+            steps += batches.len() as u64;
+            assert_eq!(text.ends(u64::from(epoch), 7, 1).unwrap().last(), Some(&steps));
+            seen.push(pairs);
+        }
+        assert!(seen[0] != seen[1] && seen[0].len() < 4 * learned.len());
+
+        // A part is judged by those of epoch 0, in order; what was never learned is passed over.
+        let held: Vec<u32> = (0..60).map(|n| n * 5 % 11 % 6).collect();
+        assert!(held.contains(&5));
+        let part = Examples::Text(held.clone()).paired(Some(&pairing)).unwrap();
+        let Examples::Pairs { judged, .. } = &part else { panic!() };
+        let pairs = plain(&held, 0);
+        assert_eq!(pairs_of(&part, judged), pairs);
+        assert_eq!(part.len(), pairs.len());
+        assert_eq!(part.foretold(), pairs.iter().map(|(_, label)| *label).collect::<Vec<_>>());
+        assert!(rows(3).paired(Some(&pairing)).is_err() && rows(3).paired(None).is_ok());
     }
 
     // proves A-80

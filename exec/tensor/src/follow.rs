@@ -102,7 +102,7 @@ impl Noted {
 
     /// What `training` has noted since it was taken up.
     fn of(training: &Training<'_>) -> Noted {
-        let csv = to_csv(&training.losses, 1, |_| 0.0);
+        let csv = to_csv(&training.losses, |_| 1, |_| 0.0);
         let steps = from_csv(&csv).unwrap_or_default();
         Noted { steps, history: training.history.clone() }
     }

@@ -21,6 +21,28 @@ pub(crate) struct Judged {
     pub(crate) outputs: Vec<f64>,
 }
 
+impl Judged {
+    /// The class of each row that has the greatest score, the first of equals.
+    pub(crate) fn classes(&self, classes: usize) -> Vec<u32> {
+        let greatest = |scores: &[f64]| {
+            let better = |best: usize, n: usize| if scores[n] > scores[best] { n } else { best };
+            (0..scores.len()).fold(0, better) as u32
+        };
+        self.outputs.chunks(classes).map(greatest).collect()
+    }
+
+    /// The probabilities of classes, row after row: softmax in f64, ascending; exp is libm's.
+    pub(crate) fn probabilities(&self, classes: usize) -> Vec<f64> {
+        let row = |row: &[f64]| {
+            let greatest = row.iter().fold(f64::NEG_INFINITY, |g, s| s.max(g));
+            let all: Vec<f64> = row.iter().map(|s| libm::exp(s - greatest)).collect();
+            let total: f64 = all.iter().sum();
+            all.into_iter().map(move |p| p / total).collect::<Vec<f64>>()
+        };
+        self.outputs.chunks(classes).flat_map(row).collect()
+    }
+}
+
 /// What `model` says of `examples`.
 ///
 /// A text is cut into windows that overlap by half: of each but the first only the second half is
@@ -83,11 +105,17 @@ fn predicts(target: &Target) -> bool {
 
 /// Batches to judge: places, the length of their windows, and the first place that is judged.
 fn passes(examples: &Examples, context: usize) -> Vec<(Vec<usize>, usize, usize)> {
+    let plain = |places: &[usize], rows: usize| {
+        places.chunks(rows).map(|places| (places.to_vec(), 0, 0)).collect()
+    };
     match examples {
         Examples::Rows { shape, .. } => {
             let rows = (NUMBERS_AT_ONCE / shape.iter().product::<usize>().max(1)).clamp(1, 1024);
             let all: Vec<usize> = (0..examples.len()).collect();
-            all.chunks(rows).map(|places| (places.to_vec(), 0, 0)).collect()
+            plain(&all, rows)
+        }
+        Examples::Pairs { pairing, judged, .. } => {
+            plain(judged, (NUMBERS_AT_ONCE / pairing.kinds().max(1)).clamp(1, 1024))
         }
         Examples::Text(_) => {
             let last = examples.len();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Result, TensorError};
 use crate::layers::Layer;
 use crate::network::{Network, Node, Signal, Start, Wanted};
+use crate::pairing::Pairing;
 use crate::tensor::Tensor;
 use crate::tensors::{self, Arrays, Data, Tensors};
 use crate::trace;
@@ -33,6 +34,21 @@ pub(crate) struct Description {
     pub(crate) layers: Vec<Layer>,
     /// Scores per class or token, or 1 for a number.
     pub(crate) outputs: usize,
+    /// Of a model that no gradient leads to: how it was fitted. It has no layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fitted: Option<Method>,
+    /// Of a model that learns from pairs of tokens: how these are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pairs: Option<Pairing>,
+}
+
+/// How a model without layers is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Method {
+    Neighbours,
+    GaussianBayes,
+    MultinomialBayes,
 }
 
 impl Description {
@@ -43,7 +59,7 @@ impl Description {
             Signal::Ids { length, kinds } => ("tokens", vec![length, kinds]),
             Signal::Sequence { length, width } => ("vectors", vec![length, width]),
         };
-        Description { input, form: form.to_owned(), layers, outputs }
+        Description { input, form: form.to_owned(), layers, outputs, fitted: None, pairs: None }
     }
 
     /// What comes in.

@@ -21,6 +21,7 @@ pub(crate) fn layers(settings: &Settings<'_>, signal: Signal) -> Result<Vec<Laye
         "lstm" => recurrent(settings, |width| Layer::Lstm { width }),
         "gru" => recurrent(settings, |width| Layer::Gru { width }),
         "transformer" => transformer(settings),
+        "skip_gram" => Ok(vec![Layer::Embed { width: size(settings, "width")?, places: false }]),
         _ => Layer::list(&crate::toml_value::to_json(settings.value("layers")?))
             .map_err(TensorError::BadModel),
     }

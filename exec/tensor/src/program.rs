@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_schema::{Number, Slot, Value};
 
 use crate::error::{Result, TensorError};
-use crate::settings::{Told, idle};
+use crate::settings::{Told, default_word, idle};
 use crate::stage::Stage;
-use crate::stage_settings::{Aim, forms};
+use crate::stage_settings::{Aim, check_data, tokens_only, word};
 use crate::task::{IMAGES, LABELS, MERGES, TABLE, TEXT, Task};
 use crate::toml_value::{self, Line};
 use crate::words::nearest;
@@ -155,7 +155,7 @@ impl Program {
             };
             let mut given = given.clone();
             if *task == Task::Evaluate && !given.contains_key("metrics") {
-                let usual = self.aim().usual_metrics().iter();
+                let usual = self.aim().usual_metrics(self.model()).iter();
                 let usual = usual.map(|name| Value::Text((*name).to_owned())).collect();
                 given.insert("metrics".to_owned(), Value::List(usual));
             }
@@ -169,27 +169,26 @@ impl Program {
         self.stages.get(&Task::Prepare).map_or(Aim::Class, Aim::of)
     }
 
+    /// The model, by its name.
+    fn model(&self) -> &str {
+        match self.stages.get(&Task::Train).and_then(|given| given.get("model")) {
+            Some(Value::Text(model)) => model,
+            _ => default_word(Task::Train.settings(), "model"),
+        }
+    }
+
     /// Refuses stages that do not go together, which would show only once the first is done.
     fn check_together(&self) -> Result<()> {
         let stages = self.stages();
         let params = |task| stages.iter().find(|s| s.task == task).map(Stage::params).transpose();
         let (prepare, train) = (params(Task::Prepare)?, params(Task::Train)?);
         if let (Some(prepare), Some(train)) = (&prepare, &train) {
-            let (form, model) = (word(prepare, "form"), word(train, "model"));
-            if !forms(model).contains(&form) {
-                let (key, other) =
-                    (format!("train.model = \"{model}\""), format!("form = \"{form}\""));
-                return Err(TensorError::Idle { key, other });
-            }
-            let changed = ["crop", "flip"].into_iter().find(|key| train.contains_key(*key));
-            if let Some(key) = changed.filter(|_| form != "images") {
-                let (key, other) = (format!("train.{key}"), format!("form = \"{form}\""));
-                return Err(TensorError::Idle { key, other });
-            }
+            check_data(prepare, train)?;
             let none = prepare
                 .get("validation")
                 .and_then(|v| Number::new(0.0).ok().map(|z| *v == Value::Float(z)));
-            if train.get("patience") != Some(&Value::Int(0)) && none == Some(true) {
+            let waits = train.get("patience").is_some_and(|patience| *patience != Value::Int(0));
+            if waits && none == Some(true) {
                 let why = "prepare.validation, by which train.patience decides when to stop";
                 return Err(TensorError::MissingKey(why.into()));
             }
@@ -198,10 +197,13 @@ impl Program {
         for stage in stages.iter().filter(|stage| stage.task == Task::Evaluate) {
             let Some(Value::List(metrics)) = stage.given.get("metrics") else { continue };
             for metric in metrics {
-                let known = |name: &&&str| *metric == Value::Text((**name).to_owned());
-                if !aim.metrics().iter().any(|name| known(&name)) {
-                    let key = format!("the metric {metric}");
-                    return Err(TensorError::Idle { key, other: aim.name().to_owned() });
+                let Value::Text(name) = metric else { continue };
+                let other = match aim.metrics().contains(&name.as_str()) {
+                    true => tokens_only(name, prepare.as_ref(), train.as_ref()),
+                    false => Some(aim.name().to_owned()),
+                };
+                if let Some(other) = other {
+                    return Err(TensorError::Idle { key: format!("the metric {metric}"), other });
                 }
             }
         }
@@ -312,14 +314,6 @@ impl Program {
 
 /// The keys of `prepare` that name inputs.
 const READS: [&str; 5] = [IMAGES, LABELS, MERGES, TABLE, TEXT];
-
-/// A setting that is a word.
-fn word<'a>(params: &'a BTreeMap<String, Value>, key: &str) -> &'a str {
-    match params.get(key) {
-        Some(Value::Text(word)) => word,
-        _ => "",
-    }
-}
 
 fn read(key: &str) -> Option<&'static str> {
     READS.into_iter().find(|known| *known == key)

@@ -208,10 +208,26 @@ impl Setting {
             _ => values.contains(&default_word(settings, key)),
         }
     }
+
+    /// The setting with its value, or the input, beside which it does nothing.
+    fn why(&self, stage: &str, settings: &[Setting], told: Told<'_>) -> String {
+        if let Some(input) = self.unless.filter(|input| told.inputs.contains(input)) {
+            return format!("{stage}.{input}");
+        }
+        let only = self.only.map_or("", |(only, _)| only);
+        match settings.iter().find(|s| s.name == only) {
+            // What does nothing itself is no reason.
+            Some(other) if !other.applies(settings, told) => other.why(stage, settings, told),
+            _ => match told.settings.get(only) {
+                Some(chosen) => format!("{only} = {chosen}"),
+                None => format!("{only} = \"{}\"", default_word(settings, only)),
+            },
+        }
+    }
 }
 
 /// The word that a setting is by default.
-fn default_word(settings: &[Setting], key: &str) -> &'static str {
+pub(crate) fn default_word(settings: &[Setting], key: &str) -> &'static str {
     match settings.iter().find(|s| s.name == key).map(|s| &s.default) {
         Some(Default::Is(text)) => text.trim_matches('\''),
         _ => "",
@@ -249,18 +265,10 @@ pub(crate) fn with_defaults(
         let key = || format!("{stage}.{}", setting.name);
         let value = match (given.get(setting.name), &setting.default) {
             (Some(_), _) if !setting.applies(settings, told) => {
-                if let Some(input) = setting.unless.filter(|input| told.inputs.contains(input)) {
-                    return Err(TensorError::Idle {
-                        key: key(),
-                        other: format!("{stage}.{input}"),
-                    });
-                }
-                let only = setting.only.map_or("", |(only, _)| only);
-                let chosen = given.get(only).map(Value::to_string);
-                let chosen =
-                    chosen.unwrap_or_else(|| format!("\"{}\"", default_word(settings, only)));
-                let other = format!("{only} = {chosen}");
-                return Err(TensorError::Idle { key: key(), other });
+                return Err(TensorError::Idle {
+                    key: key(),
+                    other: setting.why(stage, settings, told),
+                });
             }
             (Some(value), _) if setting.is_off(value) => continue,
             (Some(value), _) => value.clone(),

@@ -6,7 +6,7 @@ use lab_schema::{ContentId, Slot, Value};
 
 use crate::error::{Result, TensorError};
 use crate::settings::Setting;
-use crate::stage_settings::{EVALUATE, PREPARE, TRAIN};
+use crate::stage_settings::{EVALUATE, PREPARE, TRAIN, is_fitted};
 
 pub(crate) use crate::stage_settings::MERGES;
 
@@ -36,8 +36,8 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const MODEL: &str = "model.json";
 /// Loss and accuracy per epoch, and digests of the weights.
 pub(crate) const HISTORY: &str = "history.json";
-/// Loss and rate of each step.
-pub(crate) const STEPS: &str = "steps.csv";
+/// The output of a training that has the loss and the rate of each step.
+pub const STEPS: &str = "steps.csv";
 /// What steps depended on, now and then.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// Numbers.
@@ -106,9 +106,11 @@ impl Task {
 
     /// What it leaves, with these settings.
     pub(crate) fn outputs(self, params: &BTreeMap<String, Value>) -> Vec<Slot> {
+        let fitted = matches!(params.get("model"), Some(Value::Text(model)) if is_fitted(model));
         let keeps = params.get("checkpoint_every").is_some_and(|every| *every != Value::Int(0));
         let names: &[&str] = match self {
             Task::Prepare => &[PREPARED, TEST_ROWS, TRAIN_ROWS, VALIDATION_ROWS],
+            Task::Train if fitted => &[HISTORY, MODEL, WEIGHTS],
             Task::Train if keeps => &[CHECKPOINTS, HISTORY, MODEL, STEPS, WEIGHTS],
             Task::Train => &[HISTORY, MODEL, STEPS, WEIGHTS],
             Task::Evaluate => &[METRICS, PREDICTIONS],

@@ -16,12 +16,14 @@ use crate::checkpoint::Checkpoints;
 use crate::error::{Result, TensorError};
 use crate::examples::Examples;
 use crate::files::{Inputs, Prepared, Product, Target, to_json};
+use crate::fitted::Fitted;
 use crate::history::History;
 use crate::kept::{self, Kept};
 use crate::memory;
 use crate::model::{Description, Model};
 use crate::presets;
 use crate::settings::Settings;
+use crate::stage_settings::is_fitted;
 use crate::task::{
     CHECKPOINTS, HISTORY, MODEL, PREPARED, STEPS, TRAIN_ROWS, VALIDATION_ROWS, WEIGHTS, slot,
 };
@@ -36,6 +38,9 @@ pub(crate) fn train(
     progress: &dyn Progress,
     checkpoints: &mut Checkpoints,
 ) -> Result<Product> {
+    if let Some(fitted) = fitted(inputs, settings)? {
+        return Ok(fitted);
+    }
     begin(inputs, settings, kernels, |mut training, description| {
         let every = match settings.on("checkpoint_every") {
             Some(Value::Int(every)) => *every as u64,
@@ -64,6 +69,24 @@ pub(crate) fn train(
     })
 }
 
+/// What a model that is done after one pass leaves; none if the settings ask for another.
+fn fitted(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Option<Product>> {
+    if !is_fitted(settings.text("model")?) {
+        return Ok(None);
+    }
+    let prepared: Prepared = inputs.json(PREPARED)?;
+    let examples = Examples::read(inputs, TRAIN_ROWS, &prepared)?;
+    if examples.len() == 0 {
+        return Err(nothing());
+    }
+    let fitted = Fitted::fit(settings, &prepared, &examples)?;
+    Ok(fitted.map(|fitted| fitted.product(to_json(&History::default()))))
+}
+
+fn nothing() -> TensorError {
+    TensorError::TooFewRows("there is nothing to learn from".into())
+}
+
 /// Gives `go` the training that the settings and inputs are, before its first step.
 pub(crate) fn begin<T>(
     inputs: Inputs<'_>,
@@ -75,18 +98,22 @@ pub(crate) fn begin<T>(
     let examples = Examples::read(inputs, TRAIN_ROWS, &prepared)?;
     let validation = Examples::read(inputs, VALIDATION_ROWS, &prepared)?;
     if examples.len() == 0 {
-        return Err(TensorError::TooFewRows("there is nothing to learn from".into()));
+        return Err(nothing());
     }
     if settings.int("patience")? > 0 && validation.len() == 0 {
         return Err(TensorError::MissingKey(
             "a validation part, by which train.patience decides (see prepare.validation)".into(),
         ));
     }
+    let outputs = prepared.target.outputs();
+    let pairs = examples.pairing(settings, outputs)?;
+    let examples = examples.paired(pairs.as_ref())?;
+    let validation = validation.paired(pairs.as_ref())?;
     let context = context(settings, &prepared.target)?;
     examples.check_context(context)?;
     let signal = examples.signal(&prepared, context)?;
     let layers = presets::layers(settings, signal)?;
-    let description = Description::new(signal, layers, prepared.target.outputs());
+    let description = Description { pairs, ..Description::new(signal, layers, outputs) };
     let model = Model::new(&description, settings.int("init_seed")?, &slot(PREPARED))?;
     let batch = settings.int("batch")? as usize;
     memory::check(model.learning_bytes(batch.min(examples.places(context))))?;
@@ -123,9 +150,10 @@ pub(crate) fn product(training: Training<'_>, description: &Description) -> Resu
     Ok(product)
 }
 
-/// The length of a text's windows; rows have none.
+/// The length of a text's windows; rows have none, and pairs one token.
 fn context(settings: &Settings<'_>, target: &Target) -> Result<usize> {
     match target {
+        Target::Next { .. } if settings.text("model")? == "skip_gram" => Ok(1),
         Target::Next { .. } => match settings.int("context") {
             Ok(context) => Ok(context as usize),
             Err(_) => Err(TensorError::BadModel(format!(

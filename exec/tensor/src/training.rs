@@ -58,14 +58,25 @@ pub(crate) struct Training<'a> {
 }
 
 /// How long training goes on.
-#[derive(Clone, Copy)]
 struct Plan {
     batch: usize,
-    epochs: u64,
-    /// Steps of an epoch.
-    per_epoch: u64,
+    /// Steps at the end of each epoch.
+    ends: Vec<u64>,
     patience: u64,
     state_every: u64,
+}
+
+impl Plan {
+    /// The epoch of the step that comes after so many, from 1.
+    fn epoch_after(&self, steps: u64) -> u64 {
+        self.ends.partition_point(|end| *end <= steps) as u64 + 1
+    }
+
+    /// Steps before an epoch.
+    fn start(&self, epoch: u64) -> u64 {
+        let before = (epoch as usize).checked_sub(2).and_then(|at| self.ends.get(at));
+        before.copied().unwrap_or(0)
+    }
 }
 
 /// What the batches of the epoch that is under way came to.
@@ -113,15 +124,15 @@ impl<'a> Training<'a> {
         model: Model,
     ) -> Result<Self> {
         let batch = settings.int("batch")? as usize;
-        let per_epoch = material.examples.batches(batch, material.context) as u64;
-        let epochs = settings.int("epochs")?;
+        let ends = material.examples.ends(settings.int("epochs")?, batch, material.context)?;
+        let total = ends.last().copied().unwrap_or(0);
         let seed = settings.int("shuffle_seed")?;
         let (patience, state_every) = (settings.int("patience")?, settings.int("state_every")?);
         Ok(Training {
             kernels,
             material,
-            plan: Plan { batch, epochs, per_epoch, patience, state_every },
-            optimizer: Optimizer::new(kernels, settings, &model, epochs * per_epoch)?,
+            plan: Plan { batch, ends, patience, state_every },
+            optimizer: Optimizer::new(kernels, settings, &model, total)?,
             shuffle: Draws::new(seed, "shuffle"),
             dropout: Draws::new(seed, "dropout"),
             step: 0,
@@ -140,12 +151,12 @@ impl<'a> Training<'a> {
 
     /// The epoch of the step that comes next, from 1.
     fn epoch(&self) -> u64 {
-        self.step / self.plan.per_epoch + 1
+        self.plan.epoch_after(self.step)
     }
 
     /// All steps, if none is spared.
     pub(crate) fn total(&self) -> u64 {
-        self.plan.epochs * self.plan.per_epoch
+        self.plan.ends.last().copied().unwrap_or(0)
     }
 
     /// Whether the validation part has had enough.
@@ -161,12 +172,13 @@ impl<'a> Training<'a> {
         until: u64,
         each: &mut dyn FnMut(&mut Self) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        while self.epoch() <= self.plan.epochs && self.is_patient() {
+        while self.step < self.total() && self.is_patient() {
             let epoch = self.epoch();
-            let Plan { batch, per_epoch, .. } = self.plan;
             let Material { examples, context, .. } = self.material;
-            let batches = examples.epoch(self.shuffle, epoch as u32, batch, context);
-            for places in batches.iter().skip((self.step % per_epoch) as usize) {
+            let batch = self.plan.batch;
+            let batches = examples.epoch(self.shuffle, epoch as u32, batch, context)?;
+            let done = self.step - self.plan.start(epoch);
+            for places in batches.iter().skip(done as usize) {
                 if self.step >= until || each(self)?.is_break() {
                     return Ok(());
                 }
@@ -210,7 +222,11 @@ impl<'a> Training<'a> {
         if !finite(&self.model) {
             return Err(self.not_finite(None));
         }
-        let steps = to_csv(&self.losses, self.plan.per_epoch, |step| self.optimizer.rate(step));
+        let steps = to_csv(
+            &self.losses,
+            |step| self.plan.epoch_after(step),
+            |step| self.optimizer.rate(step),
+        );
         Ok((self.model, self.history, steps))
     }
 
@@ -222,7 +238,7 @@ impl<'a> Training<'a> {
         });
         let resumed =
             self.resumed.map_or(String::new(), |step| format!(", resumed at step {step}"));
-        format!("train epoch {} of {}{told}{resumed}", self.epoch(), self.plan.epochs)
+        format!("train epoch {} of {}{told}{resumed}", self.epoch(), self.plan.ends.len())
     }
 
     /// All that the steps to come depend on; of the past nothing.
@@ -248,7 +264,7 @@ impl<'a> Training<'a> {
         let mut model = self.model.clone();
         model.restore("weights", &mut arrays)?;
         let best = match saved.best {
-            Some((loss, epoch)) if epoch <= saved.step / self.plan.per_epoch => {
+            Some((loss, epoch)) if epoch < self.plan.epoch_after(saved.step) => {
                 let mut model = model.clone();
                 model.restore("best", &mut arrays)?;
                 Some(Best { loss: f64::from_bits(loss), epoch, model })
@@ -259,7 +275,8 @@ impl<'a> Training<'a> {
         let state = saved.state.parse().ok()?;
         let (loss, right) = saved.epoch;
         // All batches of an epoch but the last are full.
-        let rows = (saved.step % self.plan.per_epoch) as usize * self.plan.batch;
+        let epoch = self.plan.epoch_after(saved.step);
+        let rows = (saved.step - self.plan.start(epoch)) as usize * self.plan.batch;
         if saved.step >= self.total()
             || saved.optimizer.steps != saved.step
             || right > rows * self.material.context.max(1)
@@ -358,7 +375,7 @@ impl<'a> Training<'a> {
         let is_bad = |values: &[f32]| values.iter().any(|value| !value.is_finite());
         let bad = self.model.weights.iter().find(|(_, weights)| is_bad(&weights.values));
         let step = self.step;
-        let epoch = step.saturating_sub(1) / self.plan.per_epoch + 1;
+        let epoch = self.plan.epoch_after(step.saturating_sub(1));
         let tensor = bad.map(|(name, _)| name.clone()).or(operation);
         let tensor = tensor.unwrap_or_else(|| "the loss on the validation part".to_owned());
         TensorError::NotFinite { epoch, step, tensor }

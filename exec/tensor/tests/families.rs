@@ -23,7 +23,29 @@ struct Family {
     weights: &'static str,
 }
 
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 14] = [
+    Family {
+        baseline: "neighbours",
+        data: "penguins.csv",
+        changes: &[PENGUINS[0], PENGUINS[1]],
+        weights: "517c701eb06fd362d3bbfc228b2856a01e3387cc1c5227c72e1d245c1ad4d359",
+    },
+    Family {
+        baseline: "bayes",
+        data: "penguins.csv",
+        changes: &[PENGUINS[0], PENGUINS[1]],
+        weights: "73ba4aa931c85303a13bdd02cc75f4eebfc12384f73737838b31cafe4f9fd392",
+    },
+    Family {
+        baseline: "bayes",
+        data: "diamonds.csv.gz",
+        changes: &[
+            ("prepare.label", "cut"),
+            ("prepare.categories", "['color', 'clarity']"),
+            ("train.likelihood", "multinomial"),
+        ],
+        weights: "113a4f711aaa0d30e096fdce31616c09f29987b665c81b5e7d873ec824c6231b",
+    },
     Family {
         baseline: "linear",
         data: "penguins.csv",
@@ -103,6 +125,18 @@ const FAMILIES: [Family; 10] = [
             ("train.depth", "1"),
         ],
         weights: "d64d1c8c239a960f625b5c7670239c73eb2b0668c50e140ae471bad6d669d345",
+    },
+    Family {
+        baseline: "skip-gram",
+        data: "tinyshakespeare.txt.gz",
+        changes: &[
+            SHORT[0],
+            SHORT[1],
+            SHORT[2],
+            ("prepare.vocabulary", "256"),
+            ("train.batch", "256"),
+        ],
+        weights: "8fa8e1e523bdcd39e5e0cd30e93f6e7fe4b5db8adbda65ae3ee14693f081197a",
     },
     Family {
         baseline: "layers",

@@ -38,7 +38,7 @@ const GOLDEN: [(&str, &str, &str); 8] = [
     (
         "evaluate",
         "predictions.csv",
-        "f90442d3613a671d33c1159ce9e74d87c5931cb295fa6352bea7876821e2dc5c",
+        "96e33e08d9fb83e259825ac453f8bb552c48864eeed9dedd7c4eceb790f802dd",
     ),
 ];
 

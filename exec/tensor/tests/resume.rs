@@ -125,3 +125,18 @@ fn texts_and_momentum() {
     ];
     check(&program("char-gru", &changes), &data("names.txt.gz"), &[3, 20, 30]);
 }
+
+#[test]
+fn pairs_of_words_that_are_drawn_anew_each_epoch() {
+    let changes = [
+        ("train.width", "8"),
+        ("train.epochs", "3"),
+        ("train.batch", "512"),
+        ("prepare.test", "0.9"),
+        ("prepare.validation", "0.05"),
+        ("train.patience", "2"),
+        ("prepare.vocabulary", "256"),
+    ];
+    // Some 35 steps an epoch.
+    check(&program("skip-gram", &changes), &data("tinyshakespeare.txt.gz"), &[3, 20, 50, 50, 90]);
+}

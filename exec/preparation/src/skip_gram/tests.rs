@@ -17,21 +17,37 @@ fn neighbours_by_hand() {
 }
 
 #[test]
+fn pairs_are_counted_without_being_listed() {
+    let tokens: Vec<u32> = (0..40).map(|i| i * i % 7).collect();
+    let frequencies = Frequencies::fit(&tokens, 7).unwrap();
+    for length in 0..tokens.len() {
+        for (window, subsample) in [(1, None), (2, None), (5, Some(0.05)), (usize::MAX, None)] {
+            let plan = plan(window, subsample, 0);
+            let listed = plan.pairs(&tokens[..length], &frequencies, 3).unwrap().centres.len();
+            let counted = plan.count(&tokens[..length], &frequencies, 3).unwrap();
+            assert_eq!(counted, listed as u64, "{length} {window}");
+        }
+    }
+    assert!(plan(0, None, 0).count(&tokens, &frequencies, 0).is_err());
+    assert!(plan(1, None, 0).count(&[9], &frequencies, 0).is_err());
+}
+
+#[test]
 fn frequent_words_are_left_out_by_their_chance() {
     // Word 0 has 9 of 10 places: f = 0.9, t = 0.1; kept with (3 + 1) / 9.
     let tokens: Vec<u32> = (0..20_000).map(|i| u32::from(i % 10 == 0)).collect();
     let frequencies = Frequencies::fit(&tokens, 2).unwrap();
     let plan = plan(1, Some(0.1), 0);
-    let kept = plan.kept(&tokens, &frequencies, 0);
+    let kept = plan.sampled(&tokens, &frequencies, 0);
     let ones = kept.iter().filter(|id| **id == 1).count();
     // 8,000 expected; five standard deviations are 333.
     assert!((kept.len() - ones).abs_diff(8000) < 333, "{}", kept.len());
     assert_eq!(ones, 2000);
-    assert_ne!(plan.kept(&tokens, &frequencies, 1), kept);
+    assert_ne!(plan.sampled(&tokens, &frequencies, 1), kept);
     // A position's draw does not depend on what stands elsewhere.
     assert_eq!(
-        plan.kept(&tokens[..10_000], &frequencies, 0),
-        kept[..plan.kept(&tokens[..10_000], &frequencies, 0).len()]
+        plan.sampled(&tokens[..10_000], &frequencies, 0),
+        kept[..plan.sampled(&tokens[..10_000], &frequencies, 0).len()]
     );
 }
 

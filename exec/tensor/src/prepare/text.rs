@@ -4,6 +4,7 @@
 use lab_preparation::byte_pairs::BytePairs;
 use lab_preparation::tokens::{Characters, Tokenizer};
 use lab_preparation::windows::split_text;
+use lab_preparation::words::Words;
 
 use super::product;
 use crate::error::{Result, TensorError};
@@ -32,6 +33,7 @@ pub(super) fn prepare(inputs: Inputs<'_>, settings: &Settings<'_>) -> Result<Pro
         "pairs" => {
             Tokenizer::BytePairs(BytePairs::train(train, settings.int("vocabulary")? as usize)?)
         }
+        "words" => Tokenizer::Words(Words::fit(train, settings.int("vocabulary")? as usize)?),
         _ => {
             let reserve = settings.text("unknown")? == "reserve";
             Tokenizer::Characters(Characters::fit(train, reserve))
