@@ -11,12 +11,15 @@ use crate::attention::Attention;
 use crate::cast::{from_bf16, from_f16, to_bf16, to_f16};
 use crate::convolve::Window;
 use crate::elements::Function;
+use crate::inputs::arguments;
 use crate::kernels::Kernels;
 use crate::path::Path;
-use crate::philox::{Stream, nearly_normal, philox};
+use crate::philox::{Stream, nearly_normal};
 use crate::product::View;
 use crate::recurrent::Steps;
 use crate::update::{AdamW, Sgd};
+
+pub use crate::inputs::{activations, numbers};
 
 /// A family of kernels, and the hash of its answers.
 pub type Answer = (&'static str, u64);
@@ -95,28 +98,6 @@ fn filled(hash: &mut Hash, n: usize, fill: impl FnOnce(&mut [f32])) {
     hash.floats(&out);
 }
 
-/// Numbers between 2^-17 and 2^15 of both signs; one in sixteen is zero, one subnormal.
-pub fn numbers(n: usize, seed: u32) -> Vec<f32> {
-    let number = |i: usize| {
-        let [bits, kind, ..] = philox([i as u32, 0, 0, 0], [seed, 0]);
-        match kind & 15 {
-            0 => f32::from_bits(bits & 0x8000_0000),
-            1 => f32::from_bits(bits & 0x807f_ffff),
-            _ => f32::from_bits((bits & 0x807f_ffff) | ((110 + (kind >> 27)) << 23)),
-        }
-    };
-    (0..n).map(number).collect()
-}
-
-/// Numbers of both signs up to 2, as activations are.
-pub fn activations(n: usize, seed: u32) -> Vec<f32> {
-    let number = |i: usize| {
-        let [bits, ..] = philox([i as u32, 1, 0, 0], [seed, 0]);
-        (bits as i32 >> 8) as f32 / (1 << 22) as f32
-    };
-    (0..n).map(number).collect()
-}
-
 fn product(kernels: &Kernels) -> u64 {
     let mut hash = Hash::new();
     for (m, k, n) in [(17, 600, 37), (1, 257, 33), (64, 3, 16), (5, 1, 7)] {
@@ -131,14 +112,6 @@ fn product(kernels: &Kernels) -> u64 {
         }
     }
     hash.0
-}
-
-/// Bit patterns from all of the range, and arguments of ordinary size.
-fn arguments() -> Vec<f32> {
-    let every = (0..4096u32).map(|i| f32::from_bits(i.wrapping_mul(1_048_583)));
-    let ordinary = (0..2048u32).map(|i| (i as f32 - 1024.0) / 37.0);
-    let edges = [f32::INFINITY, f32::NEG_INFINITY, -0.0, f32::MAX, f32::MIN, 1e-45, -1e-45];
-    every.chain(ordinary).chain(edges).collect()
 }
 
 fn function(kernels: &Kernels) -> u64 {

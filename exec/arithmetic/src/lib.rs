@@ -34,6 +34,7 @@ mod philox;
 mod dropout;
 mod update;
 mod cast;
+mod inputs;
 pub mod battery;
 
 pub use attention::Attention;
