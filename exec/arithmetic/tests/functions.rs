@@ -4,6 +4,7 @@
 
 mod plain;
 
+use lab_arithmetic::battery::telling;
 use lab_arithmetic::{Function, Kernels, Path};
 use plain::bits;
 
@@ -16,17 +17,25 @@ fn polynomial(coefficients: &[u32], x: f32) -> f32 {
     rest.iter().rev().fold(number(*last), |p, c| p.mul_add(x, number(*c)))
 }
 
+const LOG2_E: u32 = 0x3fb8_aa3b;
 const LN2_HIGH: u32 = 0x3f31_7200;
 const LN2_LOW: u32 = 0x35bf_be8e;
 
+const EXP: [u32; 8] =
+    [LN2_HIGH, LN2_LOW, LOG2_E, 0x3eff_fffe, 0x3e2a_aa49, 0x3d2a_ac58, 0x3c09_1cc5, 0x3ab5_26b8];
+
 fn exp(x: f32) -> f32 {
+    exp_with(&EXP, x)
+}
+
+fn exp_with(constants: &[u32], x: f32) -> f32 {
     let x = if x > 89.0 { 89.0 } else { x };
     let x = if x < -104.0 { -104.0 } else { x };
-    let t = x.mul_add(number(0x3fb8_aa3b), number(0x4b40_0000));
+    let t = x.mul_add(number(constants[2]), number(0x4b40_0000));
     let k = t - number(0x4b40_0000);
-    let r = k.mul_add(-number(LN2_HIGH), x);
-    let r = k.mul_add(-number(LN2_LOW), r);
-    let p = polynomial(&[0x3eff_fffe, 0x3e2a_aa49, 0x3d2a_ac58, 0x3c09_1cc5, 0x3ab5_26b8], r);
+    let r = k.mul_add(-number(constants[0]), x);
+    let r = k.mul_add(-number(constants[1]), r);
+    let p = polynomial(&constants[3..], r);
     let y = 1.0 + (r * r).mul_add(p, r);
     let n = t.to_bits().wrapping_sub(0x4b40_0000) as i32;
     let h = n >> 1;
@@ -35,40 +44,54 @@ fn exp(x: f32) -> f32 {
     y * power(n.wrapping_sub(h))
 }
 
+const LOG: [u32; 11] = [
+    LN2_HIGH,
+    LN2_LOW,
+    0x3f35_04f3,
+    0x3eaa_aaaa,
+    0xbe80_0113,
+    0x3e4c_d00f,
+    0xbe2a_3946,
+    0x3e11_6c7c,
+    0xbe06_c0fb,
+    0x3e02_b01b,
+    0xbd9c_6789,
+];
+
 fn log(x: f32) -> f32 {
-    let coefficients = [
-        0x3eaa_aaaa,
-        0xbe80_0113,
-        0x3e4c_d00f,
-        0xbe2a_3946,
-        0x3e11_6c7c,
-        0xbe06_c0fb,
-        0x3e02_b01b,
-        0xbd9c_6789,
-    ];
+    log_with(&LOG, x)
+}
+
+fn log_with(constants: &[u32], x: f32) -> f32 {
     let small = x < number(0x0080_0000);
     let z = if small { x * number(0x4b00_0000) } else { x };
-    let b = z.to_bits().wrapping_sub(0x3f35_04f3) as i32;
+    let b = z.to_bits().wrapping_sub(constants[2]) as i32;
     let k = ((b >> 23) - if small { 23 } else { 0 }) as f32;
-    let f = number((b as u32 & 0x007f_ffff) + 0x3f35_04f3) - 1.0;
+    let f = number((b as u32 & 0x007f_ffff) + constants[2]) - 1.0;
     let q = f * f;
-    let p = polynomial(&coefficients, f);
+    let p = polynomial(&constants[3..], f);
     let t = (p * f) * q;
-    let t = k.mul_add(number(LN2_LOW), t);
+    let t = k.mul_add(number(constants[1]), t);
     let t = (-0.5f32).mul_add(q, t);
-    let y = k.mul_add(number(LN2_HIGH), f + t);
+    let y = k.mul_add(number(constants[0]), f + t);
     let y = if x > number(0x7f7f_ffff) { x } else { y };
     let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
     if x >= 0.0 { y } else { f32::NAN }
 }
 
+const TANH: [u32; 6] =
+    [0x3f20_0000, 0xbeaa_aa99, 0x3e08_837d, 0xbd5c_1b3e, 0x3ca8_ffe7, 0xbbba_98a9];
+
 fn tanh(x: f32) -> f32 {
-    let coefficients = [0xbeaa_aa99, 0x3e08_837d, 0xbd5c_1b3e, 0x3ca8_ffe7, 0xbbba_98a9];
+    tanh_with(&TANH, x)
+}
+
+fn tanh_with(constants: &[u32], x: f32) -> f32 {
     let a = x.abs();
     let q = x * x;
-    let near = (q * x).mul_add(polynomial(&coefficients, q), x);
+    let near = (q * x).mul_add(polynomial(&constants[1..], q), x);
     let far = 1.0 - 2.0 / (exp(a + a) + 1.0);
-    if a < 0.625 { near } else { far.copysign(x) }
+    if a < number(constants[0]) { near } else { far.copysign(x) }
 }
 
 fn sigmoid(x: f32) -> f32 {
@@ -145,6 +168,32 @@ fn functions_are_the_lists_of_operations() {
             kernels.apply(function, &x, &mut out);
             assert!(bits(&out) == bits(&expected), "{function:?} on {kernels:?}");
         });
+    }
+}
+
+/// A function, its constants in place of those on the page, its argument.
+type With = fn(&[u32], f32) -> f32;
+
+// proves
+#[test]
+fn in_the_battery_the_last_place_of_each_constant_shows() {
+    let x = telling();
+    let functions: [(&str, &[u32], With); 3] =
+        [("exp", &EXP, exp_with), ("log", &LOG, log_with), ("tanh", &TANH, tanh_with)];
+    for (name, constants, value) in functions {
+        for (i, constant) in constants.iter().enumerate() {
+            for changed in [constant + 1, constant - 1] {
+                // Just below 0.625 both ways to tanh end at the same float.
+                if (name, changed) == ("tanh", TANH[0] - 1) {
+                    continue;
+                }
+                let mut others = constants.to_vec();
+                others[i] = changed;
+                let shows =
+                    x.iter().any(|x| bits(&[value(&others, *x)]) != bits(&[value(constants, *x)]));
+                assert!(shows, "{name}: {changed:08x} in place of {constant:08x}");
+            }
+        }
     }
 }
 

@@ -172,6 +172,44 @@ V activations(int n, uint32_t s) {
     }
     return v;
 }
+struct Operands {
+    float a, b, c;
+};
+vector<Operands> operands(int n, uint32_t s) {
+    vector<Operands> v;
+    auto sized = [](uint32_t b, uint32_t k) {
+        return number((b & 0x7fffff) | ((50 + (k & 127)) << 23));
+    };
+    for (int i = 0; i < n; i++) {
+        uint32_t w[4] = {(uint32_t)i, 2, 0, 0};
+        philox(w, s, 0);
+        uint32_t kind = w[1] & 7, k = w[1] >> 3;
+        Operands o;
+        if (kind < 3) {
+            // The product is (1 + u) (1 - u) times half of the distance from |c| to the next.
+            o.c = number(1 | (kind == 0   ? w[0] & 0x807fffff
+                              : kind == 1 ? (w[0] & 0x80000000) | 0x7f7fffff
+                                          : w[0] & 0xfeffffff));
+            float size = fabsf(o.c);
+            double half = ((double)size - (double)number(bits(size) - 1)) / 2;
+            int e = ilogb(half), first = (int)floor(e / 2.0);
+            float u = (float)((w[2] & 511) + 1) / 8388608.f;
+            o.a = ldexpf(1.f + u, first);
+            o.b = ldexpf(1.f - u, e - first);
+        } else if (kind < 7) {
+            o.a = ldexpf((float)((w[2] & 1023) | 3073), (int)(k & 127) - 64);
+            o.b = (float)((w[2] >> 16 & 2047) | 6145);
+            o.c = number(w[0] & 0x80ffffff);
+        } else {
+            o.a = sized(w[0], k);
+            o.b = sized(w[2], k >> 7);
+            o.c = -number(bits(o.a * o.b) ^ (k >> 14 & 1));
+        }
+        if (w[3] & 1) o.a = -o.a, o.c = -o.c;
+        v.push_back(o);
+    }
+    return v;
+}
 struct Hash {
     uint64_t h = 0xcbf29ce484222325ull;
     void f(float x) {
@@ -249,11 +287,42 @@ int main() {
          {0x7f800000u, 0xff800000u, 0x80000000u, 0x7f7fffffu, 0xff7fffffu, 1u, 0x80000001u})
         x.push_back(number(b));
 
+    // fused: A-05
+    {
+        Hash h;
+        V edges;
+        for (float v : {0.f, number(1), 1.f, number(0x7f7fffff), INFINITY}) {
+            edges.push_back(v);
+            edges.push_back(-v);
+        }
+        for (float a : edges)
+            for (float b : edges)
+                for (float c : edges)
+                    h.f(fmaf(a, b, c));
+        vector<Operands> o = operands(1024, 42);
+        for (Operands& q : o)
+            h.f(fmaf(q.a, q.b, q.c));
+        // Chains of (c, 1) and (a, b) in products of 16 rows and columns.
+        for (int s = 0; s < 1024; s += 16)
+            for (int i = s; i < s + 16; i++)
+                for (int j = s; j < s + 16; j++)
+                    h.f(chain(
+                        2, [&](int k) { return k ? o[i].a : o[i].c; },
+                        [&](int k) { return k ? o[j].b : 1.f; }));
+        show("fused", h.h);
+    }
+
     // function
     {
         Hash h;
+        // At these the last places of the constants show.
+        V y = x;
+        for (uint32_t b : {0xc2514c26u, 0x428355f6u, 0x4203b2aeu, 0xc26fd434u, 0xc2a91a58u,
+                           0xc2a0d1c4u, 0x3f24c7a6u, 0x3fb4a96eu, 0x3fb504f3u, 0x3f3504f2u,
+                           0x19582f7au, 0x29104ceeu, 0x3f074321u, 0x3f1759d7u, 0x3f200000u})
+            y.push_back(number(b));
         for (int f = 0; f < 7; f++)
-            for (float v : x)
+            for (float v : y)
                 h.f(value(f, v));
         V a = numbers(1000, 3), b = numbers(8, 4);
         for (int i = 0; i < 1000; i++)
