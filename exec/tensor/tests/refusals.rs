@@ -44,7 +44,7 @@ fn a_machine_that_computes_otherwise_is_refused() {
         "this process flushes subnormal numbers to zero, so results would differ from other \
          machines'"
     );
-    let refused = "this machine computes product otherwise than det-1 says (on its generic path), \
+    let refused = "this machine computes fused otherwise than det-1 says (on its generic path), \
                    so its results would not be those of others";
     assert_eq!(with(TOWARDS_ZERO), refused);
     // The answer is kept: on this path, this process has been found wrong once.
