@@ -21,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     debug_assert!(args.stdio, "the command line requires it");
     let path = context.path(&args.path);
-    let open = |make| open_for_client(&path, make);
+    let open = |make: bool| open_for_client(&path, make);
     answer(&mut std::io::stdin().lock(), std::io::stdout(), &open)
         .map_err(|error| Failure::new(Exit::Io, format!("the client broke off: {error}")))
 }

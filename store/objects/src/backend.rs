@@ -52,6 +52,13 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// others are refused, and so are names.
     fn publish(&self, key: &Key, bytes: &[u8]) -> Result<()>;
 
+    /// The same for who publishes more: it may be durable only when the next one or
+    /// [`Backend::settle`] returns, which then tell what became of it. What is published comes in this
+    /// order.
+    fn publish_soon(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        self.publish(key, bytes)
+    }
+
     /// Makes durable what other processes have published, who may have died on the way; for who
     /// relies on it.
     fn settle(&self) -> Result<()>;

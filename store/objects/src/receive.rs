@@ -16,7 +16,12 @@ impl Store {
     /// is refused, and nothing of it is kept.
     pub fn receive(&self, id: PackId, bytes: &[u8]) -> Result<()> {
         let tail = self.checked(id, bytes)?;
-        self.backend().publish(&Key::Pack(id), bytes)?;
+        let key = Key::Pack(id);
+        match self.backend().publish(&key, bytes) {
+            // These are right, so that what is there under their name is damaged.
+            Err(ObjectsError::RefusedKey { .. }) => self.backend().mend(&key, bytes)?,
+            published => published?,
+        }
         self.catalog_mut().insert(id, tail);
         Ok(())
     }

@@ -59,13 +59,14 @@ impl Shelf {
 }
 
 impl Store {
-    /// Makes a pack durable, and what is in it found. Another name may be chosen for it.
+    /// Makes a pack durable (far away once the store is settled), and what is in it found. Another
+    /// name may be chosen for it.
     pub(crate) fn publish(&self, pack: Pack) -> Result<Pack> {
         // A pack of the same name that is to be removed would take this one with it.
         let condemned = self.catalog().is_condemned(pack.id);
         let pack = if condemned { pack.renamed(atomic::unique().as_bytes()) } else { pack };
         let (backend, key) = (self.backend(), Key::Pack(pack.id));
-        match backend.publish(&key, pack.bytes()) {
+        match backend.publish_soon(&key, pack.bytes()) {
             // The name tells every bit that must be there: other bytes under it are damaged.
             Err(ObjectsError::RefusedKey { .. }) => backend.mend(&key, pack.bytes())?,
             published => published?,

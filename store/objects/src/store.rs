@@ -157,7 +157,8 @@ impl Store {
 
     /// Makes durable what has been seen of others' packs; for who is about to rely on it.
     pub(crate) fn settle(&self) -> Result<()> {
-        let unsettled = self.catalog_mut().set_unsettled(false);
+        // What was published far away may be on its way.
+        let unsettled = self.catalog_mut().set_unsettled(false) || self.backend().is_far();
         if unsettled && let Err(error) = self.backend().settle() {
             self.catalog_mut().set_unsettled(true);
             return Err(error);

@@ -4,7 +4,7 @@
 //! is not a pack or a name cannot be written, and nothing is allocated for what has not arrived.
 
 use std::io::{self, Read, Write};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,30 +31,118 @@ pub struct Opened {
 
 /// Answers until the client leaves. `open` opens the store, or makes it if it is told to and there is
 /// none. What the client said that cannot be understood ends the connection, as an error.
+///
+/// While one question is worked on, the next is taken in, so that packs are looked through and written
+/// while others are on their way; answers come in the order of the questions all the same.
 pub fn answer(
     from: &mut dyn Read,
     to: impl Write + Send + 'static,
-    open: &dyn Fn(bool) -> crate::error::Result<Opened>,
+    open: &(dyn Fn(bool) -> crate::error::Result<Opened> + Sync),
 ) -> io::Result<()> {
     let to: Output = Arc::new(Mutex::new(Box::new(to)));
     let ticker = Ticker::new(&to);
-    let mut session = Session { to, opened: None, lease: None, upload: None };
+    std::thread::scope(|scope| {
+        // Handed over when the one before is done: two at most are held in memory.
+        let (hand, handed) = sync_channel::<Job>(0);
+        let worker = scope.spawn(move || {
+            let mut session = Session { to, opened: None, lease: None };
+            for Job { number, what } in handed {
+                ticker.works_on(Some(number));
+                let answered = session.work(number, what, open);
+                ticker.works_on(None);
+                answered?;
+            }
+            Ok(())
+        });
+        let taken = take_in(from, &hand);
+        drop(hand);
+        let worked = worker.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        taken.and(worked)
+    })
+}
+
+/// Takes questions in until there are no more, or nobody works on them any more.
+fn take_in(from: &mut dyn Read, hand: &SyncSender<Job>) -> io::Result<()> {
+    let mut upload = None;
     while let Some(message) = read(from)? {
         let number = message.number;
-        ticker.works_on(Some(number));
-        let question = Question::parse(message);
-        let answered = match question {
-            Ok(question) => session.answer(number, question, open),
+        let job = match Question::parse(message) {
+            Ok(Question::Part(bytes)) => part(&mut upload, number, &bytes),
+            Ok(_) if upload.is_some() => Err("a question in the middle of an upload"),
+            Ok(Question::Publish { key, bytes, mend }) => {
+                let allowed = matches!(key, Key::Pack(_)) && bytes <= key.max_bytes();
+                begin(&mut upload, number, bytes, allowed, What::Publish { key, mend })
+            }
+            Ok(Question::Swap { key, expected, bytes }) => {
+                let allowed = matches!(key, Key::Name(_)) && bytes <= key.max_bytes();
+                begin(&mut upload, number, bytes, allowed, What::Swap { key, expected })
+            }
+            Ok(question) => Ok(Some(Work::Ask(question))),
             Err(error) => {
-                let text = error.to_string();
-                session.say(number, &Answer::Failed(Trouble::Nonsense, text))?;
+                let what = Work::Refuse(error.to_string());
+                // The worker may have ended by itself.
+                let _ = hand.send(Job { number, what });
                 return Err(error);
             }
         };
-        ticker.works_on(None);
-        answered?;
+        match job {
+            Ok(None) => {}
+            Ok(Some(what)) => {
+                if hand.send(Job { number, what }).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(what) => return Err(io::Error::new(io::ErrorKind::InvalidData, what)),
+        }
     }
     Ok(())
+}
+
+/// Something to do.
+struct Job {
+    number: u32,
+    what: Work,
+}
+
+enum Work {
+    Ask(Question),
+    /// Bytes have arrived as a whole.
+    Store(What, Vec<u8>),
+    /// What was said cannot be understood.
+    Refuse(String),
+}
+
+/// Begins to take bytes in; of none there is no part.
+fn begin(
+    upload: &mut Option<Upload>,
+    number: u32,
+    bytes: u64,
+    allowed: bool,
+    what: What,
+) -> Result<Option<Work>, &'static str> {
+    let what = if allowed { what } else { What::Nothing };
+    *upload = Some(Upload { number, left: bytes, bytes: Vec::new(), what });
+    if bytes == 0 { part(upload, number, &[]) } else { Ok(None) }
+}
+
+/// Takes a part in; gives the whole with the last.
+fn part(
+    upload: &mut Option<Upload>,
+    number: u32,
+    bytes: &[u8],
+) -> Result<Option<Work>, &'static str> {
+    let Some(open) = upload.as_mut().filter(|upload| upload.number == number) else {
+        return Err("a part of nothing");
+    };
+    open.left =
+        open.left.checked_sub(bytes.len() as u64).ok_or("more parts than were announced")?;
+    if !matches!(open.what, What::Nothing) {
+        open.bytes.extend_from_slice(bytes);
+    }
+    if open.left > 0 {
+        return Ok(None);
+    }
+    Ok(upload.take().map(|Upload { what, bytes, .. }| Work::Store(what, bytes)))
 }
 
 type Output = Arc<Mutex<Box<dyn Write + Send>>>;
@@ -122,7 +210,6 @@ struct Session {
     to: Output,
     opened: Option<Opened>,
     lease: Option<Lease>,
-    upload: Option<Upload>,
 }
 
 impl Session {
@@ -136,6 +223,23 @@ impl Session {
         self.say(number, &result.unwrap_or_else(|error| failed(&error)))
     }
 
+    fn work(
+        &mut self,
+        number: u32,
+        work: Work,
+        open: &dyn Fn(bool) -> crate::error::Result<Opened>,
+    ) -> io::Result<()> {
+        let nonsense = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+        match (work, &self.opened) {
+            (Work::Ask(question), _) => self.answer(number, question, open),
+            (Work::Store(what, bytes), Some(opened)) => {
+                self.done(number, finished(opened, what, &bytes))
+            }
+            (Work::Store(..), None) => Err(nonsense("bytes before the greeting")),
+            (Work::Refuse(why), _) => self.say(number, &Answer::Failed(Trouble::Nonsense, why)),
+        }
+    }
+
     fn answer(
         &mut self,
         number: u32,
@@ -143,12 +247,6 @@ impl Session {
         open: &dyn Fn(bool) -> crate::error::Result<Opened>,
     ) -> io::Result<()> {
         let nonsense = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-        if let Question::Part(bytes) = question {
-            return self.part(number, &bytes);
-        }
-        if self.upload.is_some() {
-            return Err(nonsense("a question in the middle of an upload"));
-        }
         if let Question::Hello { version, make } = question {
             let answer = match open(make) {
                 _ if version != VERSION => {
@@ -210,14 +308,8 @@ impl Session {
                 let answered = lease.map(|lease| self.lease = Some(lease));
                 self.done(number, answered.and(done))
             }
-            Question::Publish { key, bytes, mend } => {
-                let allowed = matches!(key, Key::Pack(_)) && bytes <= key.max_bytes();
-                self.begin(number, bytes, allowed, What::Publish { key, mend })
-            }
-            Question::Swap { key, expected, bytes } => {
-                let allowed = matches!(key, Key::Name(_)) && bytes <= key.max_bytes();
-                self.begin(number, bytes, allowed, What::Swap { key, expected })
-            }
+            // These come as bytes that have arrived.
+            Question::Publish { .. } | Question::Swap { .. } => Ok(()),
             Question::Hello { .. } | Question::Part(_) => Ok(()),
         }
     }
@@ -248,37 +340,6 @@ impl Session {
                 return Ok(Ok(Answer::Done { no: false }));
             }
         }
-    }
-
-    fn begin(&mut self, number: u32, bytes: u64, allowed: bool, what: What) -> io::Result<()> {
-        let what = if allowed { what } else { What::Nothing };
-        self.upload = Some(Upload { number, left: bytes, bytes: Vec::new(), what });
-        // Of nothing there is no part.
-        if bytes == 0 { self.part(number, &[]) } else { Ok(()) }
-    }
-
-    fn part(&mut self, number: u32, bytes: &[u8]) -> io::Result<()> {
-        let nonsense = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-        let Some(upload) = self.upload.as_mut().filter(|upload| upload.number == number) else {
-            return Err(nonsense("a part of nothing"));
-        };
-        let Some(left) = upload.left.checked_sub(bytes.len() as u64) else {
-            return Err(nonsense("more parts than were announced"));
-        };
-        upload.left = left;
-        if !matches!(upload.what, What::Nothing) {
-            upload.bytes.extend_from_slice(bytes);
-        }
-        if left > 0 {
-            return Ok(());
-        }
-        let Some(upload) = self.upload.take() else { return Ok(()) };
-        let Some(opened) = &self.opened else { return Ok(()) };
-        let answer = match finished(opened, upload.what, &upload.bytes) {
-            Ok(answer) => answer,
-            Err(error) => failed(&error),
-        };
-        self.say(number, &answer)
     }
 }
 

@@ -50,6 +50,16 @@ pub struct Far {
     dial: Box<dyn Dial>,
     patience: Patience,
     state: Mutex<State>,
+    /// The pack that was sent last, if it is not known yet what became of it.
+    pending: Mutex<Option<Pending>>,
+}
+
+/// A pack that was sent.
+struct Pending {
+    link: Arc<Link>,
+    answers: Receiver<io::Result<Answer>>,
+    key: Key,
+    bytes: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -84,7 +94,7 @@ impl Far {
         told: Told,
     ) -> crate::error::Result<(Far, bool)> {
         let state = State { told: Some(told), ..State::default() };
-        let far = Far { dial, patience, state: Mutex::new(state) };
+        let far = Far { dial, patience, state: Mutex::new(state), pending: Mutex::default() };
         // The first time nobody waits: what is wrong is most likely wrong for good.
         let path = || far.dial.location().into();
         match far.greet(make) {
@@ -204,20 +214,52 @@ impl Far {
         ObjectsError::Io { verb, path, source: io::Error::new(kind, text) }
     }
 
-    fn upload(&self, first: Question, bytes: &[u8]) -> Result<Reply, Failure> {
-        let parts = bytes.chunks(PART).map(|part| Question::Part(part.to_vec()));
-        let questions: Vec<Question> = [first].into_iter().chain(parts).collect();
-        self.ask(&questions, 0)
+    fn pending(&self) -> MutexGuard<'_, Option<Pending>> {
+        // It is taken and set as a whole.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a pack without waiting for what becomes of it; none if the connection is no good.
+    fn send(&self, key: &Key, bytes: &[u8]) -> Option<Pending> {
+        let link = self.link().ok()?;
+        let answers = link.ask(&publishing(key, bytes, false)).ok()?;
+        Some(Pending { link, answers, key: key.clone(), bytes: bytes.to_vec() })
+    }
+
+    /// What became of a pack that was sent; it is sent again if the connection broke.
+    fn confirm(&self, pending: Option<Pending>) -> lab_objects::Result<()> {
+        let Some(Pending { link, answers, key, bytes }) = pending else { return Ok(()) };
+        match self.collect(&link, &answers, 0) {
+            Ok(_) => Ok(()),
+            Err(Failure::Broken(_)) => {
+                let mut state = self.state();
+                if state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, &link)) {
+                    state.link = None;
+                }
+                drop(state);
+                self.put(&key, &bytes, false)
+            }
+            Err(failure) => Err(self.error("publish", failure)),
+        }
     }
 
     fn put(&self, key: &Key, bytes: &[u8], mend: bool) -> lab_objects::Result<()> {
-        let first = Question::Publish { key: key.clone(), bytes: bytes.len() as u64, mend };
         let verb = if mend { "mend" } else { "publish" };
-        match self.upload(first, bytes) {
+        match self.ask(&publishing(key, bytes, mend), 0) {
             Ok(_) => Ok(()),
             Err(failure) => Err(self.error(verb, failure)),
         }
     }
+}
+
+/// A question, and the bytes that it announces.
+fn upload(first: Question, bytes: &[u8]) -> Vec<Question> {
+    let parts = bytes.chunks(PART).map(|part| Question::Part(part.to_vec()));
+    [first].into_iter().chain(parts).collect()
+}
+
+fn publishing(key: &Key, bytes: &[u8], mend: bool) -> Vec<Question> {
+    upload(Question::Publish { key: key.clone(), bytes: bytes.len() as u64, mend }, bytes)
 }
 
 impl Backend for Far {
@@ -271,7 +313,22 @@ impl Backend for Far {
         self.put(key, bytes, false)
     }
 
+    /// While the far side looks through one pack, the next is on its way.
+    fn publish_soon(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        let mut pending = self.pending();
+        let before = pending.take();
+        let sent = self.send(key, bytes);
+        self.confirm(before)?;
+        match sent {
+            Some(sent) => *pending = Some(sent),
+            None => self.put(key, bytes, false)?,
+        }
+        Ok(())
+    }
+
     fn settle(&self) -> lab_objects::Result<()> {
+        let pending = self.pending().take();
+        self.confirm(pending)?;
         match self.ask(&[Question::Settle], 0) {
             Ok(_) => Ok(()),
             Err(failure) => Err(self.error("settle", failure)),
@@ -285,7 +342,7 @@ impl Backend for Far {
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
         let digest = expected.map(|bytes| Digest::derive(JOURNAL, bytes));
         let first = Question::Swap { key: key.clone(), expected: digest, bytes: new.len() as u64 };
-        match self.upload(first, new) {
+        match self.ask(&upload(first, new), 0) {
             Ok(Reply::Bytes(_)) => Ok(true),
             // It may have been asked twice, because the first answer was lost.
             Ok(Reply::No | Reply::Absent) => Ok(self.read(key)?.as_deref() == Some(new)),

@@ -368,7 +368,7 @@ fn a_connection_that_goes_silent_is_noticed() {
             Err(error) => error.to_string(),
         };
         assert!(error.contains("nothing came for 0.15 s"), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     }
 }
 
@@ -400,7 +400,7 @@ fn an_upload_that_nobody_takes_is_noticed() {
     let key = Key::Pack(PackId::from_digest(Digest::from_bytes([1; 32])));
     let start = Instant::now();
     far.publish(&key, &noise(8 << 20)).unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 /// Sends bytes to a server, and gives what comes back and how it ended.
@@ -557,7 +557,7 @@ fn hostile(said: Vec<Vec<u8>>, endless: bool) -> Result<Store> {
             "hostile".into()
         }
     }
-    let silence = Duration::from_millis(500);
+    let silence = Duration::from_secs(2);
     let patience = Patience { silence, tries: 0, pause: Duration::ZERO };
     let says = Box::new(Says(said, endless));
     let (far, _) = Far::connect(says, patience, false, Box::new(|_| {}))?;
