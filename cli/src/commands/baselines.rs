@@ -18,7 +18,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let Some(name) = &args.name else {
+    // Who types `list` wants the list; no baseline has that name.
+    let Some(name) = args.name.as_ref().filter(|name| *name != "list") else {
         let width = BASELINES.iter().map(|b| b.name.len()).max().unwrap_or(0);
         for baseline in BASELINES {
             context.ui.line(format!("{}  {}", pad(NAME, baseline.name, width), baseline.summary()));
