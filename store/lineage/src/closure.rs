@@ -99,6 +99,16 @@ impl<'a> Growing<'a> {
         match self.walk.links(id, by) {
             Ok(links) => {
                 self.seen.insert(id);
+                let below: Vec<ObjectId> = links
+                    .iter()
+                    .filter(|id| matches!(id, ObjectId::Tree(_) | ObjectId::Recipe(_)))
+                    .filter(|id| !self.seen.contains(id))
+                    .copied()
+                    .collect();
+                let store = self.walk.store;
+                store
+                    .warm(&below)
+                    .map_err(|error| blame(below.first().copied().unwrap_or(id), error))?;
                 Ok(Some(links))
             }
             // It is not noted as seen: who must have it shall be told.

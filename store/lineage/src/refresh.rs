@@ -140,6 +140,9 @@ fn is_still_unreadable(store: &Store, what: Unread) -> bool {
     }
 }
 
+/// Objects that are looked for together.
+const TOGETHER: usize = 1024;
+
 impl Intake<'_> {
     /// Takes in and forgets; says how many objects were forgotten.
     fn run(&mut self) -> std::result::Result<u64, Fault> {
@@ -148,16 +151,19 @@ impl Intake<'_> {
         fresh.sort_unstable();
         fresh.dedup();
         let mut trees = Vec::new();
-        for id in fresh {
-            if !self.is_held(id)? {
-                continue;
-            }
-            match id {
-                ObjectId::Recipe(id) => self.take_recipe(id)?,
-                ObjectId::Run(id) => self.take_run(id)?,
-                ObjectId::Attestation(id) => self.take_attestation(id)?,
-                ObjectId::Tree(id) => trees.push(id),
-                ObjectId::Blob(_) => {}
+        for group in fresh.chunks(TOGETHER) {
+            self.store.warm(group)?;
+            for id in group {
+                if !self.is_held(*id)? {
+                    continue;
+                }
+                match *id {
+                    ObjectId::Recipe(id) => self.take_recipe(id)?,
+                    ObjectId::Run(id) => self.take_run(id)?,
+                    ObjectId::Attestation(id) => self.take_attestation(id)?,
+                    ObjectId::Tree(id) => trees.push(id),
+                    ObjectId::Blob(_) => {}
+                }
             }
         }
         // Trees that arrive after whatever holds them: the runs are all known by now.

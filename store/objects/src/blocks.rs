@@ -8,16 +8,28 @@ use crate::block::MAX_SHARED;
 
 /// The shared blocks that were read last, so that files that lie in one block are not decoded one
 /// by one; and memory of blocks that nobody needs any more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Blocks {
     read: VecDeque<(BlockKey, Arc<Vec<u8>>)>,
     spare: Vec<Vec<u8>>,
+    /// Bytes of the blocks that are kept, and how many may be, beyond so many blocks in any case.
+    bytes: usize,
+    most: usize,
 }
 
 /// A block by its pack and its number there.
 pub(crate) type BlockKey = (PackId, u32);
 
 impl Blocks {
+    /// Bytes of blocks that are kept of a store to which the way is long.
+    pub(crate) const FAR: usize = 64 << 20;
+
+    /// With nothing in it; `far`: for a store to which the way is long.
+    pub(crate) fn new(far: bool) -> Blocks {
+        let most = if far { Self::FAR } else { 0 };
+        Blocks { read: VecDeque::new(), spare: Vec::new(), bytes: 0, most }
+    }
+
     /// Blocks kept, and pieces of memory: some megabytes of either.
     const KEPT: usize = 16;
 
@@ -28,10 +40,12 @@ impl Blocks {
 
     /// Keeps a block for a while.
     pub(crate) fn put(&mut self, at: BlockKey, bytes: Arc<Vec<u8>>) {
-        if self.read.len() == Self::KEPT {
-            self.read.pop_front();
-        }
+        self.bytes += bytes.len();
         self.read.push_back((at, bytes));
+        while self.read.len() > Self::KEPT && self.bytes > self.most {
+            let Some((_, gone)) = self.read.pop_front() else { return };
+            self.bytes -= gone.len();
+        }
     }
 
     /// So many bytes, whatever they are.

@@ -61,6 +61,10 @@ fn source_failed(id: ObjectId, source: ObjectsError) -> CarryError {
 }
 
 fn plan(from: &Store, to: &Store, ids: &[ObjectId]) -> Result<Load, CarryError> {
+    from.warm(ids).map_err(|source| match ids.first() {
+        Some(id) => source_failed(*id, source),
+        None => source.into(),
+    })?;
     let mut planner = Planner::new(from, to);
     for id in ids {
         planner.add(*id).map_err(|source| source_failed(*id, source))?;

@@ -38,6 +38,7 @@ mod bases;
 mod upper;
 mod recut;
 mod waiting;
+mod warm;
 mod writer;
 mod carriage;
 mod carry;

@@ -19,6 +19,9 @@ use crate::pack::{self, FOOTER_BYTES, Record, Tail};
 /// Bytes at the end of a pack that are read to find its table of contents.
 const READ_AHEAD: u64 = 64 << 10;
 
+/// Packs whose ends are asked for together.
+const TOGETHER: usize = 64;
+
 thread_local! {
     /// Memory for the bytes of a block as they are stored.
     static STORED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -71,9 +74,9 @@ impl Store {
         match version {
             FORMAT_VERSION => Ok(Store {
                 inner: Arc::new(Inner {
+                    blocks: Mutex::new(Blocks::new(backend.is_far())),
                     backend,
                     catalog: RwLock::default(),
-                    blocks: Mutex::default(),
                 }),
             }),
             0 => Err(not_a_store()),
@@ -119,19 +122,24 @@ impl Store {
         for pack in known.into_iter().filter(|id| !here.contains(id)) {
             self.catalog_mut().forget(pack);
         }
+        let mut fresh = Vec::new();
         for (key, bytes) in listed {
             let Key::Pack(id) = key else { continue };
             // A broken one is looked at again: somebody may have put it right.
-            let seen = self.catalog().packs().get(&id) == Some(&PackState::Readable);
-            if !seen {
-                match self.read_tail(id, bytes)? {
+            if self.catalog().packs().get(&id) != Some(&PackState::Readable) {
+                fresh.push((id, bytes));
+            }
+        }
+        for group in fresh.chunks(TOGETHER) {
+            for ((id, _), tail) in group.iter().zip(self.read_tails(group)?) {
+                match tail {
                     None => {}
                     Some(Ok(tail)) => {
                         let mut catalog = self.catalog_mut();
-                        catalog.insert(id, tail);
+                        catalog.insert(*id, tail);
                         catalog.set_unsettled(true);
                     }
-                    Some(Err(why)) => self.catalog_mut().insert_broken(id, why),
+                    Some(Err(why)) => self.catalog_mut().insert_broken(*id, why),
                 }
             }
         }
@@ -168,11 +176,30 @@ impl Store {
 
     /// What a pack holds, from its end. None: it is gone.
     pub(crate) fn read_tail(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Tail>>> {
-        let range = |len: u64| {
-            self.backend().read_range(&Key::Pack(id), pack_bytes.saturating_sub(len), len)
-        };
+        Ok(self.read_tails(&[(id, pack_bytes)])?.pop().flatten())
+    }
+
+    /// The same of packs of so many bytes each, whose ends are asked for together.
+    fn read_tails(&self, packs: &[(PackId, u64)]) -> Result<Vec<Option<Parsed<Tail>>>> {
         // Most tails are shorter than this, so that one read is enough.
-        let Some(end) = range(READ_AHEAD.min(pack_bytes))? else { return Ok(None) };
+        let ends: Vec<(Key, u64, u64)> = packs
+            .iter()
+            .map(|(id, bytes)| {
+                let len = READ_AHEAD.min(*bytes);
+                (Key::Pack(*id), bytes - len, len)
+            })
+            .collect();
+        let ends = self.backend().read_ranges(&ends)?;
+        packs.iter().zip(ends).map(|((id, bytes), end)| self.tail(*id, *bytes, end)).collect()
+    }
+
+    fn tail(
+        &self,
+        id: PackId,
+        pack_bytes: u64,
+        end: Option<Vec<u8>>,
+    ) -> Result<Option<Parsed<Tail>>> {
+        let Some(end) = end else { return Ok(None) };
         let footer = &end[end.len().saturating_sub(FOOTER_BYTES)..];
         let len = match pack::tail_len(footer, pack_bytes) {
             Ok(len) => len,
@@ -182,7 +209,8 @@ impl Store {
             let tail = &end[end.len() - len as usize..];
             return Ok(Some(pack::parse_tail(id, tail, pack_bytes)));
         }
-        Ok(range(len)?.map(|tail| pack::parse_tail(id, &tail, pack_bytes)))
+        let whole = self.backend().read_range(&Key::Pack(id), pack_bytes - len, len)?;
+        Ok(whole.map(|tail| pack::parse_tail(id, &tail, pack_bytes)))
     }
 
     /// The bytes of a block, decoded.

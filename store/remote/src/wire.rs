@@ -132,13 +132,15 @@ pub(crate) fn read(from: &mut dyn Read) -> io::Result<Option<Message>> {
     Ok(Some(Message { number: u32::from_le_bytes([e, f, g, h]), word, body: message }))
 }
 
-/// Writes a message.
+/// Writes a message, in one piece.
 pub(crate) fn write(to: &mut dyn Write, message: &Message) -> io::Result<()> {
-    let bytes = (HEAD + message.body.len()) as u32;
-    to.write_all(&bytes.to_le_bytes())?;
-    to.write_all(&message.number.to_le_bytes())?;
-    to.write_all(&[message.word])?;
-    to.write_all(&message.body)
+    let bytes = HEAD + message.body.len();
+    let mut whole = Vec::with_capacity(4 + bytes);
+    whole.extend((bytes as u32).to_le_bytes());
+    whole.extend(message.number.to_le_bytes());
+    whole.push(message.word);
+    whole.extend_from_slice(&message.body);
+    to.write_all(&whole)
 }
 
 /// Takes a body apart.

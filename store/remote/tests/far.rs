@@ -610,3 +610,88 @@ fn an_endless_list_ends() {
     let error = store.packs().unwrap_err().to_string();
     assert!(error.contains("more than 1048576 files"), "{error}");
 }
+
+/// Counts how often the way is taken: questions that go together take it once.
+#[derive(Debug)]
+struct Counted(Arc<Memory>, AtomicU32);
+
+impl Counted {
+    fn taken(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Backend for Counted {
+    fn location(&self) -> String {
+        "counted".into()
+    }
+    fn is_far(&self) -> bool {
+        true
+    }
+    fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.taken();
+        self.0.read(key)
+    }
+    fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.taken();
+        self.0.read_range(key, at, len)
+    }
+    fn read_ranges(&self, all: &[(Key, u64, u64)]) -> lab_objects::Result<Vec<Option<Vec<u8>>>> {
+        self.taken();
+        self.0.read_ranges(all)
+    }
+    fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.taken();
+        self.0.publish(key, bytes)
+    }
+    fn settle(&self) -> lab_objects::Result<()> {
+        self.taken();
+        self.0.settle()
+    }
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.0.mend(key, bytes)
+    }
+    fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
+        self.taken();
+        self.0.swap(key, old, new)
+    }
+    fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
+        self.taken();
+        self.0.list(room)
+    }
+    fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
+        self.0.remove(key)
+    }
+}
+
+/// However many packs the far store has, and however many runs lie in them.
+#[test]
+fn a_pull_does_not_take_the_way_once_for_each_object() {
+    let ways = |others: usize| {
+        let memory_there = Arc::new(Memory::new());
+        let there = Store::create(memory_there.clone()).unwrap();
+        // Each of these makes packs of its own.
+        for n in 0..others {
+            common::run(
+                &there,
+                &format!("other {n}"),
+                common::blob(&there, &format!("data {n}")).into(),
+                common::blob(&there, &format!("result {n}")).into(),
+            );
+        }
+        let p = pipeline(&there);
+        set(&there, "base", p.train);
+        let counted = Arc::new(Counted(memory_there, AtomicU32::new(0)));
+        let remote = Store::open(counted.clone()).unwrap();
+        let local = memory();
+        fetch(&local, &remote, &["base"]).unwrap();
+        sound(&local);
+        let pulled = counted.1.swap(0, Ordering::Relaxed);
+        // Nothing new: the other way.
+        send(&local, &remote, &["base"]).unwrap();
+        (pulled, counted.1.load(Ordering::Relaxed))
+    };
+    let (few, many) = (ways(1), ways(40));
+    assert!(many.0 <= few.0 + 12, "{few:?}, {many:?}");
+    assert!(many.1 <= few.1, "{few:?}, {many:?}");
+}
