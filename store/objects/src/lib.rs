@@ -28,6 +28,7 @@ mod catalog;
 mod list;
 mod blocks;
 mod store;
+mod tails;
 mod shelf;
 mod listed;
 mod listing;

@@ -14,10 +14,7 @@ use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, Parsed};
 use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
 use crate::lease::Lease;
-use crate::pack::{self, FOOTER_BYTES, Record, Tail};
-
-/// Bytes at the end of a pack that are read to find its table of contents.
-const READ_AHEAD: u64 = 64 << 10;
+use crate::pack::Record;
 
 /// Packs whose ends are asked for together.
 const TOGETHER: usize = 64;
@@ -172,45 +169,6 @@ impl Store {
             return Err(error);
         }
         Ok(())
-    }
-
-    /// What a pack holds, from its end. None: it is gone.
-    pub(crate) fn read_tail(&self, id: PackId, pack_bytes: u64) -> Result<Option<Parsed<Tail>>> {
-        Ok(self.read_tails(&[(id, pack_bytes)])?.pop().flatten())
-    }
-
-    /// The same of packs of so many bytes each, whose ends are asked for together.
-    fn read_tails(&self, packs: &[(PackId, u64)]) -> Result<Vec<Option<Parsed<Tail>>>> {
-        // Most tails are shorter than this, so that one read is enough.
-        let ends: Vec<(Key, u64, u64)> = packs
-            .iter()
-            .map(|(id, bytes)| {
-                let len = READ_AHEAD.min(*bytes);
-                (Key::Pack(*id), bytes - len, len)
-            })
-            .collect();
-        let ends = self.backend().read_ranges(&ends)?;
-        packs.iter().zip(ends).map(|((id, bytes), end)| self.tail(*id, *bytes, end)).collect()
-    }
-
-    fn tail(
-        &self,
-        id: PackId,
-        pack_bytes: u64,
-        end: Option<Vec<u8>>,
-    ) -> Result<Option<Parsed<Tail>>> {
-        let Some(end) = end else { return Ok(None) };
-        let footer = &end[end.len().saturating_sub(FOOTER_BYTES)..];
-        let len = match pack::tail_len(footer, pack_bytes) {
-            Ok(len) => len,
-            Err(why) => return Ok(Some(Err(why))),
-        };
-        if len <= end.len() as u64 {
-            let tail = &end[end.len() - len as usize..];
-            return Ok(Some(pack::parse_tail(id, tail, pack_bytes)));
-        }
-        let whole = self.backend().read_range(&Key::Pack(id), pack_bytes - len, len)?;
-        Ok(whole.map(|tail| pack::parse_tail(id, &tail, pack_bytes)))
     }
 
     /// The bytes of a block, decoded.
