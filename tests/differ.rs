@@ -28,7 +28,9 @@ fn has(program: &str) -> bool {
 }
 
 fn run(place: &Place, name: &str, script: &str) {
-    place.lab(["run", "--name", name, "--", "sh", "-c", script]).succeeds();
+    // Not `sh`: where that is dash, a signal at the wrong moment makes it look for a program further
+    // on in the path, in one run in a hundred.
+    place.lab(["run", "--name", name, "--", "bash", "-c", script]).succeeds();
 }
 
 /// The rows of a difference: layer and name.
