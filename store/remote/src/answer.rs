@@ -45,7 +45,7 @@ pub fn answer(
         // Handed over when the one before is done: two at most are held in memory.
         let (hand, handed) = sync_channel::<Job>(0);
         let worker = scope.spawn(move || {
-            let mut session = Session { to, opened: None, lease: None };
+            let mut session = Session { to, opened: None, lease: None, lacks: false };
             for Job { number, what } in handed {
                 ticker.works_on(Some(number));
                 let answered = session.work(number, what, open);
@@ -210,6 +210,9 @@ struct Session {
     to: Output,
     opened: Option<Opened>,
     lease: Option<Lease>,
+    /// Whether a pack could not be stored: what comes after it may stand on it, and must not be seen
+    /// without it.
+    lacks: bool,
 }
 
 impl Session {
@@ -232,8 +235,16 @@ impl Session {
         let nonsense = |what| io::Error::new(io::ErrorKind::InvalidData, what);
         match (work, &self.opened) {
             (Work::Ask(question), _) => self.answer(number, question, open),
+            (Work::Store(What::Publish { .. }, _), Some(_)) if self.lacks => {
+                let why = "a pack before it could not be stored: connect anew";
+                self.say(number, &Answer::Failed(Trouble::Refused, why.to_owned()))
+            }
             (Work::Store(what, bytes), Some(opened)) => {
-                self.done(number, finished(opened, what, &bytes))
+                let is_pack = matches!(what, What::Publish { .. } | What::Nothing);
+                let done = finished(opened, what, &bytes);
+                let stored = matches!(done, Ok(Answer::Done { .. }));
+                self.lacks |= is_pack && !stored;
+                self.done(number, done)
             }
             (Work::Store(..), None) => Err(nonsense("bytes before the greeting")),
             (Work::Refuse(why), _) => self.say(number, &Answer::Failed(Trouble::Nonsense, why)),

@@ -219,9 +219,13 @@ impl Far {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a pack without waiting for what becomes of it; none if the connection is no good.
-    fn send(&self, key: &Key, bytes: &[u8]) -> Option<Pending> {
-        let link = self.link().ok()?;
+    /// Sends a pack without waiting for what becomes of it; none if the connection is no good. After
+    /// another one it goes by the same connection, where the far side keeps their order.
+    fn send(&self, before: Option<&Pending>, key: &Key, bytes: &[u8]) -> Option<Pending> {
+        let link = match before {
+            Some(before) => Arc::clone(&before.link),
+            None => self.link().ok()?,
+        };
         let answers = link.ask(&publishing(key, bytes, false)).ok()?;
         Some(Pending { link, answers, key: key.clone(), bytes: bytes.to_vec() })
     }
@@ -232,14 +236,22 @@ impl Far {
         match self.collect(&link, &answers, 0) {
             Ok(_) => Ok(()),
             Err(Failure::Broken(_)) => {
-                let mut state = self.state();
-                if state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, &link)) {
-                    state.link = None;
-                }
-                drop(state);
+                self.give_up(&link);
                 self.put(&key, &bytes, false)
             }
-            Err(failure) => Err(self.error("publish", failure)),
+            Err(failure) => {
+                // The far side takes no more packs on this one, since they may stand on that.
+                self.give_up(&link);
+                Err(self.error("publish", failure))
+            }
+        }
+    }
+
+    /// This connection is of no more use.
+    fn give_up(&self, link: &Arc<Link>) {
+        let mut state = self.state();
+        if state.link.as_ref().is_some_and(|now| Arc::ptr_eq(now, link)) {
+            state.link = None;
         }
     }
 
@@ -247,7 +259,11 @@ impl Far {
         let verb = if mend { "mend" } else { "publish" };
         match self.ask(&publishing(key, bytes, mend), 0) {
             Ok(_) => Ok(()),
-            Err(failure) => Err(self.error(verb, failure)),
+            Err(failure) => {
+                // As above.
+                self.state().link = None;
+                Err(self.error(verb, failure))
+            }
         }
     }
 }
@@ -317,7 +333,7 @@ impl Backend for Far {
     fn publish_soon(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
         let mut pending = self.pending();
         let before = pending.take();
-        let sent = self.send(key, bytes);
+        let sent = self.send(before.as_ref(), key, bytes);
         self.confirm(before)?;
         match sent {
             Some(sent) => *pending = Some(sent),

@@ -473,6 +473,33 @@ fn a_hostile_client_leaves_nothing() {
     }
 }
 
+/// Packs are sent without waiting for each other: what comes after one that could not be stored may
+/// hold what is made of it, and must not be seen without it.
+#[test]
+fn nothing_is_stored_after_a_pack_that_could_not_be() {
+    let source = Arc::new(Memory::new());
+    pipeline(&Store::create(source.clone()).unwrap());
+    let packs = source.list(Room::Packs).unwrap();
+    let publish = |number: u32, key: &Key, bytes: &[u8]| {
+        let Key::Pack(id) = key else { panic!("a pack") };
+        let digest = *id.digest().as_bytes();
+        let length = (bytes.len() as u64).to_le_bytes();
+        let head = [&[1][..], &digest, &length, &[0]].concat();
+        [message(number, 4, &head), message(number, 5, bytes)].concat()
+    };
+    let hello = message(1, 1, &[1, 0, 1]);
+    let whole = |n: usize| source.read(&packs[n].0).unwrap().unwrap();
+    let good = [hello.clone(), publish(2, &packs[0].0, &whole(0))].concat();
+    let mut wrong = whole(1);
+    wrong[20] ^= 1;
+    let bad = [hello, publish(2, &packs[1].0, &wrong), publish(3, &packs[0].0, &whole(0))].concat();
+    for (said, stored) in [(good, 1), (bad, 0)] {
+        let backend = Arc::new(Memory::new());
+        told(&backend, &said).1.unwrap();
+        assert_eq!(backend.list(Room::Packs).unwrap().len(), stored);
+    }
+}
+
 /// A pack that is right but for one bit is refused with what is wrong, wherever the bit is.
 #[test]
 fn a_pack_is_looked_through_before_it_counts() {
