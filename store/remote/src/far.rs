@@ -9,14 +9,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use lab_objects::{Backend, Key, Lease, ObjectsError, Room};
 use lab_schema::Digest;
 
 use crate::answer::JOURNAL;
 use crate::error::{On, RemoteError, Side};
-use crate::link::{Dial, Failure, Link};
+use crate::link::{Dial, Failure, Link, Patience};
 use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, entries};
 
 /// Ranges that are asked for at a time.
@@ -26,24 +25,6 @@ const MAX_LISTED: usize = 1 << 20;
 
 /// Hears in words what happens to a connection.
 pub type Told = Box<dyn Fn(&str) + Send>;
-
-/// How long to wait, and how often to try.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// Without a sign of life for so long a connection counts as dead.
-    pub silence: Duration,
-    /// How often a connection that broke is made anew before that is given up.
-    pub tries: u32,
-    /// The first pause between two attempts; each is twice as long as the one before.
-    pub pause: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        let (silence, pause) = (Duration::from_secs(60), Duration::from_millis(250));
-        Patience { silence, tries: 5, pause }
-    }
-}
 
 /// A store at the other end of a connection.
 pub struct Far {

@@ -12,6 +12,7 @@
 
 mod error;
 mod wire;
+mod intake;
 mod answer;
 mod link;
 mod far;
@@ -26,8 +27,8 @@ mod pull;
 pub use answer::{Opened, answer};
 pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, NameStep, Options};
-pub use far::{Far, Patience, Told};
-pub use link::{Dial, Ends, Held};
+pub use far::{Far, Told};
+pub use link::{Dial, Ends, Held, Patience};
 pub use location::{open, open_for_client, open_or_create};
 pub use pull::{clone, plan_pull, pull};
 pub use push::{plan_push, push};

@@ -45,6 +45,24 @@ pub trait Held: Send {
     fn cut(&mut self);
 }
 
+/// How long to wait, and how often to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without a sign of life for so long a connection counts as dead.
+    pub silence: Duration,
+    /// How often a connection that broke is made anew before that is given up.
+    pub tries: u32,
+    /// The first pause between two attempts; each is twice as long as the one before.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let (silence, pause) = (Duration::from_secs(60), Duration::from_millis(250));
+        Patience { silence, tries: 5, pause }
+    }
+}
+
 /// Why a question has no answer.
 pub(crate) enum Failure {
     /// The connection is no good any more: why.

@@ -15,7 +15,8 @@ use lab_objects::{Backend, Folder, ObjectsError, Store};
 
 use crate::answer::Opened;
 use crate::error::{On, RemoteError, Result, Side};
-use crate::far::{Far, Patience, Told};
+use crate::far::{Far, Told};
+use crate::link::Patience;
 use crate::ssh::Ssh;
 
 /// Where the store is in a folder that somebody works in.
