@@ -12,7 +12,7 @@ use kit::{files, top};
 use regex::Regex;
 
 /// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
-const FLOORS: [(&str, &str, u32); 16] = [
+const FLOORS: [(&str, &str, u32); 18] = [
     ("schema", "lab-schema", 0),
     ("exec/arithmetic", "lab-arithmetic", 0),
     ("exec/data", "lab-data", 0),
@@ -21,7 +21,9 @@ const FLOORS: [(&str, &str, u32); 16] = [
     ("store/encoding", "lab-encoding", 1),
     ("store/objects", "lab-objects", 2),
     ("store/lineage", "lab-lineage", 3),
-    ("store/remote", "lab-remote", 3),
+    ("store/web", "lab-web", 3),
+    ("store/remote", "lab-remote", 4),
+    ("store/serve", "lab-serve", 5),
     ("exec/trace", "lab-trace", 1),
     ("exec/seal", "lab-seal", 1),
     ("exec/pipeline", "lab-pipeline", 1),
@@ -29,12 +31,6 @@ const FLOORS: [(&str, &str, u32); 16] = [
     ("exec/tensor", "lab-tensor", 4),
     ("exec/replay", "lab-replay", 5),
     ("cli", "lab", 6),
-];
-
-/// Exceptions to the floors, each with its reason.
-const BESIDE: [(&str, &str); 1] = [
-    // What belongs to a transfer is decided by the lineage, so remote stands upon it.
-    ("store/remote", "lab-lineage"),
 ];
 
 fn manifest(room: &str) -> toml::Table {
@@ -49,8 +45,7 @@ fn rooms_use_only_lower_floors() {
             let Some(table) = manifest.get(section).and_then(|t| t.as_table()) else { continue };
             for used in table.keys().filter(|k| k.starts_with("lab")) {
                 let below = FLOORS.iter().find(|(_, name, _)| name == used).unwrap().2;
-                let allowed = below < floor || BESIDE.contains(&(room, used.as_str()));
-                assert!(allowed, "{room} (floor {floor}) uses {used} (floor {below})");
+                assert!(below < floor, "{room} (floor {floor}) uses {used} (floor {below})");
             }
         }
     }

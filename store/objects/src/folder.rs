@@ -229,7 +229,7 @@ impl Backend for Folder {
         for entry in entries.into_iter().flatten() {
             let entry = entry.at("list", &folder)?;
             let Ok(file_name) = entry.file_name().into_string() else { continue };
-            if let Some(key) = Layout::key(room, &file_name) {
+            if let Some(key) = room.file(&file_name) {
                 let path = entry.path();
                 let meta = optional(fs::metadata(&path)).at("inspect", &path)?;
                 found.extend(meta.filter(|m| m.is_file()).map(|m| (key, m.len())));

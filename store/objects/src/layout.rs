@@ -54,22 +54,12 @@ impl Layout {
 
     /// The folder that holds a room's files.
     pub(crate) fn room(&self, room: Room) -> PathBuf {
-        match room {
-            Room::Root => self.root.clone(),
-            Room::Packs => self.root.join("packs"),
-            Room::Names => self.root.join("names"),
-            Room::Condemned => self.root.join("condemned"),
-        }
+        self.root.join(room.folder())
     }
 
     /// Where a file is.
     pub(crate) fn file(&self, key: &Key) -> PathBuf {
-        match key {
-            Key::Format => self.root.join("format"),
-            Key::Pack(id) => self.room(Room::Packs).join(format!("{id}.pack")),
-            Key::Name(name) => self.room(Room::Names).join(name.as_str()),
-            Key::Condemned(id) => self.room(Room::Condemned).join(id.to_string()),
-        }
+        self.root.join(key.path())
     }
 
     /// The folder of locks and leases.
@@ -86,19 +76,44 @@ impl Layout {
     pub(crate) fn collector(&self) -> PathBuf {
         self.locks().join("collector")
     }
+}
 
-    /// The file of `room` that has this file name, if it is one.
-    pub(crate) fn key(room: Room, file_name: &str) -> Option<Key> {
+impl Room {
+    /// The folder of its files, as a path from the store's root; empty for the root itself.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Room::Root => "",
+            Room::Packs => "packs",
+            Room::Names => "names",
+            Room::Condemned => "condemned",
+        }
+    }
+
+    /// Its file that has this file name, if it is one.
+    pub fn file(self, file_name: &str) -> Option<Key> {
         let pack = |extension| {
             let digits = file_name.strip_suffix(extension)?;
             let id = PackId::from_digest(digits.parse().ok()?);
             (id.to_string() == digits).then_some(id)
         };
-        match room {
+        match self {
             Room::Root => (file_name == "format").then_some(Key::Format),
             Room::Packs => pack(".pack").map(Key::Pack),
             Room::Names => Name::new(file_name).ok().map(Key::Name),
             Room::Condemned => pack("").map(Key::Condemned),
+        }
+    }
+}
+
+impl Key {
+    /// Its path from the store's root, wherever that is: in a folder, a bucket or behind a URL.
+    pub fn path(&self) -> String {
+        let folder = self.room().folder();
+        match self {
+            Key::Format => "format".to_owned(),
+            Key::Pack(id) => format!("{folder}/{id}.pack"),
+            Key::Name(name) => format!("{folder}/{name}"),
+            Key::Condemned(id) => format!("{folder}/{id}"),
         }
     }
 }
@@ -122,11 +137,11 @@ mod tests {
         for (key, path) in keys {
             assert_eq!(layout.file(&key), Path::new(&path));
             let file_name = Path::new(&path).file_name().unwrap().to_str().unwrap();
-            assert_eq!(Layout::key(key.room(), file_name), Some(key));
+            assert_eq!(key.room().file(file_name), Some(key));
         }
         for other in ["config.toml", "index.db", "x.pack", &format!("{}.pack", hex.to_uppercase())]
         {
-            assert_eq!(Layout::key(Room::Packs, other), None);
+            assert_eq!(Room::Packs.file(other), None);
         }
     }
 }

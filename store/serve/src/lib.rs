@@ -1,0 +1,1 @@
+//! A store for others, by HTTP: what `lab serve` is.

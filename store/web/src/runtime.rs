@@ -1,0 +1,25 @@
+//! The threads on which connections live. Everything above waits, as it does for a disk.
+
+use std::io;
+use std::sync::OnceLock;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads that carry bytes; what is done with them is done by who waits.
+const THREADS: usize = 2;
+
+/// Waits for what comes over the network. Not to be called from one of its threads.
+pub(crate) fn wait<F: Future>(what: F) -> io::Result<F::Output> {
+    static SHARED: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = SHARED.get() {
+        return Ok(runtime.block_on(what));
+    }
+    // Whoever gives TLS its arithmetic first wins; it is the same for all.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let made = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("lab-web")
+        .enable_all()
+        .build()?;
+    Ok(SHARED.get_or_init(|| made).block_on(what))
+}
