@@ -18,7 +18,12 @@ use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, put_entry, wr
 /// How long work goes on before it is said that it does.
 const QUIET: Duration = Duration::from_secs(10);
 /// The context of the digest of a journal.
-pub(crate) const JOURNAL: &str = "lab 2026-11-30 journal of a name";
+const JOURNAL: &str = "lab 2026-11-30 journal of a name";
+
+/// The digest by which who moves a name says which journal of it was seen.
+pub fn journal_digest(journal: &[u8]) -> Digest {
+    Digest::derive(JOURNAL, journal)
+}
 
 /// A store that was opened for a client, with what is under it.
 pub struct Opened {
@@ -269,7 +274,7 @@ fn finished(opened: &Opened, what: What, bytes: &[u8]) -> Result<Answer, Objects
         What::Publish { .. } => Ok(Answer::Absent),
         What::Swap { key: Key::Name(name), expected } => {
             let now = backend.read(&Key::Name(name.clone()))?;
-            let fits = now.as_deref().map(|now| Digest::derive(JOURNAL, now)) == expected;
+            let fits = now.as_deref().map(journal_digest) == expected;
             let moved = fits && store.names().replace(&name, now.as_deref(), bytes)?;
             Ok(Answer::Done { no: !moved })
         }

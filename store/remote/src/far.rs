@@ -11,9 +11,8 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lab_objects::{Backend, Key, Lease, ObjectsError, Room};
-use lab_schema::Digest;
 
-use crate::answer::JOURNAL;
+use crate::answer::journal_digest;
 use crate::error::{On, RemoteError, Side};
 use crate::link::{Dial, Failure, Link, Patience};
 use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, entries};
@@ -337,7 +336,7 @@ impl Backend for Far {
     }
 
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
-        let digest = expected.map(|bytes| Digest::derive(JOURNAL, bytes));
+        let digest = expected.map(journal_digest);
         let first = Question::Swap { key: key.clone(), expected: digest, bytes: new.len() as u64 };
         match self.ask(&upload(first, new), 0) {
             Ok(Reply::Bytes(_)) => Ok(true),
