@@ -2,6 +2,14 @@
 //! bucket.
 //!
 //! Each is a [`Backend`](lab_objects::Backend), with the layout that a folder has
-//! ([docs/layout.md](../../../docs/layout.md)). Nothing above knows that it is one.
+//! (`docs/layout.md`). Nothing above knows that it is one.
 
 mod runtime;
+mod error;
+mod credentials;
+mod ask;
+mod ranges;
+mod web;
+
+pub use error::{Result, WebError};
+pub use web::{Told, Web, shown};
