@@ -76,7 +76,7 @@ fn fetch(
         pull(&registry.store, remote, what, options, &bars)?
     };
     drop(bars);
-    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), location.to_owned());
+    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), lab_remote::shown(location));
     registry.config.write(&registry.folder)?;
     exchange::tell(context, "from", location, &done, false, context.now_ms() - start);
     Ok(())

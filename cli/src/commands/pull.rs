@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         typed = remote.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
     }
     if typed.is_empty() {
-        return Err(Failure::not_found(format!("{location} has no names"))
+        return Err(Failure::not_found(format!("{} has no names", lab_remote::shown(&location)))
             .hint("fetch by hash: `lab pull REMOTE HASH`"));
     }
     let what = exchange::bases(&typed)?;

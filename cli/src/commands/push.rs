@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     } else {
         let (remote, created) = open_or_create(&location, exchange::told(context))?;
         if created {
-            context.ui.note(format!("made a store in {location}"));
+            context.ui.note(format!("made a store in {}", lab_remote::shown(&location)));
         }
         let _lease = remote.lease()?;
         push(&registry.store, &lineage, &remote, &what, options, &bars)?

@@ -72,6 +72,13 @@ fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -
         return Err(Failure::new(Exit::Refused, format!("remote '{name}' exists: {before}"))
             .hint(format!("`lab remote remove {name}` first, or choose another name")));
     }
+    if lab_remote::has_secret(location) {
+        return Err(Failure::usage(
+            "this location holds a secret, which would be kept in a file here",
+        )
+        .hint("put it into ~/.netrc: `machine HOST login me password TOKEN`")
+        .hint(format!("then `lab remote add {name} {}`", lab_remote::shown(location))));
+    }
     // What the shell's folder makes of a relative path must hold from every other folder too.
     let absolute = context.location(location);
     let what = match lab_remote::open(&absolute, exchange::told(context)) {

@@ -29,7 +29,7 @@ pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, NameStep, Options};
 pub use far::{Far, Told};
 pub use link::{Dial, Ends, Held, Patience};
-pub use location::{open, open_for_client, open_or_create};
+pub use location::{has_secret, open, open_for_client, open_for_others, open_or_create, shown};
 pub use pull::{clone, plan_pull, pull};
 pub use push::{plan_push, push};
 pub use transfer::{Transfer, transfer};

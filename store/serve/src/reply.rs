@@ -47,10 +47,7 @@ impl IntoResponse for Trouble {
         });
         let mut response = (self.status, problem.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer realm=\"lab\"");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
@@ -85,9 +82,9 @@ impl From<ObjectsError> for Trouble {
                     ..Trouble::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry(1)
                 };
             }
-            ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } | ObjectsError::Schema(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-            }
+            ObjectsError::Damaged { .. }
+            | ObjectsError::Corrupt { .. }
+            | ObjectsError::Schema(_) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             ObjectsError::Missing { .. } | ObjectsError::RefusedKey { .. } => {
                 (StatusCode::CONFLICT, error.to_string())
             }
@@ -108,7 +105,10 @@ impl From<RemoteError> for Trouble {
             RemoteError::Store { source, .. } => Trouble::from(*source),
             error => Trouble {
                 more: Some(error.to_string()),
-                ..Trouble::new(StatusCode::BAD_GATEWAY, "the store behind the server is not reached")
+                ..Trouble::new(
+                    StatusCode::BAD_GATEWAY,
+                    "the store behind the server is not reached",
+                )
             },
         }
     }
@@ -166,7 +166,15 @@ mod tests {
         assert_eq!(read("bytes=0-0"), Some((0, 1)));
         assert_eq!(read("bytes=5-"), Some((5, u64::MAX - 4)));
         assert_eq!(read("bytes=0-18446744073709551615"), Some((0, u64::MAX)));
-        for other in ["bytes=-5", "bytes=5-4", "bytes=+1-2", "bytes=1-2,3-4", "items=1-2", "bytes=", "bytes=99999999999999999999-"] {
+        for other in [
+            "bytes=-5",
+            "bytes=5-4",
+            "bytes=+1-2",
+            "bytes=1-2,3-4",
+            "items=1-2",
+            "bytes=",
+            "bytes=99999999999999999999-",
+        ] {
             assert_eq!(read(other), None, "{other}");
         }
         assert_eq!(range(None), None);

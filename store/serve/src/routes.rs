@@ -381,7 +381,9 @@ async fn metrics(State(shared): Server, axum::Extension(Asker(asker)): Extension
     // They tell what others do: for who may read everything.
     match asker.map(|asker| asker.access(crate::tokens::EVERYWHERE)) {
         Some(Some(_)) => {}
-        Some(None) => return Err(Trouble::new(StatusCode::FORBIDDEN, "this token is for one store")),
+        Some(None) => {
+            return Err(Trouble::new(StatusCode::FORBIDDEN, "this token is for one store"));
+        }
         None => return Err(Trouble::new(StatusCode::UNAUTHORIZED, "this takes a token")),
     }
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];

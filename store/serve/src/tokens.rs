@@ -182,13 +182,11 @@ impl Tokens {
         let tokens = seen.as_ref().map_or(&[][..], |seen| &seen.tokens);
         let Some(token) = tokens.iter().find(|token| token.id == id) else { return Ok(None) };
         let is = |hash: &str| bool::from(hash.as_bytes().ct_eq(given.as_bytes()));
-        let was = token.before.as_ref().is_some_and(|before| is(&before.hash) && now < before.until);
+        let was =
+            token.before.as_ref().is_some_and(|before| is(&before.hash) && now < before.until);
         let holds = token.expires.is_none_or(|expires| now < expires);
-        let bearer = || Bearer {
-            id: token.id.clone(),
-            space: token.space.clone(),
-            access: token.access,
-        };
+        let bearer =
+            || Bearer { id: token.id.clone(), space: token.space.clone(), access: token.access };
         Ok(((is(&token.hash) || was) && holds).then(bearer))
     }
 

@@ -12,4 +12,4 @@ mod ranges;
 mod web;
 
 pub use error::{Result, WebError};
-pub use web::{Told, Web, shown};
+pub use web::{Told, Web, has_secret, shown};

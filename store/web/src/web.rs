@@ -60,6 +60,11 @@ pub fn shown(location: &str) -> Option<String> {
     Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Whether a location holds what is secret.
+pub fn has_secret(location: &str) -> bool {
+    location.parse().is_ok_and(|url| split(url).1.is_some())
+}
+
 impl Web {
     /// Reaches a store by its URL; if `make` is set, makes one there if there is none. Says whether it was
     /// made. `told` hears when something has to be asked again.
@@ -190,7 +195,12 @@ impl Web {
         }
     }
 
-    fn sent(&self, id: PackId, bytes: &[u8], after: Option<PackId>) -> lab_objects::Result<Pending> {
+    fn sent(
+        &self,
+        id: PackId,
+        bytes: &[u8],
+        after: Option<PackId>,
+    ) -> lab_objects::Result<Pending> {
         let mut question = pack_question(&Key::Pack(id), bytes, "");
         if let Some(before) = after {
             question = question.with("lab-after", &before.to_string());
