@@ -65,6 +65,7 @@ fn fetch(
     what: &[lab_schema::Base],
 ) -> Outcome {
     let _lease = registry.store.lease()?;
+    registry.keep_ends(remote);
     let who = registry.who();
     let options = exchange::options(context, &who, false, false);
     let bars = Bars::new(context.ui);

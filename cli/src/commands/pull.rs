@@ -36,6 +36,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     };
     let location = registry.remote(&args.remote)?;
     let remote = open(&location, exchange::told(context))?;
+    registry.keep_ends(&remote);
     let mut typed = args.what.clone();
     let lock = match typed.is_empty() {
         true => locked(context, &registry)?.filter(|lock| !lock.steps.is_empty()),

@@ -86,8 +86,10 @@ fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -
         Err(RemoteError::NotAStore { .. }) => {
             "nothing is there yet; the first push makes a store".to_owned()
         }
-        // A machine may be off for a while.
-        Err(error @ RemoteError::Unreachable { .. }) => format!("not reached now: {error}"),
+        // A machine may be off for a while, or a token be on its way.
+        Err(error @ (RemoteError::Unreachable { .. } | RemoteError::Refused { .. })) => {
+            format!("not reached now: {error}")
+        }
         Err(error) => return Err(error.into()),
     };
     if std::path::Path::new(&absolute).is_file() {

@@ -37,6 +37,7 @@ fn sorted(mut files: Vec<(Key, u64)>) -> Vec<(Key, u64)> {
     files
 }
 
+// proves L-36
 #[test]
 fn whoever_publishes_keeps_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,8 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lab_objects::{Backend, Key, Lease, ObjectsError, Store};
-use lab_schema::Digest;
+use lab_objects::{Backend, Key, Lease, ObjectsError, Store, journal_digest};
 
 use crate::error::RemoteError;
 use crate::intake::{Job, What, Work, take_in};
@@ -17,14 +16,6 @@ use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, put_entry, wr
 
 /// How long work goes on before it is said that it does.
 const QUIET: Duration = Duration::from_secs(10);
-/// The context of the digest of a journal.
-const JOURNAL: &str = "lab 2026-11-30 journal of a name";
-
-/// The digest by which who moves a name says which journal of it was seen.
-pub fn journal_digest(journal: &[u8]) -> Digest {
-    Digest::derive(JOURNAL, journal)
-}
-
 /// A store that was opened for a client, with what is under it.
 pub struct Opened {
     /// What is under it.

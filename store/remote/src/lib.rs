@@ -24,7 +24,7 @@ mod exchange;
 mod push;
 mod pull;
 
-pub use answer::{Opened, answer, journal_digest};
+pub use answer::{Opened, answer};
 pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, NameStep, Options};
 pub use far::{Far, Told};

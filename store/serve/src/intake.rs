@@ -7,8 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use lab_objects::{Key, ObjectsError, PackId};
-use lab_remote::journal_digest;
+use lab_objects::{Key, ObjectsError, PackId, journal_digest};
 use lab_schema::{Digest, Name};
 use tokio::task::spawn_blocking;
 

@@ -42,6 +42,23 @@ pub(crate) fn split(mut url: Url) -> (Url, Option<Credentials>) {
     (url, Some(credentials))
 }
 
+/// A location without what is secret in it; none if it is no URL.
+pub fn shown(location: &str) -> Option<String> {
+    let (url, _) = split(location.parse().ok()?);
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Whether a location holds what is secret.
+pub fn has_secret(location: &str) -> bool {
+    location.parse().is_ok_and(|url| split(url).1.is_some())
+}
+
+/// Whether a host is this machine.
+pub(crate) fn is_here(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// The variable that holds the token for a host: `LAB_TOKEN_` and the host, a dot as `_`, a dash as `__`.
 pub(crate) fn variable(host: &str) -> String {
     let host = host.replace('-', "__").replace(['.', ':'], "_").replace(['[', ']'], "");

@@ -11,5 +11,6 @@ mod ask;
 mod ranges;
 mod web;
 
+pub use credentials::{has_secret, shown};
 pub use error::{Result, WebError};
-pub use web::{Told, Web, has_secret, shown};
+pub use web::{Told, Web};

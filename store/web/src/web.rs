@@ -1,6 +1,5 @@
 //! A store behind `lab serve`, or on a web server that only hands out files.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,30 +7,30 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lab_objects::{
-    Backend, INVENTORY, Key, Lease, MAX_INVENTORY, ObjectsError, PackId, Room, parse_inventory,
+    Backend, INVENTORY, Key, Lease, Listings, MAX_INVENTORY, ObjectsError, PackId, Room, TOLD,
+    journal_digest, parse_inventory,
 };
 use reqwest::{Method, StatusCode, Url};
 use tokio::task::JoinHandle;
 
 pub use crate::ask::Told;
 use crate::ask::{Answer, Asker, Failure, Question};
-use crate::credentials::{known, split, variable};
+use crate::credentials::{is_here, known, split, variable};
 use crate::error::{Result, WebError};
 use crate::ranges::{Unread, read_ranges};
 use crate::runtime::{spawn, wait};
 
 /// Says that a `lab serve` answers.
 const SERVES: &str = "lab-serve";
-/// How long one inventory serves for all rooms.
-const FRESH: Duration = Duration::from_secs(2);
 
 /// A store that is reached by HTTP.
 pub struct Web {
     asker: Arc<Asker>,
     /// Whether it takes anything.
     serves: bool,
-    /// What it has, by room, as long as that was not asked for twice.
-    seen: Mutex<Option<(Instant, BTreeMap<Room, Vec<(Key, u64)>>)>>,
+    seen: Listings,
+    /// What it said in the beginning that it is, which is not asked for twice.
+    format: Mutex<Option<Vec<u8>>>,
     /// The pack that was sent last, if it is not known yet what became of it.
     pending: Mutex<Option<Pending>>,
 }
@@ -52,17 +51,6 @@ impl fmt::Debug for Web {
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each is changed in one step.
     what.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A location without what is secret in it; none if it is no URL.
-pub fn shown(location: &str) -> Option<String> {
-    let (url, _) = split(location.parse().ok()?);
-    Some(url.as_str().trim_end_matches('/').to_owned())
-}
-
-/// Whether a location holds what is secret.
-pub fn has_secret(location: &str) -> bool {
-    location.parse().is_ok_and(|url| split(url).1.is_some())
 }
 
 impl Web {
@@ -111,8 +99,9 @@ impl Web {
             StatusCode::FORBIDDEN => return Err(WebError::Refused(answer.trouble())),
             _ => return Err(WebError::Unreachable(answer.trouble())),
         };
-        let (asker, seen, pending) = (Arc::new(asker), Mutex::default(), Mutex::default());
-        Ok((Web { asker, serves, seen, pending }, made))
+        let format = Mutex::new((!made).then_some(answer.body));
+        let (asker, seen, pending) = (Arc::new(asker), Listings::default(), Mutex::default());
+        Ok((Web { asker, serves, seen, format, pending }, made))
     }
 
     fn first(asker: &Asker, question: &Question) -> Result<Answer> {
@@ -212,13 +201,10 @@ impl Web {
     }
 
     fn files(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
-        let mut seen = lock(&self.seen);
-        if let Some((at, rooms)) = seen.as_mut()
-            && at.elapsed() < FRESH
-            && let Some(files) = rooms.remove(&room)
-        {
+        if let Some(files) = self.seen.recall(room) {
             return Ok(files);
         }
+        let at = Instant::now();
         let answer = self.ask("list", &Question::get(INVENTORY, MAX_INVENTORY))?;
         if answer.status == StatusCode::NOT_FOUND {
             let why = "it does not say what is there; `lab serve PATH --static`, once, where the store lies \
@@ -228,26 +214,17 @@ impl Web {
         if !answer.status.is_success() {
             return Err(self.refusal("list", &answer));
         }
-        let mut rooms: BTreeMap<Room, Vec<(Key, u64)>> = BTreeMap::new();
-        for room in [Room::Packs, Room::Names, Room::Condemned] {
-            rooms.insert(room, Vec::new());
+        let mut files = Vec::new();
+        let all = parse_inventory(&answer.body)?;
+        for told in TOLD {
+            let in_room = all.iter().filter(|(key, _)| key.room() == told).cloned().collect();
+            if told == room {
+                files.clone_from(&in_room);
+            }
+            self.seen.note(told, at, in_room);
         }
-        for (key, bytes) in parse_inventory(&answer.body)? {
-            rooms.entry(key.room()).or_default().push((key, bytes));
-        }
-        let files = rooms.remove(&room).unwrap_or_default();
-        *seen = Some((Instant::now(), rooms));
         Ok(files)
     }
-
-    fn forget_what_was_seen(&self) {
-        *lock(&self.seen) = None;
-    }
-}
-
-fn is_here(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn pack_question(key: &Key, bytes: &[u8], query: &str) -> Question {
@@ -264,6 +241,12 @@ impl Backend for Web {
     }
 
     fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        if *key == Key::Format
+            && let Some(format) = lock(&self.format).take()
+        {
+            return Ok(Some(format));
+        }
+        self.seen.forget();
         let answer = self.ask("read", &Question::get(key.path(), key.max_bytes()))?;
         match answer.status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
@@ -280,6 +263,9 @@ impl Backend for Web {
     fn read_ranges(&self, ranges: &[(Key, u64, u64)]) -> lab_objects::Result<Vec<Option<Vec<u8>>>> {
         let found = wait(read_ranges(&self.asker, ranges))
             .map_err(|error| self.error("read", error.kind(), error.to_string()))?;
+        if !matches!(&found, Ok(found) if found.iter().all(Option::is_some)) {
+            self.seen.forget();
+        }
         found.map_err(|unread| match unread {
             Unread::Failed(failure) => self.failed("read", failure),
             Unread::Refused(answer) => self.refusal("read", &answer),
@@ -292,7 +278,7 @@ impl Backend for Web {
             return Err(ObjectsError::RefusedKey { verb: "publish", key: key.to_string(), why });
         }
         self.takes("publish", key)?;
-        self.forget_what_was_seen();
+        self.seen.forget();
         let answer = self.ask("publish", &pack_question(key, bytes, ""))?;
         match answer.status {
             status if status.is_success() => Ok(()),
@@ -309,7 +295,7 @@ impl Backend for Web {
     fn publish_soon(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
         let Key::Pack(id) = key else { return self.publish(key, bytes) };
         self.takes("publish", key)?;
-        self.forget_what_was_seen();
+        self.seen.forget();
         let mut pending = lock(&self.pending);
         let before = pending.take();
         let sent = self.sent(*id, bytes, before.as_ref().map(|before| before.id))?;
@@ -336,7 +322,7 @@ impl Backend for Web {
             let (key, why) = (key.to_string(), "it cannot be made again");
             return Err(ObjectsError::RefusedKey { verb: "mend", key, why });
         }
-        self.forget_what_was_seen();
+        self.seen.forget();
         self.demand("mend", &pack_question(key, bytes, "?mend")).map(drop)
     }
 
@@ -346,30 +332,16 @@ impl Backend for Web {
             let (key, why) = (key.to_string(), "it is written once");
             return Err(ObjectsError::RefusedKey { verb: "swap", key, why });
         }
-        // The tag is the server's: of the journal as it is there now, if that is what is expected.
-        let now = self.ask("read", &Question::get(key.path(), key.max_bytes()))?;
-        let there = match now.status {
-            StatusCode::NOT_FOUND => None,
-            status if status.is_success() => Some(now.body.as_slice()),
-            _ => return Err(self.refusal("read", &now)),
-        };
-        if there != expected {
-            // It may have been asked before, and the answer lost.
-            return Ok(there == Some(new));
-        }
-        self.forget_what_was_seen();
+        self.seen.forget();
         let question = Question::send(Method::PUT, key.path(), Bytes::copy_from_slice(new));
-        let question = match (there, now.headers.get("etag").and_then(|tag| tag.to_str().ok())) {
-            (None, _) => question.with("if-none-match", "*"),
-            (Some(_), Some(tag)) => question.with("if-match", tag),
-            (Some(_), None) => {
-                let why = "it does not say which version of the name it has".to_owned();
-                return Err(self.error("move", io::ErrorKind::InvalidData, why));
-            }
+        let question = match expected {
+            None => question.with("if-none-match", "*"),
+            Some(journal) => question.with("if-match", &format!("\"{}\"", journal_digest(journal))),
         };
         let answer = self.ask("move", &question)?;
         match answer.status {
             status if status.is_success() => Ok(true),
+            // It may have been asked before, and the answer lost.
             StatusCode::PRECONDITION_FAILED => Ok(self.read(key)?.as_deref() == Some(new)),
             _ => Err(self.refusal("move", &answer)),
         }
@@ -394,6 +366,7 @@ impl Backend for Web {
             let key = self.location();
             return Err(ObjectsError::RefusedKey { verb: "push to", key, why });
         }
+        self.seen.forget();
         self.demand("lease", &Question::send(Method::POST, "leases", Bytes::new()))?;
         Ok(Lease::new(Leave(Arc::clone(&self.asker))))
     }
@@ -406,7 +379,7 @@ impl Drop for Leave {
     fn drop(&mut self) {
         let leave = Question::send(Method::DELETE, "leases", Bytes::new());
         // It ends by itself a while later otherwise; nobody waits for that.
-        let goodbye = tokio::time::timeout(Duration::from_secs(2), self.0.ask(&leave, true));
-        let _ = wait(async { goodbye.await.is_ok() });
+        let goodbye = self.0.ask(&leave, true);
+        let _ = wait(async { tokio::time::timeout(Duration::from_secs(2), goodbye).await.is_ok() });
     }
 }
