@@ -52,7 +52,7 @@ fn opened(place: Place, make: bool, told: Told) -> Result<Opened> {
             behind(Arc::new(far), made)
         }
         Place::Web(url) => {
-            let reached = Web::connect(&url, make, told);
+            let reached = Web::connect(&url, make, lab_web::Patience::default(), told);
             let (web, made) = reached.map_err(|error| web_error(&url, error))?;
             behind(Arc::new(web), made)
         }

@@ -19,16 +19,32 @@ use crate::credentials::Credentials;
 /// Hears in words what happens to a connection.
 pub type Told = Box<dyn Fn(&str) + Send>;
 
-/// How long nothing may move.
-const SILENCE: Duration = Duration::from_secs(60);
-/// How long a server may look through what it was given.
-const THOUGHT: Duration = Duration::from_secs(300);
+/// How long is waited for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long nothing may move.
+    pub silence: Duration,
+    /// How long a server may look through what it was given.
+    pub thought: Duration,
+    /// How often a question is asked again.
+    pub tries: u32,
+    /// The first pause before it is; each is twice the last.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            silence: Duration::from_secs(60),
+            thought: Duration::from_secs(300),
+            tries: 5,
+            pause: Duration::from_millis(250),
+        }
+    }
+}
+
 /// How long a connection may take to be made.
 const CONNECTING: Duration = Duration::from_secs(20);
-/// How often a question is asked again.
-const TRIES: u32 = 5;
-/// The first pause before it is; each is twice the last.
-const PAUSE: Duration = Duration::from_millis(250);
 /// No server may ask for a longer pause.
 const LONGEST: Duration = Duration::from_secs(60);
 /// Bytes of a body that are handed over at a time.
@@ -99,6 +115,7 @@ pub(crate) struct Asker {
     /// As people know it.
     pub(crate) shown: String,
     told: Mutex<Option<Told>>,
+    patience: Patience,
     width: AtomicUsize,
     /// Questions that were sent, for tests and for who wonders.
     asked: AtomicU64,
@@ -109,6 +126,7 @@ impl Asker {
         base: Url,
         shown: String,
         credentials: Option<Credentials>,
+        patience: Patience,
         told: Told,
     ) -> Result<Asker, String> {
         // What was secret on its way here stays so on its way on.
@@ -133,6 +151,7 @@ impl Asker {
             session: format!("{draw:016x}"),
             shown,
             told: Mutex::new(Some(told)),
+            patience,
             width: AtomicUsize::new(WIDTH.0),
             asked: AtomicU64::new(0),
         })
@@ -159,7 +178,7 @@ impl Asker {
     /// Asks until there is an answer, or no hope of one. `first`: nothing has ever been answered, and
     /// what is wrong is most likely wrong for good.
     pub(crate) async fn ask(&self, question: &Question, first: bool) -> Result<Answer, Failure> {
-        let mut pause = PAUSE;
+        let mut pause = self.patience.pause;
         for attempt in 0.. {
             let failure = match self.once(question).await {
                 Ok(answer) => {
@@ -172,7 +191,7 @@ impl Asker {
             let Failure::Broken { why, pause: asked, never_connected } = &failure else {
                 return Err(failure);
             };
-            if attempt == TRIES || (first && *never_connected) {
+            if attempt == self.patience.tries || (first && *never_connected) {
                 return Err(failure);
             }
             self.width.store((self.width() / 2).max(1), Ordering::Relaxed);
@@ -216,14 +235,15 @@ impl Asker {
         let mut sending = Box::pin(request.send());
         let (mut seen, mut since) = (0, Instant::now());
         loop {
-            if let Ok(sent) = timeout(Duration::from_secs(1), &mut sending).await {
+            if let Ok(sent) = timeout(self.patience.silence / 4, &mut sending).await {
                 return sent.map_err(|error| broken(&error));
             }
             let now = moved.load(Ordering::Relaxed);
             if now != seen {
                 (seen, since) = (now, Instant::now());
             }
-            let patience = if length > 0 && now == length { THOUGHT } else { SILENCE };
+            let Patience { silence, thought, .. } = self.patience;
+            let patience = if length > 0 && now == length { thought } else { silence };
             if since.elapsed() > patience {
                 return Err(silent(patience));
             }
@@ -237,7 +257,8 @@ impl Asker {
         let limit = if status.is_success() { question.limit } else { WORDS };
         let mut body = Vec::new();
         loop {
-            let part = timeout(SILENCE, sent.chunk()).await.map_err(|_| silent(SILENCE))?;
+            let silence = self.patience.silence;
+            let part = timeout(silence, sent.chunk()).await.map_err(|_| silent(silence))?;
             let Some(part) = part.map_err(|error| broken(&error))? else { break };
             let passed = (part.len() as u64).min(skip);
             skip -= passed;
@@ -302,7 +323,7 @@ fn fails(why: String) -> Failure {
 }
 
 fn silent(patience: Duration) -> Failure {
-    let why = format!("nothing moved for {} s", patience.as_secs());
+    let why = format!("nothing moved for {} s", patience.as_secs_f64());
     Failure::Broken { why, pause: None, never_connected: false }
 }
 

@@ -13,4 +13,4 @@ mod web;
 
 pub use credentials::{has_secret, shown};
 pub use error::{Result, WebError};
-pub use web::{Told, Web};
+pub use web::{Patience, Told, Web};

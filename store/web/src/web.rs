@@ -13,8 +13,8 @@ use lab_objects::{
 use reqwest::{Method, StatusCode, Url};
 use tokio::task::JoinHandle;
 
-pub use crate::ask::Told;
 use crate::ask::{Answer, Asker, Failure, Question};
+pub use crate::ask::{Patience, Told};
 use crate::credentials::{is_here, known, split, variable};
 use crate::error::{Result, WebError};
 use crate::ranges::{Unread, read_ranges};
@@ -56,7 +56,12 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Web {
     /// Reaches a store by its URL; if `make` is set, makes one there if there is none. Says whether it was
     /// made. `told` hears when something has to be asked again.
-    pub fn connect(location: &str, make: bool, told: Told) -> Result<(Web, bool)> {
+    pub fn connect(
+        location: &str,
+        make: bool,
+        patience: Patience,
+        told: Told,
+    ) -> Result<(Web, bool)> {
         let bad = |_| WebError::BadLocation("it is not a URL");
         let (mut url, said) = split(location.parse::<Url>().map_err(bad)?);
         let host = url.host_str().ok_or(WebError::BadLocation("it has no host"))?.to_owned();
@@ -70,7 +75,7 @@ impl Web {
         if credentials.is_some() && !is_secret {
             told(&format!("{shown}: the token goes there unencrypted; https would keep it secret"));
         }
-        let asker = wait(async { Asker::new(url, shown, credentials, told) });
+        let asker = wait(async { Asker::new(url, shown, credentials, patience, told) });
         let asker = asker.and_then(|made| made.map_err(io::Error::other));
         let asker = asker.map_err(|error| WebError::Unreachable(error.to_string()))?;
         Web::greet(asker, &host, make)
