@@ -1,9 +1,9 @@
 //! What a far store listed a moment ago.
 //!
 //! A command looks at the packs of a store several times, to be told of what others did meanwhile.
-//! Where the way is long, one look serves for a moment, as long as nothing is learned that could be
-//! newer: a name that is read may point into a pack that came since, so its reading, like whatever is
-//! changed, ends what was seen. What lies in packs points only into packs that were there before.
+//! Where the way is long, one look serves for a moment. Who looks for something that is not among what
+//! was seen [looks again](crate::Backend::look_again) before it is said to be lacking; who only wants to know
+//! what need not be sent may be wrong about what came during that moment, and sends it in vain.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -41,7 +41,7 @@ impl Listings {
         self.rooms().insert(room, (at, files));
     }
 
-    /// Something is known now that may be newer.
+    /// What was seen counts no more.
     pub fn forget(&self) {
         self.rooms().clear();
     }

@@ -175,6 +175,7 @@ impl Store {
     /// more.
     pub fn lease(&self) -> Result<Lease> {
         let lease = self.backend().lease()?;
+        self.backend().look_again();
         self.refresh()?;
         Ok(lease)
     }
@@ -301,6 +302,7 @@ impl Store {
         if !found.is_empty() {
             return Ok(found);
         }
+        self.backend().look_again();
         self.refresh()?;
         Ok(find())
     }
@@ -334,6 +336,7 @@ impl Store {
             if !again {
                 break;
             }
+            self.backend().look_again();
             self.refresh()?;
         }
         match damage {

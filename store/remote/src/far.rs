@@ -273,7 +273,6 @@ impl Backend for Far {
     }
 
     fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
-        self.seen.forget();
         match self.ask(&[Question::Read(key.clone())], key.max_bytes()) {
             Ok(Reply::Bytes(bytes)) => Ok(Some(bytes)),
             Ok(Reply::Absent | Reply::No) => Ok(None),
@@ -305,9 +304,6 @@ impl Backend for Far {
             }
             Ok(())
         });
-        if found.iter().any(Option::is_none) {
-            self.seen.forget();
-        }
         match all {
             Ok(()) => Ok(found),
             Err(failure) => Err(self.error("read", failure)),
@@ -373,13 +369,16 @@ impl Backend for Far {
         Ok(found)
     }
 
+    fn look_again(&self) {
+        self.seen.forget();
+    }
+
     fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
         let (key, why) = (key.to_string(), "only the far side itself removes anything there");
         Err(ObjectsError::RefusedKey { verb: "remove", key, why })
     }
 
     fn lease(&self) -> lab_objects::Result<Lease> {
-        self.seen.forget();
         self.state().leased = true;
         match self.ask(&[Question::Lease], 0) {
             // It ends with the connection.

@@ -13,6 +13,7 @@ mod metrics;
 mod steady;
 mod spaces;
 mod reply;
+mod ranges;
 mod intake;
 mod routes;
 mod listen;

@@ -18,6 +18,7 @@ use lab_schema::Name;
 use crate::intake::{self, announced, condition, taken, work};
 use crate::limits::{Rate, Room as Memory};
 use crate::metrics::{Metrics, Served};
+use crate::ranges;
 use crate::reply::{self, Answer, Noted, Trouble, absent, no_store};
 use crate::settings::Settings;
 use crate::spaces::{Space, Spaces};
@@ -53,6 +54,7 @@ pub(crate) fn router(shared: Arc<Shared>, many: bool) -> Router {
     let store = Router::new()
         .route("/format", get(read_format).put(make_store))
         .route("/inventory", get(read_inventory))
+        .route("/ranges", post(read_ranges))
         .route("/packs/{file}", get(read_pack).put(take_pack))
         .route("/names/{file}", get(read_name).put(move_name))
         .route("/leases", post(lease).delete(leave));
@@ -292,6 +294,20 @@ async fn read_pack(
     });
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
     Ok((kind, Body::from_stream(rest)).into_response())
+}
+
+async fn read_ranges(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
+    let bytes = announced(&headers, 64 << 10)?;
+    let list = ranges::parse(&taken(body, bytes).await?)?;
+    let bytes = work(move || ranges::read(&*space.opened.backend, &list)).await?;
+    Ok(reply::whole(bytes))
 }
 
 async fn piece(space: &Arc<Space>, key: &Key, from: u64, len: u64) -> Answer<Option<Vec<u8>>> {

@@ -2,16 +2,21 @@
 
 use std::io;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_objects::Key;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 
 use crate::ask::{Answer, Asker, Failure, Question};
 
 /// Ranges of one file with no more than so many bytes between them are asked for as one.
 const GAP: u64 = 32 << 10;
-/// Most bytes of such a one.
+/// Most bytes of such a one, or of a list of ranges.
 const JOINED: u64 = 8 << 20;
+/// Most ranges in a list.
+const TOGETHER: usize = 256;
+/// In the place of the length of what lies in a range: the file is absent.
+const ABSENT: u64 = u64::MAX;
 
 /// Why a range could not be read.
 pub(crate) enum Unread {
@@ -20,18 +25,83 @@ pub(crate) enum Unread {
     Refused(Answer),
 }
 
-/// Reads these ranges, each of so many bytes or as many as there are; none where the file is absent.
+/// A file, where to begin, and how many bytes.
+type Range = (Key, u64, u64);
+/// What lies in a range; none if the file is absent.
+type Found = Option<Vec<u8>>;
+
+/// Reads these ranges, each of so many bytes or as many as there are. A `lab serve` is asked for many at
+/// once.
 pub(crate) async fn read_ranges(
     asker: &Asker,
-    ranges: &[(Key, u64, u64)],
-) -> Result<Vec<Option<Vec<u8>>>, Unread> {
+    ranges: &[Range],
+    serves: bool,
+) -> Result<Vec<Found>, Unread> {
+    if !serves || ranges.len() < 2 {
+        return one_by_one(asker, ranges).await;
+    }
+    let asked = stream::iter(lists(ranges)).map(async |list| match list {
+        [_] => one_by_one(asker, list).await,
+        list => together(asker, list).await,
+    });
+    let answers: Vec<Vec<Found>> = asked.buffered(asker.width()).try_collect().await?;
+    Ok(answers.concat())
+}
+
+/// Ranges that are asked for together, in lists.
+fn lists(ranges: &[Range]) -> Vec<&[Range]> {
+    let (mut all, mut rest) = (Vec::new(), ranges);
+    while !rest.is_empty() {
+        let mut bytes = 0u64;
+        let fits = |(_, _, len): &&Range| {
+            bytes = bytes.saturating_add(*len);
+            bytes <= JOINED
+        };
+        let many = rest.iter().take(TOGETHER).take_while(fits).count().max(1);
+        let (list, left) = rest.split_at(many);
+        all.push(list);
+        rest = left;
+    }
+    all
+}
+
+/// Asks for a list: a line for each range goes there; its length and its bytes come back.
+async fn together(asker: &Asker, list: &[Range]) -> Result<Vec<Found>, Unread> {
+    let lines = list.iter().map(|(key, from, len)| format!("{} {from} {len}\n", key.path()));
+    let most: u64 = list.iter().map(|(_, _, len)| len + 8).sum();
+    let question = Question::send(Method::POST, "ranges", Bytes::from(lines.collect::<String>()));
+    let answer = asker.ask(&Question { limit: most, ..question }, false).await;
+    let answer = answer.map_err(Unread::Failed)?;
+    if !answer.status.is_success() {
+        return Err(Unread::Refused(answer));
+    }
+    let mut rest = answer.body.as_slice();
+    let taken = list.iter().map(|(_, _, most)| {
+        let (len, after) = rest.split_first_chunk::<8>()?;
+        rest = after;
+        let len = u64::from_le_bytes(*len);
+        if len == ABSENT {
+            return Some(None);
+        }
+        let (bytes, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+        rest = after;
+        (len <= *most).then(|| Some(bytes.to_vec()))
+    });
+    let taken: Option<Vec<Found>> = taken.collect();
+    taken.filter(|_| rest.is_empty()).ok_or_else(|| {
+        let why = "it hands out other ranges than were asked for".to_owned();
+        Unread::Failed(Failure::Final { kind: io::ErrorKind::InvalidData, why })
+    })
+}
+
+async fn one_by_one(asker: &Asker, ranges: &[Range]) -> Result<Vec<Found>, Unread> {
     let all = joined(ranges);
     let asked = stream::iter(&all).map(async |one| {
         let answer = asker.ask(&one.question(), false).await.map_err(Unread::Failed)?;
         one.bytes(answer).map(|bytes| (one, bytes))
     });
     let answers: Vec<_> = asked.buffer_unordered(asker.width()).try_collect().await?;
-    let mut found: Vec<Option<Vec<u8>>> = vec![None; ranges.len()];
+    let mut found: Vec<Found> = vec![None; ranges.len()];
     for (one, bytes) in answers {
         let Some(bytes) = bytes else { continue };
         for member in &one.members {

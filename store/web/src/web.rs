@@ -251,7 +251,6 @@ impl Backend for Web {
         {
             return Ok(Some(format));
         }
-        self.seen.forget();
         let answer = self.ask("read", &Question::get(key.path(), key.max_bytes()))?;
         match answer.status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
@@ -266,11 +265,8 @@ impl Backend for Web {
     }
 
     fn read_ranges(&self, ranges: &[(Key, u64, u64)]) -> lab_objects::Result<Vec<Option<Vec<u8>>>> {
-        let found = wait(read_ranges(&self.asker, ranges))
+        let found = wait(read_ranges(&self.asker, ranges, self.serves))
             .map_err(|error| self.error("read", error.kind(), error.to_string()))?;
-        if !matches!(&found, Ok(found) if found.iter().all(Option::is_some)) {
-            self.seen.forget();
-        }
         found.map_err(|unread| match unread {
             Unread::Failed(failure) => self.failed("read", failure),
             Unread::Refused(answer) => self.refusal("read", &answer),
@@ -360,6 +356,10 @@ impl Backend for Web {
         self.files(room)
     }
 
+    fn look_again(&self) {
+        self.seen.forget();
+    }
+
     fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
         let (key, why) = (key.to_string(), "nothing is removed by HTTP");
         Err(ObjectsError::RefusedKey { verb: "remove", key, why })
@@ -371,7 +371,6 @@ impl Backend for Web {
             let key = self.location();
             return Err(ObjectsError::RefusedKey { verb: "push to", key, why });
         }
-        self.seen.forget();
         self.demand("lease", &Question::send(Method::POST, "leases", Bytes::new()))?;
         Ok(Lease::new(Leave(Arc::clone(&self.asker))))
     }

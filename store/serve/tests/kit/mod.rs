@@ -120,9 +120,10 @@ pub fn opened(memory: &Arc<Memory>, make: bool) -> lab_remote::Result<Opened> {
 }
 
 pub fn connect(url: &str) -> Result<(Store, Arc<Web>), WebError> {
-    let (web, _) = Web::connect(url, true, QUICK, Box::new(|_| {}))?;
+    let (web, made) = Web::connect(url, true, QUICK, Box::new(|_| {}))?;
     let web = Arc::new(web);
-    Ok((Store::create(web.clone())?, web))
+    let open = if made { Store::create } else { Store::open };
+    Ok((open(web.clone())?, web))
 }
 
 /// What happens to connections on their way.
