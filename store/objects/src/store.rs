@@ -21,7 +21,7 @@ use crate::lease::Lease;
 use crate::pack::Record;
 
 /// Packs whose ends are asked for together.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 512;
 
 thread_local! {
     /// Memory for the bytes of a block as they are stored.
