@@ -132,7 +132,7 @@ fn what_is_not_a_pack_is_not_taken_and_a_name_does_not_go_astray() {
     let journal = {
         let backend = Arc::new(Memory::new());
         let other = Store::create(backend.clone()).unwrap();
-        set(&other, "astray", common::blob(&other, "elsewhere"));
+        set(&other, "astray", common::blob(&other, "nowhere near"));
         backend.read(&Key::Name(name("astray"))).unwrap().unwrap()
     };
     assert_eq!(put("/names/astray", "if-none-match: *\r\n", &journal).0, 409);
