@@ -158,6 +158,8 @@ pub(crate) async fn name(
         let now = space.opened.backend.read(&Key::Name(name.clone()))?;
         let fits = now.as_deref().map(journal_digest) == expected;
         let store = &space.opened.store;
+        // What was here when it was looked at last may have been collected since.
+        store.packs()?;
         Ok(fits && store.names().replace(&name, now.as_deref(), &journal)?)
     });
     match moved.await? {

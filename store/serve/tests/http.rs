@@ -357,3 +357,23 @@ fn of_packs_that_are_sent_together_none_is_seen_without_the_one_before() {
     let report = check(&there, true, &Silent).unwrap();
     assert_eq!(report.findings, []);
 }
+
+#[test]
+fn a_name_does_not_go_to_what_was_collected_meanwhile() {
+    let server = Running::new("");
+    let remote = server.store(server.address).unwrap();
+    let id = common::blob(&remote, "gone");
+    set(&remote, "a", common::blob(&remote, "stays"));
+    // A journal that is right; and then, behind the server's back, what it points at goes.
+    let backend = Arc::new(Memory::new());
+    let other = Store::create(backend.clone()).unwrap();
+    set(&other, "b", common::blob(&other, "gone"));
+    let journal = backend.read(&Key::Name(name("b"))).unwrap().unwrap();
+    let store = Store::open(server.backend.clone()).unwrap();
+    let holds = |pack: &_| store.pack_objects(*pack).unwrap().contains(&id.into());
+    let pack = store.packs().unwrap().into_iter().find(|pack| holds(pack)).unwrap();
+    assert!(server.backend.remove(&Key::Pack(pack)).unwrap());
+    let (web, _) = Web::connect(&server.url(), false, QUICK, Box::new(|_| {})).unwrap();
+    assert!(web.swap(&Key::Name(name("b")), None, &journal).is_err());
+    assert_eq!(server.backend.read(&Key::Name(name("b"))).unwrap(), None);
+}
