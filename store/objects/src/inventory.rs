@@ -101,4 +101,13 @@ mod tests {
         let newer = b"lab inventory 1\nrooms/x 1\nnames/../x 1\nnames/a 1\nformat 12\n";
         assert_eq!(parse_inventory(newer).unwrap().len(), 1);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(lines in "((names/[a-z]{1,3}|packs/x|\\PC{0,9}) [0-9]{0,21}\n?){0,6}") {
+            if let Ok(found) = parse_inventory(format!("{FIRST}\n{lines}").as_bytes()) {
+                proptest::prop_assert!(found.windows(2).all(|two| two[0].0 < two[1].0));
+            }
+        }
+    }
 }

@@ -73,4 +73,18 @@ mod tests {
         }
         assert!(parse(b"names/\xff 0 1\n").is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "(names/[a-z.]{0,3}|packs/[0-9a-f]{0,66}(.pack)?|\\PC{0,9})( [0-9-]{0,21}){0,4}\n?") {
+            if let Ok(list) = parse(text.as_bytes()) {
+                // What is understood says the same when it is written again.
+                let again: String = list
+                    .iter()
+                    .map(|(key, from, len)| format!("{} {from} {len}\n", key.path()))
+                    .collect();
+                proptest::prop_assert_eq!(parse(again.as_bytes()).unwrap(), list);
+            }
+        }
+    }
 }

@@ -179,4 +179,13 @@ mod tests {
         }
         assert_eq!(range(None), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_range_is_too_strange(text in "bytes=[0-9]{0,21}-[0-9]{0,21}|\\PC{0,20}") {
+            if let Some((from, len)) = HeaderValue::from_str(&text).ok().as_ref().and_then(|v| range(Some(v))) {
+                proptest::prop_assert!(len > 0 && from.checked_add(len - 1).is_some());
+            }
+        }
+    }
 }

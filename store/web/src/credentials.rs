@@ -188,4 +188,14 @@ mod tests {
         assert_eq!(variable("lab.my-group.org"), "LAB_TOKEN_lab_my__group_org");
         assert_eq!(variable("[::1]"), "LAB_TOKEN___1");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_netrc_is_too_strange(text in "((machine|login|password|default|account|macdef|a.org|[#x])[ \n]{0,2}){0,12}") {
+            // What it finds is a word of it.
+            if let Some(found) = in_netrc(&text, "a.org") {
+                proptest::prop_assert!(text.contains(&found.secret) && text.contains(&found.user));
+            }
+        }
+    }
 }
