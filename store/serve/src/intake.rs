@@ -15,6 +15,9 @@ use crate::limits::Room;
 use crate::reply::{Answer, Trouble};
 use crate::spaces::{Space, Stage};
 
+/// Most bytes that are set aside before they arrive: a pack of the usual size.
+const AT_ONCE: u64 = 40 << 20;
+
 /// How many bytes a request announces, if it may bring so many.
 pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -29,9 +32,10 @@ pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
     Ok(bytes)
 }
 
-/// Takes so many bytes in. Nothing is allocated for what has not arrived.
+/// Takes so many bytes in, for which there is room.
 pub(crate) async fn taken(body: Body, bytes: u64) -> Answer<Vec<u8>> {
-    let mut all = Vec::new();
+    // Growing step by step would copy a pack twice; what has not arrived takes no memory yet.
+    let mut all = Vec::with_capacity(usize::try_from(bytes.min(AT_ONCE)).unwrap_or(0));
     let mut stream = body.into_data_stream();
     while let Some(part) = stream.next().await {
         let part = part.map_err(|error| {
