@@ -87,6 +87,7 @@ pub use plan::{Done, Fate, PackPlan, Plan, Stay};
 pub use progress::{Progress, Silent};
 pub use raw::RawCache;
 pub use read::ObjectReader;
+pub use receive::Fit;
 pub use salvage::{Salvaged, salvage};
 pub use stat::StatCache;
 pub use store::Store;

@@ -10,28 +10,48 @@ use crate::pack::{self, FOOTER_BYTES, Record, Tail};
 use crate::repack::is_upper;
 use crate::store::Store;
 
+/// A pack that came from outside, of which every byte is right.
+#[must_use = "it is not in the store yet"]
+pub struct Fit {
+    id: PackId,
+    tail: Tail,
+}
+
 impl Store {
     /// Publishes a pack that came from outside, once each of its frames has been decoded and hashed,
     /// what differences stand on included, and each object has been found to be one. Anything else
     /// is refused, and nothing of it is kept.
     pub fn receive(&self, id: PackId, bytes: &[u8]) -> Result<()> {
-        let tail = self.checked(id, bytes)?;
-        let key = Key::Pack(id);
-        match self.backend().publish(&key, bytes) {
-            // These are right, so that what is there under their name is damaged.
-            Err(ObjectsError::RefusedKey { .. }) => self.backend().mend(&key, bytes)?,
-            published => published?,
+        let fit = self.look_through(id, bytes)?;
+        self.take(fit, bytes, false)
+    }
+
+    /// The first half of [`Store::receive`]: looks through the bytes of a pack.
+    pub fn look_through(&self, id: PackId, bytes: &[u8]) -> Result<Fit> {
+        Ok(Fit { id, tail: self.checked(id, bytes)? })
+    }
+
+    /// The second half: publishes the pack, whose bytes are those that were looked through; with
+    /// `instead`, in the place of a damaged one of this name.
+    pub fn take(&self, fit: Fit, bytes: &[u8], instead: bool) -> Result<()> {
+        let key = Key::Pack(fit.id);
+        if instead {
+            self.backend().mend(&key, bytes)?;
+        } else {
+            match self.backend().publish(&key, bytes) {
+                // These are right, so that what is there under their name is damaged.
+                Err(ObjectsError::RefusedKey { .. }) => self.backend().mend(&key, bytes)?,
+                published => published?,
+            }
         }
-        self.catalog_mut().insert(id, tail);
+        self.catalog_mut().insert(fit.id, fit.tail);
         Ok(())
     }
 
-    /// The same, in the place of a damaged pack of this name.
+    /// [`Store::receive`], in the place of a damaged pack of this name.
     pub fn receive_instead(&self, id: PackId, bytes: &[u8]) -> Result<()> {
-        let tail = self.checked(id, bytes)?;
-        self.backend().mend(&Key::Pack(id), bytes)?;
-        self.catalog_mut().insert(id, tail);
-        Ok(())
+        let fit = self.look_through(id, bytes)?;
+        self.take(fit, bytes, true)
     }
 
     /// What a pack holds, if every byte of it is right.
