@@ -50,9 +50,15 @@ impl From<ObjectsError> for CarryError {
 type Fault = Arc<Mutex<Option<(ObjectId, ObjectsError)>>>;
 
 impl Store {
-    /// What [`Writer::carry`] would carry of these objects from another store.
-    pub fn would_carry(&self, from: &Store, ids: &[ObjectId]) -> Result<Carried, CarryError> {
-        plan(from, self, ids).map(|load| Carried { stored: load.stored })
+    /// What [`Writer::carry`] would carry of these objects from another store: bytes of files, as they are
+    /// stored, by the object that needs them first.
+    pub fn would_carry(
+        &self,
+        from: &Store,
+        ids: &[ObjectId],
+    ) -> Result<Vec<(ObjectId, u64)>, CarryError> {
+        let blocks = plan(from, self, ids)?.blocks;
+        Ok(blocks.iter().map(|wanted| (wanted.by, u64::from(wanted.block.stored))).collect())
     }
 }
 
