@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lab_objects::Store;
 use lab_remote::{RemoteError, Selection, Side, open, plan_pull_part, pull_part};
+use lab_schema::Base;
 
 use super::exchange;
 use crate::bars::Bars;
@@ -38,6 +39,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Some(directory) => directory.clone(),
         None => last_part(&args.location)?,
     };
+    let what = exchange::bases(&args.what).map_err(|failure| into(failure, &args.what))?;
     let root = context.path(&shown);
     if root.exists() && root.read_dir().map_or(true, |mut entries| entries.next().is_some()) {
         return Err(Failure::new(
@@ -49,11 +51,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         ));
     }
     if args.dry_run {
-        return fetch(context, args, &mut Registry::in_memory(&root)?, &location, &remote);
+        let mut registry = Registry::in_memory(&root)?;
+        return fetch(context, args, &mut registry, &location, &remote, what);
     }
     let existed = root.exists();
     let mut registry = Registry::create(&root)?.fetching(context.ui, context.online);
-    let result = fetch(context, args, &mut registry, &location, &remote);
+    let result = fetch(context, args, &mut registry, &location, &remote, what);
     if result.is_err() && !existed {
         // Nothing half made: the folder is ours alone.
         let _ = std::fs::remove_dir_all(&root);
@@ -71,23 +74,22 @@ fn fetch(
     registry: &mut Registry,
     location: &str,
     remote: &Store,
+    mut what: Vec<Base>,
 ) -> Outcome {
     let _lease = registry.store.lease()?;
     let who = registry.who();
     let options = exchange::options(context, &who, false, false);
-    let mut typed = args.what.clone();
-    if typed.is_empty() {
+    if what.is_empty() {
         exchange::warn_of_damaged(context, remote)?;
-        typed = remote.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
+        what = remote.names().list()?.into_iter().map(|(name, _)| Base::Name(name)).collect();
     }
-    let what = exchange::bases(&typed).map_err(|failure| into(failure, &typed))?;
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let selection = Selection { choice: &args.parts.choice(), from: location };
     let act = if args.dry_run { plan_pull_part } else { pull_part };
     let done = act(&registry.store, remote, &what, selection, options, &bars);
     let done = done.map_err(|error| match error {
-        error @ RemoteError::NotFound { side: Side::Remote, .. } => into(error.into(), &typed),
+        error @ RemoteError::NotFound { side: Side::Remote, .. } => into(error.into(), &args.what),
         error => error.into(),
     })?;
     drop(bars);

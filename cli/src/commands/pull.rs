@@ -40,10 +40,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let (registry, made) = registry(context, args)?;
     let done = fetch(context, args, &registry);
     // What has come of a pull that broke off need not come again; without it nothing half made stays.
-    if let (Err(_), Some(made)) = (&done, made)
-        && registry.store.packs()?.is_empty()
-    {
-        let _ = std::fs::remove_dir_all(made);
+    if let Some(made) = made {
+        if done.is_err() && registry.store.packs()?.is_empty() {
+            let _ = std::fs::remove_dir_all(made);
+        } else {
+            context.ui.note(format!("made a registry in {}", context.shown(&made)));
+        }
     }
     done
 }
@@ -64,7 +66,6 @@ fn registry(context: &Context, args: &Args) -> Outcome<(Registry, Option<PathBuf
     }
     let mut registry = Registry::create(&root)?.fetching(context.ui, context.online);
     registry.lease = registry.store.lease()?;
-    context.ui.note(format!("made a registry in {}", context.shown(&registry.folder)));
     let folder = registry.folder.clone();
     Ok((registry, Some(folder)))
 }
