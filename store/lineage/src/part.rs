@@ -5,7 +5,8 @@
 //! everywhere and needs no special case; only contents of files can be left out.
 //!
 //! A file that is two things, an input of a run and an output of its ancestor, counts as what it is to
-//! the latest run, there in the order above. It is left out only if it is not asked for as anything.
+//! the latest run, there in the order above, of those that are asked for. It is left out only if it is
+//! not asked for as anything.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -270,7 +271,10 @@ impl Sorting<'_> {
 
     fn blob(&mut self, blob: BlobId, part: Part, asked: Asked, is_likely: bool) {
         let seen = self.blobs.entry(blob).or_insert(Seen { part, asked, is_likely });
-        seen.asked = seen.asked.max(asked);
+        if seen.asked < asked {
+            // It comes as this.
+            (seen.part, seen.asked) = (part, asked);
+        }
         seen.is_likely |= is_likely;
     }
 

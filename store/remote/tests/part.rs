@@ -427,6 +427,10 @@ fn what_does_not_come_is_said_and_nothing_wrong_is_kept() {
     pull_part(&here.store, &chain.store, &[base("base")], selection, POLITE, &Silent).unwrap();
     there.lock().unwrap().insert("elsewhere".into(), other);
     assert_eq!(here.store.read_blob(chain.clean, 10).unwrap(), b"clean");
+    // The last that promised it does not have it, the first has.
+    there.lock().unwrap().insert("there".into(), chain.store.clone());
+    assert_eq!(here.store.read_blob(chain.notes, 10).unwrap(), b"notes");
+    there.lock().unwrap().insert("there".into(), faulty.clone());
     there.lock().unwrap().insert("elsewhere".into(), chain.store.clone());
     let here = here.again(&there);
     assert_eq!(here.store.read_blob(chain.model, 100).unwrap(), whole);
@@ -786,4 +790,23 @@ fn what_would_come_is_said_in_a_few_ways_and_without_fetching_it() {
     };
     let (few, many) = (ways(2), ways(30));
     assert!(many <= few + 12 && many < 40, "{few}, {many}");
+}
+
+#[test]
+fn chunks_of_a_part_are_asked_for_together() {
+    let backend = Arc::new(Memory::new());
+    let source = Store::create(backend.clone()).unwrap();
+    let all = noise(1, 40 << 20);
+    let large = bytes(&source, &all);
+    set(&source, "large", large);
+    let counted = Arc::new(Ways(backend, AtomicU32::new(0)));
+    let remote = Store::open(counted.clone()).unwrap();
+    let here = Registry::new(&places(&[("there", &remote)]));
+    here.pull(&remote, "large", &only(&[Only::Record])).unwrap();
+    counted.1.store(0, Ordering::Relaxed);
+    let read = here.store.read_range(large, 5_000_000..21_000_000).unwrap();
+    assert!(read == all[5_000_000..21_000_000]);
+    let ways = counted.1.load(Ordering::Relaxed);
+    // Some two hundred chunks.
+    assert!(ways < 16, "{ways}");
 }
