@@ -55,6 +55,14 @@ fn a_baseline_goes_to_another_machine_and_is_pulled_from_it() {
     assert!(cloned.out.contains("base"), "{}", cloned.out);
     lab_in(&place, "copy", &["verify", "base"]).succeeds().says("identical");
     lab_in(&place, "copy", &["check"]).succeeds().says("sound");
+    // A part, and what of the rest is needed.
+    let part = ["clone", "ana@box:labs/it's mine", "base", "--into", "part", "--only", "record"];
+    lab(&part).succeeds().says("left there");
+    lab_in(&place, "part", &["--offline", "verify", "base"]).exits(3);
+    lab_in(&place, "part", &["verify", "base"])
+        .succeeds()
+        .says("identical")
+        .complains("from ana@box:labs/it's mine");
     lab_in(&place, "copy", &["pull", "origin"]).succeeds().says("as it was");
     // By URL, with a port and a path from the root.
     let url = format!("ssh://ana@box:2222{}", place.at("far/labs/it's%20mine").display());

@@ -809,4 +809,25 @@ fn chunks_of_a_part_are_asked_for_together() {
     let ways = counted.1.load(Ordering::Relaxed);
     // Some two hundred chunks.
     assert!(ways < 16, "{ways}");
+    // A tensor: what says where it lies, and its chunks.
+    let header = format!(
+        r#"{{"a":{{"dtype":"U8","shape":[9000000],"data_offsets":[0,9000000]}},"b":{{"dtype":"U8","shape":[3000000],"data_offsets":[9000000,12000000]}},"c":{{"dtype":"U8","shape":[1000],"data_offsets":[12000000,{}]}}}}"#,
+        12_001_000
+    );
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(header.as_bytes());
+    let data = file.len();
+    file.extend_from_slice(&noise(2, 12_001_000));
+    let model = bytes(&source, &file);
+    set(&source, "model", model);
+    let remote = Store::open(counted.clone()).unwrap();
+    let here = Registry::new(&places(&[("there", &remote)]));
+    here.pull(&remote, "model", &only(&[Only::Record])).unwrap();
+    counted.1.store(0, Ordering::Relaxed);
+    let tensors = here.store.tensors(model).unwrap().unwrap();
+    let b = tensors.iter().find(|tensor| tensor.region.name == "b").unwrap();
+    let read = here.store.read_range(model, b.region.start..b.region.end).unwrap();
+    assert!(read == file[data + 9_000_000..data + 12_000_000]);
+    let ways = counted.1.load(Ordering::Relaxed);
+    assert!(ways < 16, "{ways}");
 }
