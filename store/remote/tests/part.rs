@@ -23,7 +23,7 @@ use lab_objects::{
 };
 use lab_remote::{
     Dial, Ends, Exchange, Far, Fetcher, Heard, Held, Opened, Patience, RemoteError, Result,
-    Selection, Side, answer, plan_pull_part, plan_push, pull_part, push,
+    Selection, Side, answer, plan_pull, plan_pull_part, plan_push, pull_part, push,
 };
 use lab_schema::recipe::Parts;
 use lab_schema::tree::Node;
@@ -830,4 +830,23 @@ fn chunks_of_a_part_are_asked_for_together() {
     assert!(read == file[data + 9_000_000..data + 12_000_000]);
     let ways = counted.1.load(Ordering::Relaxed);
     assert!(ways < 16, "{ways}");
+}
+
+/// It lies in a block with others, and nobody needs to fetch that.
+#[test]
+fn the_file_without_bytes_brings_no_neighbours() {
+    let source = memory();
+    let mut writer = source.writer();
+    for n in 0..20 {
+        writer.put_bytes(&noise(n, 5000)).unwrap();
+    }
+    let empty = writer.put_bytes(&[]).unwrap();
+    writer.finish().unwrap();
+    set(&source, "base", tree(&source, &[("stderr", empty.into())]));
+    let here = Registry::new(&places(&[]));
+    let planned = plan_pull(&here.store, &source, &[base("base")], POLITE, &Silent).unwrap();
+    let done = here.pull(&source, "base", &Choice::default()).unwrap();
+    assert_eq!((planned.transfer.stored, done.transfer.stored, done.transfer.objects), (0, 0, 2));
+    assert_eq!(here.store.read_blob(empty, 0).unwrap(), b"");
+    assert_eq!(report(&here.store).promised.len(), 0);
 }
