@@ -334,7 +334,7 @@ fn a_project_whose_remote_is_none_gets_no_registry() {
         assert!(!place.at("copy/.lab").exists(), "{said:?}");
         said
     };
-    pull(STEPS).exits(3).complains("no remote 'origin'");
+    pull(STEPS).exits(3).complains("no remote 'origin'").complains("in lab.toml");
     pull("[remotes]\norigin = \"../nowhere\"\n").exits(5).complains("there is no store at");
     pull("[remotes]\norigin = \"https://ana:pass@host/x\"\n").exits(2).complains("before the '@'");
     let said = pull("[remotes]\norigin = \"https://host/x?token=hunter2\"\n").exits(2);
@@ -345,9 +345,15 @@ fn a_project_whose_remote_is_none_gets_no_registry() {
     place.write("raw", "x");
     place.lab(["add", "raw", "--name", "raw"]).succeeds();
     place.lab(["push", "./hub"]).succeeds();
+    // A project that names none: where it was pulled from is its remote from then on.
+    let bare = Place::empty();
+    bare.write("lab.toml", STEPS);
+    let hub = place.at("hub").to_str().unwrap().to_owned();
+    bare.lab(["pull", &hub]).succeeds().complains("made a registry");
+    bare.lab(["pull"]).succeeds().says("raw");
     // No project: nothing is made.
     let other = Place::empty();
-    other.lab(["pull", place.at("hub").to_str().unwrap()]).exits(3).complains("not in a registry");
+    other.lab(["pull", &hub]).exits(3).complains("not in a registry");
     assert!(!other.at(".lab").exists());
     // One's own word for a remote goes before the project's.
     place.write("lab.toml", "[remotes]\norigin = \"./nowhere\"\n");

@@ -182,7 +182,8 @@ impl From<ObjectsError> for Failure {
                 let fetch = format!("`lab pull {from} {}`", &id.digest().to_string()[..20]);
                 match why {
                     Unkept::Offline => Failure::not_found(message).hint(format!("it is fetched without --offline and LAB_OFFLINE, or beforehand by {fetch}")),
-                    Unkept::Unreachable(_) => Failure::new(Exit::Io, message).hint(format!("when it can be reached: the same again, or {fetch}")),
+                    Unkept::Unreachable(_) => Failure::new(Exit::Io, message).hint(format!("when it can be reached: the same again, or {fetch}"))
+                        .hint("if it has moved, or another remote has it: `lab pull OTHER REF` fetches it from there"),
                     Unkept::Gone => Failure::not_found(message).hint("who still has it can push it there again; `lab pull OTHER HASH` fetches it from another remote"),
                     _ => Failure::new(Exit::No, message).hint("`lab check` there lists all damage; nothing of it was kept"),
                 }

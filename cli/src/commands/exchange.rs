@@ -68,7 +68,12 @@ pub(super) fn location(context: &Context, registry: &Registry, name: &str) -> Ou
         return Ok(location);
     }
     // It is noted with what is left there, and has to hold from every other folder too.
-    Ok(context.location(&registry.remote(name)?))
+    let location = registry.remote(name).map_err(|failure| match project::root(context) {
+        Some(_) => failure
+            .hint(format!("`[remotes] {name} = \"LOCATION\"` in lab.toml names it for everybody")),
+        None => failure,
+    })?;
+    Ok(context.location(&location))
 }
 
 /// Says what happens to a connection.

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let (registry, made) = registry(context, args)?;
+    let (mut registry, made) = registry(context, args)?;
     let done = fetch(context, args, &registry);
     // What has come of a pull that broke off need not come again; without it nothing half made stays.
     if let Some(made) = made {
@@ -45,9 +45,21 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             let _ = std::fs::remove_dir_all(made);
         } else {
             context.ui.note(format!("made a registry in {}", context.shown(&made)));
+            remember(context, args, &mut registry)?;
         }
     }
     done
+}
+
+/// A registry that was made by a pull has its remote from there, as after `lab clone`, unless the project
+/// names it.
+fn remember(context: &Context, args: &Args, registry: &mut Registry) -> Outcome {
+    if exchange::location(context, registry, exchange::DEFAULT).is_ok() {
+        return Ok(());
+    }
+    let location = exchange::location(context, registry, &args.remote)?;
+    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), location);
+    registry.config.write(&registry.folder)
 }
 
 /// The registry, and its folder if it was made just now.
