@@ -128,9 +128,10 @@ fn what_cannot_be_had_says_what_where_and_how() {
     let notes = place.lab_in("b", ["get", "base", "out", "--quiet"]).succeeds();
     assert_eq!(notes.err, "");
     // A relative path to the remote holds from everywhere.
-    fs::create_dir(place.at("b/deep")).unwrap();
-    place.lab_in("b", ["pull", "../share", "base.train", "--only", "code"]).succeeds();
-    place.lab_in("b/deep", ["cat", "base.train:model.json"]).succeeds();
+    fs::create_dir_all(place.at("e/deep")).unwrap();
+    place.lab_in("e", ["init"]).succeeds();
+    place.lab_in("e", ["pull", "../share", "base", "--only", "code"]).succeeds();
+    place.lab_in("e/deep", ["cat", "base:metrics.json"]).succeeds().complains("fetched");
 }
 
 #[test]
