@@ -194,7 +194,7 @@ fn remotes_that_are_none() {
     place.lab(["remote", "add", "origin", "s3://bucket/x"]).exits(2).complains("not supported yet");
     place.lab(["remote", "add", "bad name", "x"]).exits(2);
     place.lab(["remote", "remove", "orign"]).exits(3);
-    place.lab(["clone", ".", "."]).exits(4).complains("not an empty folder");
+    place.lab(["clone", ".", "--into", "."]).exits(4).complains("not an empty folder");
     assert_eq!(fs::read_dir(place.at("other")).unwrap().count(), 1);
 }
 

@@ -19,7 +19,7 @@ fn a_colleague_gets_the_whole_baseline_and_nothing_else() {
     assert_eq!(dry.code, 5, "there is no store yet: {dry:?}");
     place.lab(["push", "origin", "base"]).succeeds().says("new");
     place.lab(["push", "origin", "base"]).succeeds().says("0 objects");
-    place.lab(["clone", "share", "colleague"]).succeeds();
+    place.lab(["clone", "share", "--into", "colleague"]).succeeds();
     let names = place.lab_in("colleague", ["ls", "--json"]).succeeds().json();
     assert_eq!(names.as_array().unwrap().len(), 1);
     // What was trained on came along, although only the result was asked for.
@@ -47,7 +47,7 @@ fn a_name_that_somebody_moved_is_not_run_over() {
     place.lab_in("a", ["init"]).succeeds();
     add("a", "one");
     place.lab_in("a", ["push", "../share", "data"]).succeeds();
-    place.lab(["clone", "share", "b"]).succeeds();
+    place.lab(["clone", "share", "--into", "b"]).succeeds();
     add("b", "two, by ben");
     place.lab_in("b", ["push"]).succeeds();
     add("a", "three, by ana");
@@ -77,7 +77,7 @@ fn damage_on_the_remote_is_named_and_not_fetched() {
         bytes[middle] ^= 0x40;
         fs::write(&pack, bytes).unwrap();
     }
-    let failed = place.lab(["clone", "share", "copy"]);
+    let failed = place.lab(["clone", "share", "--into", "copy"]);
     assert!([1, 3].contains(&failed.code), "{failed:?}");
     assert!(failed.err.contains("damaged") || failed.err.contains("lacks"), "{}", failed.err);
     assert!(!place.at("copy").exists(), "half a clone was left");

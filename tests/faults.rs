@@ -162,7 +162,7 @@ fn named(place: &Place, data: &Path, done: bool, when: &str) {
 
 fn pushed(place: &Place, data: &Path, done: bool, when: &str) {
     if done {
-        let clone = place.lab(["clone", "./full", "clone"]);
+        let clone = place.lab(["clone", "./full", "--into", "clone"]);
         demand(clone.code == 0, when, &clone);
         holds(place, "clone", "old", &data.join(OLD), when);
         sound(place, "clone", when);

@@ -203,7 +203,7 @@ fn a_power_cut_during_a_push_loses_nothing_at_either_end() {
         sound(place, ".", when);
         holds(place, ".", "b", &data.at("two"), when);
         if state.done > 0 {
-            let clone = place.lab(["clone", "./share", "clone"]);
+            let clone = place.lab(["clone", "./share", "--into", "clone"]);
             demand(clone.code == 0, when, &clone);
             judge_names(place, "clone", &acts, state.done, &data.path(), when);
         }
@@ -212,7 +212,7 @@ fn a_power_cut_during_a_push_loses_nothing_at_either_end() {
         let set = if own == fs::read(data.at("one/own.csv")).unwrap() { "one" } else { "two" };
         let push = place.lab(["push", "./share"]);
         demand(push.code == 0, when, &push);
-        let clone = place.lab(["clone", "./share", "last"]);
+        let clone = place.lab(["clone", "./share", "--into", "last"]);
         demand(clone.code == 0, when, &clone);
         holds(place, "last", "a", &data.at(set), when);
         holds(place, "last", "b", &data.at("two"), when);

@@ -67,7 +67,7 @@ fn every_listing_has_json_and_every_shell_completions() {
         &["remote"],
         &["push"],
         &["pull"],
-        &["clone", "share", "colleague"],
+        &["clone", "share", "--into", "colleague"],
         &["check"],
     ] {
         let said = place.lab(command.iter().copied().chain(["--json"])).succeeds();

@@ -51,10 +51,18 @@ fn a_baseline_goes_to_another_machine_and_is_pulled_from_it() {
         "{first}"
     );
 
-    let cloned = lab(&["clone", "ana@box:labs/it's mine", "copy"]).succeeds();
+    let cloned = lab(&["clone", "ana@box:labs/it's mine", "--into", "copy"]).succeeds();
     assert!(cloned.out.contains("base"), "{}", cloned.out);
     lab_in(&place, "copy", &["verify", "base"]).succeeds().says("identical");
     lab_in(&place, "copy", &["check"]).succeeds().says("sound");
+    // A part, and what of the rest is needed.
+    let part = ["clone", "ana@box:labs/it's mine", "base", "--into", "part", "--only", "record"];
+    lab(&part).succeeds().says("left there");
+    lab_in(&place, "part", &["--offline", "verify", "base"]).exits(3);
+    lab_in(&place, "part", &["verify", "base"])
+        .succeeds()
+        .says("identical")
+        .complains("from ana@box:labs/it's mine");
     lab_in(&place, "copy", &["pull", "origin"]).succeeds().says("as it was");
     // By URL, with a port and a path from the root.
     let url = format!("ssh://ana@box:2222{}", place.at("far/labs/it's%20mine").display());
@@ -70,20 +78,24 @@ fn what_is_wrong_with_the_way_is_said() {
     let script = |text: &str| {
         place.write("ssh", format!("#!/bin/sh\n{text}\n"));
     };
-    lab(&["clone", "box:nothing", "a"]).exits(5).complains("there is no store at box:nothing");
-    lab(&["clone", "-oProxyCommand=touch pwned:x", "a"]).exits(2);
-    lab(&["clone", "ssh://-oProxyCommand=touch/x", "a"]).exits(2).complains("it has no host");
+    lab(&["clone", "box:nothing", "--into", "a"])
+        .exits(5)
+        .complains("there is no store at box:nothing");
+    lab(&["clone", "-oProxyCommand=touch pwned:x", "--into", "a"]).exits(2);
+    lab(&["clone", "ssh://-oProxyCommand=touch/x", "--into", "a"])
+        .exits(2)
+        .complains("it has no host");
     script("echo 'Permission denied (publickey).' >&2; exit 255");
-    lab(&["clone", "box:x", "a"])
+    lab(&["clone", "box:x", "--into", "a"])
         .exits(5)
         .complains("Permission denied (publickey).")
         .complains("cannot reach box:x: ssh could not connect");
     script("exit 127");
-    lab(&["clone", "box:x", "a"]).exits(5).complains("no `lab` on the far side's path");
+    lab(&["clone", "box:x", "--into", "a"]).exits(5).complains("no `lab` on the far side's path");
     script("echo 'Welcome to box, have a nice day with us'");
-    lab(&["clone", "box:x", "a"]).exits(5).complains("longer than any may be");
+    lab(&["clone", "box:x", "--into", "a"]).exits(5).complains("longer than any may be");
     script("true");
-    lab(&["clone", "box:x", "a"]).exits(5).complains("hung up");
+    lab(&["clone", "box:x", "--into", "a"]).exits(5).complains("hung up");
     assert!(!place.at("a").exists() && !place.at("pwned").exists() && !place.at("touch").exists());
     // A machine that is off can be added.
     lab(&["remote", "add", "later", "box:x"]).succeeds().says("not reached now");
@@ -105,7 +117,7 @@ fn a_push_goes_on_when_the_connection_breaks() {
     );
     place.write("ssh", cut);
     lab(&["push", "box:store", "base"]).succeeds().says("(new)").complains("trying again");
-    lab(&["clone", "box:store", "copy"]).succeeds();
+    lab(&["clone", "box:store", "--into", "copy"]).succeeds();
     lab_in(&place, "copy", &["verify", "base", "--deep"]).succeeds();
     lab_in(&place, "copy", &["check"]).succeeds().says("sound");
 }

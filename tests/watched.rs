@@ -1130,7 +1130,7 @@ fn a_colleague_has_all_that_it_takes() {
     holds(&place, "it");
     let colleague = Place::empty();
     let share = place.at("share").display().to_string();
-    colleague.lab(["clone", &share, "copy"]).succeeds();
+    colleague.lab(["clone", &share, "--into", "copy"]).succeeds();
     drop(place);
     let verified = colleague.lab_in("copy", ["verify", "it"]).succeeds().says("identical");
     assert!(!kit::allows_boxes() || verified.out.contains(", sealed"), "{}", verified.out);

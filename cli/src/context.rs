@@ -16,11 +16,13 @@ pub(crate) struct Context {
     pub ui: Ui,
     /// The folder that the command works in.
     pub directory: PathBuf,
+    /// Whether what a pull left out is fetched when it is needed.
+    pub online: bool,
 }
 
 impl Context {
     /// In the working directory, or in `directory` below it.
-    pub(crate) fn new(ui: Ui, directory: Option<&Path>) -> Outcome<Self> {
+    pub(crate) fn new(ui: Ui, directory: Option<&Path>, offline: bool) -> Outcome<Self> {
         let here = std::env::current_dir().map_err(|e| io_failure("find", Path::new("."), &e))?;
         let directory = match directory {
             Some(path) => {
@@ -36,11 +38,17 @@ impl Context {
             }
             None => here,
         };
-        Ok(Context { ui, directory })
+        let forbids = |value: &std::ffi::OsStr| !value.is_empty() && value != "0";
+        let online = !offline && !std::env::var_os("LAB_OFFLINE").is_some_and(|v| forbids(&v));
+        Ok(Context { ui, directory, online })
     }
 
     /// The registry that the directory lies in.
     pub(crate) fn registry(&self) -> Outcome<Registry> {
+        Ok(self.find()?.fetching(self.ui, self.online))
+    }
+
+    fn find(&self) -> Outcome<Registry> {
         for folder in self.directory.ancestors() {
             let inside = folder.join(".lab");
             match inside.join("format").metadata() {
@@ -59,7 +67,8 @@ impl Context {
         let here = &self.directory;
         let message =
             format!("{} is not in a registry: no .lab here or in any folder above", here.display());
-        Err(Failure::not_found(message).hint("`lab init` makes one here; `lab clone` fetches one"))
+        Err(Failure::not_found(message).hint("`lab init` makes one here; `lab clone` fetches one; in a project whose lab.toml names a remote, `lab pull` does both")
+            )
     }
 
     /// The same, to write to: collectors know of it until the registry is dropped.
@@ -78,7 +87,12 @@ impl Context {
     /// Where a store is, as the user typed it: a URL as it stands, a path so that it holds from every
     /// other folder too, and without `..` where what it leads over exists.
     pub(crate) fn location(&self, typed: &str) -> String {
-        let path = self.path(typed.as_ref());
+        self.location_from(&self.directory, typed)
+    }
+
+    /// The same, as it is meant in another folder.
+    pub(crate) fn location_from(&self, folder: &Path, typed: &str) -> String {
+        let path = folder.join(typed);
         let head = typed.split('/').next().unwrap_or_default();
         // A URL; or `host:path`, unless it is there under that name.
         if typed.contains("://") || head.contains(':') && !path.exists() {

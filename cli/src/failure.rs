@@ -15,7 +15,7 @@
 use std::io;
 
 use lab_lineage::LineageError;
-use lab_objects::ObjectsError;
+use lab_objects::{ObjectsError, Unkept};
 use lab_process::ProcessError;
 use lab_remote::{RemoteError, Side};
 use lab_replay::ReplayError;
@@ -73,6 +73,11 @@ impl Failure {
     /// Something that was named does not exist.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Failure::new(Exit::NotFound, message)
+    }
+
+    /// Whether something that was named does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.exit == Exit::NotFound as u8
     }
 
     /// The answer is no, and has been printed.
@@ -173,6 +178,16 @@ impl From<ObjectsError> for Failure {
                 .hint("`lab check` lists all damage; `lab add --repair PATH` mends what the work tree still has"),
             ObjectsError::Missing { .. } => Failure::not_found(message)
                 .hint("`lab pull` brings it from a remote that has it; `lab check` lists all that is missing"),
+            ObjectsError::Promised { id, from, why, .. } => {
+                let fetch = format!("`lab pull {from} {}`", &id.digest().to_string()[..20]);
+                match why {
+                    Unkept::Offline => Failure::not_found(message).hint(format!("it is fetched without --offline and LAB_OFFLINE, or beforehand by {fetch}")),
+                    Unkept::Unreachable(_) => Failure::new(Exit::Io, message).hint(format!("when it can be reached: the same again, or {fetch}"))
+                        .hint("if it has moved, or another remote has it: `lab pull OTHER REF` fetches it from there"),
+                    Unkept::Gone => Failure::not_found(message).hint("who still has it can push it there again; `lab pull OTHER HASH` fetches it from another remote"),
+                    _ => Failure::new(Exit::No, message).hint("`lab check` there lists all damage; nothing of it was kept"),
+                }
+            }
             ObjectsError::TooLarge { .. } => Failure::usage(message),
             ObjectsError::OutOfRange { .. } => Failure::usage(message),
             ObjectsError::NameMoved { .. } => {
@@ -265,7 +280,7 @@ impl From<RemoteError> for Failure {
                 }
                 failure.hint("type more digits")
             }
-            RemoteError::Missing { .. } => Failure::not_found(message).hint("`lab check` there lists all that is missing"),
+            RemoteError::Missing { .. } => Failure::not_found(message).hint("`lab check` there lists all that is missing, or left out: then `lab pull` there completes it"),
             RemoteError::Damaged { .. } => Failure::new(Exit::No, message).hint("`lab check` there lists all damage; nothing damaged was kept"),
             RemoteError::NameMoved { ref name, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("look at theirs first: `lab pull REMOTE {name}`; `--force` moves the name over it"))

@@ -1,5 +1,6 @@
 //! The files of a project: `lab.toml`, which people write, and `lab.lock`, which we do.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,26 @@ impl Project {
             io_failure("write", &path, &error)
         })
     }
+}
+
+/// The folder of the project that the working directory lies in: the nearest above it, or it, with a
+/// `lab.toml` or `lab.lock`.
+pub(crate) fn root(context: &Context) -> Option<PathBuf> {
+    let is_one = |folder: &&Path| [DECLARED, LOCKED].iter().any(|f| folder.join(f).is_file());
+    context.directory.ancestors().find(is_one).map(Path::to_owned)
+}
+
+/// The location of a remote that the `lab.toml` of the working directory names; and all that it names.
+pub(crate) fn remotes(context: &Context) -> Outcome<BTreeMap<String, String>> {
+    let Some(folder) = context.directory.ancestors().find(|f| f.join(DECLARED).is_file()) else {
+        return Ok(BTreeMap::new());
+    };
+    let path = folder.join(DECLARED);
+    let text = read(&path)?.unwrap_or_default();
+    let declared = Pipeline::parse(&text).map_err(|error| wrong(&path, &error))?.remotes;
+    let place =
+        |(name, location): (String, String)| (name, context.location_from(folder, &location));
+    Ok(declared.into_iter().map(place).collect())
 }
 
 /// What the `lab.lock` of the working directory pins; none if there is none.

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab_lineage::Lineage;
-use lab_objects::{Folder, Lease, RawCache, StatCache, Store};
+use lab_objects::{Bring, Folder, Lease, Memory, Offline, Promises, RawCache, StatCache, Store};
+use lab_remote::{Fetcher, Heard, open};
 
+use crate::bars::Bars;
 use crate::config::Config;
 use crate::failure::{Failure, Outcome, io_failure};
+use crate::ui::{self, Ui};
 
 /// Most bytes of files that are kept as they are, to be cloned or linked.
 const RAW_BYTES: u64 = 20 << 30;
@@ -20,6 +23,8 @@ pub(crate) struct Registry {
     pub folder: PathBuf,
     /// The bytes.
     pub store: Store,
+    /// What was left out of it.
+    pub promises: Arc<Promises>,
     /// Remotes and user.
     pub config: Config,
     /// Held by commands that write, until their names have moved.
@@ -35,14 +40,62 @@ impl Registry {
         // Git leaves the registry alone without anybody having to tell it.
         let ignore = folder.join(".gitignore");
         std::fs::write(&ignore, "*\n").map_err(|e| io_failure("write", &ignore, &e))?;
-        Ok(Registry { folder, store, config: Config::default(), lease: Lease::default() })
+        Ok(Registry::new(folder, store, Config::default()))
+    }
+
+    /// An empty one that is gone with the program, as if it lay in `root`.
+    pub(crate) fn in_memory(root: &Path) -> Outcome<Registry> {
+        let (folder, store) = (root.join(".lab"), Store::create(Arc::new(Memory::new()))?);
+        Ok(Registry::new(folder, store, Config::default()))
     }
 
     /// Opens the registry whose store lies in `folder`.
     pub(crate) fn open(folder: PathBuf) -> Outcome<Registry> {
         let store = Store::open(Arc::new(Folder::open(&folder)?))?;
         let config = Config::read(&folder)?;
-        Ok(Registry { folder, store, config, lease: Lease::default() })
+        Ok(Registry::new(folder, store, config))
+    }
+
+    fn new(folder: PathBuf, store: Store, config: Config) -> Registry {
+        let promises = Arc::new(Promises::of(&folder));
+        Registry { folder, store, promises, config, lease: Lease::default() }
+    }
+
+    /// The same; what was left out of it is fetched when it is needed, if the user is `online`.
+    pub(crate) fn fetching(mut self, ui: Ui, online: bool) -> Registry {
+        let promises = Arc::clone(&self.promises);
+        let bring: Arc<dyn Bring> = match online {
+            false => Arc::new(Offline(Arc::clone(&promises))),
+            true => {
+                let told =
+                    move |location: &str| open(location, Box::new(move |text: &str| ui.note(text)));
+                let hears = move |heard| {
+                    match heard {
+                    Heard::Fetched { transfer, from } => ui.note(format!(
+                        "fetched {}, {} from {from}",
+                        ui::count(transfer.objects, "file"),
+                        ui::bytes(transfer.bytes)
+                    )),
+                    Heard::Read { bytes, from } => ui.note(format!(
+                        "read {} in {from}, verified chunk by chunk and not kept; `lab get` fetches and proves the whole",
+                        ui::bytes(bytes)
+                    )),
+                    _ => {}
+                }
+                };
+                let (store, opens) = (&self.store, Box::new(told));
+                let fetcher = Fetcher::new(
+                    store,
+                    Arc::clone(&promises),
+                    opens,
+                    Box::new(hears),
+                    Box::new(Bars::new(ui)),
+                );
+                Arc::new(fetcher)
+            }
+        };
+        self.store = self.store.with_promises(promises, bring);
+        self
     }
 
     /// The lineage, brought up to date with the store.

@@ -47,12 +47,12 @@ for round in $(seq "$rounds"); do
     took "lab push http" "$lab" -q push "$url/n$round" large
     took "lab push again" "$lab" -q push "$url/n$round" large
     took "rsync pull, sync" with_sync rsync -a --whole-file --inplace "rsync://127.0.0.1:18873/to/$round/" "$work/rp$round/"
-    took "lab clone http" "$lab" -q clone "$url/n$round" "$work/clone$round"
+    took "lab clone http" "$lab" -q clone "$url/n$round" --into "$work/clone$round"
     if [ -n "${S3_URL:-}" ]; then
         took "rclone push s3" rclone copy "$packs" "$S3_REMOTE/rclone$round"
         took "lab push s3" "$lab" -q push "$S3_URL/lab$round" large
         took "rclone pull s3" with_sync rclone copy "$S3_REMOTE/rclone$round" "$work/rc$round"
-        took "lab clone s3" "$lab" -q clone "$S3_URL/lab$round" "$work/sclone$round"
+        took "lab clone s3" "$lab" -q clone "$S3_URL/lab$round" --into "$work/sclone$round"
     fi
     rm -rf "$work/cp$round" "$work/folder$round" "$work/rsync/$round" "$work/srv/n$round" "$work/rp$round" "$work/clone$round" "$work/rc$round" "$work/sclone$round"
 done

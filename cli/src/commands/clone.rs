@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use lab_remote::{clone, open, pull};
+use lab_objects::Store;
+use lab_remote::{RemoteError, Selection, Side, open, plan_pull_part, pull_part};
+use lab_schema::Base;
 
 use super::exchange;
 use crate::bars::Bars;
@@ -13,26 +15,31 @@ use crate::wiring::Registry;
 /// Make a registry here with what a remote has
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The remote: a folder
-    #[arg(value_name = "PATH")]
+    /// The remote: a folder, or a URL
+    #[arg(value_name = "LOCATION")]
     location: String,
+    /// Names or hashes, as for `lab pull` [default: all names there]
+    #[arg(value_name = "REF")]
+    what: Vec<String>,
     /// The folder to make [default: the remote's last part]
-    #[arg(value_name = "DIR")]
-    directory: Option<PathBuf>,
-    /// Only these names or hashes
-    #[arg(long, value_name = "REF", num_args = 1..)]
-    only: Vec<String>,
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    #[command(flatten)]
+    parts: exchange::Parts,
+    /// Only say what would move
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let location = context.location(&args.location);
     // Before anything is made here: is there something to clone?
     let remote = open(&location, exchange::told(context))?;
-    let what = exchange::bases(&args.only)?;
-    let shown = match &args.directory {
+    let shown = match &args.into {
         Some(directory) => directory.clone(),
         None => last_part(&args.location)?,
     };
+    let what = exchange::bases(&args.what).map_err(|failure| into(failure, &args.what))?;
     let root = context.path(&shown);
     if root.exists() && root.read_dir().map_or(true, |mut entries| entries.next().is_some()) {
         return Err(Failure::new(
@@ -40,12 +47,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             format!("{} exists and is not an empty folder", shown.display()),
         )
         .hint(
-            "choose another: `lab clone PATH DIR`; or `lab pull PATH` inside an existing registry",
+            "choose another with --into DIR; or `lab pull LOCATION` inside an existing registry",
         ));
     }
+    if args.dry_run {
+        let mut registry = Registry::in_memory(&root)?;
+        return fetch(context, args, &mut registry, &location, &remote, what);
+    }
     let existed = root.exists();
-    let mut registry = Registry::create(&root)?;
-    let result = fetch(context, &mut registry, &location, &remote, &what);
+    let mut registry = Registry::create(&root)?.fetching(context.ui, context.online);
+    let result = fetch(context, args, &mut registry, &location, &remote, what);
     if result.is_err() && !existed {
         // Nothing half made: the folder is ours alone.
         let _ = std::fs::remove_dir_all(&root);
@@ -59,28 +70,47 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 fn fetch(
     context: &Context,
+    args: &Args,
     registry: &mut Registry,
     location: &str,
-    remote: &lab_objects::Store,
-    what: &[lab_schema::Base],
+    remote: &Store,
+    mut what: Vec<Base>,
 ) -> Outcome {
     let _lease = registry.store.lease()?;
-    registry.keep_ends(remote);
+    if !args.dry_run {
+        registry.keep_ends(remote);
+    }
     let who = registry.who();
     let options = exchange::options(context, &who, false, false);
+    if what.is_empty() {
+        exchange::warn_of_damaged(context, remote)?;
+        what = remote.names().list()?.into_iter().map(|(name, _)| Base::Name(name)).collect();
+    }
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
-    let done = if what.is_empty() {
-        exchange::warn_of_damaged(context, remote)?;
-        clone(&registry.store, remote, options, &bars)?
-    } else {
-        pull(&registry.store, remote, what, options, &bars)?
-    };
+    let kept = lab_remote::shown(location);
+    let selection = Selection { choice: &args.parts.choice(), from: &kept };
+    let act = if args.dry_run { plan_pull_part } else { pull_part };
+    let done = act(&registry.store, remote, &what, selection, options, &bars);
+    let done = done.map_err(|error| match error {
+        error @ RemoteError::NotFound { side: Side::Remote, .. } => into(error.into(), &args.what),
+        error => error.into(),
+    })?;
     drop(bars);
-    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), lab_remote::shown(location));
-    registry.config.write(&registry.folder)?;
-    exchange::tell(context, "from", location, &done, false, context.now_ms() - start);
+    if !args.dry_run {
+        registry.config.remotes.insert(exchange::DEFAULT.to_owned(), kept);
+        registry.config.write(&registry.folder)?;
+    }
+    exchange::tell(context, "from", location, &done, args.dry_run, context.now_ms() - start);
     Ok(())
+}
+
+/// For who expects a folder in second place, as git has it.
+fn into(failure: Failure, typed: &[String]) -> Failure {
+    match typed {
+        [one] => failure.hint(format!("the folder to make is named by --into {one}")),
+        _ => failure,
+    }
 }
 
 fn last_part(location: &str) -> Outcome<PathBuf> {
@@ -89,6 +119,6 @@ fn last_part(location: &str) -> Outcome<PathBuf> {
     let name = name.or_else(|| path.parent().and_then(Path::file_name));
     name.map(PathBuf::from).ok_or_else(|| {
         Failure::usage(format!("what shall the copy of '{location}' be called?"))
-            .hint("`lab clone PATH DIR` says so")
+            .hint("`--into DIR` says so")
     })
 }

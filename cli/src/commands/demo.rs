@@ -95,7 +95,7 @@ impl Demo<'_> {
         self.lab("mine", &["push"])?;
         self.say("A colleague fetches it, and does all of it again: does every output have the recorded hash?");
         self.show("cd ..");
-        self.lab("", &["clone", "share", "colleague"])?;
+        self.lab("", &["clone", "share", "--into", "colleague"])?;
         self.show("cd colleague");
         self.lab("colleague", &["verify", "base", "--deep"])
     }

@@ -62,6 +62,9 @@ pub(crate) struct Cli {
     /// No progress bars, notes or hints
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Fetch nothing that a pull left out; LAB_OFFLINE=1 means the same
+    #[arg(long, global = true)]
+    pub offline: bool,
     /// Work in this folder
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub work_in: Option<PathBuf>,
@@ -123,7 +126,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Does what was typed.
 pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
-    let context = Context::new(ui, cli.work_in.as_deref())?;
+    let context = Context::new(ui, cli.work_in.as_deref(), cli.offline)?;
     match &cli.command {
         Command::Init(args) => init::run(&context, args),
         Command::Add(args) => add::run(&context, args),

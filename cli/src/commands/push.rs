@@ -29,7 +29,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
-    let location = registry.remote(&args.remote)?;
+    let location = exchange::location(context, &registry, &args.remote)?;
     let mut typed = args.what.clone();
     if typed.is_empty() {
         exchange::warn_of_damaged(context, &registry.store)?;

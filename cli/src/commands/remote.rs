@@ -6,6 +6,7 @@ use serde_json::json;
 use super::exchange;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::project;
 use crate::resolve::closest;
 use crate::ui::{NAME, paint};
 use crate::wiring::Registry;
@@ -41,7 +42,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             for (name, location) in &registry.config.remotes {
                 context.ui.line(format!("{}  {location}", paint(NAME, name)));
             }
-            if registry.config.remotes.is_empty() {
+            let declared = project::remotes(context)?;
+            let others =
+                declared.iter().filter(|(name, _)| !registry.config.remotes.contains_key(*name));
+            for (name, location) in others {
+                context.ui.line(format!("{}  {location}  (lab.toml)", paint(NAME, name)));
+            }
+            if registry.config.remotes.is_empty() && declared.is_empty() {
                 context.ui.hint("no remotes; `lab remote add origin PATH` adds one");
             }
         }

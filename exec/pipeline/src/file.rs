@@ -1,6 +1,9 @@
 //! `lab.toml`: the steps of a project.
 //!
 //! ```toml
+//! [remotes]
+//! origin = "ssh://host/srv/labs/digits"              # a folder counts from where this file lies
+//!
 //! [params]
 //! lr = 0.1
 //!
@@ -42,11 +45,14 @@ pub struct Pipeline {
     pub level: u8,
     /// Whether Python programs tell which seeds they give to their generators.
     pub probe: bool,
+    /// Where the results are kept that everybody shares: locations, by name.
+    pub remotes: BTreeMap<String, String>,
 }
 
 impl Default for Pipeline {
     fn default() -> Pipeline {
-        Pipeline { steps: Vec::new(), portable: false, level: 1, probe: true }
+        let (steps, remotes) = (Vec::new(), BTreeMap::new());
+        Pipeline { steps, portable: false, level: 1, probe: true, remotes }
     }
 }
 
@@ -57,6 +63,8 @@ struct File {
     portable: bool,
     level: Option<u8>,
     probe: Option<bool>,
+    #[serde(default)]
+    remotes: BTreeMap<String, String>,
     #[serde(default)]
     params: toml::Table,
     #[serde(default)]
@@ -120,7 +128,11 @@ impl Pipeline {
             let why = "0, 1 and 2 are known; a time of day for a step is set by `env = { LAB_TIME = \"…\" }`, in seconds since 1970";
             return Err(PipelineError::bad(format!("level {level}"), why));
         }
-        let pipeline = Pipeline { steps, portable: file.portable, level, probe };
+        for (name, location) in &file.remotes {
+            remote(name, location)?;
+        }
+        let (portable, remotes) = (file.portable, file.remotes);
+        let pipeline = Pipeline { steps, portable, level, probe, remotes };
         for step in &pipeline.steps {
             if let Some(other) = step.after.iter().find(|other| pipeline.get(other).is_none()) {
                 return Err(pipeline.unknown(format!("step '{}', after", step.name), other));
@@ -165,6 +177,24 @@ impl Pipeline {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         PipelineError::Unknown { at: at.into(), word: name.to_string(), known }
     }
+}
+
+/// Refuses what is no name and no location. The file is for everybody, so that nobody's secrets may be in
+/// it: of a URL, what stands before the host or after a question mark could be one.
+fn remote(name: &str, location: &str) -> Result<()> {
+    let at = format!("[remotes], '{}'", name.escape_debug());
+    Name::new(name).map_err(|error| PipelineError::schema(at.as_str(), &error))?;
+    let host = location.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let why = if location.trim().is_empty() || location.chars().any(char::is_control) {
+        "its location is empty or holds control characters"
+    } else if host.is_some_and(|host| host.contains('@')) {
+        "its URL names a user, or holds a secret: leave out what stands before the '@'; who needs it adds a remote of their own with `lab remote add`"
+    } else if host.is_some() && location.contains('?') {
+        "its URL has a question mark: what follows may be a secret"
+    } else {
+        return Ok(());
+    };
+    Err(PipelineError::bad(at, why))
 }
 
 fn params(table: toml::Table, at: &str) -> Result<BTreeMap<String, Value>> {
@@ -311,6 +341,12 @@ mod tests {
             ("[[step]]\nname = 'a'\nrun = 'x'\noutputs = ['o']\ntolerance = { o = -1.0 }", "-1"),
             ("[[step]]\nname = 'a'\nrun = 'x'\ntime_limit = 'soon'", "time_limit: a number"),
             ("[[step]]\nname = 'a'\nrun = 'x'\nmemory_limit = '0'", "memory_limit"),
+            ("[remotes]\norigin = ''", "empty"),
+            ("[remotes]\norigin = 7", "string"),
+            ("[remotes]\n'a b' = '/x'", "a b"),
+            ("[remotes]\norigin = 'https://me:word@host/x'", "before the '@'"),
+            ("[remotes]\norigin = 'ssh://me@host/x'", "before the '@'"),
+            ("[remotes]\norigin = 'https://host/x?token=1'", "question mark"),
             ("level = 3", "LAB_TIME"),
             ("level = -1", "level"),
             ("[[step]\n", "TOML"),
@@ -323,5 +359,7 @@ mod tests {
         assert!(Pipeline::parse("portable = true").unwrap().portable);
         assert_eq!(Pipeline::parse("level = 2").unwrap().level, 2);
         assert!(!Pipeline::parse("probe = false").unwrap().probe);
+        let shared = "[remotes]\norigin = 's3://b/a@b'\nnear = '../a?b'\nbox = 'me@host:labs'";
+        assert_eq!(Pipeline::parse(shared).unwrap().remotes.len(), 3);
     }
 }

@@ -1,7 +1,9 @@
 //! What a store must hold before a run can be done again or reused.
 //!
 //! A store may hold a tree without all of its files: a transfer that was cut off, a damaged pack.
-//! So contents are looked through to their last file, before an execution starts on half of them.
+//! So contents are looked through to their last file, before an execution starts on half of them. What
+//! was left out of the store can be had, and counts as there: it is fetched, all together, before an
+//! execution needs it.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +24,7 @@ pub(crate) fn absent(store: &Store, content: ContentId, limit: usize) -> Result<
             continue;
         }
         match id {
-            ContentId::Blob(_) if store.has(id)? => {}
+            ContentId::Blob(_) if store.promised(id)?.is_some() || store.has(id)? => {}
             ContentId::Blob(_) => absent.push(id.into()),
             ContentId::Tree(tree) => match store.get::<Tree>(tree)? {
                 Some(tree) => todo.extend(tree.entries().iter().filter_map(|e| e.node.content())),
@@ -31,6 +33,23 @@ pub(crate) fn absent(store: &Store, content: ContentId, limit: usize) -> Result<
         }
     }
     Ok(absent)
+}
+
+/// Fetches what was left out of these contents, which are all there otherwise.
+pub(crate) fn bring(store: &Store, contents: impl IntoIterator<Item = ContentId>) -> Result<()> {
+    let mut todo: Vec<ContentId> = contents.into_iter().collect();
+    let (mut blobs, mut seen) = (Vec::new(), BTreeSet::new());
+    while let Some(id) = todo.pop() {
+        match id {
+            ContentId::Blob(blob) => blobs.push(blob),
+            ContentId::Tree(tree) if seen.insert(tree) => {
+                let tree: Tree = store.load(tree)?;
+                todo.extend(tree.entries().iter().filter_map(|e| e.node.content()));
+            }
+            ContentId::Tree(_) => {}
+        }
+    }
+    Ok(store.bring(&blobs)?)
 }
 
 /// The run whose result stands for doing the recipe again: the earliest that succeeded, whose

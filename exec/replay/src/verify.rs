@@ -20,7 +20,7 @@ use crate::bench::{Again, Bench, again, observations};
 use crate::compare::{compare, shown};
 use crate::error::{ReplayError, Result};
 use crate::plan::plan;
-use crate::presence::absent;
+use crate::presence::{absent, bring};
 use crate::suspects::{Sort, Suspect, reached, suspects};
 
 /// What came of doing a run again.
@@ -153,8 +153,9 @@ pub(crate) fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Ve
     let environment =
         recipe.environment().map(|id| ("environment".to_owned(), ContentId::Tree(id)));
     let observed = run.outcome.observed.map(|id| ("what was observed".to_owned(), id.into()));
-    let mut lacking = Vec::new();
+    let (mut lacking, mut needed) = (Vec::new(), Vec::new());
     for (what, content) in inputs.chain(code).chain(environment).chain(observed) {
+        needed.push(content);
         if let Some(part) = absent(bench.store, content, 1)?.first() {
             let inside = match part.content() == Some(content) {
                 true => String::new(),
@@ -162,6 +163,9 @@ pub(crate) fn obstacle(bench: &Bench<'_>, run: &Run) -> Result<Result<Recipe, Ve
             };
             lacking.push(format!("{what}: {} {}{inside}", part.kind(), part.short()));
         }
+    }
+    if lacking.is_empty() {
+        bring(bench.store, needed)?;
     }
     Ok(match lacking.is_empty() {
         true => Ok(recipe),

@@ -77,7 +77,7 @@ pub(crate) fn is_there(store: &Store, kept: &Kept) -> Result<bool> {
     let Some(tree) = store.get::<Tree>(kept.tree())? else { return Ok(false) };
     for entry in tree.entries() {
         let Node::File { id, .. } = entry.node else { return Ok(false) };
-        if !store.has(id)? {
+        if store.promised(id)?.is_none() && !store.has(id)? {
             return Ok(false);
         }
     }

@@ -25,6 +25,9 @@ pub struct Closure {
     pub objects: Vec<ObjectId>,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
+    /// What is not here, since it was [left out](Store::promised), and belongs to it all the same: blobs,
+    /// which need nothing.
+    pub promised: Vec<ObjectId>,
 }
 
 /// Everything that any of `roots` needs, themselves included. `lineage` is that of `store`, and
@@ -97,17 +100,18 @@ impl<'a> Growing<'a> {
     /// What an object that has not been seen points at; none if it is lacking and may be.
     fn links(&mut self, id: ObjectId, by: Option<ObjectId>) -> Result<Option<Vec<ObjectId>>> {
         match self.walk.links(id, by) {
-            Ok(links) => {
+            Ok(None) => {
                 self.seen.insert(id);
-                let below: Vec<ObjectId> = links
-                    .iter()
-                    .filter(|id| matches!(id, ObjectId::Tree(_) | ObjectId::Recipe(_)))
-                    .filter(|id| !self.seen.contains(id))
-                    .copied()
-                    .collect();
+                self.closure.promised.push(id);
+                Ok(None)
+            }
+            Ok(Some(links)) => {
+                self.seen.insert(id);
+                let is_new = |id: &&ObjectId| !self.seen.contains(id);
+                let below: Vec<ObjectId> = links.iter().filter(is_new).copied().collect();
                 let store = self.walk.store;
                 store
-                    .warm(&below)
+                    .warm_shape(&below)
                     .map_err(|error| blame(below.first().copied().unwrap_or(id), error))?;
                 Ok(Some(links))
             }
@@ -121,53 +125,82 @@ impl<'a> Growing<'a> {
     }
 }
 
-struct Walk<'a> {
+/// Looks from one object to those that it needs.
+pub(crate) struct Walk<'a> {
     store: &'a Store,
     lineage: &'a Lineage,
     /// Whether what is lacking is passed over.
     lenient: bool,
 }
 
+/// A run of a history.
+pub(crate) struct Past {
+    pub(crate) run: RunId,
+    /// What needs it.
+    by: Option<ObjectId>,
+    /// How many steps before the root: 0 is the root itself.
+    pub(crate) generation: u32,
+    /// Whether it could be read.
+    is_here: bool,
+}
+
 /// An object that is needed, and what needs it.
 type Need = (ObjectId, Option<ObjectId>);
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Through a store, of which nothing may be lacking.
+    pub(crate) fn new(store: &'a Store, lineage: &'a Lineage) -> Walk<'a> {
+        Walk { store, lineage, lenient: false }
+    }
+
     /// The root and what it needs by history, the earliest causes first.
     fn history(&self, root: ObjectId) -> Result<Vec<Need>> {
-        let mut runs: Vec<(RunId, Option<ObjectId>)> = Vec::new();
-        let mut seen: HashSet<RunId> = HashSet::new();
+        let runs = self.runs(root)?;
+        let mut attested = Vec::new();
+        for past in runs.iter().filter(|past| past.is_here) {
+            for attestation in self.lineage.attestations_of(past.run)? {
+                attested.push((attestation.into(), Some(past.run.into())));
+            }
+        }
+        let runs = runs.into_iter().rev().map(|past| (past.run.into(), past.by));
+        Ok(runs.chain([(root, None)]).chain(attested).collect())
+    }
+
+    /// The runs that the root needs by history, the latest first.
+    pub(crate) fn runs(&self, root: ObjectId) -> Result<Vec<Past>> {
+        let mut runs: Vec<Past> = Vec::new();
+        let past = |run, generation| Past { run, by: Some(root), generation, is_here: false };
         match root {
-            ObjectId::Run(id) => runs.push((id, None)),
+            ObjectId::Run(run) => runs.push(Past { by: None, ..past(run, 0) }),
             ObjectId::Attestation(id) => {
                 let attestation = self.load::<Attestation>(id, None)?;
-                runs.extend(attestation.map(|a| (a.run, Some(root))));
+                runs.extend(attestation.map(|a| past(a.run, 0)));
             }
             ObjectId::Recipe(id) => {
                 if let Some(recipe) = self.load::<Recipe>(id, None)? {
-                    runs.extend(self.producers(&recipe)?.into_iter().map(|r| (r, Some(root))));
+                    runs.extend(self.producers(&recipe)?.into_iter().map(|run| past(run, 1)));
                 }
             }
             ObjectId::Blob(_) | ObjectId::Tree(_) => {}
         }
-        seen.extend(runs.iter().map(|(run, _)| *run));
-        let mut attested = Vec::new();
+        let mut seen: HashSet<RunId> = runs.iter().map(|past| past.run).collect();
         let mut next = 0;
-        while let Some((id, by)) = runs.get(next).copied() {
+        while let Some(Past { run: id, by, generation, .. }) = runs.get(next) {
+            let (id, generation) = (*id, *generation + 1);
+            let loaded = self.load::<Run>(id, *by)?;
+            runs[next].is_here = loaded.is_some();
             next += 1;
-            let Some(run) = self.load::<Run>(id, by)? else { continue };
+            let Some(run) = loaded else { continue };
             if let Some(recipe) = self.load::<Recipe>(run.recipe, Some(id.into()))? {
-                for producer in self.producers(&recipe)? {
-                    if seen.insert(producer) {
-                        runs.push((producer, Some(id.into())));
+                for run in self.producers(&recipe)? {
+                    if seen.insert(run) {
+                        let by = Some(id.into());
+                        runs.push(Past { run, by, generation, is_here: false });
                     }
                 }
             }
-            for attestation in self.lineage.attestations_of(id)? {
-                attested.push((attestation.into(), Some(id.into())));
-            }
         }
-        let runs = runs.into_iter().rev().map(|(run, by)| (run.into(), by));
-        Ok(runs.chain([(root, None)]).chain(attested).collect())
+        Ok(runs)
     }
 
     /// The runs that made the inputs of a recipe.
@@ -179,21 +212,30 @@ impl Walk<'_> {
         Ok(found)
     }
 
-    /// What an object points at; an error if it is not here.
-    fn links(&self, id: ObjectId, by: Option<ObjectId>) -> Result<Vec<ObjectId>> {
-        match id {
-            ObjectId::Blob(_) => match self.store.has(id).map_err(|e| blame(id, e))? {
-                true => Ok(Vec::new()),
-                false => Err(LineageError::Missing { id, by }),
-            },
-            ObjectId::Tree(id) => self.must_load::<Tree>(id, by).map(|o| o.links()),
-            ObjectId::Recipe(id) => self.must_load::<Recipe>(id, by).map(|o| o.links()),
-            ObjectId::Run(id) => self.must_load::<Run>(id, by).map(|o| o.links()),
-            ObjectId::Attestation(id) => self.must_load::<Attestation>(id, by).map(|o| o.links()),
-        }
+    /// What an object points at, none if it was left out; an error if it is not here.
+    fn links(&self, id: ObjectId, by: Option<ObjectId>) -> Result<Option<Vec<ObjectId>>> {
+        let links = match id {
+            ObjectId::Blob(_) => {
+                let blame = |error| blame(id, error);
+                // What somebody else fetches meanwhile is in a pack that nobody touches yet.
+                let is_recorded = !self.store.recorded(&[id]).is_empty();
+                if !is_recorded && self.store.promised(id).map_err(blame)?.is_some() {
+                    return Ok(None);
+                }
+                if !self.store.has(id).map_err(blame)? {
+                    return Err(LineageError::Missing { id, by });
+                }
+                Vec::new()
+            }
+            ObjectId::Tree(id) => self.must_load::<Tree>(id, by)?.links(),
+            ObjectId::Recipe(id) => self.must_load::<Recipe>(id, by)?.links(),
+            ObjectId::Run(id) => self.must_load::<Run>(id, by)?.links(),
+            ObjectId::Attestation(id) => self.must_load::<Attestation>(id, by)?.links(),
+        };
+        Ok(Some(links))
     }
 
-    fn must_load<O: Object>(&self, id: O::Id, by: Option<ObjectId>) -> Result<O> {
+    pub(crate) fn must_load<O: Object>(&self, id: O::Id, by: Option<ObjectId>) -> Result<O> {
         self.store.load(id).map_err(|error| match error {
             ObjectsError::Missing { id } => LineageError::Missing { id, by },
             error => blame(id.into(), error),

@@ -16,6 +16,7 @@ mod intake;
 mod refresh;
 mod query;
 mod closure;
+mod part;
 mod collect;
 mod usage;
 
@@ -24,6 +25,7 @@ pub use collect::{Collected, Policy, Reason, Root, collect, plan_collect};
 pub use error::{LineageError, Result};
 pub use graph::Node;
 pub use index::Lineage;
+pub use part::{Choice, Only, Part, Sorted, sort};
 pub use question::{Consumption, Production, Role, RunRow};
 pub use refresh::{Refreshed, Skipped, Unread};
 pub use usage::{NameUsage, Usage, usage};

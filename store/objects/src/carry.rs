@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lab_schema::ObjectId;
+use lab_schema::{BlobId, ObjectId};
 
 use crate::carriage::{Above, Load, Planner, Wanted, fetch};
 use crate::error::ObjectsError;
@@ -50,14 +50,26 @@ impl From<ObjectsError> for CarryError {
 type Fault = Arc<Mutex<Option<(ObjectId, ObjectsError)>>>;
 
 impl Store {
-    /// What [`Writer::carry`] would carry of these objects from another store.
-    pub fn would_carry(&self, from: &Store, ids: &[ObjectId]) -> Result<Carried, CarryError> {
-        plan(from, self, ids).map(|load| Carried { stored: load.stored })
+    /// What [`Writer::carry`] would carry of these objects from another store: bytes of files, as they are
+    /// stored, by the object that needs them first.
+    pub fn would_carry(
+        &self,
+        from: &Store,
+        ids: &[ObjectId],
+    ) -> Result<Vec<(ObjectId, u64)>, CarryError> {
+        let blocks = plan(from, self, ids)?.blocks;
+        Ok(blocks.iter().map(|wanted| (wanted.by, u64::from(wanted.block.stored))).collect())
     }
 }
 
 fn source_failed(id: ObjectId, source: ObjectsError) -> CarryError {
     CarryError::From { id, source: Box::new(source) }
+}
+
+/// The file without bytes: every run that printed nothing has one, and to fetch it would be to fetch
+/// the block that it lies in, with all its neighbours.
+fn is_empty_file(id: &ObjectId) -> bool {
+    *id == ObjectId::Blob(BlobId::of(&[]))
 }
 
 fn plan(from: &Store, to: &Store, ids: &[ObjectId]) -> Result<Load, CarryError> {
@@ -66,7 +78,7 @@ fn plan(from: &Store, to: &Store, ids: &[ObjectId]) -> Result<Load, CarryError> 
         None => source.into(),
     })?;
     let mut planner = Planner::new(from, to);
-    for id in ids {
+    for id in ids.iter().filter(|id| !is_empty_file(id)) {
         planner.add(*id).map_err(|source| source_failed(*id, source))?;
     }
     Ok(planner.finish())
@@ -90,6 +102,9 @@ impl Writer {
         }
         self.begin()?;
         let load = plan(from, self.store(), ids)?;
+        if ids.iter().any(is_empty_file) {
+            self.put_bytes(&[])?;
+        }
         let stored = load.stored;
         progress.begin("copying objects", Some(stored));
         let carried = self.carry_load(from, load, progress);

@@ -1,5 +1,6 @@
 //! What can go wrong in a store; the rules for errors are those of `lab_schema::error`.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,18 @@ pub enum ObjectsError {
     Missing {
         /// The object.
         id: ObjectId,
+    },
+    /// The object was left out, and did not come when it was asked for.
+    #[error("{id} ({bytes} bytes) was left out here, and cannot be had from {from}: {why}")]
+    Promised {
+        /// The object.
+        id: ObjectId,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The location that has it, without secrets.
+        from: String,
+        /// Why it did not come.
+        why: Unkept,
     },
     /// The bytes are not those of the object that they claim to be.
     #[error("the bytes received for {id} are not that object")]
@@ -168,6 +181,30 @@ pub enum ObjectsError {
     /// Not a value of the object model.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+}
+
+/// Why something that was promised did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unkept {
+    /// Fetching is switched off.
+    Offline,
+    /// The place cannot be reached, or failed; what was said.
+    Unreachable(String),
+    /// The place has it no more.
+    Gone,
+    /// The place handed out something else; what was said.
+    Wrong(String),
+}
+
+impl fmt::Display for Unkept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unkept::Offline => f.write_str("fetching is switched off"),
+            Unkept::Unreachable(why) | Unkept::Wrong(why) => f.write_str(why),
+            Unkept::Gone => f.write_str("it is not there any more"),
+        }
+    }
 }
 
 /// Adds the path and the verb to an error of the operating system.

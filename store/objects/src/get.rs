@@ -110,6 +110,8 @@ pub fn get(
         }
         ContentId::Tree(id) => plan.folder(&root, way != Way::Fresh, id, 1)?,
     }
+    let blobs: Vec<BlobId> = plan.files.iter().map(|file| file.id).collect();
+    store.bring(&blobs)?;
     if fresh && let Some(parent) = to.parent().filter(|p| !p.as_os_str().is_empty()) {
         atomic::create_folder(parent)?;
     }

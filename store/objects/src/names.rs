@@ -119,10 +119,13 @@ impl Names<'_> {
     pub fn set(&self, name: &Name, expected: Expected, m: Move) -> Result<()> {
         if let Some(id) = m.target
             && !self.store.has(id)?
+            && self.store.promised(id)?.is_none()
         {
             return Err(ObjectsError::Missing { id });
         }
-        if let Some(id) = m.target {
+        if let Some(id) = m.target
+            && self.store.has(id)?
+        {
             self.store.rescue(&[id])?;
         }
         // A name that survives a power cut must not point at what does not.

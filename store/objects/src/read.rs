@@ -15,6 +15,8 @@ use crate::store::Store;
 
 /// Most chunks of a blob that are listed in memory: 40 MB, for 75 GB of text or 1 TB of floats.
 const MAX_LISTED: usize = 1 << 20;
+/// Of a blob of at most so many bytes that was left out, no parts are read: it is brought.
+const WORTH_PARTS: u64 = 1 << 20;
 
 /// Reads an object's bytes, chunk by chunk. Each chunk is checked before it is given out, and
 /// the whole before its last chunk is; what is wrong comes as an [`io::Error`] of the kind
@@ -50,6 +52,11 @@ impl Walk {
     /// Over these parts, and what is below them.
     pub(crate) fn new(store: &Store, parts: Parts) -> Walk {
         Walk { store: store.clone(), stack: vec![(parts.level, parts.parts.into_iter())] }
+    }
+
+    /// The same, from where it stands.
+    fn again(&self) -> Walk {
+        Walk { store: self.store.clone(), stack: self.stack.clone() }
     }
 
     /// All chunks, one after the other.
@@ -138,11 +145,24 @@ impl Read for ObjectReader {
 }
 
 /// A blob to be read anywhere; keeps its own error.
-struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     store: &'a Store,
     id: BlobId,
     size: u64,
     failed: Option<ObjectsError>,
+}
+
+impl<'a> Stored<'a> {
+    /// A blob of `size` bytes.
+    pub(crate) fn new(store: &'a Store, id: BlobId, size: u64) -> Stored<'a> {
+        Stored { store, id, size, failed: None }
+    }
+
+    /// What came of looking into it; the store's own error, if it was that.
+    pub(crate) fn outcome<T>(self, found: io::Result<T>) -> Result<T> {
+        let failed = |source| ObjectsError::Stream { verb: "read what may be weights", source };
+        found.map_err(|error| self.failed.unwrap_or_else(|| failed(error)))
+    }
 }
 
 impl Source for Stored<'_> {
@@ -170,11 +190,18 @@ pub(crate) fn layout(source: &mut dyn Source, size: u64) -> Result<Option<Layout
 }
 
 impl Store {
-    /// The object's bytes as a stream; none if it is absent.
+    /// The object's bytes as a stream; none if it is absent. What was left out is brought.
     pub fn open_object(&self, id: impl Into<ObjectId>) -> Result<Option<ObjectReader>> {
         let id = id.into();
         let keys: Vec<FrameKey> = FrameKey::of_object(id).collect();
-        let Some((key, bytes)) = self.fetch(&keys)? else { return Ok(None) };
+        let found = match (self.fetch(&keys)?, id) {
+            (None, ObjectId::Blob(blob)) if self.promised(id)?.is_some() => {
+                self.bring(&[blob])?;
+                self.fetch(&keys)?
+            }
+            (found, _) => found,
+        };
+        let Some((key, bytes)) = found else { return Ok(None) };
         if key.kind != FrameKind::List {
             let size = bytes.len() as u64;
             return Ok(Some(ObjectReader {
@@ -201,9 +228,15 @@ impl Store {
         self.open_object(id)?.ok_or(ObjectsError::Missing { id })
     }
 
-    /// Bytes of the object; none if it is absent.
+    /// Bytes of the object; none if it is absent. Of what was left out it is what was noted then.
     pub fn size(&self, id: impl Into<ObjectId>) -> Result<Option<u64>> {
         let id = id.into();
+        if let ObjectId::Blob(blob) = id
+            && !self.knows(blob)
+            && let Some(size) = self.promised(id)?
+        {
+            return Ok(Some(size));
+        }
         let keys: Vec<FrameKey> = FrameKey::of_object(id).collect();
         match self.places(&keys)?.first() {
             None => Ok(None),
@@ -217,7 +250,7 @@ impl Store {
     /// Where the tensors of a blob lie; none if it is no file of weights.
     pub fn layout(&self, id: BlobId) -> Result<Option<Layout>> {
         let size = self.size(id)?.ok_or(ObjectsError::Missing { id: id.into() })?;
-        let mut source = Stored { store: self, id, size, failed: None };
+        let mut source = Stored::new(self, id, size);
         let found = layout(&mut source, size);
         source.failed.map_or(found, Err)
     }
@@ -281,16 +314,46 @@ impl Store {
     }
 
     /// Bytes `range` of a blob, from the chunks that hold them; refuses a range that is not
-    /// inside it. Each chunk is verified, the whole is not.
+    /// inside it. Each chunk is verified, the whole is not. Of what was left out, and is not small, the
+    /// chunks are read where it is, and none of them is kept.
     pub fn read_range(&self, id: BlobId, range: Range<u64>) -> Result<Vec<u8>> {
-        let mut reader = self.must_open(id.into())?;
-        let (start, end, size) = (range.start, range.end, reader.size);
-        if start > end || end > size {
-            return Err(ObjectsError::OutOfRange { id: id.into(), start, end, bytes: size });
+        let within = |size| match range.start <= range.end && range.end <= size {
+            true => Ok(()),
+            false => {
+                let (start, end, id) = (range.start, range.end, id.into());
+                Err(ObjectsError::OutOfRange { id, start, end, bytes: size })
+            }
+        };
+        if let Some((promises, bring)) = &self.promised
+            && !self.knows(id)
+            && let Some(size) = promises.size(id)?
+        {
+            within(size)?;
+            if range.is_empty() {
+                return Ok(Vec::new());
+            }
+            // As a whole it would be verified as a whole.
+            let is_part = size > WORTH_PARTS && range.end - range.start < size;
+            if is_part && !self.has(id)? {
+                return bring.read_range(id, range);
+            }
         }
+        let mut reader = self.must_open(id.into())?;
+        within(reader.size)?;
+        let (start, end) = (range.start, range.end);
         let Some(rest) = &mut reader.rest else {
             return Ok(reader.current[start as usize..end as usize].to_vec());
         };
+        if self.backend().is_far() {
+            let (mut walk, mut skip) = (rest.walk.again(), start);
+            let (mut parts, mut ahead) = (Vec::new(), 0);
+            while ahead < end - start {
+                let Some(part) = walk.next(&mut skip)? else { break };
+                ahead += part.bytes - std::mem::take(&mut skip);
+                parts.push(part);
+            }
+            self.warm_chunks(&parts)?;
+        }
         let mut bytes = Vec::new();
         let mut skip = start;
         while (bytes.len() as u64) < end - start {

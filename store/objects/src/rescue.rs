@@ -23,17 +23,17 @@ impl Store {
         }
         let mut seen: HashSet<ObjectId> = ids.iter().copied().collect();
         let mut open: Vec<(ObjectId, bool)> = ids.iter().map(|id| (*id, false)).collect();
-        let mut writer = self.writer();
+        let (mut writer, here) = (self.writer(), self.alone());
         // An object is put after what it needs, so that it comes up a second time.
         while let Some((id, ready)) = open.pop() {
             if ready || id.kind() == Kind::Blob {
                 if self.keeps(id)? {
                     continue;
                 }
-                match self.open_object(id)? {
+                match here.open_object(id)? {
                     Some(mut source) => {
                         let layout = match id {
-                            ObjectId::Blob(blob) => self.layout(blob)?,
+                            ObjectId::Blob(blob) => here.layout(blob)?,
                             _ => None,
                         };
                         writer.put_copy(id, &mut source, layout.as_ref())?;
@@ -44,7 +44,7 @@ impl Store {
                 continue;
             }
             open.push((id, true));
-            let Some(source) = self.open_object(id)? else { continue };
+            let Some(source) = here.open_object(id)? else { continue };
             let mut bytes = Vec::new();
             let unreadable = |source| ObjectsError::Stream { verb: "read an object", source };
             source.take(MAX_OBJECT_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;

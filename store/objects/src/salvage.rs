@@ -63,7 +63,7 @@ fn history_is_here(store: &Store) -> Result<bool> {
             Err(error) => return Err(error),
         };
         for target in journal.into_iter().filter_map(|m| m.target) {
-            if !store.has(target)? {
+            if !store.has(target)? && store.promised(target)?.is_none() {
                 return Ok(false);
             }
         }

@@ -19,6 +19,7 @@ use crate::frame::{FrameKey, Parsed};
 use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
 use crate::lease::Lease;
 use crate::pack::Record;
+use crate::promise::{Bring, Promises};
 
 /// Packs whose ends are asked for together.
 const TOGETHER: usize = 512;
@@ -32,6 +33,8 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// What was left out, and who brings it.
+    pub(crate) promised: Option<(Arc<Promises>, Arc<dyn Bring>)>,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,7 @@ impl Store {
                     catalog: RwLock::default(),
                     ends: OnceLock::new(),
                 }),
+                promised: None,
             }),
             0 => Err(not_a_store()),
             1 => Err(ObjectsError::Older { what: backend.location() }),

@@ -9,7 +9,8 @@ use crate::backend::{Key, PackId};
 use crate::block::{Block, MAX_SHARED};
 use crate::blocks::Blocks;
 use crate::error::Result;
-use crate::frame::FrameKey;
+use crate::frame::{FrameKey, FrameKind};
+use crate::list::Part;
 use crate::store::Store;
 
 /// Bytes, as they are stored, that are asked for together.
@@ -20,12 +21,32 @@ impl Store {
     /// to keep them, so that reading them one by one takes no way each. Where the way is short nothing
     /// is done. What is damaged or gone will be found to be so when it is read.
     pub fn warm(&self, ids: &[ObjectId]) -> Result<()> {
+        self.warm_frames(ids.iter().flat_map(|id| FrameKey::of_object(*id)))
+    }
+
+    /// The same, of what says what these objects are made of: of blobs only the lists of large ones.
+    pub fn warm_shape(&self, ids: &[ObjectId]) -> Result<()> {
+        let keys = ids.iter().flat_map(|id| FrameKey::of_object(*id));
+        self.warm_frames(keys.filter(|key| key.kind != FrameKind::Blob))
+    }
+
+    /// The same, of chunks.
+    pub(crate) fn warm_chunks(&self, parts: &[Part]) -> Result<()> {
+        self.warm_frames(parts.iter().flat_map(|part| FrameKey::of_chunk(part.digest)))
+    }
+
+    /// The same, of parts of lists.
+    pub(crate) fn warm_nodes(&self, parts: &[Part]) -> Result<()> {
+        self.warm_frames(parts.iter().map(|part| FrameKey::new(FrameKind::Node, part.digest)))
+    }
+
+    fn warm_frames(&self, keys: impl Iterator<Item = FrameKey>) -> Result<()> {
         if !self.backend().is_far() {
             return Ok(());
         }
         let mut wanted: BTreeMap<(PackId, u32), Block> = BTreeMap::new();
         let mut room = Blocks::FAR / 2;
-        for key in ids.iter().flat_map(|id| FrameKey::of_object(*id)) {
+        for key in keys {
             let Some(place) = self.catalog().first(&key) else { continue };
             let (at, bytes) = ((place.pack, place.record.block), place.block.bytes as usize);
             if bytes > MAX_SHARED || place.block.base.is_some() || wanted.contains_key(&at) {

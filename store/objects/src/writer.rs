@@ -38,11 +38,12 @@ pub struct Writer {
 }
 
 impl Store {
-    /// A writer into this store.
+    /// A writer into this store. It goes by what is here, and fetches nothing.
     pub fn writer(&self) -> Writer {
+        let store = self.alone();
         Writer {
-            store: self.clone(),
-            pipeline: Pipeline::new(self),
+            pipeline: Pipeline::new(&store),
+            store,
             open: Batch::default(),
             waiting: Waiting::default(),
             bases: Bases::default(),

@@ -79,7 +79,7 @@ fn carry(from: &Store, to: &Store, ids: &[ObjectId]) -> u64 {
     let planned = to.would_carry(from, ids).unwrap();
     let carried = writer.carry(from, ids, &Silent).unwrap();
     writer.finish().unwrap();
-    assert_eq!(planned, carried);
+    assert_eq!(planned.iter().map(|(_, stored)| stored).sum::<u64>(), carried.stored);
     assert_eq!(check(to, true, &Silent).unwrap().findings, []);
     carried.stored
 }

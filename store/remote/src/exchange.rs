@@ -4,9 +4,11 @@
 //! exchange breaks off. A name moves by compare-and-swap, from what it was seen to point at, and
 //! only forward: from something that the giving side once had under that name too.
 
-use lab_lineage::{Lineage, Skipped, closure};
-use lab_objects::{Expected, Move, ObjectsError, Progress, Store};
-use lab_schema::{Base, Name, ObjectId};
+use std::collections::HashSet;
+
+use lab_lineage::{Choice, Lineage, Only, Part, Skipped, Sorted, closure, sort};
+use lab_objects::{Expected, Move, NameKind, ObjectsError, Progress, Store};
+use lab_schema::{Base, BlobId, ContentId, Name, ObjectId};
 
 use crate::error::{On, RemoteError, Result, Side};
 use crate::resolve::{Found, resolve};
@@ -37,6 +39,34 @@ pub struct Exchange {
     pub names: Vec<NameStep>,
     /// What the giving store could not read of itself, and so could not be considered.
     pub skipped: Vec<Skipped>,
+    /// Of what was only planned: what would go over, by what it is.
+    pub groups: Vec<Group>,
+    /// What belongs to it, is not on the receiving side, and was not asked for.
+    pub left: Left,
+    /// What the giving store has only been promised, and has to fetch first.
+    pub first: Left,
+}
+
+/// Objects that are not moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// How many.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What would go over of one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// What it is.
+    pub part: Part,
+    /// How many objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes on the way.
+    pub stored: u64,
 }
 
 /// Where a name of the receiving store was and is.
@@ -62,12 +92,19 @@ pub(crate) struct Deal<'a> {
     pub(crate) giver: (&'a Store, Side),
     pub(crate) taker: (&'a Store, Side),
     pub(crate) options: Options<'a>,
+    /// What of it is asked for, and what the taking side calls the place that has the rest.
+    pub(crate) choice: (&'a Choice, &'a str),
 }
 
 /// What is to be done, before any of it is.
 pub(crate) struct Agreed {
     targets: Vec<ObjectId>,
     objects: Vec<ObjectId>,
+    /// What was not asked for and is not there, with sizes in bytes.
+    left: Vec<(BlobId, u64)>,
+    /// What the giver has to fetch.
+    first: Vec<BlobId>,
+    sorted: Sorted,
     steps: Vec<(NameStep, Move)>,
 }
 
@@ -78,8 +115,14 @@ impl Deal<'_> {
     }
 
     /// Works out what has to move; refuses what may not. `lineage` is that of the giving store, and
-    /// fresh if anything that was found [has a history](Found::has_history).
-    pub(crate) fn agree(&self, found: Vec<Found>, lineage: &Lineage) -> Result<Agreed> {
+    /// fresh if anything that was found [has a history](Found::has_history). `sorts`: whether it is of
+    /// interest what is what.
+    pub(crate) fn agree(
+        &self,
+        found: Vec<Found>,
+        lineage: &Lineage,
+        sorts: bool,
+    ) -> Result<Agreed> {
         let (giver, side) = self.giver;
         let targets: Vec<ObjectId> = found.iter().map(|f| f.target).collect();
         let mut steps: Vec<(NameStep, Move)> = Vec::new();
@@ -88,25 +131,88 @@ impl Deal<'_> {
                 steps.push((self.step(name, &last)?, last));
             }
         }
-        let objects = closure(giver, lineage, &targets).on(side)?.objects;
-        Ok(Agreed { targets, objects, steps })
+        let closure = closure(giver, lineage, &targets).on(side)?;
+        let sorted = if sorts || !self.choice.0.is_everything() {
+            sort(giver, lineage, &targets, &self.weights()?, self.choice.0).on(side)?
+        } else {
+            Sorted::default()
+        };
+        let (left, mut objects): (Vec<_>, Vec<_>) =
+            closure.objects.into_iter().partition(|id| sorted.is_left(*id));
+        let left = self.sizes(&self.taker.0.lacking(&left).on(self.taker.1)?)?;
+        let first = self.taker.0.lacking(&closure.promised).on(self.taker.1)?;
+        let first: Vec<BlobId> = first.into_iter().filter_map(blob).collect();
+        // They need nothing, and may go before what needs them.
+        objects.splice(0..0, first.iter().map(|blob| ObjectId::from(*blob)));
+        Ok(Agreed { targets, objects, left, first, sorted, steps })
+    }
+
+    /// The contents that the giving store's names say are weights.
+    fn weights(&self) -> Result<HashSet<ContentId>> {
+        if !self.choice.0.only.contains(&Only::Weights) {
+            return Ok(HashSet::new());
+        }
+        let names = self.giver.0.names().list().on(self.giver.1)?;
+        let weights = names.into_iter().filter(|(_, last)| last.kind == NameKind::Weights);
+        Ok(weights.filter_map(|(_, last)| last.target?.content()).collect())
+    }
+
+    fn sizes(&self, ids: &[ObjectId]) -> Result<Vec<(BlobId, u64)>> {
+        let (giver, side) = self.giver;
+        giver.warm_shape(ids).on(side)?;
+        let size = |blob: BlobId| {
+            let missing = RemoteError::Missing { side, id: blob.into(), by: None };
+            Ok((blob, giver.size(blob).on(side)?.ok_or(missing)?))
+        };
+        ids.iter().copied().filter_map(blob).map(size).collect()
     }
 
     /// What carrying it out would do.
     pub(crate) fn plan(&self, agreed: Agreed) -> Result<Exchange> {
-        let transfer = self.route().plan(&agreed.objects)?;
-        let names = agreed.steps.into_iter().map(|(step, _)| step).collect();
-        Ok(Exchange { targets: agreed.targets, transfer, names, skipped: Vec::new() })
+        // What has to be fetched first cannot be looked into.
+        let objects = &agreed.objects[agreed.first.len()..];
+        let (transfer, planned) = self.route().plan(objects)?;
+        let mut groups: Vec<Group> = Vec::new();
+        for part in Part::ALL {
+            let these = planned.iter().filter(|planned| agreed.sorted.part(planned.id) == part);
+            let none = Group { part, objects: 0, bytes: 0, stored: 0 };
+            groups.push(these.fold(none, |sum, planned| Group {
+                part,
+                objects: sum.objects + 1,
+                bytes: sum.bytes.saturating_add(planned.bytes),
+                stored: sum.stored.saturating_add(planned.stored),
+            }));
+        }
+        groups.retain(|group| group.objects > 0);
+        Ok(Exchange { groups, ..self.told(agreed, transfer)? })
     }
 
     /// Carries it out.
     pub(crate) fn carry_out(&self, agreed: Agreed, progress: &dyn Progress) -> Result<Exchange> {
+        self.giver.0.bring(&agreed.first).on(self.giver.1)?;
+        // Before anything that lacks it is here: it is promised, and not lost.
+        self.taker.0.promise(self.choice.1, &agreed.left).on(self.taker.1)?;
         let transfer = self.route().copy(&agreed.objects, progress)?;
+        self.taker.0.came(&agreed.objects).on(self.taker.1)?;
         for (step, last) in &agreed.steps {
             self.move_name(step, last)?;
         }
+        self.told(agreed, transfer)
+    }
+
+    fn told(&self, agreed: Agreed, transfer: Transfer) -> Result<Exchange> {
+        let left = Left {
+            objects: agreed.left.len() as u64,
+            bytes: agreed.left.iter().map(|(_, bytes)| bytes).sum(),
+        };
+        let mut first = Left::default();
+        for blob in &agreed.first {
+            let bytes = self.giver.0.size(*blob).on(self.giver.1)?.unwrap_or(0);
+            first = Left { objects: first.objects + 1, bytes: first.bytes + bytes };
+        }
         let names = agreed.steps.into_iter().map(|(step, _)| step).collect();
-        Ok(Exchange { targets: agreed.targets, transfer, names, skipped: Vec::new() })
+        let (targets, skipped, groups) = (agreed.targets, Vec::new(), Vec::new());
+        Ok(Exchange { targets, transfer, names, skipped, groups, left, first })
     }
 
     fn route(&self) -> Route<'_> {
@@ -173,4 +279,8 @@ impl Deal<'_> {
             }
         }
     }
+}
+
+fn blob(id: ObjectId) -> Option<BlobId> {
+    if let ObjectId::Blob(blob) = id { Some(blob) } else { None }
 }

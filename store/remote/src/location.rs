@@ -69,7 +69,7 @@ pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
 pub fn shown(location: &str) -> String {
     match place(location) {
         Ok(Place::Web(url)) => lab_web::shown(&url).unwrap_or(url),
-        _ => location.to_owned(),
+        _ => lab_objects::shown(location),
     }
 }
 

@@ -3,13 +3,22 @@
 //! What belongs together is worked out from the remote's own objects, with a lineage in memory:
 //! a remote keeps no index, and would not be believed if it did.
 
-use lab_lineage::{Lineage, Skipped};
+use lab_lineage::{Choice, Lineage, Skipped};
 use lab_objects::{Progress, Store};
 use lab_schema::Base;
 
 use crate::error::{On, Result, Side};
 use crate::exchange::{Agreed, Deal, Exchange, Options};
 use crate::resolve::Found;
+
+/// What of something is fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// What is asked for.
+    pub choice: &'a Choice,
+    /// The location of the remote, which is noted with what is left there.
+    pub from: &'a str,
+}
 
 /// Fetches everything that `what` needs, and then moves the names among it here. A name that
 /// points at something here that it never pointed at on the remote is refused with
@@ -23,22 +32,22 @@ pub fn pull(
     options: Options<'_>,
     progress: &dyn Progress,
 ) -> Result<Exchange> {
-    let deal = deal(local, remote, options);
-    let (agreed, skipped) = agree(&deal, what, progress)?;
-    Ok(Exchange { skipped, ..deal.carry_out(agreed, progress)? })
+    let selection = Selection { choice: &Choice::default(), from: "" };
+    pull_part(local, remote, what, selection, options, progress)
 }
 
-/// What [`pull`] would do, and how many bytes that is. Refuses what it would refuse.
-pub fn plan_pull(
+/// The same of a part. What is not selected and not here is [promised](Store::promise).
+pub fn pull_part(
     local: &Store,
     remote: &Store,
     what: &[Base],
+    selection: Selection<'_>,
     options: Options<'_>,
     progress: &dyn Progress,
 ) -> Result<Exchange> {
-    let deal = deal(local, remote, options);
-    let (agreed, skipped) = agree(&deal, what, progress)?;
-    Ok(Exchange { skipped, ..deal.plan(agreed)? })
+    let deal = deal(local, remote, selection, options);
+    let (agreed, skipped) = agree(&deal, what, false, progress)?;
+    Ok(Exchange { skipped, ..deal.carry_out(agreed, progress)? })
 }
 
 /// Fetches everything that any name of the remote points at, and the names.
@@ -53,10 +62,37 @@ pub fn clone(
     pull(local, remote, &all, options, progress)
 }
 
+/// What [`pull`] would do, and how many bytes that is. Refuses what it would refuse.
+pub fn plan_pull(
+    local: &Store,
+    remote: &Store,
+    what: &[Base],
+    options: Options<'_>,
+    progress: &dyn Progress,
+) -> Result<Exchange> {
+    let selection = Selection { choice: &Choice::default(), from: "" };
+    plan_pull_part(local, remote, what, selection, options, progress)
+}
+
+/// What [`pull_part`] would do, and how many bytes that is. Refuses what it would refuse.
+pub fn plan_pull_part(
+    local: &Store,
+    remote: &Store,
+    what: &[Base],
+    selection: Selection<'_>,
+    options: Options<'_>,
+    progress: &dyn Progress,
+) -> Result<Exchange> {
+    let deal = deal(local, remote, selection, options);
+    let (agreed, skipped) = agree(&deal, what, true, progress)?;
+    Ok(Exchange { skipped, ..deal.plan(agreed)? })
+}
+
 /// What has to move, and what the remote could not read of itself.
 fn agree(
     deal: &Deal<'_>,
     what: &[Base],
+    sorts: bool,
     progress: &dyn Progress,
 ) -> Result<(Agreed, Vec<Skipped>)> {
     let found = deal.find(what)?;
@@ -69,9 +105,15 @@ fn agree(
         progress.end();
         skipped = refreshed?.skipped;
     }
-    Ok((deal.agree(found, &lineage)?, skipped))
+    Ok((deal.agree(found, &lineage, sorts)?, skipped))
 }
 
-fn deal<'a>(local: &'a Store, remote: &'a Store, options: Options<'a>) -> Deal<'a> {
-    Deal { giver: (remote, Side::Remote), taker: (local, Side::Local), options }
+fn deal<'a>(
+    local: &'a Store,
+    remote: &'a Store,
+    selection: Selection<'a>,
+    options: Options<'a>,
+) -> Deal<'a> {
+    let choice = (selection.choice, selection.from);
+    Deal { giver: (remote, Side::Remote), taker: (local, Side::Local), options, choice }
 }

@@ -1,6 +1,6 @@
 //! From this store to a remote.
 
-use lab_lineage::Lineage;
+use lab_lineage::{Choice, Lineage};
 use lab_objects::{Progress, Store};
 use lab_schema::Base;
 
@@ -11,7 +11,8 @@ use crate::exchange::{Deal, Exchange, Options};
 /// that points at something on the remote that it never pointed at here is refused with
 /// [`RemoteError::NameMoved`](crate::RemoteError::NameMoved), before anything is copied.
 ///
-/// `lineage` is that of `local`, and fresh. A hash gives objects and moves no name; nor does an
+/// What is only promised here and lacking there is fetched first. `lineage` is that of `local`, and
+/// fresh. A hash gives objects and moves no name; nor does an
 /// earlier version of a name.
 pub fn push(
     local: &Store,
@@ -21,8 +22,9 @@ pub fn push(
     options: Options<'_>,
     progress: &dyn Progress,
 ) -> Result<Exchange> {
-    let deal = deal(local, remote, options);
-    deal.carry_out(deal.agree(deal.find(what)?, lineage)?, progress)
+    let everything = Choice::default();
+    let deal = deal(local, remote, options, &everything);
+    deal.carry_out(deal.agree(deal.find(what)?, lineage, false)?, progress)
 }
 
 /// What [`push`] would do, and how many bytes that is. Refuses what it would refuse.
@@ -33,10 +35,17 @@ pub fn plan_push(
     what: &[Base],
     options: Options<'_>,
 ) -> Result<Exchange> {
-    let deal = deal(local, remote, options);
-    deal.plan(deal.agree(deal.find(what)?, lineage)?)
+    let everything = Choice::default();
+    let deal = deal(local, remote, options, &everything);
+    deal.plan(deal.agree(deal.find(what)?, lineage, true)?)
 }
 
-fn deal<'a>(local: &'a Store, remote: &'a Store, options: Options<'a>) -> Deal<'a> {
-    Deal { giver: (local, Side::Local), taker: (remote, Side::Remote), options }
+fn deal<'a>(
+    local: &'a Store,
+    remote: &'a Store,
+    options: Options<'a>,
+    choice: &'a Choice,
+) -> Deal<'a> {
+    let (giver, taker) = ((local, Side::Local), (remote, Side::Remote));
+    Deal { giver, taker, options, choice: (choice, "") }
 }

@@ -7,7 +7,7 @@
 //! hands out wrong bytes ends the transfer with that object's name. What came before it stays,
 //! since it is whole, and the next attempt does not copy it again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 
 use lab_objects::{CarryError, ObjectsError, Progress, Store, Writer};
@@ -26,6 +26,15 @@ pub struct Transfer {
     pub stored: u64,
     /// Objects that the other side had.
     pub already_there: u64,
+}
+
+/// An object that would go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Planned {
+    pub(crate) id: ObjectId,
+    pub(crate) bytes: u64,
+    /// Bytes on the way. What several objects share counts for the first.
+    pub(crate) stored: u64,
 }
 
 /// Which way objects go.
@@ -97,12 +106,26 @@ impl Route<'_> {
         copied.and_then(|carried| finished.map(|()| Transfer { stored: carried.stored, ..sum }))
     }
 
-    /// What [`Route::copy`] would do, without the bytes of what is put again.
-    pub(crate) fn plan(&self, ids: &[ObjectId]) -> Result<Transfer> {
+    /// What [`Route::copy`] would do, and of which objects, with the bytes of each, and those that it takes
+    /// on the way. Of what is put again the latter are not known.
+    pub(crate) fn plan(&self, ids: &[ObjectId]) -> Result<(Transfer, Vec<Planned>)> {
         let (lacking, sum) = self.lacking(ids)?;
         let fresh = self.fresh(&lacking, &self.recorded(&lacking));
         let carried = self.to.0.would_carry(self.from.0, &fresh);
-        Ok(Transfer { stored: carried.map_err(|error| self.whose(error))?.stored, ..sum })
+        let mut by: HashMap<ObjectId, u64> = HashMap::new();
+        for (id, stored) in carried.map_err(|error| self.whose(error))? {
+            *by.entry(id).or_default() += stored;
+        }
+        let stored = by.values().sum();
+        let planned = lacking.into_iter().map(|(id, bytes)| {
+            // Files go as they are stored, all else as it is.
+            let stored = match id {
+                ObjectId::Blob(_) => by.get(&id).copied().unwrap_or(0),
+                _ => bytes,
+            };
+            Planned { id, bytes, stored }
+        });
+        Ok((Transfer { stored, ..sum }, planned.collect()))
     }
 
     fn recorded(&self, lacking: &[(ObjectId, u64)]) -> HashSet<ObjectId> {

@@ -15,11 +15,14 @@ mod spaces;
 mod reply;
 mod ranges;
 mod intake;
+mod asker;
 mod routes;
 mod listen;
 
+pub use asker::Log;
 pub use error::{Result, ServeError};
 pub use listen::{Server, Stop};
 pub use metrics::{Metrics, Served};
 pub use settings::{Limits, Settings, Space, Tls};
+pub use spaces::Open;
 pub use tokens::{Access, ListedToken, Tokens};

@@ -11,7 +11,6 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use lab_remote::Opened;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -22,12 +21,13 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower_service::Service;
 
+use crate::asker::{From, Log, Shared};
 use crate::error::{Result, ServeError};
 use crate::limits::{Rate, Room};
-use crate::metrics::{Metrics, Served};
-use crate::routes::{From, Shared, router};
+use crate::metrics::Metrics;
+use crate::routes::router;
 use crate::settings::{Settings, Tls};
-use crate::spaces::Spaces;
+use crate::spaces::{Open, Spaces};
 use crate::steady::Steady;
 use crate::tokens::Tokens;
 
@@ -67,8 +67,8 @@ impl Server {
         settings: Settings,
         tokens: Tokens,
         many: bool,
-        open: Box<dyn Fn(&str, bool) -> lab_remote::Result<Opened> + Send + Sync>,
-        log: Box<dyn Fn(&Served) + Send + Sync>,
+        open: Box<Open>,
+        log: Box<Log>,
     ) -> Result<Server> {
         let address = settings.listen.unwrap_or(HERE);
         let failed = |source| ServeError::Listen { address: address.to_string(), source };

@@ -19,7 +19,7 @@ const TURN: Duration = Duration::from_secs(120);
 const SUM: Duration = Duration::from_secs(60);
 
 /// Opens the store of a space, or makes it if it is told to and there is none.
-pub(crate) type Open = dyn Fn(&str, bool) -> lab_remote::Result<Opened> + Send + Sync;
+pub type Open = dyn Fn(&str, bool) -> lab_remote::Result<Opened> + Send + Sync;
 
 /// The stores behind a server.
 pub(crate) struct Spaces {

@@ -332,7 +332,6 @@ fn a_pull_takes_a_handful_of_ways_and_a_push_of_nothing_fewer() {
         (pulled, again())
     };
     let (few, many) = (counts(1), counts(40));
-    println!("ways: {few:?} {many:?}");
     assert!(few.0 < 16.0 && many.0 < 24.0, "{few:?}, {many:?}");
     assert!(few.1 < 9.0 && many.1 < 9.0, "{few:?}, {many:?}");
 }

@@ -22,7 +22,7 @@ const ABSENT: u64 = u64::MAX;
 pub(crate) enum Unread {
     Failed(Failure),
     /// The server answers something else.
-    Refused(Answer),
+    Refused(Box<Answer>),
 }
 
 /// A file, where to begin, and how many bytes.
@@ -73,7 +73,7 @@ async fn together(asker: &Asker, list: &[Range]) -> Result<Vec<Found>, Unread> {
     let answer = asker.ask(&Question { limit: most, ..question }, false).await;
     let answer = answer.map_err(Unread::Failed)?;
     if !answer.status.is_success() {
-        return Err(Unread::Refused(answer));
+        return Err(Unread::Refused(Box::new(answer)));
     }
     let mut rest = answer.body.as_slice();
     let taken = list.iter().map(|(_, _, most)| {
@@ -164,7 +164,7 @@ impl Joined {
                 Err(Unread::Failed(Failure::Final { kind: io::ErrorKind::InvalidData, why }))
             }
             status if status.is_success() => Ok(Some(answer.body)),
-            _ => Err(Unread::Refused(answer)),
+            _ => Err(Unread::Refused(Box::new(answer))),
         }
     }
 }

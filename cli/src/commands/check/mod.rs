@@ -5,9 +5,10 @@ mod worktree;
 mod rerun;
 mod repair;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lab_objects::{CheckLog, CheckOptions, Report, check_with};
+use lab_objects::{CheckLog, CheckOptions, Report, check_with, shown};
 use serde_json::{Value, json};
 
 use self::repair::Repair;
@@ -62,6 +63,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if let Some(error) = log.failure() {
         context.ui.note(format!("what was read could not be noted for the next time: {error}"));
     }
+    let promised = promised(&registry, &report)?;
+    for (from, (files, bytes)) in &promised {
+        context.ui.line(format!(
+            "left out  {}, {}, to be had from {from} (whether it still has them was not asked)",
+            ui::count(*files, "file"),
+            ui::bytes(*bytes)
+        ));
+    }
+    for path in registry.promises.damaged()? {
+        context.ui.note(format!(
+            "{} is damaged, so that what it says was left out counts as lost until it is pulled again",
+            path.display()
+        ));
+    }
     let depth = depth(context, args, &report, &log);
     let size = format!(
         "{} in {}, {}",
@@ -75,7 +90,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         false => None,
     };
     let sound = repair.as_ref().map_or(report.findings.is_empty(), |repair| repair.sound);
-    context.ui.answer(&answer(args, &report, lost, repair.as_ref(), sound));
+    let mut answer = answer(args, &report, lost, repair.as_ref(), sound);
+    let left = |(from, (files, bytes)): (String, (u64, u64))| json!({ "from": from, "files": files, "bytes": bytes });
+    answer["left_out"] = promised.into_iter().map(left).collect();
+    context.ui.answer(&answer);
     if sound {
         context.ui.line(format!("{}  {size}; {depth}", paint(GOOD, "sound")));
         if !args.repair && damaged {
@@ -116,6 +134,18 @@ fn depth(context: &Context, args: &Args, report: &Report, log: &CheckLog) -> Str
         }
         (_, _, left) => format!("{read}; {left} left in this round, for next time"),
     }
+}
+
+/// What was left out and is needed: files and bytes, by who has them.
+fn promised(registry: &Registry, report: &Report) -> Outcome<BTreeMap<String, (u64, u64)>> {
+    let mut by: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for (id, bytes) in &report.promised {
+        let places = registry.store.promised_by(*id)?;
+        let first = places.first().map_or_else(String::new, |place| shown(place));
+        let sum = by.entry(first).or_default();
+        *sum = (sum.0 + 1, sum.1.saturating_add(*bytes));
+    }
+    Ok(by)
 }
 
 /// A line for each object that is lost and can be reached from a name, and all as JSON.

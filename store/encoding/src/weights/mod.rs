@@ -19,7 +19,7 @@ mod archive;
 
 use std::io;
 
-pub use region::{Layout, Region};
+pub use region::{Layout, Region, Tensor};
 pub use source::Source;
 use source::{Input, Step, Stop};
 pub use zip::Packed;
@@ -40,6 +40,22 @@ pub fn layout(size: u64, source: &mut dyn Source) -> io::Result<Option<Layout>> 
     });
     match found {
         Ok(layout) => Ok(Some(layout)),
+        Err(Stop::Unfit) => Ok(None),
+        Err(Stop::Io(error)) => Err(error),
+    }
+}
+
+/// The tensors of a safetensors file of `size` bytes, the empty ones too. None: it is none, or one whose
+/// header does not make sense. An error only if the source fails.
+pub fn safetensors(size: u64, source: &mut dyn Source) -> io::Result<Option<Vec<Tensor>>> {
+    let mut input = Input::new(source, size);
+    let found =
+        input.upto(0, HEAD_LEN, size).and_then(|head| match safetensors::plausible(&head, size) {
+            true => safetensors::described(&mut input),
+            false => Err(Stop::Unfit),
+        });
+    match found {
+        Ok(tensors) => Ok(Some(tensors)),
         Err(Stop::Unfit) => Ok(None),
         Err(Stop::Io(error)) => Err(error),
     }

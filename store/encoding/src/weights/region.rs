@@ -24,6 +24,17 @@ pub struct Region {
     pub element: Element,
 }
 
+/// A tensor with what its file says of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tensor {
+    /// Its bytes.
+    pub region: Region,
+    /// The type of its elements, in the words of the file: `F32`, `BF16`, …
+    pub dtype: String,
+    /// Its extent in each dimension, outermost first.
+    pub shape: Vec<u64>,
+}
+
 /// Where the tensors of a file lie; between them are headers and padding.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {

@@ -4,7 +4,7 @@
 //! dtype, a shape and two offsets that agree with each other, no key twice. A dtype that is not
 //! known yet is taken at its offsets' word. Holes between tensors are harmless and let through.
 
-use super::region::{Layout, MAX_REGIONS, Region, bytes_of};
+use super::region::{Layout, MAX_REGIONS, Region, Tensor, bytes_of};
 use super::scan::Scanner;
 use super::source::{Input, MAX_HEADER, Step, Stop, u64_at};
 use crate::float::Element;
@@ -18,15 +18,26 @@ pub(super) fn plausible(head: &[u8], size: u64) -> bool {
 
 /// Where the tensors lie.
 pub(super) fn layout(input: &mut Input<'_>) -> Step<Layout> {
-    let prefix = input.exact(0, 8)?;
-    let len = u64_at(&prefix, 0)?;
-    let header = input.exact(8, len)?;
-    let regions = tensors(&header, 8 + len)?;
+    let regions = read(input)?.into_iter().map(|tensor| tensor.region).collect();
     Layout::new(regions, input.size())
 }
 
+/// The tensors, the empty ones too, by their places.
+pub(super) fn described(input: &mut Input<'_>) -> Step<Vec<Tensor>> {
+    let tensors = read(input)?;
+    Layout::new(tensors.iter().map(|tensor| tensor.region.clone()).collect(), input.size())?;
+    Ok(tensors)
+}
+
+fn read(input: &mut Input<'_>) -> Step<Vec<Tensor>> {
+    let prefix = input.exact(0, 8)?;
+    let len = u64_at(&prefix, 0)?;
+    let header = input.exact(8, len)?;
+    tensors(&header, 8 + len)
+}
+
 /// The tensors of a header, also the empty ones; `base` is where the data begins.
-fn tensors(header: &[u8], base: u64) -> Step<Vec<Region>> {
+fn tensors(header: &[u8], base: u64) -> Step<Vec<Tensor>> {
     let mut scanner = Scanner::new(header);
     let (mut regions, mut metadata) = (Vec::new(), false);
     members(&mut scanner, |scanner, name| {
@@ -70,7 +81,7 @@ fn strings(scanner: &mut Scanner<'_>) -> Step<()> {
     members(scanner, |scanner, _| scanner.text().map(drop))
 }
 
-fn tensor(scanner: &mut Scanner<'_>, name: &str, base: u64) -> Step<Region> {
+fn tensor(scanner: &mut Scanner<'_>, name: &str, base: u64) -> Step<Tensor> {
     let (mut dtype, mut shape, mut offsets) = (None, None, None);
     members(scanner, |scanner, key| {
         let twice = match key {
@@ -91,7 +102,8 @@ fn tensor(scanner: &mut Scanner<'_>, name: &str, base: u64) -> Step<Region> {
         return Err(Stop::Unfit);
     }
     let place = |offset: u64| base.checked_add(offset).ok_or(Stop::Unfit);
-    Ok(Region { name: name.to_owned(), start: place(start)?, end: place(end)?, element })
+    let region = Region { name: name.to_owned(), start: place(start)?, end: place(end)?, element };
+    Ok(Tensor { region, dtype: dtype.into_owned(), shape })
 }
 
 /// What a dtype is to an encoding, and its bits for each element where that is known.

@@ -10,7 +10,7 @@ mod damage;
 use std::io;
 
 use lab_encoding::float::Element;
-use lab_encoding::weights::{Layout, layout, might_have_layout};
+use lab_encoding::weights::{Layout, Region, layout, might_have_layout, safetensors};
 
 /// The layout of a file in memory. Nothing outside of it may be asked for, and what is found
 /// must be as promised.
@@ -32,7 +32,42 @@ fn find(bytes: &[u8]) -> Option<Layout> {
             from = region.end;
         }
     }
+    // Described or not, the tensors lie in the same places.
+    if let Some(described) = safetensors(size, &mut source).unwrap() {
+        let mut regions: Vec<_> = described.into_iter().map(|tensor| tensor.region).collect();
+        assert!(regions.iter().all(|region| region.start <= region.end && region.end <= size));
+        regions.retain(|region| region.start < region.end);
+        regions.sort_by_key(|region| region.start);
+        let places = |regions: &[Region]| -> Vec<(String, u64, u64)> {
+            regions.iter().map(|r| (r.name.clone(), r.start, r.end)).collect()
+        };
+        assert_eq!(places(&regions), places(&found.as_ref().unwrap().regions));
+    }
     found
+}
+
+#[test]
+fn a_tensor_is_described_in_the_words_of_its_file() {
+    let header = br#"{"none":{"dtype":"I8","shape":[0,4],"data_offsets":[0,0]},"w":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}"#;
+    let file = [&(header.len() as u64).to_le_bytes()[..], header, &[7; 12]].concat();
+    find(&file).unwrap();
+    let read = |bytes: &[u8]| {
+        let mut source = |at: u64, len: usize| Ok(bytes[at as usize..at as usize + len].to_vec());
+        safetensors(bytes.len() as u64, &mut source).unwrap()
+    };
+    let described = read(&file).unwrap();
+    let told: Vec<_> = described
+        .iter()
+        .map(|t| {
+            (t.region.name.as_str(), t.dtype.as_str(), &t.shape[..], t.region.end - t.region.start)
+        })
+        .collect();
+    assert_eq!(told, [("none", "I8", &[0, 4][..], 0), ("w", "BF16", &[2, 3], 12)]);
+    // Cut off, it is none; nor is anything else.
+    for cut in 0..file.len() {
+        assert!(read(&file[..cut]).is_none(), "{cut}");
+    }
+    assert!(read(b"PK\x03\x04 and so on, for long enough to be one").is_none());
 }
 
 /// Names, elements and bytes of the tensors of a file that is known.

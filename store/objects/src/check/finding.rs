@@ -1,5 +1,6 @@
 //! What a check says: what is wrong, and what has to be put right.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use lab_schema::{Name, ObjectId};
@@ -26,6 +27,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Objects that are damaged, or missing though something needs them; each once.
     pub lost: Vec<ObjectId>,
+    /// Objects that something needs and that were left out, with their sizes in bytes: others have
+    /// them. Whether they still do was not asked.
+    pub promised: BTreeMap<ObjectId, u64>,
     /// Packs that do not hold what was written to them, also where nothing is lost by that; sorted.
     pub damaged_packs: Vec<PackId>,
 }

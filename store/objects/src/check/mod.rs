@@ -210,12 +210,21 @@ impl Checker<'_> {
         }
         let links = lab_schema::object::links(id.kind(), &bytes).map_err(ObjectsError::from);
         for link in self.sound(id, links)?.unwrap_or_default() {
-            if !FrameKey::of_object(link).any(|key| self.store.catalog().knows(&key)) {
+            if !FrameKey::of_object(link).any(|key| self.store.catalog().knows(&key))
+                && !self.is_promised(link)?
+            {
                 self.found(Finding::Lacking { id: link, needed_by: id });
                 self.lose(link);
             }
         }
         Ok(())
+    }
+
+    /// Whether what is not here was left out.
+    fn is_promised(&mut self, id: ObjectId) -> Result<bool> {
+        let Some(bytes) = self.store.promised(id)? else { return Ok(false) };
+        self.report.promised.insert(id, bytes);
+        Ok(true)
     }
 
     fn large_blob(&mut self, id: ObjectId, list: &[u8]) -> Result<()> {
@@ -283,7 +292,7 @@ impl Checker<'_> {
         let why = match self.store.names().get(&name) {
             Ok(None) => return Ok(()),
             Ok(Some(last)) => match last.target {
-                Some(id) if !self.store.has(id)? => {
+                Some(id) if !self.store.has(id)? && !self.is_promised(id)? => {
                     self.lose(id);
                     format!("it points at {id}, which is missing")
                 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lab_objects::{Backend, Key, Memory, Store};
 use lab_remote::{Opened, RemoteError};
-use lab_serve::{Access, Served, Server, Settings, Stop, Tokens};
+use lab_serve::{Access, Open, Served, Server, Settings, Stop, Tokens};
 use lab_web::{Patience, Web, WebError};
 
 pub const QUICK: Patience = Patience {
@@ -55,12 +55,7 @@ impl Running {
         Running::with(memory, text, false, Box::new(open))
     }
 
-    pub fn with(
-        memory: &Arc<Memory>,
-        text: &str,
-        many: bool,
-        open: Box<dyn Fn(&str, bool) -> lab_remote::Result<Opened> + Send + Sync>,
-    ) -> Running {
+    pub fn with(memory: &Arc<Memory>, text: &str, many: bool, open: Box<Open>) -> Running {
         let folder = tempfile::tempdir().unwrap();
         let tokens = Tokens::at(&folder.path().join("tokens.toml"));
         let space = if many { "one" } else { "" };
