@@ -2,8 +2,8 @@
 //!
 //! Two kinds of need. By hash: a tree its entries, a recipe its inputs and code, a run its recipe,
 //! outputs and logs. By history: a run the runs that made its inputs, and theirs, as
-//! [`Lineage::producer_for`] chooses them, and what was attested of all of these. Content that was
-//! asked for by itself brings no history: who wants that asks for the run.
+//! [`Lineage::producer_for`] chooses them, what was attested of all of these, and the signatures of
+//! either. Content that was asked for by itself brings no history: who wants that asks for the run.
 //!
 //! Needs by hash cannot form a cycle, needs by history can. The runs are therefore
 //! gathered first, and then everything is put in an order where whatever is needed by hash comes
@@ -12,7 +12,9 @@
 use std::collections::HashSet;
 
 use lab_objects::{ObjectsError, Store};
-use lab_schema::{Attestation, Object, ObjectId, Recipe, Run, RunId, Tree};
+use lab_schema::{
+    Attestation, AttestationId, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree,
+};
 
 use crate::error::{LineageError, Result};
 use crate::index::Lineage;
@@ -138,10 +140,14 @@ impl Walk<'_> {
         let mut seen: HashSet<RunId> = HashSet::new();
         match root {
             ObjectId::Run(id) => runs.push((id, None)),
-            ObjectId::Attestation(id) => {
-                let attestation = self.load::<Attestation>(id, None)?;
-                runs.extend(attestation.map(|a| (a.run, Some(root))));
-            }
+            ObjectId::Attestation(id) => runs.extend(self.attested(id, None, root)?),
+            ObjectId::Signature(id) => match self.load::<Signature>(id, None)?.map(|s| s.of()) {
+                Some(Signed::Run(run)) => runs.push((run, Some(root))),
+                Some(Signed::Attestation(id)) => {
+                    runs.extend(self.attested(id, Some(root), root)?)
+                }
+                None => {}
+            },
             ObjectId::Recipe(id) => {
                 if let Some(recipe) = self.load::<Recipe>(id, None)? {
                     runs.extend(self.producers(&recipe)?.into_iter().map(|r| (r, Some(root))));
@@ -150,7 +156,7 @@ impl Walk<'_> {
             ObjectId::Blob(_) | ObjectId::Tree(_) => {}
         }
         seen.extend(runs.iter().map(|(run, _)| *run));
-        let mut attested = Vec::new();
+        let (mut attested, mut signed) = (Vec::new(), Vec::new());
         let mut next = 0;
         while let Some((id, by)) = runs.get(next).copied() {
             next += 1;
@@ -164,10 +170,28 @@ impl Walk<'_> {
             }
             for attestation in self.lineage.attestations_of(id)? {
                 attested.push((attestation.into(), Some(id.into())));
+                signed.extend(self.signatures(Signed::Attestation(attestation))?);
             }
+            signed.extend(self.signatures(Signed::Run(id))?);
         }
         let runs = runs.into_iter().rev().map(|(run, by)| (run.into(), by));
-        Ok(runs.chain([(root, None)]).chain(attested).collect())
+        Ok(runs.chain([(root, None)]).chain(attested).chain(signed).collect())
+    }
+
+    /// The run that an attestation is about, which `root` needs.
+    fn attested(
+        &self,
+        id: AttestationId,
+        by: Option<ObjectId>,
+        root: ObjectId,
+    ) -> Result<Option<(RunId, Option<ObjectId>)>> {
+        Ok(self.load::<Attestation>(id, by)?.map(|a| (a.run, Some(root))))
+    }
+
+    /// The signatures of something.
+    fn signatures(&self, of: Signed) -> Result<impl Iterator<Item = Need>> {
+        let found = self.lineage.signatures_of(of)?;
+        Ok(found.into_iter().map(move |id| (id.into(), Some(of.into()))))
     }
 
     /// The runs that made the inputs of a recipe.
@@ -190,6 +214,7 @@ impl Walk<'_> {
             ObjectId::Recipe(id) => self.must_load::<Recipe>(id, by).map(|o| o.links()),
             ObjectId::Run(id) => self.must_load::<Run>(id, by).map(|o| o.links()),
             ObjectId::Attestation(id) => self.must_load::<Attestation>(id, by).map(|o| o.links()),
+            ObjectId::Signature(id) => self.must_load::<Signature>(id, by).map(|o| o.links()),
         }
     }
 
