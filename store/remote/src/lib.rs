@@ -13,6 +13,7 @@
 mod error;
 mod wire;
 mod intake;
+mod gate;
 mod answer;
 mod link;
 mod far;
@@ -24,12 +25,13 @@ mod exchange;
 mod push;
 mod pull;
 
-pub use answer::{Opened, answer};
+pub use answer::{Opened, Replaced, answer};
 pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, NameStep, Options};
 pub use far::{Far, Told};
+pub use gate::{Gate, Guard};
 pub use link::{Dial, Ends, Held, Patience};
-pub use location::{open, open_for_client, open_or_create};
+pub use location::{folder_of, open, open_for_client, open_or_create};
 pub use pull::{clone, plan_pull, pull};
 pub use push::{plan_push, push};
 pub use transfer::{Transfer, transfer};

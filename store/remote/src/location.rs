@@ -42,6 +42,15 @@ pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
     }
 }
 
+/// The folder that the store at a location lies in, if it lies in one here: beside it stand what its
+/// owner has set, such as what may come in.
+pub fn folder_of(location: &str) -> Result<Option<PathBuf>> {
+    match place(location)? {
+        Place::Folder(path) => find(&path),
+        Place::Ssh(_) => Ok(None),
+    }
+}
+
 /// The store in a folder, for a client who asks from outside: `make` as in [`open_or_create`].
 pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
     if make {
@@ -60,7 +69,7 @@ fn folder_or_create(path: &Path) -> Result<Opened> {
     }
     let made = Folder::create(path).and_then(|folder| {
         let backend: Arc<dyn Backend> = Arc::new(folder);
-        Ok(Opened { store: Store::create(Arc::clone(&backend))?, backend, made: true })
+        Ok(Opened { store: Store::create(Arc::clone(&backend))?, backend, made: true, guard: None })
     });
     made.on(Side::Remote)
 }
@@ -73,7 +82,7 @@ fn far(ssh: Ssh, make: bool, told: Told) -> Result<(Store, bool)> {
 fn open_folder(path: &Path) -> Result<Opened> {
     let opened = Folder::open(path).and_then(|folder| {
         let backend: Arc<dyn Backend> = Arc::new(folder);
-        Ok(Opened { store: Store::open(Arc::clone(&backend))?, backend, made: false })
+        Ok(Opened { store: Store::open(Arc::clone(&backend))?, backend, made: false, guard: None })
     });
     match opened {
         Err(ObjectsError::NotAStore { .. }) => {

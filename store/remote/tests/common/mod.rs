@@ -201,7 +201,7 @@ pub fn everything(store: &Store) -> Vec<ObjectId> {
 }
 
 pub const POLITE: Options<'static> =
-    Options { force: false, repair: false, who: "grace", when_ms: 99 };
+    Options { force: false, repair: false, gate: None, who: "grace", when_ms: 99 };
 pub const FORCED: Options<'static> = Options { force: true, ..POLITE };
 
 /// How a [`Faulty`] backend fails.
