@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::ops::Range;
 
-use lab_schema::ObjectId;
+use lab_schema::{ObjectId, Signature};
+use lab_trust::armoured;
 
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::resolve::{blob, resolve};
 use crate::ui;
 
-/// Write a file's bytes to standard output
+/// Write a file's bytes to standard output, or a signature as ssh-keygen reads it
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// A file: a name or hash, RUN:OUTPUT or DIR/PATH
@@ -33,6 +34,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let resolved = resolve(&registry.store, &args.reference)?;
     if let ObjectId::Run(_) = resolved.id {
         resolved.content()?;
+    }
+    if let ObjectId::Signature(id) = resolved.id {
+        // As ssh-keygen reads it.
+        let signature: Signature = registry.store.load(id)?;
+        let text = armoured(signature.sshsig());
+        ui::write_or_leave(&mut std::io::stdout().lock(), text.as_bytes());
+        return Ok(());
     }
     let id = blob(&resolved)?;
     let mut out = std::io::stdout().lock();

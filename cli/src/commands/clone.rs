@@ -66,7 +66,7 @@ fn fetch(
 ) -> Outcome {
     let _lease = registry.store.lease()?;
     let who = registry.who();
-    let options = exchange::options(context, &who, false, false);
+    let options = exchange::options(context, &who, None, false, false);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if what.is_empty() {

@@ -1,13 +1,14 @@
 //! `lab pull`
 
 use lab_objects::NameKind;
-use lab_remote::{open, plan_pull, pull};
+use lab_remote::{Gate, open, plan_pull, pull};
 
 use super::{exchange, name};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::project::locked;
+use crate::trust::policy;
 
 /// Fetch a result and all that it came from; every byte is verified before it is kept
 #[derive(clap::Args, Debug)]
@@ -53,7 +54,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let what = exchange::bases(&typed)?;
     let who = registry.who();
-    let options = exchange::options(context, &who, args.force, args.repair);
+    let policy = policy(&registry.folder, &registry.config)?;
+    let gate = policy.as_ref().map(|policy| policy as &dyn Gate);
+    let options = exchange::options(context, &who, gate, args.force, args.repair);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if args.dry_run {

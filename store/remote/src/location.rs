@@ -51,6 +51,11 @@ pub fn folder_of(location: &str) -> Result<Option<PathBuf>> {
     }
 }
 
+/// The folder of the store at a path, if there is one: the path itself, or `.lab` in it.
+pub fn store_in(path: &Path) -> Result<Option<PathBuf>> {
+    find(path)
+}
+
 /// The store in a folder, for a client who asks from outside: `make` as in [`open_or_create`].
 pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
     if make {

@@ -44,6 +44,14 @@ impl Judgement {
         matches!(self.standing, Standing::By(_))
     }
 
+    /// Who signed, if it is good: the first fields of the lines of allowed signers that say so.
+    pub fn principals(&self) -> Vec<String> {
+        match &self.standing {
+            Standing::By(who) => who.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The same as one word for programs.
     pub fn word(&self) -> &'static str {
         match self.standing {
