@@ -86,6 +86,11 @@ impl Failure {
         self.message.as_deref()
     }
 
+    /// What can be done about it.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// Adds what the user can do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -271,11 +276,9 @@ impl From<RemoteError> for Failure {
             RemoteError::NameDiffers { ref name, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("keep yours under another name first (`lab name OTHER {name}`), then `--force` takes theirs; no object is lost")),
             RemoteError::NotTaken { side: Side::Remote, ref id, .. } => Failure::new(Exit::Refused, message)
-                .hint(format!("`lab sign {}` signs it, with a key that the remote's allowed signers name; then push again", id.short()))
-                .hint("with --deep it signs all that it came from, too"),
+                .hint(format!("sign with a key that the allowed signers there name, then push again: `lab sign {}`; --deep signs all that it came from, too", id.short())),
             RemoteError::NotTaken { ref id, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("whoever vouches for it signs it (`lab sign {}`) and pushes again, or your allowed signers have to name their key", id.short())),
-            RemoteError::NoGate { .. } => Failure::usage(message),
             RemoteError::Store { side: Side::Local, source } => (*source).into(),
             RemoteError::Store { side: Side::Remote, source } => {
                 let mut failure = Failure::from(*source);

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab_lineage::Lineage;
-use lab_remote::Guard;
-use lab_schema::Signed;
+use lab_objects::Store;
+use lab_remote::{Gate, Guard};
+use lab_schema::{ObjectId, Signed};
 use lab_trust::{Allowed, Judgement, Policy, Signer, judged};
 use serde_json::{Value, json};
 
@@ -159,7 +160,10 @@ pub(crate) fn sign_recorded(context: &Context, registry: &Registry, of: Signed) 
                 "{} {what} {id} is recorded, but not signed: {why}",
                 paint(BAD, "warning:")
             ));
-            ui::say(&format!("{} `lab sign {id}` signs it later", paint(DIM, "hint:")));
+            let later = format!("`lab sign {id}` signs it later");
+            for hint in failure.hints().iter().chain([&later]) {
+                ui::say(&format!("{} {hint}", paint(DIM, "hint:")));
+            }
             json!({ "error": why })
         }
     }
@@ -179,10 +183,28 @@ pub(crate) fn policy(folder: &Path, config: &Config) -> Outcome<Option<Policy>> 
     Ok(Some(Policy { allowed, now_ms }))
 }
 
-/// The same, to be asked whenever a client moves a name.
-pub(crate) fn guard(folder: &Path) -> Outcome<Option<Guard>> {
-    let policy = policy(folder, &Config::read(folder)?)?;
-    Ok(policy.map(|policy| Guard { gate: Arc::new(policy), index: Some(index_of(folder)) }))
+/// The same, to be asked whenever a client moves a name. Where it cannot be told, no name moves, and the
+/// client hears why; what is there can be read all the same.
+pub(crate) fn guard(folder: &Path) -> Option<Guard> {
+    let index = Some(index_of(folder));
+    match Config::read(folder).and_then(|config| policy(folder, &config)) {
+        Ok(None) => None,
+        Ok(Some(policy)) => Some(Guard { gate: Arc::new(policy), index }),
+        Err(failure) => {
+            let why = failure.message().unwrap_or_default().to_owned();
+            Some(Guard { gate: Arc::new(Closed(why)), index })
+        }
+    }
+}
+
+/// Lets nothing in.
+#[derive(Debug)]
+struct Closed(String);
+
+impl Gate for Closed {
+    fn refuses(&self, _: &Store, _: &Lineage, _: ObjectId) -> lab_lineage::Result<Option<String>> {
+        Ok(Some(format!("what may come in cannot be told there: {}", self.0)))
+    }
 }
 
 /// Reads a file of allowed signers.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lab_remote::{RemoteError, answer, open_for_client, store_in};
+use lab_remote::{answer, open_for_client, store_in};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -25,9 +25,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let open = |make: bool| {
         let mut opened = open_for_client(&path, make)?;
         if let Some(folder) = store_in(&path)? {
-            opened.guard = guard(&folder).map_err(|failure| RemoteError::NoGate {
-                why: failure.message().unwrap_or_default().to_owned(),
-            })?;
+            opened.guard = guard(&folder);
         }
         Ok(opened)
     };

@@ -224,10 +224,10 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
 /// Says who signed something, a line each; for programs the same.
 fn signed(context: &Context, all: &[Judgement]) -> Value {
     if all.is_empty() {
-        context.ui.line("  signed    not signed");
+        context.ui.line("  trust     not signed");
     }
     for judgement in all {
-        context.ui.line(format!("  signed    {}", trust::painted(judgement)));
+        context.ui.line(format!("  trust     {}", trust::painted(judgement)));
     }
     all.iter().map(trust::json_of).collect()
 }
@@ -238,7 +238,7 @@ fn show_signature(context: &Context, registry: &Registry, signature: &Signature)
     context.ui.line(format!("  of        {} {}", of.kind(), paint(HASH, of.digest())));
     context.ui.line(format!("  when      {}, as it says", ui::iso(signature.signed_ms())));
     context.ui.line(format!("  key       {} {}", judgement.kind, judgement.fingerprint));
-    context.ui.line(format!("  signed    {}", trust::painted(&judgement)));
+    context.ui.line(format!("  trust     {}", trust::painted(&judgement)));
     let (namespace, message) = (signature.of().namespace(), signature.message());
     context.ui.hint(format!(
         "OpenSSH checks it: `lab cat {} > sig; echo '{}' | ssh-keygen -Y verify -f ALLOWED -I WHO -n {namespace} -s sig`",

@@ -332,7 +332,9 @@ fn failed(error: &ObjectsError) -> Answer {
         ObjectsError::Missing { .. } => Trouble::Refused,
         ObjectsError::NotAStore { .. } => Trouble::NoStore,
         ObjectsError::Newer { .. } | ObjectsError::Older { .. } => Trouble::Newer,
-        ObjectsError::RefusedKey { .. } | ObjectsError::Locked { .. } => Trouble::Refused,
+        ObjectsError::RefusedKey { .. }
+        | ObjectsError::NotTaken { .. }
+        | ObjectsError::Locked { .. } => Trouble::Refused,
         ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } | ObjectsError::Schema(_) => {
             Trouble::Damaged
         }

@@ -140,12 +140,6 @@ pub enum RemoteError {
         /// What it has not got.
         why: String,
     },
-    /// What a store demands of what comes cannot be told, so that nothing may come.
-    #[error("what may come in here cannot be told: {why}")]
-    NoGate {
-        /// What is wrong.
-        why: String,
-    },
     /// One of the stores failed.
     #[error("{side}: {source}")]
     Store {

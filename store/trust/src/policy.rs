@@ -50,7 +50,11 @@ impl Gate for Policy {
         };
         match self.is_signed(store, lineage, of) {
             Ok(true) => Ok(None),
-            Ok(false) => Ok(Some("no allowed signer has signed it".to_owned())),
+            // Said to whoever pushes, on whatever machine: so it says what to do.
+            Ok(false) => Ok(Some(format!(
+                "no allowed signer has signed it (`lab sign {}` does)",
+                id.short()
+            ))),
             Err(TrustError::Lineage(error)) => Err(error),
             Err(TrustError::Objects(error)) => Err(error.into()),
             Err(error) => Ok(Some(error.to_string())),

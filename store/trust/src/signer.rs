@@ -125,8 +125,9 @@ impl Signer {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let said: Vec<&str> = said.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-            let said = said.join("; ").chars().take(400).collect::<String>();
-            let said = said.escape_debug().to_string();
+            // What would move the cursor is left out.
+            let said = said.join("; ");
+            let said = said.chars().filter(|c| !c.is_control()).take(400).collect::<String>();
             return Err(TrustError::NotSigned { path: self.path.clone(), said });
         }
         let (text, _) = read(&folder.0.join("message.sig"))?;
