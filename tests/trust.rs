@@ -351,6 +351,18 @@ fn a_store_that_demands_it_takes_only_what_is_signed() {
         push(&name).succeeds().says("(new)");
         place.lab_in(store, ["check"]).succeeds();
     }
+    // What the home of whoever pushes holds is not what the store's owner meant; nor is nothing.
+    place.write("signers", signers(&place, &["ana"], ""));
+    for trust in ["require = \"signed\"\nallowed-signers = \"~/signers\"", "require = \"signed\""] {
+        configure(&place, "far/store", "", trust);
+        lab_by_ssh(&place, &["push", "far/store", "base"]).exits(if trust.contains('~') {
+            3
+        } else {
+            2
+        });
+        let told = lab_by_ssh(&place, &["push", "box:store", "base"]).exits(4);
+        told.complains("what may come in cannot be told there");
+    }
     // A first push makes a store, and nothing is demanded there yet.
     lab_by_ssh(&place, &["push", "far/second", "base"]).succeeds().complains("made a store");
 

@@ -169,8 +169,22 @@ pub(crate) fn sign_recorded(context: &Context, registry: &Registry, of: Signed) 
     }
 }
 
-/// What the store in a folder demands of what comes to it, as its own `config.toml` says.
-pub(crate) fn policy(folder: &Path, config: &Config) -> Outcome<Option<Policy>> {
+/// What this registry demands of what is pulled into it.
+pub(crate) fn policy_here(registry: &Registry) -> Outcome<Option<Policy>> {
+    policy(&registry.folder, &registry.config, file_named)
+}
+
+/// What the store in a folder demands of what others push to it. Whoever pushes has a home, and it is not
+/// asked.
+pub(crate) fn policy_of(folder: &Path) -> Outcome<Option<Policy>> {
+    policy(folder, &Config::read(folder)?, |root, text| root.join(text))
+}
+
+fn policy(
+    folder: &Path,
+    config: &Config,
+    named: impl Fn(&Path, &str) -> PathBuf,
+) -> Outcome<Option<Policy>> {
     let Some(Require::Signed) = config.trust.require else { return Ok(None) };
     let Some(text) = &config.trust.allowed_signers else {
         return Err(Failure::usage(format!(
@@ -179,7 +193,7 @@ pub(crate) fn policy(folder: &Path, config: &Config) -> Outcome<Option<Policy>> 
         ))
         .hint("`allowed-signers = \"FILE\"` in [trust] names the file that does, from the folder that people work in"));
     };
-    let allowed = read(&file_named(root_of(folder), text))?;
+    let allowed = read(&named(root_of(folder), text))?;
     Ok(Some(Policy { allowed, now_ms }))
 }
 
@@ -187,7 +201,7 @@ pub(crate) fn policy(folder: &Path, config: &Config) -> Outcome<Option<Policy>> 
 /// client hears why; what is there can be read all the same.
 pub(crate) fn guard(folder: &Path) -> Option<Guard> {
     let index = Some(index_of(folder));
-    match Config::read(folder).and_then(|config| policy(folder, &config)) {
+    match policy_of(folder) {
         Ok(None) => None,
         Ok(Some(policy)) => Some(Guard { gate: Arc::new(policy), index }),
         Err(failure) => {

@@ -8,7 +8,7 @@ use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::project::locked;
-use crate::trust::policy;
+use crate::trust::policy_here;
 
 /// Fetch a result and all that it came from; every byte is verified before it is kept
 #[derive(clap::Args, Debug)]
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let what = exchange::bases(&typed)?;
     let who = registry.who();
-    let policy = policy(&registry.folder, &registry.config)?;
+    let policy = policy_here(&registry)?;
     let gate = policy.as_ref().map(|policy| policy as &dyn Gate);
     let options = exchange::options(context, &who, gate, args.force, args.repair);
     let bars = Bars::new(context.ui);

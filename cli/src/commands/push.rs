@@ -4,10 +4,9 @@ use lab_remote::{Gate, folder_of, open, open_or_create, plan_push, push};
 
 use super::exchange;
 use crate::bars::Bars;
-use crate::config::Config;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::trust::policy;
+use crate::trust::policy_of;
 
 /// Give a remote a result and all that it came from; only what it lacks travels
 #[derive(clap::Args, Debug)]
@@ -47,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let who = registry.who();
     // A store on another machine looks itself.
     let policy = match folder_of(&location)? {
-        Some(folder) => policy(&folder, &Config::read(&folder)?)?,
+        Some(folder) => policy_of(&folder)?,
         None => None,
     };
     let gate = policy.as_ref().map(|policy| policy as &dyn Gate);
