@@ -45,15 +45,17 @@ impl Gate for Policy {
         let of = match id {
             ObjectId::Run(id) => Signed::Run(id),
             ObjectId::Attestation(id) => Signed::Attestation(id),
-            // Bytes say nothing; what a recipe or a signature says is for those who refer to it.
-            _ => return Ok(None),
+            // It brings along what it is of, whoever made it.
+            ObjectId::Signature(id) => store.load::<Signature>(id)?.of(),
+            // Bytes say nothing, and a recipe does not say that it was followed.
+            ObjectId::Blob(_) | ObjectId::Tree(_) | ObjectId::Recipe(_) => return Ok(None),
         };
         match self.is_signed(store, lineage, of) {
             Ok(true) => Ok(None),
             // Said to whoever pushes, on whatever machine: so it says what to do.
             Ok(false) => Ok(Some(format!(
                 "no allowed signer has signed it (`lab sign {}` does)",
-                id.short()
+                ObjectId::from(of).short()
             ))),
             Err(TrustError::Lineage(error)) => Err(error),
             Err(TrustError::Objects(error)) => Err(error.into()),
