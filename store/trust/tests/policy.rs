@@ -1,5 +1,5 @@
 //! What a store lets in, by signatures that are in it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 

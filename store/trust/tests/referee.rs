@@ -1,5 +1,5 @@
 //! The same verdict as OpenSSH: signatures made by either are checked by both.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
