@@ -241,6 +241,10 @@ fn a_run_that_cannot_be_signed_is_recorded_all_the_same() {
     place.lab(["sign", "nothing", "--key", "ana"]).exits(3);
     place.lab(["sign", "base:sum.txt", "--key", "ana"]).exits(2).complains("is a blob");
     place.lab(["sign", "run-0", "--key", "ana"]).succeeds();
+    // What a process that was killed while it signed has left goes with the next run.
+    fs::create_dir(place.at(".lab/scratch/sign-1-0")).unwrap();
+    place.write(".lab/scratch/sign-1-0/lock", "");
+    place.lab(["run", "--", "sh", "-c", "echo x > x"]).succeeds();
     // Nothing of a key was kept anywhere.
     let private = String::from_utf8(place.read("ana")).unwrap();
     let secret = private.lines().nth(2).unwrap();

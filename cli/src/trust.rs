@@ -41,7 +41,7 @@ impl Believed {
             trust.allowed_signers.as_ref().map(|text| file_named(registry.root(), text))
         });
         let cares =
-            path.is_some() || trust.require.is_some() || registry.config.user.signing_key.is_some();
+            path.is_some() || trust.require.is_some() || key_path(context, registry).is_some();
         let allowed = match path.map(|path| (read(&path), path)) {
             None => Allowed::default(),
             Some((Ok(allowed), path)) => {

@@ -122,7 +122,7 @@ fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> O
             moved.kind.to_string(),
             ui::ago(context.now_ms(), moved.when_ms),
             ui::plain(&moved.who),
-            paint(DIM, ui::shortened(&moved.why, 100))
+            paint(DIM, ui::shortened(&ui::plain(&moved.why), 100))
         ));
         answers.push(json!({
             "version": index + 1, "id": moved.target.map(|t| t.digest().to_string()),

@@ -177,15 +177,21 @@ fn at<'a>(verb: &'static str, path: &'a Path) -> impl Fn(io::Error) -> TrustErro
     move |source| TrustError::Io { verb, path: path.to_owned(), source }
 }
 
-/// A folder that goes when it is no longer needed.
-struct Scratch(PathBuf);
+/// A folder that goes when it is no longer needed. If this is killed, the next run takes it for one of a run
+/// that is gone, by the file `lock` in it that nobody holds.
+struct Scratch(PathBuf, #[expect(dead_code, reason = "held")] File);
 
 impl Scratch {
     fn new(inside: &Path) -> Result<Scratch> {
         for n in 0.. {
             let path = inside.join(format!("sign-{}-{n}", std::process::id()));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Scratch(path)),
+                Ok(()) => {
+                    let lock = path.join("lock");
+                    let file = File::create(&lock).map_err(at("create", &lock))?;
+                    file.lock().map_err(at("lock", &lock))?;
+                    return Ok(Scratch(path, file));
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && n < 1000 => {}
                 Err(error) => return Err(at("create", &path)(error)),
             }
@@ -196,7 +202,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It holds nothing that matters; whoever cleans the scratch folder finds it.
+        // It holds nothing that matters, and the next run tries again.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
