@@ -252,8 +252,16 @@ impl From<RemoteError> for Failure {
     fn from(error: RemoteError) -> Self {
         let message = error.to_string();
         match error {
-            RemoteError::Unreachable { .. } => Failure::new(Exit::Io, message)
-                .hint("the same by hand: `ssh HOST lab --version`"),
+            RemoteError::Unreachable { ref location, .. } => {
+                let by_http = location.starts_with("http:") || location.starts_with("https:");
+                let hint = match by_http {
+                    true => format!("the same by hand: `curl {location}/format`"),
+                    false => "the same by hand: `ssh HOST lab --version`".to_owned(),
+                };
+                Failure::new(Exit::Io, message).hint(hint)
+            }
+            RemoteError::Refused { .. } => Failure::new(Exit::Refused, message)
+                .hint("who runs the server makes tokens with `lab token add`"),
             RemoteError::NotAStore { .. } => Failure::new(Exit::Io, message)
                 .hint("is it mounted? `lab push` makes a store in a folder that is empty or absent"),
             RemoteError::InTheWay { .. } => Failure::new(Exit::Refused, message).hint("name an empty folder, or one that does not exist yet"),

@@ -197,27 +197,36 @@ fn policy(
     Ok(Some(Policy { allowed, now_ms }))
 }
 
-/// The same, to be asked whenever a client moves a name. Where it cannot be told, no name moves, and the
-/// client hears why; what is there can be read all the same.
-pub(crate) fn guard(folder: &Path) -> Option<Guard> {
-    let index = Some(index_of(folder));
-    match policy_of(folder) {
-        Ok(None) => None,
-        Ok(Some(policy)) => Some(Guard { gate: Arc::new(policy), index }),
-        Err(failure) => {
-            let why = failure.message().unwrap_or_default().to_owned();
-            Some(Guard { gate: Arc::new(Closed(why)), index })
-        }
-    }
+/// The same, to be asked whenever a client moves a name: it is read anew each time, since a server may run
+/// for months. Where it cannot be told, no name moves, and the client hears why; what is there can be read
+/// all the same.
+pub(crate) fn guard(folder: &Path) -> Guard {
+    Guard { gate: Arc::new(OfFolder(folder.to_owned())), index: Some(index_of(folder)) }
 }
 
-/// Lets nothing in.
+/// What the store in a folder demands, at the time of asking.
 #[derive(Debug)]
-struct Closed(String);
+struct OfFolder(PathBuf);
 
-impl Gate for Closed {
-    fn refuses(&self, _: &Store, _: &Lineage, _: ObjectId) -> lab_lineage::Result<Option<String>> {
-        Ok(Some(format!("what may come in cannot be told there: {}", self.0)))
+impl Gate for OfFolder {
+    fn demands(&self) -> bool {
+        !matches!(policy_of(&self.0), Ok(None))
+    }
+
+    fn refuses(
+        &self,
+        store: &Store,
+        lineage: &Lineage,
+        id: ObjectId,
+    ) -> lab_lineage::Result<Option<String>> {
+        match policy_of(&self.0) {
+            Ok(None) => Ok(None),
+            Ok(Some(policy)) => policy.refuses(store, lineage, id),
+            Err(failure) => {
+                let why = failure.message().unwrap_or_default();
+                Ok(Some(format!("what may come in cannot be told there: {why}")))
+            }
+        }
     }
 }
 

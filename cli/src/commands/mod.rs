@@ -27,6 +27,7 @@ mod serve;
 mod show;
 mod sign;
 mod status;
+mod token;
 mod trace;
 mod follow;
 mod vary;
@@ -93,6 +94,7 @@ enum Command {
     Pull(pull::Args),
     Clone(clone::Args),
     Serve(serve::Args),
+    Token(token::Args),
     Check(check::Args),
     Du(du::Args),
     Gc(gc::Args),
@@ -147,6 +149,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Pull(args) => pull::run(&context, args),
         Command::Clone(args) => clone::run(&context, args),
         Command::Serve(args) => serve::run(&context, args),
+        Command::Token(args) => token::run(&context, args),
         Command::Check(args) => check::run(&context, args),
         Command::Du(args) => du::run(&context, args),
         Command::Gc(args) => gc::run(&context, args),

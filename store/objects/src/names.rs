@@ -10,6 +10,11 @@ use crate::error::{ObjectsError, Result};
 use crate::journal::{self, Move};
 use crate::store::Store;
 
+/// Names whose journals are read together.
+const TOGETHER: usize = 128;
+/// Most bytes of a journal that are read so; a longer one is read by itself.
+const MOST: u64 = 64 << 10;
+
 /// What a name must point at for a move to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
@@ -76,12 +81,34 @@ impl Names<'_> {
 
     /// Every name that was ever set, with where it points or what is wrong with its journal.
     fn all(&self) -> Result<Vec<(Name, Result<Option<Move>>)>> {
-        let mut found = Vec::new();
-        for (key, _) in self.store.backend().list(Room::Names)? {
-            let Key::Name(name) = key else { continue };
-            match self.get(&name) {
-                Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => return Err(error),
-                last => found.push((name, last)),
+        let backend = self.store.backend();
+        let (mut found, mut keys) = (Vec::new(), Vec::new());
+        for (key, _) in backend.list(Room::Names)? {
+            if let Key::Name(name) = &key {
+                keys.push((name.clone(), key));
+            }
+        }
+        // Where the way is long they come together.
+        for group in keys.chunks(if backend.is_far() { TOGETHER } else { 1 }) {
+            let whole = |(_, key): &(Name, Key)| (key.clone(), 0, MOST);
+            let read = match group {
+                [(_, key)] => vec![backend.read(key)?],
+                group => backend.read_ranges(&group.iter().map(whole).collect::<Vec<_>>())?,
+            };
+            for ((name, key), journal) in group.iter().zip(read) {
+                let journal = match journal {
+                    Some(bytes) if bytes.len() as u64 == MOST => backend.read(key)?,
+                    journal => journal,
+                };
+                match journal.map_or(Ok(Vec::new()), |bytes| journal::parse(name, &bytes)) {
+                    Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => {
+                        return Err(error);
+                    }
+                    last => {
+                        let last = last.map(|mut j| j.pop().filter(|m| m.target.is_some()));
+                        found.push((name.clone(), last));
+                    }
+                }
             }
         }
         Ok(found)

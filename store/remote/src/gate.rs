@@ -14,6 +14,11 @@ use lab_schema::ObjectId;
 
 /// What a store demands.
 pub trait Gate: fmt::Debug + Send + Sync {
+    /// Whether anything is demanded at all; if not, nothing is looked up.
+    fn demands(&self) -> bool {
+        true
+    }
+
     /// Why this may not come in; none if it may. `lineage` is that of `store`, which has the object and
     /// all that is to come with it, and is fresh.
     fn refuses(
@@ -40,6 +45,9 @@ impl Guard {
         store: &Store,
         targets: &[ObjectId],
     ) -> lab_lineage::Result<Option<String>> {
+        if targets.is_empty() || !self.gate.demands() {
+            return Ok(None);
+        }
         let mut lineage = match &self.index {
             Some(path) => Lineage::open(path)?,
             None => Lineage::in_memory()?,

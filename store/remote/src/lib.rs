@@ -31,7 +31,9 @@ pub use exchange::{Exchange, NameStep, Options};
 pub use far::{Far, Told};
 pub use gate::{Gate, Guard};
 pub use link::{Dial, Ends, Held, Patience};
-pub use location::{folder_of, open, open_for_client, open_or_create, store_in};
+pub use location::{
+    folder_of, has_secret, open, open_for_client, open_for_others, open_or_create, shown, store_in,
+};
 pub use pull::{clone, plan_pull, pull};
 pub use push::{plan_push, push};
 pub use transfer::{Transfer, transfer};

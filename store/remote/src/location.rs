@@ -1,6 +1,6 @@
 //! From what a person types to a store.
 //!
-//! A location is a path, a `file://` or an `ssh://` URL, or `host:path` as scp has it. The store is in
+//! A location is a path, a `file://`, `ssh://`, `http://` or `https://` URL, or `host:path` as scp has it. The store is in
 //! the folder itself (a bare store, as remotes are) or, where somebody works in the folder, in `.lab`
 //! inside it. The kinds of remote that are to come are recognised and refused by name, so that
 //! `s3://…` is never taken for a folder of that name.
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab_objects::{Backend, Folder, ObjectsError, Store};
+use lab_web::{Web, WebError};
 
 use crate::answer::Opened;
 use crate::error::{On, RemoteError, Result, Side};
@@ -24,21 +25,37 @@ const INSIDE: &str = ".lab";
 
 /// Opens the store at a location. `told` hears when a connection that broke is made anew.
 pub fn open(location: &str, told: Told) -> Result<Store> {
-    match place(location)? {
-        Place::Folder(path) => {
-            let found = find(&path)?.ok_or(RemoteError::NotAStore { path })?;
-            open_folder(&found).map(|opened| opened.store)
-        }
-        Place::Ssh(ssh) => far(ssh, false, told).map(|(store, _)| store),
-    }
+    open_for_others(location, false, told).map(|opened| opened.store)
 }
 
 /// Opens the store at a location, or makes a bare one there if nothing or an empty folder is
 /// there. Says whether it was made.
 pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
-    match place(location)? {
-        Place::Folder(path) => folder_or_create(&path).map(|opened| (opened.store, opened.made)),
-        Place::Ssh(ssh) => far(ssh, true, told),
+    open_for_others(location, true, told).map(|opened| (opened.store, opened.made))
+}
+
+/// The store at a location, for who answers the questions of others about it: `make` as in
+/// [`open_or_create`].
+pub fn open_for_others(location: &str, make: bool, told: Told) -> Result<Opened> {
+    opened(place(location)?, make, told)
+}
+
+fn opened(place: Place, make: bool, told: Told) -> Result<Opened> {
+    match place {
+        Place::Folder(path) if make => folder_or_create(&path),
+        Place::Folder(path) => match find(&path)? {
+            Some(found) => open_folder(&found),
+            None => Err(RemoteError::NotAStore { path }),
+        },
+        Place::Ssh(ssh) => {
+            let (far, made) = Far::connect(Box::new(ssh), Patience::default(), make, told)?;
+            behind(Arc::new(far), made)
+        }
+        Place::Web(url) => {
+            let reached = Web::connect(&url, make, lab_web::Patience::default(), told);
+            let (web, made) = reached.map_err(|error| web_error(&url, error))?;
+            behind(Arc::new(web), made)
+        }
     }
 }
 
@@ -47,7 +64,7 @@ pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
 pub fn folder_of(location: &str) -> Result<Option<PathBuf>> {
     match place(location)? {
         Place::Folder(path) => find(&path),
-        Place::Ssh(_) => Ok(None),
+        _ => Ok(None),
     }
 }
 
@@ -56,13 +73,44 @@ pub fn store_in(path: &Path) -> Result<Option<PathBuf>> {
     find(path)
 }
 
-/// The store in a folder, for a client who asks from outside: `make` as in [`open_or_create`].
+/// The store in a folder, for a client who asks from outside, and who is not to have other places
+/// reached from here: `make` as in [`open_or_create`].
 pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
-    if make {
-        return folder_or_create(path);
+    opened(Place::Folder(path.to_owned()), make, Box::new(|_| {}))
+}
+
+/// A location as it may be shown and kept: without what is secret in it.
+pub fn shown(location: &str) -> String {
+    match place(location) {
+        Ok(Place::Web(url)) => lab_web::shown(&url).unwrap_or(url),
+        _ => location.to_owned(),
     }
-    let found = find(path)?.ok_or_else(|| RemoteError::NotAStore { path: path.to_owned() })?;
-    open_folder(&found)
+}
+
+/// Whether a location holds what is secret, and so must not be kept.
+pub fn has_secret(location: &str) -> bool {
+    matches!(place(location), Ok(Place::Web(url)) if lab_web::has_secret(&url))
+}
+
+fn web_error(url: &str, error: WebError) -> RemoteError {
+    let location = lab_web::shown(url).unwrap_or_default();
+    match error {
+        WebError::BadLocation(why) => RemoteError::BadLocation { location, why },
+        WebError::Unreachable(why) => RemoteError::Unreachable { location, why },
+        WebError::NotAStore => RemoteError::NotAStore { path: location.into() },
+        WebError::Refused(why) => RemoteError::Refused { location, why },
+        WebError::Store(source) => {
+            RemoteError::Store { side: Side::Remote, source: Box::new(source) }
+        }
+        error => RemoteError::Unreachable { location, why: error.to_string() },
+    }
+}
+
+/// The store behind a backend, which was made just now or is there.
+fn behind(backend: Arc<dyn Backend>, made: bool) -> Result<Opened> {
+    let open = if made { Store::create } else { Store::open };
+    let store = open(Arc::clone(&backend)).on(Side::Remote)?;
+    Ok(Opened { backend, store, made, guard: None })
 }
 
 fn folder_or_create(path: &Path) -> Result<Opened> {
@@ -73,15 +121,13 @@ fn folder_or_create(path: &Path) -> Result<Opened> {
         return Err(RemoteError::InTheWay { path: path.to_owned() });
     }
     let made = Folder::create(path).and_then(|folder| {
-        let backend: Arc<dyn Backend> = Arc::new(folder);
-        Ok(Opened { store: Store::create(Arc::clone(&backend))?, backend, made: true, guard: None })
+        let folder = Arc::new(folder);
+        let store = Store::create(folder.clone())?;
+        // So that a web server can hand it out.
+        folder.keep_inventory()?;
+        Ok(Opened { store, backend: folder, made: true, guard: None })
     });
     made.on(Side::Remote)
-}
-
-fn far(ssh: Ssh, make: bool, told: Told) -> Result<(Store, bool)> {
-    let (far, made) = Far::connect(Box::new(ssh), Patience::default(), make, told)?;
-    Ok((Store::open(Arc::new(far)).on(Side::Remote)?, made))
 }
 
 fn open_folder(path: &Path) -> Result<Opened> {
@@ -115,10 +161,13 @@ fn is_absent(error: &std::io::Error) -> bool {
 }
 
 /// A place that a location means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Place {
     Folder(PathBuf),
     Ssh(Ssh),
+    /// A URL, which may hold a secret.
+    Web(String),
 }
 
 /// The place that a location means.
@@ -136,6 +185,7 @@ fn place(location: &str) -> Result<Place> {
         return match scheme.to_ascii_lowercase().as_str() {
             "file" => file(rest).map(Place::Folder).map_err(bad),
             "ssh" => ssh_url(location, rest).map(Place::Ssh).map_err(bad),
+            "http" | "https" => Ok(Place::Web(location.to_owned())),
             scheme => Err(RemoteError::Unsupported {
                 scheme: scheme.to_owned(),
                 location: location.to_owned(),
@@ -244,12 +294,7 @@ mod tests {
 
     #[test]
     fn remotes_to_come_are_refused_by_name() {
-        for (location, name) in [
-            ("http://host/x", "http"),
-            ("HTTPS://host/x", "https"),
-            ("s3://bucket/x", "s3"),
-            ("gopher://x", "gopher"),
-        ] {
+        for (location, name) in [("s3://bucket/x", "s3"), ("gopher://x", "gopher")] {
             match place(location) {
                 Err(RemoteError::Unsupported { scheme, .. }) => assert_eq!(scheme, name),
                 other => panic!("{location}: {other:?}"),

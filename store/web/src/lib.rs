@@ -2,6 +2,15 @@
 //! bucket.
 //!
 //! Each is a [`Backend`](lab_objects::Backend), with the layout that a folder has
-//! ([docs/layout.md](../../../docs/layout.md)). Nothing above knows that it is one.
+//! (`docs/layout.md`). Nothing above knows that it is one.
 
 mod runtime;
+mod error;
+mod credentials;
+mod ask;
+mod ranges;
+mod web;
+
+pub use credentials::{has_secret, shown};
+pub use error::{Result, WebError};
+pub use web::{Patience, Told, Web};
