@@ -5,6 +5,7 @@
 mod kit;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -258,11 +259,12 @@ fn a_run_that_cannot_be_signed_is_recorded_all_the_same() {
     place.lab(["log"]).exits(2).complains("config.toml").complains("require");
 }
 
-struct Agent(Child);
+/// A program that ends with the test.
+struct Ends(Child);
 
-impl Drop for Agent {
+impl Drop for Ends {
     fn drop(&mut self) {
-        // It ends with the test, whichever way.
+        // It may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -275,7 +277,7 @@ fn the_agent_signs_for_a_key_whose_private_half_is_not_here() {
     let agent =
         Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn();
     let Ok(agent) = agent else { return println!("skipped: no ssh-agent here") };
-    let _agent = Agent(agent);
+    let _agent = Ends(agent);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !socket.exists() {
         assert!(std::time::Instant::now() < until, "ssh-agent does not come up");
@@ -391,6 +393,48 @@ fn a_store_that_demands_it_takes_only_what_is_signed() {
     place.lab(["push", "far/second", "base"]).succeeds();
     pull(&["base"]).succeeds();
     place.lab_in("copy", ["show", "base"]).succeeds().says("trust     signed by ana@e.org");
+}
+
+#[test]
+fn a_server_by_http_asks_at_each_move_what_its_owner_has_set() {
+    let Some(place) = place() else { return };
+    key(&place, "eve", "");
+    let short = place.id("base")[..12].to_owned();
+    place.lab(["push", "./store", "base"]).succeeds();
+    let token = place.lab(["-q", "token", "add", "./store", "--write"]).succeeds().out;
+    let mut serve = place.command();
+    serve.args(["serve", "./store", "--listen", "127.0.0.1:0", "--log", "none"]);
+    let mut server = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _server = Ends(server);
+    let url = line.split_whitespace().next().unwrap().to_owned();
+    let push = |name: &str| {
+        let mut command = place.command();
+        command.env("LAB_TOKEN_127_0_0_1", token.trim());
+        said(command.args(["push", &url, name]))
+    };
+    let names = |names: &[&str]| {
+        for name in names {
+            place.lab(["name", name, "base"]).succeeds();
+        }
+    };
+    names(&["one", "two", "three", "four"]);
+    push("one").succeeds();
+    // While it serves: nobody has to start it anew.
+    place.write("store/signers", signers(&place, &["ana"], ""));
+    configure(&place, "store", "", REQUIRE);
+    let refused = push("two").exits(4).complains("no allowed signer has signed it");
+    refused.complains(&short).complains(&format!("lab sign {short}"));
+    place.lab(["sign", "base", "--key", "eve"]).succeeds();
+    push("two").exits(4);
+    assert!(!place.at("store/names/two").exists());
+    place.write("store/signers", signers(&place, &["ana", "eve"], ""));
+    push("two").succeeds();
+    fs::remove_file(place.at("store/signers")).unwrap();
+    push("three").exits(4).complains("what may come in cannot be told there");
+    fs::remove_file(place.at("store/config.toml")).unwrap();
+    push("three").succeeds();
 }
 
 #[test]
