@@ -80,7 +80,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             true => format!("{}/{space}", location.trim_end_matches('/')),
             false => location.clone(),
         };
-        let opened = open_for_others(&at, make, Box::new(|text| say(text)))?;
+        let opened = open_for_others(&at, make, Box::new(say))?;
         Ok(guarded(opened, folder_of(&at)?))
     };
     let log = move |served: &Served| match form {
