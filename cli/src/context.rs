@@ -80,8 +80,7 @@ impl Context {
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub(crate) fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        now_ms()
     }
 
     /// Where a store is, as the user typed it: a URL as it stands, a path so that it holds from every
@@ -119,4 +118,10 @@ impl Context {
         let below = home.and_then(|home| Some(Path::new("~").join(path.strip_prefix(home).ok()?)));
         below.as_deref().unwrap_or(path).to_string_lossy().into_owned()
     }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z, for what asks later.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

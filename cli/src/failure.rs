@@ -21,6 +21,7 @@ use lab_remote::{RemoteError, Side};
 use lab_replay::ReplayError;
 use lab_schema::SchemaError;
 use lab_tensor::TensorError;
+use lab_trust::TrustError;
 use serde_json::json;
 
 use crate::ui::{self, BAD, DIM, Ui};
@@ -83,6 +84,16 @@ impl Failure {
     /// The answer is no, and has been printed.
     pub(crate) fn no() -> Self {
         Failure { exit: Exit::No as u8, message: None, hints: Vec::new() }
+    }
+
+    /// What is wrong; none if the command has already said everything.
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// What can be done about it.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// Adds what the user can do about it.
@@ -287,6 +298,10 @@ impl From<RemoteError> for Failure {
                 .hint("no object is lost either way"),
             RemoteError::NameDiffers { ref name, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("keep yours under another name first (`lab name OTHER {name}`), then `--force` takes theirs; no object is lost")),
+            RemoteError::NotTaken { side: Side::Remote, ref id, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("sign with a key that the allowed signers there name, then push again: `lab sign {}`; --deep signs all that it came from, too", id.short())),
+            RemoteError::NotTaken { ref id, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("whoever vouches for it signs it (`lab sign {}`) and pushes again, or your allowed signers have to name their key", id.short())),
             RemoteError::Store { side: Side::Local, source } => (*source).into(),
             RemoteError::Store { side: Side::Remote, source } => {
                 let mut failure = Failure::from(*source);
@@ -294,6 +309,27 @@ impl From<RemoteError> for Failure {
                 failure
             }
             _ => Failure::new(Exit::Io, message),
+        }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let message = error.to_string();
+        match error {
+            TrustError::Objects(inner) => inner.into(),
+            TrustError::Lineage(inner) => inner.into(),
+            TrustError::Schema(inner) => inner.into(),
+            TrustError::Io { source, .. } => Failure::new(exit_of(&source), message),
+            TrustError::Unprotected { ref path, .. } => Failure::new(Exit::Refused, message)
+                .hint(format!("`chmod 600 {}`; and if others had it, make a new one", path.display())),
+            TrustError::NotAKey { .. } => Failure::usage(message)
+                .hint("a private key of OpenSSH, or its .pub; `ssh-keygen -t ed25519` makes a pair"),
+            TrustError::NoKeygen(_) => Failure::not_found(message)
+                .hint("install OpenSSH's client; a key of kind ed25519 that is not encrypted needs none"),
+            TrustError::NotSigned { .. } => Failure::new(Exit::Refused, message)
+                .hint("`ssh-add` gives the agent a key, so that nobody has to be asked for its passphrase"),
+            _ => Failure::usage(message),
         }
     }
 }

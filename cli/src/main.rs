@@ -8,6 +8,7 @@ mod bars;
 mod resolve;
 mod wiring;
 mod context;
+mod trust;
 mod project;
 mod commands;
 

@@ -146,6 +146,15 @@ pub(crate) fn iso(ms: u64) -> String {
     }
 }
 
+/// Text of somebody else's that is put into a line: what would move the cursor is written out.
+pub(crate) fn plain(text: &str) -> String {
+    let one = |c: char| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(one).collect()
+}
+
 /// The first `width` characters, with an ellipsis in the place of the last if there are more.
 pub(crate) fn shortened(text: &str, width: usize) -> String {
     if text.chars().count() <= width {

@@ -16,6 +16,17 @@ use crate::ui::{self, Ui};
 /// Most bytes of files that are kept as they are, to be cloned or linked.
 const RAW_BYTES: u64 = 20 << 30;
 
+/// Where the lineage index of a store in a folder is.
+pub(crate) fn index_of(folder: &Path) -> PathBuf {
+    folder.join("index.db")
+}
+
+/// The folder that people work in around a store's folder; that itself, if nobody works in it.
+pub(crate) fn root_of(folder: &Path) -> &Path {
+    let is_inside = folder.file_name().is_some_and(|name| name == ".lab");
+    folder.parent().filter(|_| is_inside).unwrap_or(folder)
+}
+
 /// A registry: a folder with a `.lab` in it.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -98,9 +109,14 @@ impl Registry {
         self
     }
 
+    /// The folder that people work in; that of the store, if nobody works in it.
+    pub(crate) fn root(&self) -> &Path {
+        root_of(&self.folder)
+    }
+
     /// The lineage, brought up to date with the store.
     pub(crate) fn lineage(&self) -> Outcome<Lineage> {
-        let mut lineage = Lineage::open(&self.folder.join("index.db"))?;
+        let mut lineage = Lineage::open(&index_of(&self.folder))?;
         lineage.refresh(&self.store)?;
         Ok(lineage)
     }

@@ -168,6 +168,10 @@ id_type!(
     /// Names an [`Attestation`](crate::Attestation).
     AttestationId
 );
+id_type!(
+    /// Names a [`Signature`](crate::Signature).
+    SignatureId
+);
 
 impl BlobId {
     /// The id of a blob with these bytes.

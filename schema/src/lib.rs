@@ -6,6 +6,7 @@
 //!   Recipe  what to compute (imperative)      inputs ▶ Blob | Tree     code, environment ▶ Tree
 //!   Run     what happened (past tense)        recipe ▶ Recipe          outputs ▶ Blob | Tree
 //!   Attestation  somebody did a run again     run ▶ Run                outputs ▶ Blob | Tree
+//!   Signature  somebody vouches for it        of ▶ Run | Attestation
 //!   Tree    a directory                       entries ▶ Blob | Tree
 //!   Blob    a file's bytes; its id is what `b3sum` prints
 //! ```
@@ -31,13 +32,16 @@ pub mod host;
 pub mod observed;
 pub mod run;
 pub mod attestation;
+pub mod signature;
 pub mod object;
 pub mod reference;
 
 pub use attestation::{Attestation, Difference, Verdict};
 pub use content::ContentId;
 pub use error::SchemaError;
-pub use hash::{AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, TreeId};
+pub use hash::{
+    AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, SignatureId, TreeId,
+};
 pub use host::Host;
 pub use kind::Kind;
 pub use name::{FileName, Name, Slot};
@@ -46,5 +50,6 @@ pub use observed::Observed;
 pub use recipe::{Command, Executor, Limits, Output, Place, Recipe, Tensor, Tolerance};
 pub use reference::{Base, Reference};
 pub use run::{Completeness, Git, Log, Outcome, Run, Status};
+pub use signature::{Signature, Signed};
 pub use tree::{Entry, Tree};
 pub use value::{Number, Value};

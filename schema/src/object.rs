@@ -10,10 +10,13 @@ use crate::attestation::Attestation;
 use crate::codec;
 use crate::content::ContentId;
 use crate::error::SchemaError;
-use crate::hash::{AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, TreeId};
+use crate::hash::{
+    AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, SignatureId, TreeId,
+};
 use crate::kind::Kind;
 use crate::recipe::Recipe;
 use crate::run::Run;
+use crate::signature::{Signature, Signed};
 use crate::tree::{Node, Tree};
 
 impl Kind {
@@ -25,6 +28,7 @@ impl Kind {
             Kind::Recipe => Some("lab 2026-11-24 recipe"),
             Kind::Run => Some("lab 2026-11-24 run"),
             Kind::Attestation => Some("lab 2026-11-24 attestation"),
+            Kind::Signature => Some("lab 2026-11-24 signature"),
         }
     }
 
@@ -55,6 +59,8 @@ pub enum ObjectId {
     Run(RunId),
     /// Of an attestation.
     Attestation(AttestationId),
+    /// Of a signature.
+    Signature(SignatureId),
 }
 
 impl ObjectId {
@@ -66,6 +72,7 @@ impl ObjectId {
             Kind::Recipe => ObjectId::Recipe(RecipeId::from_digest(digest)),
             Kind::Run => ObjectId::Run(RunId::from_digest(digest)),
             Kind::Attestation => ObjectId::Attestation(AttestationId::from_digest(digest)),
+            Kind::Signature => ObjectId::Signature(SignatureId::from_digest(digest)),
         }
     }
 
@@ -77,6 +84,7 @@ impl ObjectId {
             ObjectId::Recipe(_) => Kind::Recipe,
             ObjectId::Run(_) => Kind::Run,
             ObjectId::Attestation(_) => Kind::Attestation,
+            ObjectId::Signature(_) => Kind::Signature,
         }
     }
 
@@ -88,6 +96,7 @@ impl ObjectId {
             ObjectId::Recipe(id) => id.digest(),
             ObjectId::Run(id) => id.digest(),
             ObjectId::Attestation(id) => id.digest(),
+            ObjectId::Signature(id) => id.digest(),
         }
     }
 
@@ -123,7 +132,19 @@ macro_rules! from_id {
     )*};
 }
 
-from_id!(BlobId Blob, TreeId Tree, RecipeId Recipe, RunId Run, AttestationId Attestation);
+from_id!(
+    BlobId Blob, TreeId Tree, RecipeId Recipe, RunId Run, AttestationId Attestation,
+    SignatureId Signature
+);
+
+impl From<Signed> for ObjectId {
+    fn from(signed: Signed) -> ObjectId {
+        match signed {
+            Signed::Run(id) => ObjectId::Run(id),
+            Signed::Attestation(id) => ObjectId::Attestation(id),
+        }
+    }
+}
 
 impl From<ContentId> for ObjectId {
     fn from(id: ContentId) -> ObjectId {
@@ -225,6 +246,19 @@ impl Object for Attestation {
     }
 }
 
+impl Object for Signature {
+    type Id = SignatureId;
+    const KIND: Kind = Kind::Signature;
+
+    fn id_of(digest: Digest) -> SignatureId {
+        SignatureId::from_digest(digest)
+    }
+
+    fn links(&self) -> Vec<ObjectId> {
+        vec![self.of().into()]
+    }
+}
+
 /// What an object with these bytes points at; refuses bytes that are not canonical.
 pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
     match kind {
@@ -233,5 +267,6 @@ pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
         Kind::Recipe => Recipe::decode(bytes).map(|o| o.links()),
         Kind::Run => Run::decode(bytes).map(|o| o.links()),
         Kind::Attestation => Attestation::decode(bytes).map(|o| o.links()),
+        Kind::Signature => Signature::decode(bytes).map(|o| o.links()),
     }
 }

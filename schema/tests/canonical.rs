@@ -5,7 +5,8 @@ mod samples;
 
 use lab_schema::tree::Node;
 use lab_schema::{
-    Attestation, BlobId, Entry, FileName, Kind, Object, Recipe, Run, SchemaError, Tree, TreeId,
+    Attestation, AttestationId, BlobId, Entry, FileName, Kind, Object, Recipe, Run, SchemaError,
+    Signature, Signed, Tree, TreeId,
 };
 use proptest::prelude::*;
 
@@ -17,6 +18,7 @@ fn round(kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
         Kind::Recipe => Recipe::decode(bytes).ok().map(|o| o.encode()),
         Kind::Run => Run::decode(bytes).ok().map(|o| o.encode()),
         Kind::Attestation => Attestation::decode(bytes).ok().map(|o| o.encode()),
+        Kind::Signature => Signature::decode(bytes).ok().map(|o| o.encode()),
     }
 }
 
@@ -29,6 +31,7 @@ fn sample_bytes() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Run, samples::run().encode()),
         (Kind::Run, samples::watched_run().encode()),
         (Kind::Attestation, samples::attestation().encode()),
+        (Kind::Signature, samples::signature().encode()),
     ]
 }
 
@@ -38,6 +41,7 @@ fn samples_round_trip() {
     assert_eq!(Recipe::decode(&samples::recipe().encode()), Ok(samples::recipe()));
     assert_eq!(Run::decode(&samples::run().encode()), Ok(samples::run()));
     assert_eq!(Attestation::decode(&samples::attestation().encode()), Ok(samples::attestation()));
+    assert_eq!(Signature::decode(&samples::signature().encode()), Ok(samples::signature()));
 }
 
 // proves F-04: every single-byte change of every sample is refused, or is another value whose
@@ -212,6 +216,90 @@ fn impossible_recipes_cannot_be_built() {
     assert!(Recipe::new(Parts { executor: tensor("e", "s"), code: None, ..good() }).is_ok());
 }
 
+/// The parts of what ssh-keygen writes, to put together again otherwise.
+fn sshsig(parts: [&[u8]; 5]) -> Vec<u8> {
+    let mut bytes = b"SSHSIG\0\0\0\x01".to_vec();
+    for part in parts {
+        bytes.extend((part.len() as u32).to_be_bytes());
+        bytes.extend(part);
+    }
+    bytes
+}
+
+// proves F-32
+#[test]
+fn impossible_signatures_cannot_be_built() {
+    let run = Signed::Run(samples::run().id());
+    let of_run = |bytes: Vec<u8>| Signature::new(run, 0, bytes);
+    let (key, made) = (b"\0\0\0\x03new\x01\x02", b"\0\0\0\x03odd\x03");
+    let good = [&key[..], b"lab-run", b"", b"sha3", made];
+    // Of a kind of key that nobody knows: it is kept.
+    let kept = of_run(sshsig(good)).unwrap();
+    assert_eq!((kept.parts().key_kind, kept.parts().method), ("new", "odd"));
+    assert_eq!((kept.parts().key, kept.parts().signature), (&key[..], &[3][..]));
+    assert_eq!(kept.parts().hash, "sha3");
+
+    let with = |place: usize, part: &'static [u8]| {
+        let mut parts = good;
+        parts[place] = part;
+        sshsig(parts)
+    };
+    for (what, bytes) in [
+        ("nothing", Vec::new()),
+        ("another beginning", [b"X", &sshsig(good)[1..]].concat()),
+        ("version 2", [b"SSHSIG\0\0\0\x02", &sshsig(good)[10..]].concat()),
+        ("something behind", [&sshsig(good)[..], b"\0"].concat()),
+        ("an empty key", with(0, b"")),
+        ("a key cut off", with(0, b"\0\0\0\x04new")),
+        ("a key that claims 4 GiB", with(0, b"\xff\xff\xff\xffnew")),
+        ("a kind that a terminal obeys", with(0, b"\0\0\0\x04\x1b[2J")),
+        ("a kind with a space", with(0, b"\0\0\0\x03a b")),
+        ("git's namespace", with(1, b"git")),
+        ("that of attestations", with(1, b"lab-attestation")),
+        ("no namespace", with(1, b"")),
+        ("something in reserve", with(2, b"x")),
+        ("a hash that is no word", with(3, b"sha\n")),
+        ("no signature", with(4, b"")),
+        ("no method", with(4, b"\0\0\0\0")),
+    ] {
+        assert!(of_run(bytes).is_err(), "{what}");
+    }
+    for len in 0..sshsig(good).len() {
+        assert!(of_run(sshsig(good)[..len].to_vec()).is_err(), "cut to {len}");
+    }
+    // For a run and for an attestation other words are signed, and other namespaces.
+    let attestation = Signed::Attestation(AttestationId::from_digest(samples::run().id().digest()));
+    assert!(Signature::new(attestation, 0, sshsig(good)).is_err());
+    assert!(Signature::new(attestation, 0, with(1, b"lab-attestation")).is_ok());
+    assert_ne!(run.message(0), attestation.message(0));
+    // Bounded: as many bytes as may be, and one more. Neither here nor in the bytes of an object.
+    let filled = |len: usize| {
+        let made = [&made[..], &vec![7; len - sshsig(good).len()]].concat();
+        sshsig([key, b"lab-run", b"", b"sha3", &made])
+    };
+    let most = lab_schema::signature::MAX_SSHSIG_BYTES;
+    let largest = of_run(filled(most)).unwrap().encode();
+    assert!(Signature::decode(&largest).is_ok());
+    assert!(of_run(filled(most + 1)).is_err());
+    let at = largest.windows(5).position(|w| w == b"\x5a\0\x01\0\0").unwrap();
+    let larger =
+        [&largest[..at], b"\x5a\0\x01\0\x01", &filled(most + 1), &largest[at + 5 + most..]]
+            .concat();
+    assert!(matches!(Signature::decode(&larger), Err(SchemaError::Malformed { .. })));
+}
+
+// proves F-33: the words, letter by letter.
+#[test]
+fn what_is_signed_are_these_words() {
+    let id = "9bf540456eeeddf4a4429258d27378fa2e09f1c8ec061792b256c4466e51c9fc";
+    let signature = samples::signature();
+    assert_eq!(signature.message(), format!("lab run {id} signed 1795000200000\n"));
+    let of = Signed::Attestation(id.parse().unwrap());
+    assert_eq!(of.message(7), format!("lab attestation {id} signed 7\n"));
+    assert_eq!((signature.of().namespace(), of.namespace()), ("lab-run", "lab-attestation"));
+    assert_eq!(signature.parts().namespace, "lab-run");
+}
+
 #[test]
 fn tolerances_are_per_element_and_do_not_cover_what_is_not_a_number() {
     let number = |x| lab_schema::Number::new(x).unwrap();
@@ -242,6 +330,9 @@ fn links_name_everything_below() {
     assert_eq!(samples::run().links().len(), 4); // recipe, one output, two logs
     assert_eq!(samples::watched_run().links().len(), 5); // and what was observed
     assert_eq!(samples::attestation().links(), [samples::run().id().into()]);
+    assert_eq!(samples::signature().links(), [samples::run().id().into()]);
+    let of = Signed::Attestation(samples::attestation().id());
+    assert_eq!(ObjectId::from(of), samples::attestation().id().into());
 }
 
 fn arbitrary_entry() -> impl Strategy<Value = Entry> {
@@ -271,7 +362,7 @@ proptest! {
     // proves F-04, for changes of several bytes at any place.
     #[test]
     fn any_mutation_is_refused_or_decodes_to_itself(
-        sample in 0usize..5, edits in prop::collection::vec((any::<u16>(), any::<u8>()), 1..6),
+        sample in 0usize..8, edits in prop::collection::vec((any::<u16>(), any::<u8>()), 1..6),
     ) {
         let (kind, mut bytes) = sample_bytes().swap_remove(sample);
         for (at, byte) in edits {

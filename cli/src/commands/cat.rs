@@ -4,7 +4,8 @@ use std::io::Write;
 use std::ops::Range;
 
 use lab_objects::{Store, Tensor};
-use lab_schema::{BlobId, ObjectId};
+use lab_schema::{BlobId, ObjectId, Signature};
+use lab_trust::armoured;
 use serde_json::json;
 
 use crate::context::Context;
@@ -12,7 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::resolve::{blob, closest, resolve};
 use crate::ui;
 
-/// Write a file's bytes to standard output
+/// Write a file's bytes to standard output, or a signature as ssh-keygen reads it
 ///
 /// Of a file that a pull left out, only what --bytes or --tensor ask for is fetched; it is not kept.
 #[derive(clap::Args, Debug)]
@@ -44,6 +45,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let resolved = resolve(&registry.store, &args.reference)?;
     if let ObjectId::Run(_) = resolved.id {
         resolved.content()?;
+    }
+    if let ObjectId::Signature(id) = resolved.id {
+        // As ssh-keygen reads it.
+        let signature: Signature = registry.store.load(id)?;
+        let text = armoured(signature.sshsig());
+        ui::write_or_leave(&mut std::io::stdout().lock(), text.as_bytes());
+        return Ok(());
     }
     let id = blob(&resolved)?;
     let store = &registry.store;

@@ -81,7 +81,7 @@ fn fetch(
         registry.keep_ends(remote);
     }
     let who = registry.who();
-    let options = exchange::options(context, &who, false, false);
+    let options = exchange::options(context, &who, None, false, false);
     if what.is_empty() {
         exchange::warn_of_damaged(context, remote)?;
         what = remote.names().list()?.into_iter().map(|(name, _)| Base::Name(name)).collect();

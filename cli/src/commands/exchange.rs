@@ -2,7 +2,7 @@
 
 use lab_lineage::{Choice, Only};
 use lab_objects::Store;
-use lab_remote::{Exchange, Options, Told};
+use lab_remote::{Exchange, Gate, Options, Told};
 use lab_schema::Base;
 use serde_json::json;
 
@@ -98,10 +98,11 @@ pub(super) fn bases(typed: &[String]) -> Outcome<Vec<Base>> {
 pub(super) fn options<'a>(
     context: &Context,
     who: &'a str,
+    gate: Option<&'a dyn Gate>,
     force: bool,
     repair: bool,
 ) -> Options<'a> {
-    Options { force, repair, who, when_ms: context.now_ms() }
+    Options { force, repair, gate, who, when_ms: context.now_ms() }
 }
 
 /// Names that cannot be exchanged, since nobody can tell where they point.

@@ -1,13 +1,15 @@
 //! `lab log`
 
 use lab_lineage::Lineage;
-use lab_schema::{Attestation, Name, ObjectId, Recipe, Run, RunId, Verdict};
+use lab_schema::{Attestation, Name, ObjectId, Recipe, Run, RunId, Signed, Verdict};
+use lab_trust::Judgement;
 use serde_json::{Value, json};
 
 use super::describe;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve;
+use crate::trust::{self, Believed};
 use crate::ui::{self, BAD, DIM, GOOD, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
 
@@ -45,6 +47,7 @@ fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String])
         all.retain(|row| having.contains(&row.id));
     }
     let names = registry.store.names().list()?;
+    let believed = Believed::here(context, registry);
     let mut answers = Vec::new();
     for row in all.iter().rev().take(limit) {
         let run: Run = registry.store.load(row.id)?;
@@ -56,13 +59,18 @@ fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String])
         } else {
             paint(BAD, describe::status(&run.outcome.status))
         };
-        let verified = verification(registry, &lineage, row.id)?;
+        let verified = verification(registry, &lineage, &believed, row.id)?;
+        let signatures = believed.of(registry, &lineage, Signed::Run(row.id))?;
+        let signed = match signatures.is_empty() && !believed.cares {
+            true => String::new(),
+            false => format!("  {}", trust::summed(&signatures)),
+        };
         context.ui.line(format!(
-            "{}  {}  {:<14}  {:<8}  {:>8}  {}{}{}",
+            "{}  {}  {:<14}  {:<8}  {:>8}  {}{}{}{signed}",
             paint(HASH, row.id.short()),
             pad(NAME, &name, 14),
             ui::ago(context.now_ms(), row.started_ms),
-            run.who,
+            ui::plain(&run.who),
             ui::duration(run.outcome.duration_ms),
             ui::shortened(&describe::action(&recipe), 40),
             if ended.is_empty() { String::new() } else { format!("  {ended}") },
@@ -72,6 +80,7 @@ fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String])
         answer["name"] = json!(name);
         answer["action"] = json!(describe::action(&recipe));
         answer["attestations"] = Value::Array(verified.all);
+        answer["signatures"] = signatures.iter().map(trust::json_of).collect();
         answers.push(answer);
     }
     if all.is_empty() && !params.is_empty() {
@@ -112,8 +121,8 @@ fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> O
             "{version:<4} {target}  {:<11}  {:<14}  {:<8}  {}",
             moved.kind.to_string(),
             ui::ago(context.now_ms(), moved.when_ms),
-            moved.who,
-            paint(DIM, ui::shortened(&moved.why, 100))
+            ui::plain(&moved.who),
+            paint(DIM, ui::shortened(&ui::plain(&moved.why), 100))
         ));
         answers.push(json!({
             "version": index + 1, "id": moved.target.map(|t| t.digest().to_string()),
@@ -129,6 +138,8 @@ fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> O
 pub(super) struct Verification {
     /// For people: `verified twice`, `verified once, diverged once`; empty if nobody tried.
     pub(super) text: String,
+    /// The same of each attestation: `by grace, identical, signed by ...`.
+    pub(super) lines: Vec<String>,
     /// For programs.
     pub(super) all: Vec<Value>,
 }
@@ -137,19 +148,34 @@ pub(super) struct Verification {
 pub(super) fn verification(
     registry: &Registry,
     lineage: &Lineage,
+    believed: &Believed,
     run: RunId,
 ) -> Outcome<Verification> {
     let (mut held, mut other) = (0u64, Vec::new());
-    let mut all = Vec::new();
+    let (mut all, mut lines, mut who) = (Vec::new(), Vec::new(), Vec::new());
     for id in lineage.attestations_of(run)? {
         let attestation: Attestation = registry.store.load(id)?;
         match &attestation.verdict {
             verdict if verdict.holds() => held += 1,
             verdict => other.push(verdict.clone()),
         }
+        let signatures = believed.of(registry, lineage, Signed::Attestation(id))?;
+        if attestation.verdict.holds() {
+            who.extend(signatures.iter().flat_map(Judgement::principals));
+        }
+        let signed = match signatures.is_empty() {
+            true => paint(DIM, "not signed"),
+            false => signatures.iter().map(trust::painted).collect::<Vec<_>>().join(", "),
+        };
+        lines.push(format!(
+            "by {}, {}, {signed}",
+            ui::plain(&attestation.who),
+            attestation.verdict
+        ));
         all.push(json!({
             "id": id.to_string(), "verdict": attestation.verdict.word(), "who": attestation.who,
             "when": ui::iso(attestation.started_ms), "sealed": attestation.sealed,
+            "signatures": signatures.iter().map(trust::json_of).collect::<Vec<_>>(),
         }));
     }
     let times = |n: u64| match n {
@@ -159,7 +185,13 @@ pub(super) fn verification(
     };
     let mut parts = Vec::new();
     if held > 0 {
-        parts.push(paint(GOOD, format!("verified {}", times(held))));
+        who.sort();
+        who.dedup();
+        let by = match who.is_empty() {
+            true => String::new(),
+            false => format!(" (signed by {})", who.join(" and ")),
+        };
+        parts.push(paint(GOOD, format!("verified {}{by}", times(held))));
     }
     for (verdict, word) in
         [(Verdict::Diverged, "diverged"), (Verdict::Failed(String::new()), "failed")]
@@ -169,5 +201,5 @@ pub(super) fn verification(
             parts.push(paint(BAD, format!("{word} {}", times(n))));
         }
     }
-    Ok(Verification { text: parts.join(", "), all })
+    Ok(Verification { text: parts.join(", "), lines, all })
 }

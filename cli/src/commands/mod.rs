@@ -25,6 +25,7 @@ mod remote;
 mod run;
 mod serve;
 mod show;
+mod sign;
 mod status;
 mod token;
 mod trace;
@@ -88,6 +89,7 @@ enum Command {
     Baselines(baselines::Args),
     Verify(verify::Args),
     Vary(vary::Args),
+    Sign(sign::Args),
     Diff(diff::Args),
     Name(name::Args),
     Remote(remote::Args),
@@ -142,6 +144,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Baselines(args) => baselines::run(&context, args),
         Command::Verify(args) => verify::run(&context, args),
         Command::Vary(args) => vary::run(&context, args),
+        Command::Sign(args) => sign::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use lab_objects::NameKind;
-use lab_remote::{Selection, open, plan_pull_part, pull_part};
+use lab_remote::{Gate, Selection, open, plan_pull_part, pull_part};
 
 use super::{exchange, name};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::project::{self, locked};
+use crate::trust::policy_here;
 use crate::wiring::Registry;
 
 /// Fetch a result and all that it came from; every byte is verified before it is kept
@@ -103,7 +104,9 @@ fn fetch(context: &Context, args: &Args, registry: &Registry) -> Outcome {
     }
     let what = exchange::bases(&typed)?;
     let who = registry.who();
-    let options = exchange::options(context, &who, args.force, args.repair);
+    let policy = policy_here(&registry)?;
+    let gate = policy.as_ref().map(|policy| policy as &dyn Gate);
+    let options = exchange::options(context, &who, gate, args.force, args.repair);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let kept = lab_remote::shown(&location);

@@ -1,11 +1,12 @@
 //! `lab push`
 
-use lab_remote::{open, open_or_create, plan_push, push};
+use lab_remote::{Gate, folder_of, open, open_or_create, plan_push, push};
 
 use super::exchange;
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::trust::policy_of;
 
 /// Give a remote a result and all that it came from; only what it lacks travels
 #[derive(clap::Args, Debug)]
@@ -43,7 +44,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let what = exchange::bases(&typed)?;
     let lineage = registry.lineage()?;
     let who = registry.who();
-    let options = exchange::options(context, &who, args.force, args.repair);
+    // A store on another machine looks itself.
+    let policy = match folder_of(&location)? {
+        Some(folder) => policy_of(&folder)?,
+        None => None,
+    };
+    let gate = policy.as_ref().map(|policy| policy as &dyn Gate);
+    let options = exchange::options(context, &who, gate, args.force, args.repair);
     let bars = Bars::new(context.ui);
     let start = context.now_ms();
     let done = if args.dry_run {

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use lab_objects::Folder;
-use lab_remote::{RemoteError, answer, open_for_client, open_for_others};
+use lab_remote::{
+    Opened, RemoteError, answer, folder_of, open_for_client, open_for_others, store_in,
+};
 use lab_serve::{ServeError, Served, Server, Settings, Tokens};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::trust::guard;
 use crate::ui::{self, say};
 
 /// Let others at stores: by HTTP, or as what `ssh://` remotes run on the far side
@@ -52,7 +55,10 @@ enum Form {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if args.stdio {
         let path = context.path(args.path.as_ref());
-        let open = |make: bool| open_for_client(&path, make);
+        let open = |make: bool| {
+            let opened = open_for_client(&path, make)?;
+            Ok(guarded(opened, store_in(&path)?))
+        };
         return answer(&mut std::io::stdin().lock(), std::io::stdout(), &open)
             .map_err(|error| Failure::new(Exit::Io, format!("the client broke off: {error}")));
     }
@@ -74,7 +80,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             true => format!("{}/{space}", location.trim_end_matches('/')),
             false => location.clone(),
         };
-        open_for_others(&at, make, Box::new(|text| say(text)))
+        let opened = open_for_others(&at, make, Box::new(say))?;
+        Ok(guarded(opened, folder_of(&at)?))
     };
     let log = move |served: &Served| match form {
         Form::None => {}
@@ -105,6 +112,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             .hint("what they had stored is sound; clients go on where they were"));
     }
     Ok(())
+}
+
+/// A store with what its owner demands of what comes under its names, if it lies in a folder here.
+fn guarded(opened: Opened, folder: Option<PathBuf>) -> Opened {
+    Opened { guard: folder.map(|folder| guard(&folder)), ..opened }
 }
 
 fn keep_inventory(context: &Context, args: &Args) -> Outcome {

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_replay::observations;
 use lab_schema::observed::Seeded;
 use lab_schema::{
-    Attestation, Completeness, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Tree,
+    Attestation, Completeness, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Signature, Signed,
+    Tree,
 };
+use lab_trust::Judgement;
 use serde_json::{Value, json};
 
 use super::{curve, describe, log, why};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::resolve::{names_of, resolve};
+use crate::trust::{self, Believed};
 use crate::ui::{self, BAD, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
 
@@ -53,7 +56,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         }
         ObjectId::Recipe(id) => show_recipe(context, &registry, id)?,
         ObjectId::Run(id) => show_run(context, &registry, id)?,
-        ObjectId::Attestation(id) => show_attestation(context, &registry.store.load(id)?),
+        ObjectId::Attestation(id) => {
+            let mut answer = show_attestation(context, &registry.store.load(id)?);
+            let lineage = registry.lineage()?;
+            let believed = Believed::here(context, &registry);
+            let all = believed.of(&registry, &lineage, Signed::Attestation(id))?;
+            answer["signatures"] = signed(context, &all);
+            answer
+        }
+        ObjectId::Signature(id) => show_signature(context, &registry, &registry.store.load(id)?),
     };
     if resolved.id.content().is_some() {
         context.ui.hint(format!("`lab why {}` tells where it comes from", args.reference));
@@ -96,19 +107,25 @@ fn seeds(context: &Context, registry: &Registry, run: &Run) -> Seeds {
 fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value> {
     let run: Run = registry.store.load(id)?;
     let outcome = &run.outcome;
-    let verified = log::verification(registry, &registry.lineage()?, id)?;
+    let lineage = registry.lineage()?;
+    let believed = Believed::here(context, registry);
+    let verified = log::verification(registry, &lineage, &believed, id)?;
     let ended = describe::status(&outcome.status);
     let ended = if outcome.status.is_success() { ended } else { paint(BAD, ended) };
     context.ui.line(format!(
         "  ran       {} by {}: {ended} after {}",
         ui::iso(outcome.started_ms),
-        run.who,
+        ui::plain(&run.who),
         ui::duration(outcome.duration_ms)
     ));
     context.ui.line(format!(
         "  attested  {}",
         if verified.text.is_empty() { "not yet" } else { &verified.text }
     ));
+    for line in &verified.lines {
+        context.ui.line(format!("            {line}"));
+    }
+    let signatures = signed(context, &believed.of(registry, &lineage, Signed::Run(id))?);
     context.ui.line(format!(
         "  record    {}",
         match &outcome.completeness {
@@ -200,7 +217,39 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     answer["seeds"] = told.collect();
     answer["recipe_body"] = recipe;
     answer["attestations"] = Value::Array(verified.all);
+    answer["signatures"] = signatures;
     Ok(answer)
+}
+
+/// Says who signed something, a line each; for programs the same.
+fn signed(context: &Context, all: &[Judgement]) -> Value {
+    if all.is_empty() {
+        context.ui.line("  trust     not signed");
+    }
+    for judgement in all {
+        context.ui.line(format!("  trust     {}", trust::painted(judgement)));
+    }
+    all.iter().map(trust::json_of).collect()
+}
+
+fn show_signature(context: &Context, registry: &Registry, signature: &Signature) -> Value {
+    let of = ObjectId::from(signature.of());
+    let judgement = Believed::here(context, registry).judge(signature);
+    context.ui.line(format!("  of        {} {}", of.kind(), paint(HASH, of.digest())));
+    context.ui.line(format!("  when      {}, as it says", ui::iso(signature.signed_ms())));
+    context.ui.line(format!("  key       {} {}", judgement.kind, judgement.fingerprint));
+    context.ui.line(format!("  trust     {}", trust::painted(&judgement)));
+    let (namespace, message) = (signature.of().namespace(), signature.message());
+    context.ui.hint(format!(
+        "OpenSSH checks it: `lab cat {} > sig; echo '{}' | ssh-keygen -Y verify -f ALLOWED -I WHO -n {namespace} -s sig`",
+        judgement.id.short(),
+        message.trim_end(),
+    ));
+    let mut answer = trust::json_of(&judgement);
+    answer["of"] = json!({ "object": of.kind().as_str(), "id": of.digest().to_string() });
+    answer["message"] = json!(message);
+    answer["namespace"] = json!(namespace);
+    answer
 }
 
 fn show_recipe(context: &Context, registry: &Registry, id: RecipeId) -> Outcome<Value> {
@@ -273,7 +322,7 @@ fn show_attestation(context: &Context, attestation: &Attestation) -> Value {
     context.ui.line(format!("  verdict   {}", attestation.verdict));
     context.ui.line(format!(
         "  by        {} at {}, {}, {}",
-        attestation.who,
+        ui::plain(&attestation.who),
         ui::iso(attestation.started_ms),
         ui::duration(attestation.duration_ms),
         if attestation.sealed { "sealed" } else { "not sealed" }

@@ -2,7 +2,8 @@
 
 use lab_process::Echo;
 use lab_replay::{Bench, Repeat, Verification, verify, verify_deep};
-use lab_schema::{Difference, Host, Recipe, Run, RunId, Slot, Verdict};
+use lab_schema::{Difference, Host, Recipe, Run, RunId, Signed, Slot, Verdict};
+use lab_trust::Judgement;
 use serde_json::{Value, json};
 
 use super::{describe, follow};
@@ -10,6 +11,7 @@ use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::{names_of, resolve};
+use crate::trust::{self, Believed};
 use crate::ui::{self, BAD, DIM, GOOD, HASH, NAME, paint};
 use crate::wiring::Registry;
 
@@ -70,15 +72,47 @@ pub(super) fn verified(
         twice: true,
     };
     let (mut holds, mut answers) = (true, Vec::new());
+    let believed = Believed::here(context, registry);
     for run in runs {
         let done = if deep { verify_deep(&bench, *run)? } else { vec![verify(&bench, *run)?] };
         for verification in &done {
             holds &= verification.attestation.verdict.holds();
-            bars.suspend(|| tell(context, registry, verification))?;
-            answers.push(answer(verification));
+            let mut answer = answer(verification);
+            bars.suspend(|| {
+                tell(context, registry, verification)?;
+                vouch(context, registry, &believed, verification, &mut answer)
+            })?;
+            answers.push(answer);
         }
     }
     Ok((holds, answers))
+}
+
+/// Signs the attestation, if a key is set, and tells who signed that and the run.
+fn vouch(
+    context: &Context,
+    registry: &Registry,
+    believed: &Believed,
+    done: &Verification,
+    answer: &mut Value,
+) -> Outcome {
+    let of = Signed::Attestation(done.id);
+    answer["signature"] = trust::sign_recorded(context, registry, of);
+    // What was signed a moment ago is in no index yet.
+    let lineage = registry.lineage()?;
+    let run = believed.of(registry, &lineage, Signed::Run(done.run))?;
+    let this = believed.of(registry, &lineage, of)?;
+    if believed.cares || !run.is_empty() {
+        let words = |all: &[Judgement]| match all {
+            [] => paint(DIM, "not signed"),
+            all => all.iter().map(trust::painted).collect::<Vec<_>>().join(", "),
+        };
+        context.ui.line(format!("  {}       {}", paint(DIM, "run"), words(&run)));
+        context.ui.line(format!("  {}      {}", paint(DIM, "this"), words(&this)));
+    }
+    answer["run_signatures"] = run.iter().map(trust::json_of).collect();
+    answer["signatures"] = this.iter().map(trust::json_of).collect();
+    Ok(())
 }
 
 fn tell(context: &Context, registry: &Registry, done: &Verification) -> Outcome {

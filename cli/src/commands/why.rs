@@ -8,6 +8,7 @@ use super::{describe, log};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::{names_of, resolve};
+use crate::trust::Believed;
 use crate::ui::{self, HASH, NAME, paint};
 use crate::wiring::Registry;
 
@@ -47,7 +48,8 @@ fn made(
 ) -> Outcome {
     let run: Run = registry.store.load(id)?;
     let recipe: Recipe = registry.store.load(run.recipe)?;
-    let verified = log::verification(registry, lineage, id)?;
+    let believed = Believed::here(context, registry);
+    let verified = log::verification(registry, lineage, &believed, id)?;
     let mut facts: Vec<String> =
         names_of(&registry.store, id.into())?.iter().map(ToString::to_string).collect();
     facts.push(ui::ago(context.now_ms(), run.outcome.started_ms));

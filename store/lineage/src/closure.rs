@@ -2,8 +2,8 @@
 //!
 //! Two kinds of need. By hash: a tree its entries, a recipe its inputs and code, a run its recipe,
 //! outputs and logs. By history: a run the runs that made its inputs, and theirs, as
-//! [`Lineage::producer_for`] chooses them, and what was attested of all of these. Content that was
-//! asked for by itself brings no history: who wants that asks for the run.
+//! [`Lineage::producer_for`] chooses them, what was attested of all of these, and the signatures of
+//! either. Content that was asked for by itself brings no history: who wants that asks for the run.
 //!
 //! Needs by hash cannot form a cycle, needs by history can. The runs are therefore
 //! gathered first, and then everything is put in an order where whatever is needed by hash comes
@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 
 use lab_objects::{ObjectsError, Store};
-use lab_schema::{Attestation, Object, ObjectId, Recipe, Run, RunId, Tree};
+use lab_schema::{Attestation, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree};
 
 use crate::error::{LineageError, Result};
 use crate::index::Lineage;
@@ -156,14 +156,16 @@ impl<'a> Walk<'a> {
     /// The root and what it needs by history, the earliest causes first.
     fn history(&self, root: ObjectId) -> Result<Vec<Need>> {
         let runs = self.runs(root)?;
-        let mut attested = Vec::new();
+        let (mut attested, mut signed) = (Vec::new(), Vec::new());
         for past in runs.iter().filter(|past| past.is_here) {
             for attestation in self.lineage.attestations_of(past.run)? {
                 attested.push((attestation.into(), Some(past.run.into())));
+                signed.extend(self.signatures(Signed::Attestation(attestation))?);
             }
+            signed.extend(self.signatures(Signed::Run(past.run))?);
         }
         let runs = runs.into_iter().rev().map(|past| (past.run.into(), past.by));
-        Ok(runs.chain([(root, None)]).chain(attested).collect())
+        Ok(runs.chain([(root, None)]).chain(attested).chain(signed).collect())
     }
 
     /// The runs that the root needs by history, the latest first.
@@ -176,6 +178,14 @@ impl<'a> Walk<'a> {
                 let attestation = self.load::<Attestation>(id, None)?;
                 runs.extend(attestation.map(|a| past(a.run, 0)));
             }
+            ObjectId::Signature(id) => match self.load::<Signature>(id, None)?.map(|s| s.of()) {
+                Some(Signed::Run(run)) => runs.push(past(run, 0)),
+                Some(Signed::Attestation(id)) => {
+                    let attestation = self.load::<Attestation>(id, Some(root))?;
+                    runs.extend(attestation.map(|a| past(a.run, 0)));
+                }
+                None => {}
+            },
             ObjectId::Recipe(id) => {
                 if let Some(recipe) = self.load::<Recipe>(id, None)? {
                     runs.extend(self.producers(&recipe)?.into_iter().map(|run| past(run, 1)));
@@ -201,6 +211,12 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(runs)
+    }
+
+    /// The signatures of something.
+    fn signatures(&self, of: Signed) -> Result<impl Iterator<Item = Need>> {
+        let found = self.lineage.signatures_of(of)?;
+        Ok(found.into_iter().map(move |id| (id.into(), Some(of.into()))))
     }
 
     /// The runs that made the inputs of a recipe.
@@ -231,6 +247,7 @@ impl<'a> Walk<'a> {
             ObjectId::Recipe(id) => self.must_load::<Recipe>(id, by)?.links(),
             ObjectId::Run(id) => self.must_load::<Run>(id, by)?.links(),
             ObjectId::Attestation(id) => self.must_load::<Attestation>(id, by)?.links(),
+            ObjectId::Signature(id) => self.must_load::<Signature>(id, by)?.links(),
         };
         Ok(Some(links))
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Object, ObjectId, Recipe,
-    RecipeId, Run, RunId, Tree, TreeId, Value,
+    RecipeId, Run, RunId, Signature, SignatureId, Tree, TreeId, Value,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -118,6 +118,21 @@ impl Intake<'_> {
         let run = attestation.run.digest();
         let row = params![bytes.as_bytes(), run.as_bytes(), key::time(attestation.started_ms)];
         self.prepared("INSERT INTO attestation VALUES (?1, ?2, ?3)", row)?;
+        self.taken_in += 1;
+        Ok(())
+    }
+
+    pub(crate) fn take_signature(&mut self, id: SignatureId) -> std::result::Result<(), Fault> {
+        let bytes = id.digest();
+        if self.exists("SELECT 1 FROM signature WHERE id = ?1", [bytes.as_bytes()])? {
+            return Ok(());
+        }
+        let Some(signature) = self.load::<Signature>(id)? else { return Ok(()) };
+        let of = ObjectId::from(signature.of());
+        let (kind, object) = (key::kind(of.kind()), of.digest());
+        let row =
+            params![bytes.as_bytes(), kind, object.as_bytes(), key::time(signature.signed_ms())];
+        self.prepared("INSERT INTO signature VALUES (?1, ?2, ?3, ?4)", row)?;
         self.taken_in += 1;
         Ok(())
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, Slot};
+use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, SignatureId, Signed, Slot};
 
 use crate::error::{Fault, Result};
 use crate::graph::{self, Node};
@@ -46,6 +46,12 @@ impl Lineage {
     /// What was attested of a run, by start and then by id.
     pub fn attestations_of(&self, run: RunId) -> Result<Vec<AttestationId>> {
         self.at_once(|ask| ask.attestations_of(run))
+    }
+
+    /// The signatures of a run or an attestation, by when they say that they were made and then by
+    /// id. Whether they hold is not known here.
+    pub fn signatures_of(&self, of: Signed) -> Result<Vec<SignatureId>> {
+        self.at_once(|ask| ask.signatures_of(of))
     }
 
     /// What a run read, its code included, by role; empty if the index does not know its recipe.

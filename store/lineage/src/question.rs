@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_schema::{AttestationId, ContentId, Digest, Number, RecipeId, RunId, Slot};
-use rusqlite::{Connection, Params, Row};
+use lab_schema::{
+    AttestationId, ContentId, Digest, Number, ObjectId, RecipeId, RunId, SignatureId, Signed, Slot,
+};
+use rusqlite::{Connection, Params, Row, params};
 
 use crate::error::Fault;
 use crate::graph::{Edges, Node};
@@ -171,6 +173,14 @@ impl Asking<'_> {
         let sql = "SELECT id FROM attestation WHERE run = ?1 ORDER BY started_ms, id";
         self.rows(sql, [run.digest().as_bytes()], |row| {
             Ok(AttestationId::from_digest(digest(row, 0)?))
+        })
+    }
+
+    pub(crate) fn signatures_of(&self, of: Signed) -> Answer<Vec<SignatureId>> {
+        let sql = "SELECT id FROM signature WHERE kind = ?1 AND object = ?2 ORDER BY signed_ms, id";
+        let (kind, digest_of) = (key::kind(ObjectId::from(of).kind()), ObjectId::from(of).digest());
+        self.rows(sql, params![kind, digest_of.as_bytes()], |row| {
+            Ok(SignatureId::from_digest(digest(row, 0)?))
         })
     }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lab_objects::{PackId, Store};
-use lab_schema::{Attestation, Kind, ObjectId, Recipe, Run, Tree};
+use lab_schema::{Attestation, Kind, ObjectId, Recipe, Run, Signature, Tree};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::{Fault, Result};
@@ -21,8 +21,8 @@ use crate::key;
 /// What a refresh did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
-    /// Objects that the index now knows and did not know before: recipes, runs, attestations and
-    /// the trees that runs left.
+    /// Objects that the index now knows and did not know before: recipes, runs, attestations,
+    /// signatures and the trees that runs left.
     pub taken_in: u64,
     /// Objects that it knew and whose packs are gone.
     pub forgotten: u64,
@@ -136,6 +136,9 @@ fn is_still_unreadable(store: &Store, what: Unread) -> bool {
         Unread::Object(ObjectId::Attestation(id)) => {
             !matches!(store.get::<Attestation>(id), Ok(Some(_)))
         }
+        Unread::Object(ObjectId::Signature(id)) => {
+            !matches!(store.get::<Signature>(id), Ok(Some(_)))
+        }
         Unread::Object(ObjectId::Blob(_)) => true,
     }
 }
@@ -161,6 +164,7 @@ impl Intake<'_> {
                     ObjectId::Recipe(id) => self.take_recipe(id)?,
                     ObjectId::Run(id) => self.take_run(id)?,
                     ObjectId::Attestation(id) => self.take_attestation(id)?,
+                    ObjectId::Signature(id) => self.take_signature(id)?,
                     ObjectId::Tree(id) => trees.push(id),
                     ObjectId::Blob(_) => {}
                 }
@@ -271,6 +275,7 @@ impl Intake<'_> {
                 ],
             ),
             ObjectId::Attestation(id) => (id.digest(), &["DELETE FROM attestation WHERE id = ?1"]),
+            ObjectId::Signature(id) => (id.digest(), &["DELETE FROM signature WHERE id = ?1"]),
         };
         let mut removed = 0;
         for statement in rest {

@@ -83,6 +83,15 @@ CREATE TABLE attestation (
 ) WITHOUT ROWID;
 CREATE INDEX attestation_by_run ON attestation (run, started_ms, id);
 
+-- Signatures by what they are of: a kind, as in `held`, and an id.
+CREATE TABLE signature (
+    id        BLOB PRIMARY KEY,
+    kind      INTEGER NOT NULL,
+    object    BLOB NOT NULL,
+    signed_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX signature_by_object ON signature (kind, object, signed_ms, id);
+
 -- Trees that runs left, and the trees inside those, each taken apart once.
 CREATE TABLE tree (
     id BLOB PRIMARY KEY

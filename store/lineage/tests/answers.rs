@@ -5,7 +5,7 @@ mod common;
 
 use common::{Story, World, nowhere, recipe, run, slot};
 use lab_lineage::{Consumption, Node, Production, Role};
-use lab_schema::{ContentId, Number, Object, Recipe, RunId, Status, Value};
+use lab_schema::{ContentId, Number, Object, Recipe, RunId, Signed, Status, Value};
 
 fn exact(run: RunId, output: &str) -> Production {
     Production { run, output: slot(output), inside: false }
@@ -123,6 +123,25 @@ fn attestations_are_found_by_their_run() {
     let lineage = world.lineage();
     assert_eq!(lineage.attestations_of(run).unwrap(), [first, second]);
     assert_eq!(lineage.attestations_of(other).unwrap(), []);
+}
+
+#[test]
+fn signatures_are_found_by_what_they_are_of() {
+    let world = World::new();
+    let run = world.run(Story::default());
+    let attested = world.attest(run, 10);
+    let other = world.run(Story { argv: "other", ..Story::default() });
+    let (of_run, of_attested) = (Signed::Run(run), Signed::Attestation(attested));
+    let second = world.sign(of_run, 20);
+    let first = world.sign(of_run, 10);
+    let third = world.sign(of_attested, 5);
+    let lineage = world.lineage();
+    assert_eq!(lineage.signatures_of(of_run).unwrap(), [first, second]);
+    assert_eq!(lineage.signatures_of(of_attested).unwrap(), [third]);
+    assert_eq!(lineage.signatures_of(Signed::Run(other)).unwrap(), []);
+    // The same digest under another kind is something else.
+    let other_kind = Signed::Attestation(lab_schema::AttestationId::from_digest(run.digest()));
+    assert_eq!(lineage.signatures_of(other_kind).unwrap(), []);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::{Story, World, answers, try_answers};
 use lab_lineage::{Lineage, Unread};
 use lab_objects::{Backend, Key, Memory, PackId, Room, Store};
-use lab_schema::{ContentId, Object};
+use lab_schema::{ContentId, Object, Signed};
 
 /// A history with folders, code, attestations and a failed run; and the contents in it.
 fn history(world: &World) -> Vec<ContentId> {
@@ -33,7 +33,9 @@ fn history(world: &World) -> Vec<ContentId> {
             started_ms,
             ..Story::default()
         });
-        world.attest(run, started_ms);
+        let attested = world.attest(run, started_ms);
+        world.sign(Signed::Run(run), started_ms);
+        world.sign(Signed::Attestation(attested), started_ms);
     }
     vec![raw, clean, model, code.into(), deep.into(), folder.into()]
 }

@@ -116,6 +116,16 @@ pub enum ObjectsError {
         /// The rule.
         why: &'static str,
     },
+    /// Whoever keeps the store does not want it: a rule of theirs, not a permission of the system's.
+    #[error("cannot {verb} {place}: {why}")]
+    NotTaken {
+        /// What was attempted.
+        verb: &'static str,
+        /// Where.
+        place: String,
+        /// What they say.
+        why: String,
+    },
     /// The name does not point where the caller thought.
     #[error("name '{name}' was moved by {by}")]
     NameMoved {

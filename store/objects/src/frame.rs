@@ -8,7 +8,7 @@
 //! | chunk | BLAKE3 | a part of a larger file |
 //! | list | the file's id | how a larger file is made of chunks (`list.rs`) |
 //! | node | derived BLAKE3 | a part of a long list |
-//! | tree, recipe, run, attestation | its id | the object |
+//! | tree, recipe, run, attestation, signature | its id | the object |
 //!
 use lab_schema::codec::MAX_OBJECT_BYTES;
 use lab_schema::{BlobId, Digest, Kind, ObjectId};
@@ -17,6 +17,9 @@ use crate::chunk;
 
 /// Most bytes in a list or node frame.
 pub(crate) const MAX_LIST_BYTES: usize = 256 << 10;
+
+/// Most bytes in a signature, which bounds itself further.
+const MAX_SIGNATURE_BYTES: u64 = 128 << 10;
 
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -29,12 +32,14 @@ pub(crate) enum FrameKind {
     Recipe,
     Run,
     Attestation,
+    Signature,
 }
 
-use FrameKind::{Attestation, Blob, Chunk, List, Node, Recipe, Run, Tree};
+use FrameKind::{Attestation, Blob, Chunk, List, Node, Recipe, Run, Signature, Tree};
 
 impl FrameKind {
-    const ALL: [FrameKind; 8] = [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation];
+    const ALL: [FrameKind; 9] =
+        [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation, Signature];
 
     /// Its number on disk.
     pub(crate) const fn code(self) -> u8 {
@@ -52,6 +57,7 @@ impl FrameKind {
             Blob | Chunk => chunk::MAX as u64,
             List | Node => MAX_LIST_BYTES as u64,
             Tree | Recipe | Run | Attestation => MAX_OBJECT_BYTES,
+            Signature => MAX_SIGNATURE_BYTES,
         }
     }
 
@@ -64,6 +70,7 @@ impl FrameKind {
             Recipe => Some(Kind::Recipe),
             Run => Some(Kind::Run),
             Attestation => Some(Kind::Attestation),
+            Signature => Some(Kind::Signature),
         }
     }
 }
@@ -89,6 +96,7 @@ impl FrameKey {
             Kind::Recipe => &[Recipe],
             Kind::Run => &[Run],
             Kind::Attestation => &[Attestation],
+            Kind::Signature => &[Signature],
         };
         kinds.iter().map(move |kind| FrameKey::new(*kind, id.digest()))
     }
@@ -137,8 +145,8 @@ mod tests {
     #[test]
     fn codes_are_frozen() {
         let codes: Vec<_> = FrameKind::ALL.iter().map(|k| k.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert!(FrameKind::ALL.iter().all(|k| FrameKind::from_code(k.code()) == Some(*k)));
-        assert_eq!(FrameKind::from_code(8), None);
+        assert_eq!(FrameKind::from_code(9), None);
     }
 }

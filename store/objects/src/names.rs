@@ -164,6 +164,20 @@ impl Names<'_> {
         }
     }
 
+    /// What a name would newly point at if `after` replaced the journal that is `before` now: the target
+    /// of every move that is added, since earlier versions of a name can be asked for as well.
+    pub fn would_point_at(
+        &self,
+        name: &Name,
+        before: Option<&[u8]>,
+        after: &[u8],
+    ) -> Result<Vec<ObjectId>> {
+        let sound = journal::sound_part(name, before.unwrap_or_default());
+        let noted = if sound.is_empty() { 0 } else { journal::parse(name, sound)?.len() };
+        let moves = journal::parse(name, after)?;
+        Ok(moves.iter().skip(noted).filter_map(|m| m.target).collect())
+    }
+
     /// Replaces the journal of a name, as somebody else has written it, if it is `before` now; says
     /// whether it was. What was noted stays (of a damaged journal the sound part), each line is right,
     /// and what the name is to point at is here; anything else is refused.

@@ -8,9 +8,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lab_lineage::LineageError;
 use lab_objects::{Backend, Key, Lease, ObjectsError, Store, journal_digest};
+use lab_schema::Name;
 
 use crate::error::RemoteError;
+use crate::gate::Guard;
 use crate::intake::{Job, What, Work, take_in};
 use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, put_entry, write};
 
@@ -24,6 +27,43 @@ pub struct Opened {
     pub store: Store,
     /// Whether it was made just now.
     pub made: bool,
+    /// What it demands of what comes under a name; nothing if none.
+    pub guard: Option<Guard>,
+}
+
+/// What became of a name that a client wants to move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// It is moved.
+    Yes,
+    /// Somebody else has moved it meanwhile.
+    Moved,
+    /// It may not be: why.
+    Refused(String),
+}
+
+impl Opened {
+    /// Replaces the journal of a name for a client, as [`Names::replace`](lab_objects::Names::replace)
+    /// does, if all that it newly points at may come in.
+    pub fn replace(
+        &self,
+        name: &Name,
+        before: Option<&[u8]>,
+        after: &[u8],
+    ) -> Result<Replaced, ObjectsError> {
+        let names = self.store.names();
+        if let Some(guard) = &self.guard {
+            let targets = names.would_point_at(name, before, after)?;
+            match guard.refuses(&self.store, &targets) {
+                Ok(None) => {}
+                Ok(Some(why)) => return Ok(Replaced::Refused(why)),
+                Err(LineageError::Objects(error)) => return Err(error),
+                // What cannot be looked up is not let in.
+                Err(error) => return Ok(Replaced::Refused(error.to_string())),
+            }
+        }
+        Ok(if names.replace(name, before, after)? { Replaced::Yes } else { Replaced::Moved })
+    }
 }
 
 /// Answers until the client leaves. `open` opens the store, or makes it if it is told to and there is
@@ -265,9 +305,14 @@ fn finished(opened: &Opened, what: What, bytes: &[u8]) -> Result<Answer, Objects
         What::Publish { .. } => Ok(Answer::Absent),
         What::Swap { key: Key::Name(name), expected } => {
             let now = backend.read(&Key::Name(name.clone()))?;
-            let fits = now.as_deref().map(journal_digest) == expected;
-            let moved = fits && store.names().replace(&name, now.as_deref(), bytes)?;
-            Ok(Answer::Done { no: !moved })
+            if now.as_deref().map(journal_digest) != expected {
+                return Ok(Answer::Done { no: true });
+            }
+            Ok(match opened.replace(&name, now.as_deref(), bytes)? {
+                Replaced::Yes => Answer::Done { no: false },
+                Replaced::Moved => Answer::Done { no: true },
+                Replaced::Refused(why) => Answer::Failed(Trouble::Refused, why),
+            })
         }
         What::Swap { .. } => Ok(Answer::Absent),
     }
@@ -283,7 +328,9 @@ fn failed(error: &ObjectsError) -> Answer {
         ObjectsError::Missing { .. } => Trouble::Refused,
         ObjectsError::NotAStore { .. } => Trouble::NoStore,
         ObjectsError::Newer { .. } | ObjectsError::Older { .. } => Trouble::Newer,
-        ObjectsError::RefusedKey { .. } | ObjectsError::Locked { .. } => Trouble::Refused,
+        ObjectsError::RefusedKey { .. }
+        | ObjectsError::NotTaken { .. }
+        | ObjectsError::Locked { .. } => Trouble::Refused,
         ObjectsError::Damaged { .. } | ObjectsError::Corrupt { .. } | ObjectsError::Schema(_) => {
             Trouble::Damaged
         }

@@ -138,6 +138,16 @@ pub enum RemoteError {
         /// Where it points on the remote.
         remote_target: ObjectId,
     },
+    /// The taking side demands something of what comes, and this has not got it.
+    #[error("{side} does not take {} {}: {why}", .id.kind(), .id.short())]
+    NotTaken {
+        /// The taking side.
+        side: Side,
+        /// The object.
+        id: ObjectId,
+        /// What it has not got.
+        why: String,
+    },
     /// One of the stores failed.
     #[error("{side}: {source}")]
     Store {

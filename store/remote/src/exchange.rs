@@ -11,6 +11,7 @@ use lab_objects::{Expected, Move, NameKind, ObjectsError, Progress, Store};
 use lab_schema::{Base, BlobId, ContentId, Name, ObjectId};
 
 use crate::error::{On, RemoteError, Result, Side};
+use crate::gate::Gate;
 use crate::resolve::{Found, resolve};
 use crate::transfer::{Route, Transfer};
 
@@ -22,6 +23,8 @@ pub struct Options<'a> {
     /// Sends everything, also what the receiving side records as there, and reads back what it has:
     /// whatever is damaged there is stored again.
     pub repair: bool,
+    /// What the taking side demands of the runs that come, if anything.
+    pub gate: Option<&'a dyn Gate>,
     /// Who is written into the journals of the names that move.
     pub who: &'a str,
     /// The time written there, in milliseconds since 1970-01-01T00:00:00Z.
@@ -132,6 +135,15 @@ impl Deal<'_> {
             }
         }
         let closure = closure(giver, lineage, &targets).on(side)?;
+        if let Some(gate) = self.options.gate {
+            // What others attested comes along as it is; asked for by itself, it is looked at.
+            let runs = closure.objects.iter().filter(|id| matches!(id, ObjectId::Run(_)));
+            for id in runs.chain(&targets) {
+                if let Some(why) = gate.refuses(giver, lineage, *id).on(side)? {
+                    return Err(RemoteError::NotTaken { side: self.taker.1, id: *id, why });
+                }
+            }
+        }
         let sorted = if sorts || !self.choice.0.is_everything() {
             sort(giver, lineage, &targets, &self.weights()?, self.choice.0).on(side)?
         } else {

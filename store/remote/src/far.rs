@@ -192,7 +192,10 @@ impl Far {
             Failure::Told(Trouble::System(kind), text) => {
                 (*KINDS.get(usize::from(kind)).unwrap_or(&io::ErrorKind::Other), text)
             }
-            Failure::Told(Trouble::Refused, text) => (io::ErrorKind::PermissionDenied, text),
+            Failure::Told(Trouble::Refused, why) => {
+                let place = self.dial.location();
+                return ObjectsError::NotTaken { verb, place, why };
+            }
             Failure::Told(_, text) => (io::ErrorKind::InvalidData, text),
         };
         ObjectsError::Io { verb, path, source: io::Error::new(kind, text) }

@@ -13,6 +13,7 @@
 mod error;
 mod wire;
 mod intake;
+mod gate;
 mod answer;
 mod link;
 mod far;
@@ -25,13 +26,16 @@ mod exchange;
 mod push;
 mod pull;
 
-pub use answer::{Opened, answer};
+pub use answer::{Opened, Replaced, answer};
 pub use error::{RemoteError, Result, Side};
 pub use exchange::{Exchange, Group, Left, NameStep, Options};
 pub use far::{Far, Told};
 pub use fetch::{Fetcher, Heard, Opens};
+pub use gate::{Gate, Guard};
 pub use link::{Dial, Ends, Held, Patience};
-pub use location::{has_secret, open, open_for_client, open_for_others, open_or_create, shown};
+pub use location::{
+    folder_of, has_secret, open, open_for_client, open_for_others, open_or_create, shown, store_in,
+};
 pub use pull::{Selection, clone, plan_pull, plan_pull_part, pull, pull_part};
 pub use push::{plan_push, push};
 pub use transfer::{Transfer, transfer};

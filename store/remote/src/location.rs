@@ -59,6 +59,20 @@ fn opened(place: Place, make: bool, told: Told) -> Result<Opened> {
     }
 }
 
+/// The folder that the store at a location lies in, if it lies in one here: beside it stand what its
+/// owner has set, such as what may come in.
+pub fn folder_of(location: &str) -> Result<Option<PathBuf>> {
+    match place(location)? {
+        Place::Folder(path) => find(&path),
+        _ => Ok(None),
+    }
+}
+
+/// The folder of the store at a path, if there is one: the path itself, or `.lab` in it.
+pub fn store_in(path: &Path) -> Result<Option<PathBuf>> {
+    find(path)
+}
+
 /// The store in a folder, for a client who asks from outside, and who is not to have other places
 /// reached from here: `make` as in [`open_or_create`].
 pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
@@ -96,7 +110,7 @@ fn web_error(url: &str, error: WebError) -> RemoteError {
 fn behind(backend: Arc<dyn Backend>, made: bool) -> Result<Opened> {
     let open = if made { Store::create } else { Store::open };
     let store = open(Arc::clone(&backend)).on(Side::Remote)?;
-    Ok(Opened { backend, store, made })
+    Ok(Opened { backend, store, made, guard: None })
 }
 
 fn folder_or_create(path: &Path) -> Result<Opened> {
@@ -111,7 +125,7 @@ fn folder_or_create(path: &Path) -> Result<Opened> {
         let store = Store::create(folder.clone())?;
         // So that a web server can hand it out.
         folder.keep_inventory()?;
-        Ok(Opened { store, backend: folder, made: true })
+        Ok(Opened { store, backend: folder, made: true, guard: None })
     });
     made.on(Side::Remote)
 }
@@ -119,7 +133,7 @@ fn folder_or_create(path: &Path) -> Result<Opened> {
 fn open_folder(path: &Path) -> Result<Opened> {
     let opened = Folder::open(path).and_then(|folder| {
         let backend: Arc<dyn Backend> = Arc::new(folder);
-        Ok(Opened { store: Store::open(Arc::clone(&backend))?, backend, made: false })
+        Ok(Opened { store: Store::open(Arc::clone(&backend))?, backend, made: false, guard: None })
     });
     match opened {
         Err(ObjectsError::NotAStore { .. }) => {

@@ -5,11 +5,13 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{attest, blob, everything, lineage, memory, pipeline, run, tree};
+use common::{attest, blob, everything, lineage, memory, pipeline, run, sign, tree};
 use lab_lineage::{Closure, Lineage, LineageError};
 use lab_objects::{Silent, Store};
 use lab_remote::transfer;
-use lab_schema::{Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Tree};
+use lab_schema::{
+    Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Signature, Signed, Tree,
+};
 
 fn closure(store: &Store, lineage: &Lineage, root: ObjectId) -> lab_lineage::Result<Closure> {
     lab_lineage::closure(store, lineage, &[root])
@@ -22,6 +24,7 @@ fn links(store: &Store, id: ObjectId) -> Vec<ObjectId> {
         ObjectId::Recipe(id) => store.load::<Recipe>(id).unwrap().links(),
         ObjectId::Run(id) => store.load::<Run>(id).unwrap().links(),
         ObjectId::Attestation(id) => store.load::<Attestation>(id).unwrap().links(),
+        ObjectId::Signature(id) => store.load::<Signature>(id).unwrap().links(),
     }
 }
 
@@ -86,6 +89,31 @@ fn recipes_and_attestations_have_a_history_too() {
     let of_recipe = set(recipe.into());
     assert!(of_recipe.contains(&p.prepare.into()) && of_recipe.contains(&p.attested.into()));
     assert!(!of_recipe.contains(&p.train.into()) && !of_recipe.contains(&p.model.into()));
+}
+
+#[test]
+fn signatures_travel_with_what_they_are_of() {
+    let store = memory();
+    let p = pipeline(&store);
+    let with = sign(&store, Signed::Run(p.prepare)).into();
+    let vouched = sign(&store, Signed::Attestation(p.attested)).into();
+    let beside: ObjectId = sign(&store, Signed::Run(p.bystander)).into();
+    let known = lineage(&store);
+    let set = |id: ObjectId| {
+        let found = closure(&store, &known, id).unwrap();
+        assert_well_formed(&store, &found);
+        found.objects.into_iter().collect::<BTreeSet<_>>()
+    };
+    // Of the run itself, of an earlier one, of what was attested; asked for by any of them.
+    let of_run = set(p.prepare.into());
+    assert!(of_run.contains(&with) && of_run.contains(&vouched) && !of_run.contains(&beside));
+    assert!(of_run.contains(&p.attested.into()));
+    let of_later = set(p.train.into());
+    assert!(of_later.contains(&with) && of_later.contains(&vouched));
+    for root in [p.attested.into(), with, vouched] {
+        assert_eq!(set(root), of_run);
+    }
+    assert!(set(p.bystander.into()).contains(&beside));
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl Dial for Wire {
             let open = move |_| -> Result<Opened> {
                 let made = backend.read(&Key::Format).unwrap().is_none();
                 let store = Store::create(backend.clone()).unwrap();
-                Ok(Opened { backend: backend.clone(), store, made })
+                Ok(Opened { backend: backend.clone(), store, made, guard: None })
             };
             let to = far.try_clone()?;
             let answered = answer(&mut &far, to, &open);

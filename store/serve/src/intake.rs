@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use lab_objects::{Key, ObjectsError, PackId, journal_digest};
+use lab_remote::Replaced;
 use lab_schema::{Digest, Name};
 use tokio::task::spawn_blocking;
 
@@ -160,15 +161,17 @@ pub(crate) async fn name(
     let tag = journal_tag(&journal);
     let moved = work(move || {
         let now = space.opened.backend.read(&Key::Name(name.clone()))?;
-        let fits = now.as_deref().map(journal_digest) == expected;
-        let store = &space.opened.store;
+        if now.as_deref().map(journal_digest) != expected {
+            return Ok(Replaced::Moved);
+        }
         // What was here when it was looked at last may have been collected since.
-        store.packs()?;
-        Ok(fits && store.names().replace(&name, now.as_deref(), &journal)?)
+        space.opened.store.packs()?;
+        Ok(space.opened.replace(&name, now.as_deref(), &journal)?)
     });
     match moved.await? {
-        true => Ok((StatusCode::OK, [(header::ETAG, tag)]).into_response()),
-        false => {
+        Replaced::Yes => Ok((StatusCode::OK, [(header::ETAG, tag)]).into_response()),
+        Replaced::Refused(why) => Err(Trouble::new(StatusCode::FORBIDDEN, why)),
+        Replaced::Moved => {
             let detail = "the name was moved meanwhile";
             Err(Trouble::new(StatusCode::PRECONDITION_FAILED, detail))
         }

@@ -138,8 +138,12 @@ impl Web {
 
     /// What an answer that is no success means.
     fn refusal(&self, verb: &'static str, answer: &Answer) -> ObjectsError {
+        if answer.status == StatusCode::FORBIDDEN {
+            let (place, why) = (self.asker.shown.clone(), answer.trouble());
+            return ObjectsError::NotTaken { verb, place, why };
+        }
         let kind = match answer.status.as_u16() {
-            401 | 403 | 409 | 424 => io::ErrorKind::PermissionDenied,
+            401 | 409 | 424 => io::ErrorKind::PermissionDenied,
             404 | 410 => io::ErrorKind::NotFound,
             413 => io::ErrorKind::FileTooLarge,
             507 => io::ErrorKind::StorageFull,

@@ -2,7 +2,7 @@
 #![no_main]
 
 use lab_schema::object::links;
-use lab_schema::{Attestation, Kind, Object, Recipe, Run, Tree};
+use lab_schema::{Attestation, Kind, Object, Recipe, Run, Signature, Tree};
 
 fn one<O: Object + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
     let decoded = O::decode(bytes);
@@ -28,5 +28,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Kind::Recipe => one::<Recipe>(bytes),
         Kind::Run => one::<Run>(bytes),
         Kind::Attestation => one::<Attestation>(bytes),
+        Kind::Signature => one::<Signature>(bytes),
     }
 });

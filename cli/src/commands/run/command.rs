@@ -11,7 +11,7 @@ use lab_process::{
 };
 use lab_replay::record;
 use lab_schema::recipe::Parts;
-use lab_schema::{Command, Completeness, Executor, Name, Output, Recipe, Run, RunId, Slot};
+use lab_schema::{Command, Completeness, Executor, Name, Output, Recipe, Run, RunId, Signed, Slot};
 use serde_json::{Value, json};
 
 use super::super::{describe, name, verify};
@@ -19,6 +19,7 @@ use super::{Args, inputs};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::trust;
 use crate::ui::{self, BAD, HASH, NAME, paint};
 use crate::wiring::Registry;
 
@@ -244,6 +245,7 @@ fn tell(
 ) -> Outcome {
     let success = run.outcome.status.is_success();
     let argv = describe::action(recipe);
+    let signature = trust::sign_recorded(context, registry, Signed::Run(id));
     // A failed run keeps its record, and the name keeps pointing at what worked.
     let wanted = name.clone();
     let name = name.filter(|_| success);
@@ -273,6 +275,9 @@ fn tell(
         "  wrote    {}",
         if wrote.is_empty() { "nothing".to_owned() } else { shortened(&wrote) }
     ));
+    if let Some(key) = signature["key"].as_str() {
+        context.ui.line(format!("  signed   with {key}"));
+    }
     if !told.undeclared.is_empty() {
         let names: Vec<&str> = told.undeclared.iter().map(Slot::as_str).collect();
         context.ui.note(format!(
@@ -285,6 +290,7 @@ fn tell(
     }
     let mut answer = describe::run_json(id, run);
     answer["name"] = json!(name);
+    answer["signature"] = signature;
     answer["undeclared"] = json!(told.undeclared);
     answer["reused"] = Value::Bool(false);
     if success && told.check {

@@ -7,7 +7,7 @@ use std::path::Path;
 use lab_objects::NameKind;
 use lab_process::Echo;
 use lab_replay::{Bench, cached, execute_resuming, record};
-use lab_schema::{ContentId, Name, Object, Run, RunId, Slot};
+use lab_schema::{ContentId, Name, Object, Run, RunId, Signed, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ use super::{Args, inputs, key_value, seeds};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, io_failure};
+use crate::trust;
 use crate::ui::{self, DIM, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
 
@@ -113,6 +114,13 @@ impl Running<'_> {
                     (id, run, false)
                 }
             };
+            let signature = match reused {
+                true => Value::Null,
+                // ssh-keygen may ask for something.
+                false => self
+                    .bars
+                    .suspend(|| trust::sign_recorded(self.context, registry, Signed::Run(id))),
+            };
             let is_last = place + 1 == stages.len();
             let stage_name = name.map(|name| stage_name(name, stage, is_last)).transpose()?;
             if let Some(stage_name) = &stage_name {
@@ -131,6 +139,7 @@ impl Running<'_> {
             let mut answer = describe::run_json(id, &run);
             answer["stage"] = json!(stage.name());
             answer["name"] = json!(stage_name);
+            answer["signature"] = signature;
             answer["reused"] = Value::Bool(reused);
             answers.push(answer);
             last = Some((id, run.clone()));

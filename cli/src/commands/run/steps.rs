@@ -15,7 +15,7 @@ use lab_process::{
     with_portable_variables,
 };
 use lab_replay::{Stands, record, stands};
-use lab_schema::{Completeness, Name, Run, RunId, Slot};
+use lab_schema::{Completeness, Name, Run, RunId, Signed, Slot};
 use serde_json::{Value, json};
 
 use super::super::{describe, name};
@@ -26,6 +26,7 @@ use super::{Args, key_value, pattern, seeds};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::project::{Project, wrong};
+use crate::trust;
 use crate::ui::{self, DIM, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
 
@@ -282,6 +283,7 @@ impl Pass<'_> {
         let watched = execute_here(here)?;
         let (outcome, git) = (watched.execution.outcome, watched.git);
         let (id, run) = record(&registry.store, &registry.who(), &watched.recipe, outcome, git)?;
+        let signature = trust::sign_recorded(context, registry, Signed::Run(id));
         for note in &watched.execution.notes {
             context.ui.note(note);
         }
@@ -300,6 +302,7 @@ impl Pass<'_> {
         context.ui.line(format!("  wrote    {wrote}"));
         let mut answer = describe::run_json(id, &run);
         answer["step"] = json!(step.name);
+        answer["signature"] = signature;
         answer["reused"] = Value::Bool(false);
         answer["why"] = json!(why);
         self.answers.push(answer);

@@ -10,8 +10,8 @@ use lab_schema::recipe::Parts;
 use lab_schema::tree::Node as TreeNode;
 use lab_schema::{
     Attestation, AttestationId, BlobId, Command, Completeness, ContentId, Entry, Executor,
-    FileName, Host, Limits, Number, Object, Outcome, Recipe, RecipeId, Run, RunId, Slot, Status,
-    Tree, TreeId, Value, Verdict,
+    FileName, Host, Limits, Number, Object, Outcome, Recipe, RecipeId, Run, RunId, Signature,
+    SignatureId, Signed, Slot, Status, Tree, TreeId, Value, Verdict,
 };
 
 /// A store whose backend the tests can reach into.
@@ -130,6 +130,17 @@ impl World {
         })
     }
 
+    /// What looks like a signature; none holds.
+    pub fn sign(&self, of: Signed, signed_ms: u64) -> SignatureId {
+        let mut sshsig = b"SSHSIG\0\0\0\x01".to_vec();
+        let namespace = of.namespace().as_bytes();
+        for part in [&b"\0\0\0\x03key"[..], namespace, b"", b"sha512", b"\0\0\0\x03how"] {
+            sshsig.extend((part.len() as u32).to_be_bytes());
+            sshsig.extend(part);
+        }
+        self.put(&Signature::new(of, signed_ms, sshsig).unwrap())
+    }
+
     pub fn lineage(&self) -> Lineage {
         let mut lineage = Lineage::in_memory().unwrap();
         lineage.refresh(&self.store).unwrap();
@@ -218,11 +229,12 @@ pub fn try_answers(lineage: &Lineage, contents: &[ContentId]) -> Result<String> 
     }
     for run in &runs {
         all += &format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?}\n",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}\n",
             lineage.run_inputs(run.id)?,
             lineage.run_outputs(run.id)?,
             lineage.runs_of(run.recipe)?,
             lineage.attestations_of(run.id)?,
+            lineage.signatures_of(Signed::Run(run.id))?,
             lineage.ancestors(run.id.into())?,
             lineage.descendants(run.id.into())?,
         );

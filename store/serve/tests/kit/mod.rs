@@ -111,7 +111,7 @@ pub fn opened(memory: &Arc<Memory>, make: bool) -> lab_remote::Result<Opened> {
         return Err(RemoteError::NotAStore { path: "memory".into() });
     }
     let store = Store::create(Arc::clone(&backend)).unwrap();
-    Ok(Opened { backend, store, made })
+    Ok(Opened { backend, store, made, guard: None })
 }
 
 pub fn connect(url: &str) -> Result<(Store, Arc<Web>), WebError> {
