@@ -1,9 +1,9 @@
 //! From what a person types to a store.
 //!
-//! A location is a path, a `file://` or an `ssh://` URL, or `host:path` as scp has it. The store is in
-//! the folder itself (a bare store, as remotes are) or, where somebody works in the folder, in `.lab`
-//! inside it. The kinds of remote that are to come are recognised and refused by name, so that
-//! `s3://…` is never taken for a folder of that name.
+//! A location is a path, a `file://` or an `ssh://` URL, `host:path` as scp has it, or a place in a bucket.
+//! The store is in the folder itself (a bare store, as remotes are) or, where somebody works in the folder,
+//! in `.lab` inside it. The kinds of remote that are to come are recognised and refused by name, so that
+//! `http://…` is never taken for a folder of that name.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lab_objects::{Backend, Folder, ObjectsError, Store};
+use lab_objects::{Backend, Folder, Key, ObjectsError, Store};
+use lab_web::{Bucket, BucketError};
 
 use crate::answer::Opened;
 use crate::error::{On, RemoteError, Result, Side};
@@ -30,6 +31,7 @@ pub fn open(location: &str, told: Told) -> Result<Store> {
             open_folder(&found).map(|opened| opened.store)
         }
         Place::Ssh(ssh) => far(ssh, false, told).map(|(store, _)| store),
+        Place::Bucket(location) => bucket(&location, false, told).map(|(store, _)| store),
     }
 }
 
@@ -39,6 +41,7 @@ pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
     match place(location)? {
         Place::Folder(path) => folder_or_create(&path).map(|opened| (opened.store, opened.made)),
         Place::Ssh(ssh) => far(ssh, true, told),
+        Place::Bucket(location) => bucket(&location, true, told),
     }
 }
 
@@ -68,6 +71,58 @@ fn folder_or_create(path: &Path) -> Result<Opened> {
 fn far(ssh: Ssh, make: bool, told: Told) -> Result<(Store, bool)> {
     let (far, made) = Far::connect(Box::new(ssh), Patience::default(), make, told)?;
     Ok((Store::open(Arc::new(far)).on(Side::Remote)?, made))
+}
+
+/// The store in a bucket; if `make` is set, made there if nothing is under the prefix.
+fn bucket(location: &str, make: bool, told: Told) -> Result<(Store, bool)> {
+    let bucket = lab_web::connect(location, told).map_err(|error| match error {
+        BucketError::BadLocation(why) => {
+            RemoteError::BadLocation { location: without_secrets(location), why }
+        }
+        error => {
+            RemoteError::Settings { location: without_secrets(location), why: error.to_string() }
+        }
+    })?;
+    let path = || bucket.location().into();
+    match bucket.read(&Key::Format) {
+        Ok(Some(_)) => Ok((Store::open(Arc::new(bucket)).on(Side::Remote)?, false)),
+        Ok(None) if !make => Err(RemoteError::NotAStore { path: path() }),
+        Ok(None) if !vacant(&bucket)? => Err(RemoteError::InTheWay { path: path() }),
+        Ok(None) => Ok((Store::create(Arc::new(bucket)).on(Side::Remote)?, true)),
+        Err(error) => Err(unreachable(&bucket, error)),
+    }
+}
+
+fn vacant(bucket: &Bucket) -> Result<bool> {
+    bucket.is_vacant().map_err(|error| unreachable(bucket, error))
+}
+
+/// What is wrong with the way is told apart from what is wrong with the store.
+fn unreachable(bucket: &Bucket, error: ObjectsError) -> RemoteError {
+    match error {
+        ObjectsError::Io { source, .. } => {
+            RemoteError::Unreachable { location: bucket.location(), why: source.to_string() }
+        }
+        error => RemoteError::Store { side: Side::Remote, source: Box::new(error) },
+    }
+}
+
+/// A location that may hold more than it should, as far as it can be shown.
+fn without_secrets(location: &str) -> String {
+    match location.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, rest)) => format!("{scheme}://…@{}", until_options(rest)),
+            None => format!("{scheme}://{}", until_options(rest)),
+        },
+        None => location.to_owned(),
+    }
+}
+
+fn until_options(text: &str) -> String {
+    match text.split_once(['?', '#']) {
+        Some((before, _)) => format!("{before}…"),
+        None => text.to_owned(),
+    }
 }
 
 fn open_folder(path: &Path) -> Result<Opened> {
@@ -105,6 +160,8 @@ fn is_absent(error: &std::io::Error) -> bool {
 enum Place {
     Folder(PathBuf),
     Ssh(Ssh),
+    /// As it was typed.
+    Bucket(String),
 }
 
 /// The place that a location means.
@@ -122,6 +179,7 @@ fn place(location: &str) -> Result<Place> {
         return match scheme.to_ascii_lowercase().as_str() {
             "file" => file(rest).map(Place::Folder).map_err(bad),
             "ssh" => ssh_url(location, rest).map(Place::Ssh).map_err(bad),
+            scheme if lab_web::SCHEMES.contains(&scheme) => Ok(Place::Bucket(location.to_owned())),
             scheme => Err(RemoteError::Unsupported {
                 scheme: scheme.to_owned(),
                 location: location.to_owned(),
@@ -233,7 +291,6 @@ mod tests {
         for (location, name) in [
             ("http://host/x", "http"),
             ("HTTPS://host/x", "https"),
-            ("s3://bucket/x", "s3"),
             ("gopher://x", "gopher"),
         ] {
             match place(location) {
@@ -257,6 +314,20 @@ mod tests {
             let (host, path, location) = (host.to_owned(), path.to_owned(), location.to_owned());
             let expected = Place::Ssh(Ssh { host, port, path, location: location.clone() });
             assert_eq!(place(&location).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn buckets_are_places_and_no_secret_in_one_is_shown() {
+        for location in ["s3://bucket/x", "GS://b", "az://c/d e"] {
+            assert_eq!(place(location).unwrap(), Place::Bucket(location.to_owned()));
+        }
+        for location in ["s3://key:s3cret@bucket/x", "az://c/x?sig=s3cret", "s3://a@s3cret@b#s3cret"] {
+            let Err(error @ RemoteError::BadLocation { .. }) = open_it(location) else {
+                panic!("{location}");
+            };
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("s3cret"), "{said}");
         }
     }
 

@@ -4,4 +4,9 @@
 //! Each is a [`Backend`](lab_objects::Backend), with the layout that a folder has
 //! ([docs/layout.md](../../../docs/layout.md)). Nothing above knows that it is one.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod runtime;
+mod bucket;
+
+pub use bucket::{Bucket, BucketError, Limits, Patience, SCHEMES, Terms, Told, connect};
