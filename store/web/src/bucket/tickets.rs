@@ -3,7 +3,7 @@
 //!
 //! Who wants to move a name puts a ticket of its own into the name's folder and lists the folder. It may
 //! enter when its ticket is the only one; else all but the first (by the tickets' random names) withdraw,
-//! and come again. **Two are never inside at once:** whoever enters has listed after its own ticket was
+//! and come again when nobody has a ticket. **Two are never inside at once:** whoever enters has listed after its own ticket was
 //! put, and nobody else's was there. So anybody else's ticket came after that listing began, hence its
 //! listing, which begins later still, shows the ticket of who is inside.
 //!
@@ -162,7 +162,7 @@ impl Door<'_> {
 
     /// Waits until nobody else is inside, and nobody else can enter.
     async fn enter(&self, begun: Instant) -> Result<Ticket, Kept> {
-        for attempt in 0.. {
+        loop {
             let ticket = self.put().await?;
             let entered = self.is_alone(&ticket, begun).await;
             match entered {
@@ -173,9 +173,22 @@ impl Door<'_> {
                     return Err(kept);
                 }
             }
-            self.asking.rest(attempt.min(2)).await;
+            self.look_first().await?;
         }
-        unreachable!("it returns when it has waited long enough")
+    }
+
+    /// Waits until nobody has a ticket. Those who wait without one are in nobody's way; but how old a
+    /// ticket is can be told only beside one's own, so this is not for long.
+    async fn look_first(&self) -> Result<(), Trouble> {
+        let since = Instant::now();
+        for attempt in 0.. {
+            self.asking.rest(attempt.min(2)).await;
+            let free = self.asking.list(&self.folder, MOST).await?.is_empty();
+            if free || since.elapsed() >= self.limits.hold / 4 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn withdraw(&self, ticket: &Ticket) {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub enum Fault {
     Liar,
     /// What comes breaks off in the middle.
     Torn,
-    /// It takes long.
-    Slow,
+    /// It takes so many milliseconds, and so many more until the answer is there.
+    Slow(u64, u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +50,12 @@ pub enum Conditions {
 pub type Plan = Box<dyn Fn(u64, &str, &str) -> Option<Fault> + Send + Sync>;
 
 pub struct Faulty {
-    inner: InMemory,
+    inner: Arc<InMemory>,
     conditions: Conditions,
     plan: Mutex<Arc<Plan>>,
     asked: AtomicU64,
     pub log: Arc<Mutex<Vec<String>>>,
     pub aborted: Arc<AtomicU64>,
-    /// Whoever asks dies: nothing is done or answered any more.
-    pub dead: AtomicBool,
 }
 
 impl fmt::Debug for Faulty {
@@ -79,13 +77,12 @@ impl Faulty {
 
     pub fn with(conditions: Conditions, plan: Plan) -> Arc<Faulty> {
         Arc::new(Faulty {
-            inner: InMemory::new(),
+            inner: Arc::default(),
             conditions,
             plan: Mutex::new(Arc::new(plan)),
             asked: AtomicU64::new(0),
             log: Arc::default(),
             aborted: Arc::default(),
-            dead: AtomicBool::new(false),
         })
     }
 
@@ -93,6 +90,18 @@ impl Faulty {
     pub fn plan(&self, plan: Plan) {
         *self.plan.lock().unwrap() = Arc::new(plan);
         self.asked.store(0, Ordering::SeqCst);
+    }
+
+    /// Another client of the same bucket, with faults of its own.
+    pub fn other(&self, plan: Plan) -> Arc<Faulty> {
+        let mut other = Faulty::with(self.conditions, plan);
+        Arc::get_mut(&mut other).unwrap().inner = Arc::clone(&self.inner);
+        other
+    }
+
+    /// What is in the bucket.
+    pub fn inner(&self) -> &InMemory {
+        &self.inner
     }
 
     pub fn asked(&self) -> u64 {
@@ -107,21 +116,22 @@ impl Faulty {
     }
 
     async fn before(&self, fault: Option<Fault>) -> Result<()> {
-        if self.dead.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
         match fault {
             Some(Fault::Busy) => Err(wrong("busy")),
-            Some(Fault::Slow) => {
-                tokio::time::sleep(Duration::from_millis(60)).await;
+            Some(Fault::Slow(ms, _)) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn after<T>(&self, fault: Option<Fault>, answer: Result<T>) -> Result<T> {
+    async fn after<T>(&self, fault: Option<Fault>, answer: Result<T>) -> Result<T> {
         match fault {
+            Some(Fault::Slow(_, ms)) => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                answer
+            }
             Some(Fault::Lost) => Err(lost()),
             Some(Fault::Liar) => Err(wrong("an internal error")),
             _ => answer,
@@ -165,7 +175,7 @@ impl ObjectStore for Faulty {
             }
         }
         let answer = self.inner.put_opts(path, payload, options).await;
-        self.after(fault, answer)
+        self.after(fault, answer).await
     }
 
     async fn put_multipart_opts(
@@ -185,7 +195,7 @@ impl ObjectStore for Faulty {
         let fault = self.next(what, path);
         self.before(fault).await?;
         let answer = self.inner.get_opts(path, options).await;
-        let mut got = self.after(fault, answer)?;
+        let mut got = self.after(fault, answer).await?;
         if fault == Some(Fault::Torn) {
             let (range, meta) = (got.range.clone(), got.meta.clone());
             let bytes = got.bytes().await?;
@@ -207,7 +217,7 @@ impl ObjectStore for Faulty {
         paths: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
         let fault = self.next("delete", &Path::default());
-        if fault == Some(Fault::Busy) || self.dead.load(Ordering::SeqCst) {
+        if fault == Some(Fault::Busy) {
             return stream::iter([Err(wrong("busy"))]).boxed();
         }
         let done = self.inner.delete_stream(paths);
@@ -219,9 +229,18 @@ impl ObjectStore for Faulty {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let fault = self.next("list", &prefix.cloned().unwrap_or_default());
+        if let Some(Fault::Slow(before, after)) = fault {
+            let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+            let listed = async move {
+                tokio::time::sleep(Duration::from_millis(before)).await;
+                let all: Vec<_> = inner.list(prefix.as_ref()).collect().await;
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                stream::iter(all)
+            };
+            return stream::once(listed).flatten().boxed();
+        }
         let all = self.inner.list(prefix);
         match fault {
-            _ if self.dead.load(Ordering::SeqCst) => stream::pending().boxed(),
             Some(Fault::Busy | Fault::Lost | Fault::Liar) => stream::iter([Err(lost())]).boxed(),
             Some(Fault::Torn) => {
                 all.take(1).chain(stream::iter([Err(wrong("half an answer"))])).boxed()
