@@ -294,8 +294,12 @@ fn how_to_reach(location: &str) -> &'static str {
         Some("s3://") => {
             "what is read: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, or a profile (AWS_PROFILE)"
         }
-        Some("gs://") => "what is read: GOOGLE_APPLICATION_CREDENTIALS, or what `gcloud auth application-default login` left",
-        Some("az://") => "what is read: AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_KEY",
+        Some("gs://") => {
+            "what is read: GOOGLE_APPLICATION_CREDENTIALS, or what `gcloud auth application-default login` left"
+        }
+        Some("az://") => {
+            "what is read: AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_KEY"
+        }
         _ => "the same by hand: `ssh HOST lab --version`",
     }
 }

@@ -10,6 +10,10 @@ use crate::error::{ObjectsError, Result};
 use crate::journal::{self, Move};
 use crate::store::Store;
 
+/// Journals that are read together: so many, of up to so many bytes each.
+const TOGETHER: usize = 512;
+const SHORT: u64 = 64 << 10;
+
 /// What a name must point at for a move to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
@@ -76,15 +80,46 @@ impl Names<'_> {
 
     /// Every name that was ever set, with where it points or what is wrong with its journal.
     fn all(&self) -> Result<Vec<(Name, Result<Option<Move>>)>> {
+        let listed = self.store.backend().list(Room::Names)?;
         let mut found = Vec::new();
-        for (key, _) in self.store.backend().list(Room::Names)? {
-            let Key::Name(name) = key else { continue };
-            match self.get(&name) {
-                Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => return Err(error),
-                last => found.push((name, last)),
+        for some in listed.chunks(TOGETHER) {
+            let read = self.read_together(some)?;
+            for ((key, _), read) in some.iter().zip(read) {
+                let Key::Name(name) = key else { continue };
+                let last = match read {
+                    Some(bytes) => journal::parse(name, &bytes),
+                    None => self.journal(name),
+                };
+                match last.map(|mut moves| moves.pop().filter(|m| m.target.is_some())) {
+                    Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => {
+                        return Err(error);
+                    }
+                    last => found.push((name.clone(), last)),
+                }
             }
         }
         Ok(found)
+    }
+
+    /// The journals under these keys, where that is quicker than one after the other; none for those that
+    /// have to be read on their own.
+    fn read_together(&self, listed: &[(Key, u64)]) -> Result<Vec<Option<Vec<u8>>>> {
+        if !self.store.backend().is_far() {
+            return Ok(vec![None; listed.len()]);
+        }
+        let small = |bytes: u64| bytes <= SHORT;
+        let ranges: Vec<(Key, u64, u64)> = listed
+            .iter()
+            .filter(|(_, bytes)| small(*bytes))
+            // One byte more shows whether it has grown since.
+            .map(|(key, bytes)| (key.clone(), 0, bytes + 1))
+            .collect();
+        let mut read = self.store.backend().read_ranges(&ranges)?.into_iter();
+        let of = |(_, bytes): &(Key, u64)| {
+            let read = if small(*bytes) { read.next().flatten() } else { None };
+            read.filter(|read| read.len() as u64 <= *bytes)
+        };
+        Ok(listed.iter().map(of).collect())
     }
 
     /// Moves the name, if it points where the caller thinks. Where it points to does not matter to

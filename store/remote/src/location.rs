@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lab_objects::{Backend, Folder, Key, ObjectsError, Store};
+use lab_objects::{Backend, Folder, ObjectsError, Store};
 use lab_web::{Bucket, BucketError};
 
 use crate::answer::Opened;
@@ -83,12 +83,15 @@ fn bucket(location: &str, make: bool, told: Told) -> Result<(Store, bool)> {
             RemoteError::Settings { location: without_secrets(location), why: error.to_string() }
         }
     })?;
-    let path = || bucket.location().into();
-    match bucket.read(&Key::Format) {
-        Ok(Some(_)) => Ok((Store::open(Arc::new(bucket)).on(Side::Remote)?, false)),
-        Ok(None) if !make => Err(RemoteError::NotAStore { path: path() }),
-        Ok(None) if !vacant(&bucket)? => Err(RemoteError::InTheWay { path: path() }),
-        Ok(None) => Ok((Store::create(Arc::new(bucket)).on(Side::Remote)?, true)),
+    let bucket = Arc::new(bucket);
+    let (backend, path): (Arc<dyn Backend>, _) = (bucket.clone(), bucket.location().into());
+    match Store::open(Arc::clone(&backend)) {
+        Ok(store) => Ok((store, false)),
+        Err(ObjectsError::NotAStore { .. }) if !make => Err(RemoteError::NotAStore { path }),
+        Err(ObjectsError::NotAStore { .. }) if !vacant(&bucket)? => {
+            Err(RemoteError::InTheWay { path })
+        }
+        Err(ObjectsError::NotAStore { .. }) => Ok((Store::create(backend).on(Side::Remote)?, true)),
         Err(error) => Err(unreachable(&bucket, error)),
     }
 }
@@ -288,11 +291,9 @@ mod tests {
 
     #[test]
     fn remotes_to_come_are_refused_by_name() {
-        for (location, name) in [
-            ("http://host/x", "http"),
-            ("HTTPS://host/x", "https"),
-            ("gopher://x", "gopher"),
-        ] {
+        for (location, name) in
+            [("http://host/x", "http"), ("HTTPS://host/x", "https"), ("gopher://x", "gopher")]
+        {
             match place(location) {
                 Err(RemoteError::Unsupported { scheme, .. }) => assert_eq!(scheme, name),
                 other => panic!("{location}: {other:?}"),
@@ -322,7 +323,9 @@ mod tests {
         for location in ["s3://bucket/x", "GS://b", "az://c/d e"] {
             assert_eq!(place(location).unwrap(), Place::Bucket(location.to_owned()));
         }
-        for location in ["s3://key:s3cret@bucket/x", "az://c/x?sig=s3cret", "s3://a@s3cret@b#s3cret"] {
+        for location in
+            ["s3://key:s3cret@bucket/x", "az://c/x?sig=s3cret", "s3://a@s3cret@b#s3cret"]
+        {
             let Err(error @ RemoteError::BadLocation { .. }) = open_it(location) else {
                 panic!("{location}");
             };

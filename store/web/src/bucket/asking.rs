@@ -352,3 +352,28 @@ fn optional<T>(answer: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
         answer => answer.map(Some),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::runtime::wait;
+
+    #[test]
+    fn listings_have_an_end() {
+        let store = Arc::new(InMemory::new());
+        let place = ("memory".to_owned(), String::new(), String::new());
+        let asking = Asking::new(store, place, Patience::default(), Box::new(|_| {}));
+        let listed = wait(async {
+            for name in ["a", "b", "c/d"] {
+                asking.put(&Path::from(format!("names/{name}")), "x".into()).await.unwrap();
+            }
+            (asking.list("names", 3).await, asking.list("names", 2).await)
+        });
+        let (all, some) = listed.unwrap();
+        let names: Vec<String> = all.unwrap().into_iter().map(|there| there.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(matches!(some, Err(Trouble::Refused(ErrorKind::InvalidData, _))));
+    }
+}

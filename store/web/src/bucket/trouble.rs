@@ -119,8 +119,11 @@ fn of_chain(error: &Error) -> Trouble {
         Some(HttpErrorKind::Connect) => Trouble::Broken { answered: false, connected: false, why },
         Some(HttpErrorKind::Timeout) => Trouble::broken("nothing came for too long"),
         Some(_) => Trouble::broken(why),
-        // An answer that cannot be understood.
-        None => Trouble::Broken { answered: true, connected: true, why },
+        None => {
+            let why = why.chars().take(60).collect::<String>();
+            let why = format!("what it answers cannot be understood ({why})");
+            Trouble::Broken { answered: true, connected: true, why }
+        }
     }
 }
 
@@ -176,13 +179,14 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 
 /// What somebody else said, in one line of bearable length.
 pub(crate) fn shown(text: &str) -> String {
-    text.escape_debug()
-        .to_string()
-        .replace("\\\"", "\"")
-        .replace("\\'", "'")
-        .chars()
-        .take(200)
-        .collect()
+    let mut line = String::new();
+    for c in text.chars().take(200) {
+        match c {
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 #[cfg(test)]
