@@ -114,6 +114,18 @@ fn what_goes_wrong_once_on_the_way_does_not_matter() {
         .complains("s3://bucket/lab: it answers 503 Trouble: on purpose; trying again");
 }
 
+/// What does not answer at all is most likely no store.
+#[test]
+fn the_first_question_is_not_asked_twice() {
+    let (place, s3) = (small(), S3::start(true));
+    s3.plan(Box::new(|_, _| Some(Fault::Cut)));
+    lab(&place, &s3, &["push", AT, "x"]).exits(5).complains("cannot reach s3://bucket/lab");
+    assert_eq!(s3.log().len(), 1);
+    // One that answers may only be busy.
+    s3.plan(Box::new(|n, _| (n < 2).then_some(Fault::Status(503))));
+    lab(&place, &s3, &["push", AT, "x"]).succeeds().complains("trying again");
+}
+
 #[test]
 fn what_is_wrong_under_a_right_name_is_not_kept() {
     let (place, s3) = (small(), S3::start(true));

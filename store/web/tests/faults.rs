@@ -92,13 +92,15 @@ fn what_goes_wrong_once_is_done_again() {
         let questions = counted.asked();
         assert!(questions > 10, "{questions}");
         for fault in FAULTS {
-            for at in 0..questions {
+            // Who does not answer the first question is not asked again.
+            let first = u64::from(fault == Fault::Lost);
+            for at in first..questions {
                 let store =
                     Faulty::with(conditions, Box::new(move |n, _, _| (n == at).then_some(fault)));
                 session(&store).unwrap_or_else(|e| panic!("{fault:?} at {at}: {e}"));
                 let clear = store.other(Box::new(|_, _, _| None));
                 look(&clear).unwrap();
-                for at in 0..clear.asked() {
+                for at in first..clear.asked() {
                     let shaky = store.other(Box::new(move |n, _, _| (n == at).then_some(fault)));
                     if fault == FAULTS[at as usize % 4] {
                         look(&shaky).unwrap_or_else(|e| panic!("{fault:?} at {at}: {e}"));

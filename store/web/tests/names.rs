@@ -149,12 +149,12 @@ fn whether_conditions_are_kept_is_tried_once_and_only_for_who_moves_a_name() {
 fn what_goes_wrong_while_conditions_are_tried_changes_nothing() {
     for conditions in ALL {
         for fault in [Fault::Busy, Fault::Lost, Fault::Liar] {
-            for at in 0..4 {
-                let plan: Plan = Box::new(move |n, _, path| {
-                    (path.contains("probe") && n == at).then_some(fault)
-                });
+            for at in 1..5 {
+                let plan: Plan = Box::new(move |n, _, _| (n == at).then_some(fault));
                 let store = Faulty::with(conditions, plan);
-                assert!(bucket(&store).swap(&name("n"), None, b"1").unwrap());
+                let bucket = bucket(&store);
+                assert_eq!(bucket.read(&name("n")).unwrap(), None);
+                assert!(bucket.swap(&name("n"), None, b"1").unwrap());
                 let locked = store.log.lock().unwrap().iter().any(|l| l.contains("name-n"));
                 assert_eq!(locked, conditions != Conditions::Kept, "{conditions:?} {fault:?} {at}");
             }

@@ -21,7 +21,7 @@ use object_store::{
 };
 
 use super::Told;
-use super::trouble::{Trouble, shown};
+use super::trouble::{Trouble, shown, torn};
 
 /// How often to try, and how long to wait.
 #[derive(Clone, Copy, Debug)]
@@ -137,8 +137,8 @@ impl Asking {
 
     /// Whether to ask again, after a pause that is said aloud.
     pub(crate) async fn again(&self, attempt: u32, trouble: &Trouble) -> bool {
-        let Trouble::Broken { connected, why, .. } = trouble else { return false };
-        let hopeless = !connected && !self.reached.load(Ordering::Relaxed);
+        let Trouble::Broken { answered, why } = trouble else { return false };
+        let hopeless = !answered && !self.reached.load(Ordering::Relaxed);
         if attempt >= self.patience.tries || hopeless {
             return false;
         }
@@ -212,7 +212,7 @@ impl Asking {
             let got = self.store.get_opts(path, GetOptions { range: wanted, ..Default::default() });
             match got.await {
                 Ok(got) if is_inside(&got.range, &range) => self.body(got).await,
-                Ok(_) => Err(Trouble::broken("it sent another part than was asked for")),
+                Ok(_) => Err(torn("it sent another part than was asked for")),
                 Err(error) => {
                     let trouble = Trouble::from(error);
                     let asked = matches!(
@@ -237,17 +237,20 @@ impl Asking {
         let mut stream = got.into_stream();
         loop {
             let next = tokio::time::timeout(self.patience.silence, stream.next()).await;
-            let silent = |_| Trouble::broken("it went silent");
+            let silent = |_| torn("it went silent");
             let Some(part) = next.map_err(silent)? else { break };
-            let part = part?;
+            let part = part.map_err(|e| match Trouble::from(e) {
+                Trouble::Broken { why, .. } => torn(why),
+                trouble => trouble,
+            })?;
             if (bytes.len() + part.len()) as u64 > expected {
-                return Err(Trouble::broken("more came than was announced"));
+                return Err(torn("more came than was announced"));
             }
             bytes.extend_from_slice(&part);
         }
         if (bytes.len() as u64) < expected {
             let why = format!("it broke off after {} of {expected} bytes", bytes.len());
-            return Err(Trouble::broken(why));
+            return Err(torn(why));
         }
         Ok(bytes)
     }

@@ -15,7 +15,7 @@ mod profile;
 mod cloud;
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -300,7 +300,7 @@ impl Backend for Bucket {
 fn confirm(pending: Option<Pending>) -> Result<()> {
     let Some(pending) = pending else { return Ok(()) };
     pending.join().unwrap_or_else(|_| {
-        let source = io::Error::new(ErrorKind::Other, "the thread that sent a pack has ended");
+        let source = io::Error::other("the thread that sent a pack has ended");
         Err(ObjectsError::Stream { verb: "publish", source })
     })
 }

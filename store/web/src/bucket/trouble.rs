@@ -24,8 +24,6 @@ pub(crate) enum Trouble {
     Broken {
         /// Whether an answer came; if not, what was asked may still be done later.
         answered: bool,
-        /// Whether there was a connection at all.
-        connected: bool,
         /// What happened.
         why: String,
     },
@@ -34,10 +32,15 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    /// A connection that was there and is no good.
+    /// No answer came, for this reason.
     pub(crate) fn broken(why: impl Into<String>) -> Trouble {
-        Trouble::Broken { answered: false, connected: true, why: why.into() }
+        Trouble::Broken { answered: false, why: why.into() }
     }
+}
+
+/// An answer that came, and is not what it should be.
+pub(crate) fn torn(why: impl Into<String>) -> Trouble {
+    Trouble::Broken { answered: true, why: why.into() }
 }
 
 /// An answer that is no success, as it came.
@@ -116,13 +119,12 @@ fn of_chain(error: &Error) -> Trouble {
     }
     let why = shown(&innermost);
     match kind {
-        Some(HttpErrorKind::Connect) => Trouble::Broken { answered: false, connected: false, why },
         Some(HttpErrorKind::Timeout) => Trouble::broken("nothing came for too long"),
         Some(_) => Trouble::broken(why),
         None => {
             let why = why.chars().take(60).collect::<String>();
             let why = format!("what it answers cannot be understood ({why})");
-            Trouble::Broken { answered: true, connected: true, why }
+            Trouble::Broken { answered: true, why }
         }
     }
 }
@@ -144,7 +146,7 @@ fn of_status(status: &Status) -> Trouble {
     match (status.code, code) {
         (501, _) => Trouble::Unknown,
         (408 | 429 | 500.., _) | (_, "SlowDown" | "RequestTimeout") => {
-            Trouble::Broken { answered: true, connected: true, why: answer }
+            Trouble::Broken { answered: true, why: answer }
         }
         _ if elsewhere => {
             let why = match region {
