@@ -13,7 +13,7 @@ use crate::wiring::Registry;
 /// Make a registry here with what a remote has
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The remote: a folder
+    /// The remote: a folder, `HOST:PATH`, or in a bucket `s3://BUCKET/PREFIX`
     #[arg(value_name = "PATH")]
     location: String,
     /// The folder to make [default: the remote's last part]

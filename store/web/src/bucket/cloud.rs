@@ -244,8 +244,7 @@ fn gs(bucket: &str, vars: &Vars) -> Result<Spoken, BucketError> {
         builder.build(),
         "a variable that begins with GOOGLE_, or what it names, is wrong",
     )?);
-    let keys = "keys are named by GOOGLE_APPLICATION_CREDENTIALS".to_owned();
-    Ok(Spoken { store, keys, conditional: true })
+    Ok(Spoken { store, keys: String::new(), conditional: true })
 }
 
 fn az(container: &str, vars: &Vars) -> Result<Spoken, BucketError> {
@@ -270,8 +269,7 @@ fn az(container: &str, vars: &Vars) -> Result<Spoken, BucketError> {
     let builder = builder.with_container_name(container).with_retry(once());
     let builder = builder.with_http_connector(Connector { sought });
     let store = Arc::new(built(builder.build(), "a variable that begins with AZURE_ is wrong")?);
-    let keys = "keys are named by AZURE_STORAGE_ACCOUNT_NAME and what belongs to it".to_owned();
-    Ok(Spoken { store, keys, conditional: true })
+    Ok(Spoken { store, keys: String::new(), conditional: true })
 }
 
 #[cfg(test)]

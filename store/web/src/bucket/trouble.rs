@@ -132,6 +132,8 @@ fn of_chain(error: &Error) -> Trouble {
 fn of_status(status: &Status) -> Trouble {
     let code = between(&status.body, "<Code>", "</Code>").unwrap_or_default();
     let message = between(&status.body, "<Message>", "</Message>").unwrap_or_default();
+    // Azure adds numbers and times, which are of use to nobody here.
+    let message = message.lines().next().unwrap_or_default();
     let answer = match (code, message) {
         ("", "") => format!("it answers {}", status.code),
         ("", said) => format!("it answers {}: {}", status.code, shown(said)),
@@ -235,7 +237,7 @@ mod tests {
                 "<Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region>".into(),
                 "set AWS_REGION to eu-north-1",
             ),
-            (400, error("Odd", "a\u{1b}[31m\nb"), r"400 Odd: a\u{1b}[31m\nb"),
+            (400, error("Odd", "a\u{1b}[31m\rb\nRequestId: 7"), r"400 Odd: a\u{1b}[31m\rb"),
             (418, "x".repeat(9999), "it answers 418"),
         ] {
             let Trouble::Refused(_, why) = status(code, &body) else { panic!("{body}") };
