@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ObjectStore, RetryConfig};
 
 use super::carrier::Connector;
 use super::profile::Profile;
@@ -21,9 +20,6 @@ use crate::runtime::wait;
 
 /// What locations in buckets begin with.
 pub const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
-
-/// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no bucket to ask.
 #[derive(Debug, thiserror::Error)]
@@ -129,14 +125,13 @@ fn parse(location: &str) -> Result<(&'static str, &str, &str), BucketError> {
     Ok((scheme, bucket, prefix))
 }
 
-fn options() -> ClientOptions {
-    // How long an answer may take is for who asks: a pack takes longer than a name.
-    ClientOptions::new().with_timeout_disabled().with_connect_timeout(CONNECT_TIMEOUT)
-}
-
 /// What is worth asking again is asked again above, where it can be said.
 fn once() -> RetryConfig {
     RetryConfig { max_retries: 0, ..Default::default() }
+}
+
+fn connector(sought: String) -> Connector {
+    Connector { sought, silence: Patience::default().silence }
 }
 
 fn built<T>(built: object_store::Result<T>, what: &str) -> Result<T, BucketError> {
@@ -144,7 +139,7 @@ fn built<T>(built: object_store::Result<T>, what: &str) -> Result<T, BucketError
 }
 
 fn s3(bucket: &str, vars: &Vars) -> Result<Spoken, BucketError> {
-    let mut builder = AmazonS3Builder::new().with_client_options(options());
+    let mut builder = AmazonS3Builder::new();
     for (name, value) in vars.begin("AWS_") {
         if let Ok(key) = name.parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value);
@@ -202,7 +197,7 @@ fn s3(bucket: &str, vars: &Vars) -> Result<Spoken, BucketError> {
         // Whether it looks at conditions is found out, so that all clients of a bucket think the same.
         .with_conditional_put(object_store::aws::S3ConditionalPut::ETagMatch)
         .with_retry(once())
-        .with_http_connector(Connector { sought });
+        .with_http_connector(connector(sought));
     let store = Arc::new(built(builder.build(), "a variable that begins with AWS_ is wrong")?);
     Ok(Spoken { store, keys, conditional: endpoint.is_none() })
 }
@@ -231,7 +226,7 @@ fn endpoint<'a>(vars: &'a Vars, profile: &'a Profile) -> Result<Option<&'a str>,
 }
 
 fn gs(bucket: &str, vars: &Vars) -> Result<Spoken, BucketError> {
-    let mut builder = GoogleCloudStorageBuilder::new().with_client_options(options());
+    let mut builder = GoogleCloudStorageBuilder::new();
     for (name, value) in vars.begin("GOOGLE_") {
         if let Ok(key) = name.parse::<GoogleConfigKey>() {
             builder = builder.with_config(key, value);
@@ -239,7 +234,7 @@ fn gs(bucket: &str, vars: &Vars) -> Result<Spoken, BucketError> {
     }
     let sought = "there are no keys: not by GOOGLE_APPLICATION_CREDENTIALS, not by `gcloud auth application-default login`, and no metadata service of a cloud gives any".to_owned();
     let builder = builder.with_bucket_name(bucket).with_retry(once());
-    let builder = builder.with_http_connector(Connector { sought });
+    let builder = builder.with_http_connector(connector(sought));
     let store = Arc::new(built(
         builder.build(),
         "a variable that begins with GOOGLE_, or what it names, is wrong",
@@ -248,7 +243,7 @@ fn gs(bucket: &str, vars: &Vars) -> Result<Spoken, BucketError> {
 }
 
 fn az(container: &str, vars: &Vars) -> Result<Spoken, BucketError> {
-    let mut builder = MicrosoftAzureBuilder::new().with_client_options(options());
+    let mut builder = MicrosoftAzureBuilder::new();
     let mut account = vars.get("AZURE_STORAGE_USE_EMULATOR").is_some();
     for (name, value) in vars.begin("AZURE_") {
         if let Ok(key) = name.parse::<AzureConfigKey>() {
@@ -267,7 +262,7 @@ fn az(container: &str, vars: &Vars) -> Result<Spoken, BucketError> {
     }
     let sought = "there are no keys: not in AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or AZURE_STORAGE_CLIENT_ID, and no metadata service of a cloud gives any".to_owned();
     let builder = builder.with_container_name(container).with_retry(once());
-    let builder = builder.with_http_connector(Connector { sought });
+    let builder = builder.with_http_connector(connector(sought));
     let store = Arc::new(built(builder.build(), "a variable that begins with AZURE_ is wrong")?);
     Ok(Spoken { store, keys: String::new(), conditional: true })
 }
