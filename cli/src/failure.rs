@@ -247,6 +247,8 @@ impl From<RemoteError> for Failure {
             RemoteError::Settings { ref location, .. } => {
                 Failure::usage(message).hint(how_to_reach(location))
             }
+            RemoteError::Refused { .. } => Failure::new(Exit::Refused, message)
+                .hint("who runs the server makes tokens with `lab token add`"),
             RemoteError::NotAStore { ref path } if is_bucket(&path.to_string_lossy()) => Failure::new(Exit::Io, message)
                 .hint("is the prefix right? `lab push` makes a store where there is nothing"),
             RemoteError::InTheWay { ref path } if is_bucket(&path.to_string_lossy()) => Failure::new(Exit::Refused, message)
@@ -289,19 +291,21 @@ fn is_bucket(location: &str) -> bool {
 }
 
 /// What to look at when a location cannot be reached.
-fn how_to_reach(location: &str) -> &'static str {
-    match location.get(..5) {
-        Some("s3://") => {
-            "what is read: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, or a profile (AWS_PROFILE)"
+fn how_to_reach(location: &str) -> String {
+    let read = match location.split_once(':').map(|(scheme, _)| scheme) {
+        Some("s3") => {
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, or a profile (AWS_PROFILE)"
         }
-        Some("gs://") => {
-            "what is read: GOOGLE_APPLICATION_CREDENTIALS, or what `gcloud auth application-default login` left"
+        Some("gs") => {
+            "GOOGLE_APPLICATION_CREDENTIALS, or what `gcloud auth application-default login` left"
         }
-        Some("az://") => {
-            "what is read: AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_KEY"
+        Some("az") => {
+            "AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_KEY"
         }
-        _ => "the same by hand: `ssh HOST lab --version`",
-    }
+        Some("http" | "https") => return format!("the same by hand: `curl {location}/format`"),
+        _ => return "the same by hand: `ssh HOST lab --version`".to_owned(),
+    };
+    format!("what is read: {read}")
 }
 
 impl From<ReplayError> for Failure {

@@ -1,6 +1,7 @@
 //! The `lab` binary: words for people, over the rooms below. One file per command.
 
 mod ui;
+mod times;
 mod failure;
 mod config;
 mod bars;

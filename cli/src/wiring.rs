@@ -89,6 +89,11 @@ impl Registry {
         self.config.who()
     }
 
+    /// Keeps here what the packs of a remote hold, so that it need not come again.
+    pub(crate) fn keep_ends(&self, remote: &Store) {
+        remote.keep_ends(&self.folder.join("cache/ends"));
+    }
+
     /// The location of a remote: one of the configured names, or a path or URL itself.
     pub(crate) fn remote(&self, name: &str) -> Outcome<String> {
         if let Some(location) = self.config.remotes.get(name) {

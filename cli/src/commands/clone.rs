@@ -65,6 +65,7 @@ fn fetch(
     what: &[lab_schema::Base],
 ) -> Outcome {
     let _lease = registry.store.lease()?;
+    registry.keep_ends(remote);
     let who = registry.who();
     let options = exchange::options(context, &who, false, false);
     let bars = Bars::new(context.ui);
@@ -76,7 +77,7 @@ fn fetch(
         pull(&registry.store, remote, what, options, &bars)?
     };
     drop(bars);
-    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), location.to_owned());
+    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), lab_remote::shown(location));
     registry.config.write(&registry.folder)?;
     exchange::tell(context, "from", location, &done, false, context.now_ms() - start);
     Ok(())

@@ -57,7 +57,7 @@ pub(super) fn tell(
     planned: bool,
     ms: u64,
 ) {
-    let transfer = &done.transfer;
+    let (transfer, location) = (&done.transfer, lab_remote::shown(location));
     let there = match transfer.already_there {
         0 => String::new(),
         n => format!(" ({} already there)", ui::count(n, "object")),

@@ -26,6 +26,7 @@ mod run;
 mod serve;
 mod show;
 mod status;
+mod token;
 mod trace;
 mod follow;
 mod vary;
@@ -91,6 +92,7 @@ enum Command {
     Pull(pull::Args),
     Clone(clone::Args),
     Serve(serve::Args),
+    Token(token::Args),
     Check(check::Args),
     Du(du::Args),
     Gc(gc::Args),
@@ -144,6 +146,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Pull(args) => pull::run(&context, args),
         Command::Clone(args) => clone::run(&context, args),
         Command::Serve(args) => serve::run(&context, args),
+        Command::Token(args) => token::run(&context, args),
         Command::Check(args) => check::run(&context, args),
         Command::Du(args) => du::run(&context, args),
         Command::Gc(args) => gc::run(&context, args),

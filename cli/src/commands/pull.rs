@@ -36,6 +36,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     };
     let location = registry.remote(&args.remote)?;
     let remote = open(&location, exchange::told(context))?;
+    registry.keep_ends(&remote);
     let mut typed = args.what.clone();
     let lock = match typed.is_empty() {
         true => locked(context, &registry)?.filter(|lock| !lock.steps.is_empty()),
@@ -48,7 +49,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         typed = remote.names().list()?.into_iter().map(|(name, _)| name.to_string()).collect();
     }
     if typed.is_empty() {
-        return Err(Failure::not_found(format!("{location} has no names"))
+        return Err(Failure::not_found(format!("{} has no names", lab_remote::shown(&location)))
             .hint("fetch by hash: `lab pull REMOTE HASH`"));
     }
     let what = exchange::bases(&typed)?;

@@ -48,12 +48,14 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let start = context.now_ms();
     let done = if args.dry_run {
         let remote = open(&location, exchange::told(context))?;
+        registry.keep_ends(&remote);
         plan_push(&registry.store, &lineage, &remote, &what, options)?
     } else {
         let (remote, created) = open_or_create(&location, exchange::told(context))?;
         if created {
-            context.ui.note(format!("made a store in {location}"));
+            context.ui.note(format!("made a store in {}", lab_remote::shown(&location)));
         }
+        registry.keep_ends(&remote);
         let _lease = remote.lease()?;
         push(&registry.store, &lineage, &remote, &what, options, &bars)?
     };

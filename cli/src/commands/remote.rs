@@ -72,6 +72,13 @@ fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -
         return Err(Failure::new(Exit::Refused, format!("remote '{name}' exists: {before}"))
             .hint(format!("`lab remote remove {name}` first, or choose another name")));
     }
+    if lab_remote::has_secret(location) {
+        return Err(Failure::usage(
+            "this location holds a secret, which would be kept in a file here",
+        )
+        .hint("put it into ~/.netrc: `machine HOST login me password TOKEN`")
+        .hint(format!("then `lab remote add {name} {}`", lab_remote::shown(location))));
+    }
     // What the shell's folder makes of a relative path must hold from every other folder too.
     let absolute = context.location(location);
     let what = match lab_remote::open(&absolute, exchange::told(context)) {
@@ -79,8 +86,10 @@ fn add(context: &Context, registry: &mut Registry, name: &str, location: &str) -
         Err(RemoteError::NotAStore { .. }) => {
             "nothing is there yet; the first push makes a store".to_owned()
         }
-        // A machine may be off for a while.
-        Err(error @ RemoteError::Unreachable { .. }) => format!("not reached now: {error}"),
+        // A machine may be off for a while, or a token be on its way.
+        Err(error @ (RemoteError::Unreachable { .. } | RemoteError::Refused { .. })) => {
+            format!("not reached now: {error}")
+        }
         Err(error) => return Err(error.into()),
     };
     if std::path::Path::new(&absolute).is_file() {

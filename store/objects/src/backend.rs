@@ -73,6 +73,10 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// The files of a room with their sizes in bytes, sorted by key.
     fn list(&self, room: Room) -> Result<Vec<(Key, u64)>>;
 
+    /// What was listed a moment ago counts no more: who asks next wants to know what is there now. For
+    /// backends that remember a listing, since the way is long.
+    fn look_again(&self) {}
+
     /// Removes a file other than the format; says whether it was there.
     fn remove(&self, key: &Key) -> Result<bool>;
 

@@ -282,6 +282,8 @@ impl Collector {
         let swept = self.sweep(with(Fate::Removed), &mut done, progress);
         progress.end();
         repacked.and(swept)?;
+        // For those who go by an inventory.
+        self.store.backend().settle()?;
         self.store.refresh()?;
         Ok(done)
     }

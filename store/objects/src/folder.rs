@@ -1,10 +1,11 @@
 //! A store in a folder: on a disk, or one that several hosts share.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use lab_encoding::weights::Source;
@@ -13,6 +14,7 @@ use crate::atomic::{self, Lock};
 use crate::backend::{Backend, Key, Room};
 use crate::error::{At, ObjectsError, Result};
 use crate::held::Held;
+use crate::inventory::{INVENTORY, inventory};
 use crate::layout::Layout;
 use crate::lease::{Lease, Living};
 use crate::source::{Random, read_past_cache};
@@ -31,12 +33,19 @@ pub struct Folder {
     swept: Once,
     /// Whether the folders themselves are certain to be there after a power cut.
     rooted: Once,
+    /// Whether packs came or went that an inventory does not tell of yet.
+    untold: AtomicBool,
 }
 
 impl Folder {
+    fn new(layout: Layout) -> Folder {
+        let (swept, rooted) = (Once::new(), Once::new());
+        Folder { layout, swept, rooted, untold: AtomicBool::new(false) }
+    }
+
     /// The folder of a new store. Makes it if it is absent; leaves other files in it alone.
     pub fn create(path: &Path) -> Result<Folder> {
-        let folder = Folder { layout: Layout::new(path), swept: Once::new(), rooted: Once::new() };
+        let folder = Folder::new(Layout::new(path));
         for part in folder.layout.folders() {
             atomic::create_folder(&part)?;
         }
@@ -72,9 +81,7 @@ impl Folder {
         let layout = Layout::new(path);
         let format = layout.file(&Key::Format);
         match fs::metadata(&format) {
-            Ok(meta) if meta.is_file() => {
-                Ok(Folder { layout, swept: Once::new(), rooted: Once::new() })
-            }
+            Ok(meta) if meta.is_file() => Ok(Folder::new(layout)),
             Err(e) if !is_absent(&e) => Err(e).at("open", &format),
             _ => Err(ObjectsError::NotAStore { path: path.to_owned() }),
         }
@@ -85,7 +92,30 @@ impl Folder {
         self.layout.root()
     }
 
+    /// Keeps an [inventory](crate::inventory()) from now on, so that a web server can hand the store
+    /// out without knowing what it is.
+    pub fn keep_inventory(&self) -> Result<()> {
+        atomic::create_folder(&self.layout.locks())?;
+        let _held = Lock::take(&self.layout.inventory_lock(), LOCK_TIMEOUT)?;
+        self.tell(inventory(self)?)
+    }
+
+    /// Held by who writes the inventory, until what it tells of is so; none if none is kept.
+    fn telling(&self) -> Result<Option<Lock>> {
+        if !self.path().join(INVENTORY).is_file() {
+            return Ok(None);
+        }
+        Lock::take(&self.layout.inventory_lock(), LOCK_TIMEOUT).map(Some)
+    }
+
+    fn tell(&self, text: String) -> Result<()> {
+        // Before the look at what is there would be too late for what comes during it.
+        self.untold.store(false, Ordering::Relaxed);
+        atomic::replace(&self.path().join(INVENTORY), |out| out.write_all(text.as_bytes()))
+    }
+
     fn write(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        self.untold.fetch_or(key.room() != Room::Names, Ordering::Relaxed);
         let (temporary, target) = (self.layout.temporary(), self.layout.file(key));
         if let Some(parent) = target.parent() {
             atomic::create_folder(parent)?;
@@ -193,6 +223,11 @@ impl Backend for Folder {
     }
 
     fn settle(&self) -> Result<()> {
+        if self.untold.load(Ordering::Relaxed)
+            && let Some(_held) = self.telling()?
+        {
+            self.tell(inventory(self)?)?;
+        }
         atomic::sync_folder(&self.layout.room(Room::Packs))?;
         atomic::sync_folder(self.path())
     }
@@ -217,6 +252,15 @@ impl Backend for Folder {
         let _held = Lock::take(&lock, LOCK_TIMEOUT)?;
         if self.read(key)?.as_deref() != expected {
             return Ok(false);
+        }
+        // First the inventory, so that a move of which nothing was said is no move.
+        let telling = self.telling()?;
+        if telling.is_some() && (expected.is_none() || self.untold.load(Ordering::Relaxed)) {
+            let mut text = inventory(self)?;
+            if expected.is_none() {
+                text.push_str(&format!("{} {}\n", key.path(), new.len()));
+            }
+            self.tell(text)?;
         }
         self.write(key, new)?;
         Ok(true)
@@ -244,6 +288,7 @@ impl Backend for Folder {
             let (key, why) = (key.to_string(), "a store cannot lose its format");
             return Err(ObjectsError::RefusedKey { verb: "remove", key, why });
         }
+        self.untold.fetch_or(key.room() != Room::Names, Ordering::Relaxed);
         atomic::remove(&self.layout.file(key))
     }
 

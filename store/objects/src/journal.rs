@@ -16,6 +16,14 @@ use lab_schema::{Digest, Name, ObjectId};
 
 use crate::error::{ObjectsError, Result};
 
+/// The context of the digest of a journal.
+const DIGEST: &str = "lab 2026-11-30 journal of a name";
+
+/// The digest by which who moves a name from far away says which journal of it was seen.
+pub fn journal_digest(journal: &[u8]) -> Digest {
+    Digest::derive(DIGEST, journal)
+}
+
 /// What a name is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NameKind {

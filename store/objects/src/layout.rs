@@ -8,6 +8,8 @@
 //! locks/name-<name>             held while a name moves
 //! locks/lease-<unique>          held while a command is at work
 //! locks/collector               held by the one collector
+//! locks/inventory               held while the inventory is written
+//! inventory                     which packs and names there are, where one is kept
 //! tmp/                          files on their way to one of the places above
 //! ```
 //!
@@ -70,6 +72,11 @@ impl Layout {
     /// The lock under which a name moves.
     pub(crate) fn lock(&self, name: &Name) -> PathBuf {
         self.locks().join(format!("name-{name}"))
+    }
+
+    /// The lock under which the inventory is written.
+    pub(crate) fn inventory_lock(&self) -> PathBuf {
+        self.locks().join("inventory")
     }
 
     /// The lock that a collector holds.

@@ -10,9 +10,10 @@ use crate::error::{ObjectsError, Result};
 use crate::journal::{self, Move};
 use crate::store::Store;
 
-/// Journals that are read together: so many, of up to so many bytes each.
-const TOGETHER: usize = 512;
-const SHORT: u64 = 64 << 10;
+/// Names whose journals are read together.
+const TOGETHER: usize = 128;
+/// Most bytes of a journal that are read so; a longer one is read by itself.
+const MOST: u64 = 64 << 10;
 
 /// What a name must point at for a move to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,46 +81,37 @@ impl Names<'_> {
 
     /// Every name that was ever set, with where it points or what is wrong with its journal.
     fn all(&self) -> Result<Vec<(Name, Result<Option<Move>>)>> {
-        let listed = self.store.backend().list(Room::Names)?;
-        let mut found = Vec::new();
-        for some in listed.chunks(TOGETHER) {
-            let read = self.read_together(some)?;
-            for ((key, _), read) in some.iter().zip(read) {
-                let Key::Name(name) = key else { continue };
-                let last = match read {
-                    Some(bytes) => journal::parse(name, &bytes),
-                    None => self.journal(name),
+        let backend = self.store.backend();
+        let (mut found, mut keys) = (Vec::new(), Vec::new());
+        for (key, _) in backend.list(Room::Names)? {
+            if let Key::Name(name) = &key {
+                keys.push((name.clone(), key));
+            }
+        }
+        // Where the way is long they come together.
+        for group in keys.chunks(if backend.is_far() { TOGETHER } else { 1 }) {
+            let whole = |(_, key): &(Name, Key)| (key.clone(), 0, MOST);
+            let read = match group {
+                [(_, key)] => vec![backend.read(key)?],
+                group => backend.read_ranges(&group.iter().map(whole).collect::<Vec<_>>())?,
+            };
+            for ((name, key), journal) in group.iter().zip(read) {
+                let journal = match journal {
+                    Some(bytes) if bytes.len() as u64 == MOST => backend.read(key)?,
+                    journal => journal,
                 };
-                match last.map(|mut moves| moves.pop().filter(|m| m.target.is_some())) {
+                match journal.map_or(Ok(Vec::new()), |bytes| journal::parse(name, &bytes)) {
                     Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => {
                         return Err(error);
                     }
-                    last => found.push((name.clone(), last)),
+                    last => {
+                        let last = last.map(|mut j| j.pop().filter(|m| m.target.is_some()));
+                        found.push((name.clone(), last));
+                    }
                 }
             }
         }
         Ok(found)
-    }
-
-    /// The journals under these keys, where that is quicker than one after the other; none for those that
-    /// have to be read on their own.
-    fn read_together(&self, listed: &[(Key, u64)]) -> Result<Vec<Option<Vec<u8>>>> {
-        if !self.store.backend().is_far() {
-            return Ok(vec![None; listed.len()]);
-        }
-        let small = |bytes: u64| bytes <= SHORT;
-        let ranges: Vec<(Key, u64, u64)> = listed
-            .iter()
-            .filter(|(_, bytes)| small(*bytes))
-            // One byte more shows whether it has grown since.
-            .map(|(key, bytes)| (key.clone(), 0, bytes + 1))
-            .collect();
-        let mut read = self.store.backend().read_ranges(&ranges)?.into_iter();
-        let of = |(_, bytes): &(Key, u64)| {
-            let read = if small(*bytes) { read.next().flatten() } else { None };
-            read.filter(|read| read.len() as u64 <= *bytes)
-        };
-        Ok(listed.iter().map(of).collect())
     }
 
     /// Moves the name, if it points where the caller thinks. Where it points to does not matter to

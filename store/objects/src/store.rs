@@ -2,7 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::Path;
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use lab_schema::{Digest, ObjectId};
 
@@ -10,6 +13,7 @@ use crate::backend::{Backend, Key, PackId, Room};
 use crate::block::{self, Base, Block, MAX_SHARED};
 use crate::blocks::Blocks;
 use crate::catalog::{Catalog, PackState, Place};
+use crate::ends::Ends;
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, Parsed};
 use crate::layout::{FORMAT_VERSION, FORMAT_WORDS};
@@ -17,7 +21,7 @@ use crate::lease::Lease;
 use crate::pack::Record;
 
 /// Packs whose ends are asked for together.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 512;
 
 thread_local! {
     /// Memory for the bytes of a block as they are stored.
@@ -35,6 +39,8 @@ struct Inner {
     backend: Arc<dyn Backend>,
     catalog: RwLock<Catalog>,
     blocks: Mutex<Blocks>,
+    /// Where the ends of packs are kept, if they are.
+    ends: OnceLock<Ends>,
 }
 
 /// Copies that turned out to be no good in one attempt: without them all copies of all bases of a
@@ -74,6 +80,7 @@ impl Store {
                     blocks: Mutex::new(Blocks::new(backend.is_far())),
                     backend,
                     catalog: RwLock::default(),
+                    ends: OnceLock::new(),
                 }),
             }),
             0 => Err(not_a_store()),
@@ -85,6 +92,18 @@ impl Store {
     /// What is under it.
     pub(crate) fn backend(&self) -> &dyn Backend {
         &*self.inner.backend
+    }
+
+    /// Keeps the ends of its packs in this folder from now on, and finds them there: of a far store they
+    /// need not come again. Whatever else comes to lie in it does no harm.
+    pub fn keep_ends(&self, folder: &Path) {
+        // Only the first one counts.
+        let _ = self.inner.ends.set(Ends::in_folder(folder));
+    }
+
+    /// Where the ends of packs are kept, if they are.
+    pub(crate) fn ends(&self) -> Option<&Ends> {
+        self.inner.ends.get()
     }
 
     /// What has been seen of it.
@@ -156,6 +175,7 @@ impl Store {
     /// more.
     pub fn lease(&self) -> Result<Lease> {
         let lease = self.backend().lease()?;
+        self.backend().look_again();
         self.refresh()?;
         Ok(lease)
     }
@@ -282,6 +302,7 @@ impl Store {
         if !found.is_empty() {
             return Ok(found);
         }
+        self.backend().look_again();
         self.refresh()?;
         Ok(find())
     }
@@ -315,6 +336,7 @@ impl Store {
             if !again {
                 break;
             }
+            self.backend().look_again();
             self.refresh()?;
         }
         match damage {

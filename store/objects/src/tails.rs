@@ -17,16 +17,24 @@ impl Store {
 
     /// The same of packs of so many bytes each, whose ends are asked for together.
     pub(crate) fn read_tails(&self, packs: &[(PackId, u64)]) -> Result<Vec<Option<Parsed<Tail>>>> {
-        // Most tails are shorter than this, so that one read is enough.
-        let ends: Vec<(Key, u64, u64)> = packs
+        let kept: Vec<Option<Tail>> = packs
             .iter()
-            .map(|(id, bytes)| {
+            .map(|(id, bytes)| self.ends().and_then(|ends| ends.find(*id, *bytes)))
+            .collect();
+        // Most tails are shorter than this, so that one read is enough.
+        let lacking = packs.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
+        let ends: Vec<(Key, u64, u64)> = lacking
+            .map(|((id, bytes), _)| {
                 let len = READ_AHEAD.min(*bytes);
                 (Key::Pack(*id), bytes - len, len)
             })
             .collect();
-        let ends = self.backend().read_ranges(&ends)?;
-        packs.iter().zip(ends).map(|((id, bytes), end)| self.tail(*id, *bytes, end)).collect()
+        let mut ends = self.backend().read_ranges(&ends)?.into_iter();
+        let all = packs.iter().zip(kept).map(|((id, bytes), kept)| match kept {
+            Some(tail) => Ok(Some(Ok(tail))),
+            None => self.tail(*id, *bytes, ends.next().flatten()),
+        });
+        all.collect()
     }
 
     fn tail(
@@ -42,10 +50,17 @@ impl Store {
             Err(why) => return Ok(Some(Err(why))),
         };
         if len <= end.len() as u64 {
-            let tail = &end[end.len() - len as usize..];
-            return Ok(Some(pack::parse_tail(id, tail, pack_bytes)));
+            return Ok(Some(self.parsed(id, &end[end.len() - len as usize..], pack_bytes)));
         }
         let whole = self.backend().read_range(&Key::Pack(id), pack_bytes - len, len)?;
-        Ok(whole.map(|tail| pack::parse_tail(id, &tail, pack_bytes)))
+        Ok(whole.map(|tail| self.parsed(id, &tail, pack_bytes)))
+    }
+
+    fn parsed(&self, id: PackId, tail: &[u8], pack_bytes: u64) -> Parsed<Tail> {
+        let parsed = pack::parse_tail(id, tail, pack_bytes);
+        if let Some(ends) = self.ends() {
+            ends.keep(id, tail, &parsed);
+        }
+        parsed
     }
 }

@@ -8,8 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lab_objects::{Backend, Key, Lease, ObjectsError, Store};
-use lab_schema::Digest;
+use lab_objects::{Backend, Key, Lease, ObjectsError, Store, journal_digest};
 
 use crate::error::RemoteError;
 use crate::intake::{Job, What, Work, take_in};
@@ -17,9 +16,6 @@ use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, put_entry, wr
 
 /// How long work goes on before it is said that it does.
 const QUIET: Duration = Duration::from_secs(10);
-/// The context of the digest of a journal.
-pub(crate) const JOURNAL: &str = "lab 2026-11-30 journal of a name";
-
 /// A store that was opened for a client, with what is under it.
 pub struct Opened {
     /// What is under it.
@@ -269,7 +265,7 @@ fn finished(opened: &Opened, what: What, bytes: &[u8]) -> Result<Answer, Objects
         What::Publish { .. } => Ok(Answer::Absent),
         What::Swap { key: Key::Name(name), expected } => {
             let now = backend.read(&Key::Name(name.clone()))?;
-            let fits = now.as_deref().map(|now| Digest::derive(JOURNAL, now)) == expected;
+            let fits = now.as_deref().map(journal_digest) == expected;
             let moved = fits && store.names().replace(&name, now.as_deref(), bytes)?;
             Ok(Answer::Done { no: !moved })
         }

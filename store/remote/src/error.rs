@@ -66,6 +66,14 @@ pub enum RemoteError {
         /// What happened.
         why: String,
     },
+    /// It answers that this is not for who asks.
+    #[error("{location} refuses: {why}")]
+    Refused {
+        /// Where.
+        location: String,
+        /// What it says.
+        why: String,
+    },
     /// There is no store at the location.
     #[error("there is no store at {}", .path.display())]
     NotAStore {

@@ -9,20 +9,16 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use lab_objects::{Backend, Key, Lease, ObjectsError, Room};
-use lab_schema::Digest;
+use lab_objects::{Backend, Key, Lease, Listings, ObjectsError, Room, journal_digest};
 
-use crate::answer::JOURNAL;
 use crate::error::{On, RemoteError, Side};
 use crate::link::{Dial, Failure, Link, Patience};
-use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, entries};
+use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION};
 
 /// Ranges that are asked for at a time.
 const WINDOW: usize = 32;
-/// Most files of a room that are listed: their keys take some 100 MB.
-const MAX_LISTED: usize = 1 << 20;
-
 /// Hears in words what happens to a connection.
 pub type Told = Box<dyn Fn(&str) + Send>;
 
@@ -33,6 +29,7 @@ pub struct Far {
     state: Mutex<State>,
     /// The pack that was sent last, if it is not known yet what became of it.
     pending: Mutex<Option<Pending>>,
+    seen: Listings,
 }
 
 /// A pack that was sent.
@@ -75,7 +72,13 @@ impl Far {
         told: Told,
     ) -> crate::error::Result<(Far, bool)> {
         let state = State { told: Some(told), ..State::default() };
-        let far = Far { dial, patience, state: Mutex::new(state), pending: Mutex::default() };
+        let far = Far {
+            dial,
+            patience,
+            state: Mutex::new(state),
+            pending: Mutex::default(),
+            seen: Listings::default(),
+        };
         // The first time nobody waits: what is wrong is most likely wrong for good.
         let path = || far.dial.location().into();
         match far.greet(make) {
@@ -237,6 +240,7 @@ impl Far {
     }
 
     fn put(&self, key: &Key, bytes: &[u8], mend: bool) -> lab_objects::Result<()> {
+        self.seen.forget();
         let verb = if mend { "mend" } else { "publish" };
         match self.ask(&publishing(key, bytes, mend), 0) {
             Ok(_) => Ok(()),
@@ -312,6 +316,7 @@ impl Backend for Far {
 
     /// While the far side looks through one pack, the next is on its way.
     fn publish_soon(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.seen.forget();
         let mut pending = self.pending();
         let before = pending.take();
         let sent = self.send(before.as_ref(), key, bytes);
@@ -337,7 +342,8 @@ impl Backend for Far {
     }
 
     fn swap(&self, key: &Key, expected: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
-        let digest = expected.map(|bytes| Digest::derive(JOURNAL, bytes));
+        self.seen.forget();
+        let digest = expected.map(journal_digest);
         let first = Question::Swap { key: key.clone(), expected: digest, bytes: new.len() as u64 };
         match self.ask(&upload(first, new), 0) {
             Ok(Reply::Bytes(_)) => Ok(true),
@@ -348,33 +354,23 @@ impl Backend for Far {
     }
 
     fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
-        let listed = self.with_link(&mut |link| {
-            let answers = link.ask(&[Question::List(room)])?;
-            let mut found = Vec::new();
-            loop {
-                match link.next(&answers, self.patience.silence)? {
-                    Answer::Busy => {}
-                    Answer::Data(part) => {
-                        let part = entries(&part).map_err(|e| Failure::Broken(e.to_string()))?;
-                        found.extend(part);
-                        if found.len() > MAX_LISTED {
-                            let text = format!("it lists more than {MAX_LISTED} files");
-                            return Err(Failure::Told(Trouble::Nonsense, text));
-                        }
-                    }
-                    Answer::Done { .. } => return Ok(found),
-                    Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
-                    _ => return Err(Failure::Broken("it answers something else".to_owned())),
-                }
-            }
-        });
+        if let Some(files) = self.seen.recall(room) {
+            return Ok(files);
+        }
+        let at = Instant::now();
+        let listed = self.with_link(&mut |link| link.list(room, self.patience.silence));
         let mut found = listed.map_err(|failure| self.error("list", failure))?;
         if found.iter().any(|(key, _)| key.room() != room) {
             let text = "it lists files of another room".to_owned();
             return Err(self.error("list", Failure::Told(Trouble::Nonsense, text)));
         }
         found.sort();
+        self.seen.note(room, at, found.clone());
         Ok(found)
+    }
+
+    fn look_again(&self) {
+        self.seen.forget();
     }
 
     fn remove(&self, key: &Key) -> lab_objects::Result<bool> {

@@ -8,10 +8,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::wire::{Answer, Question, Trouble, read, write};
+use lab_objects::{Key, Room};
+
+use crate::wire::{Answer, Question, Trouble, entries, read, write};
 
 /// Answers that wait to be looked at, for each question.
 const WAITING: usize = 8;
+/// Most files of a room that are listed: their keys take some 100 MB.
+const MAX_LISTED: usize = 1 << 20;
 /// So many hundredths of a second the far side may take to say why it has hung up.
 const PARTING: u32 = 20;
 
@@ -220,6 +224,27 @@ impl Link {
             Err(RecvTimeoutError::Disconnected) => {
                 let ended = lock(&self.waiting).ended.clone();
                 Err(self.broken(ended.unwrap_or_else(|| "it broke off".to_owned())))
+            }
+        }
+    }
+
+    /// The files of a room, in whatever order they come.
+    pub(crate) fn list(&self, room: Room, silence: Duration) -> Result<Vec<(Key, u64)>, Failure> {
+        let answers = self.ask(&[Question::List(room)])?;
+        let mut found = Vec::new();
+        loop {
+            match self.next(&answers, silence)? {
+                Answer::Busy => {}
+                Answer::Data(part) => {
+                    found.extend(entries(&part).map_err(|e| Failure::Broken(e.to_string()))?);
+                    if found.len() > MAX_LISTED {
+                        let text = format!("it lists more than {MAX_LISTED} files");
+                        return Err(Failure::Told(Trouble::Nonsense, text));
+                    }
+                }
+                Answer::Done { .. } => return Ok(found),
+                Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
+                _ => return Err(Failure::Broken("it answers something else".to_owned())),
             }
         }
     }

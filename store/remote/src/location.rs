@@ -1,9 +1,9 @@
 //! From what a person types to a store.
 //!
-//! A location is a path, a `file://` or an `ssh://` URL, `host:path` as scp has it, or a place in a bucket.
-//! The store is in the folder itself (a bare store, as remotes are) or, where somebody works in the folder,
-//! in `.lab` inside it. The kinds of remote that are to come are recognised and refused by name, so that
-//! `http://…` is never taken for a folder of that name.
+//! A location is a path, a `file://`, `ssh://`, `http://` or `https://` URL, `host:path` as scp has it, or a
+//! place in a bucket. The store is in the folder itself (a bare store, as remotes are) or, where somebody
+//! works in the folder, in `.lab` inside it. Other kinds are recognised and refused by name, so that
+//! `ftp://…` is never taken for a folder of that name.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lab_objects::{Backend, Folder, ObjectsError, Store};
-use lab_web::{Bucket, BucketError};
+use lab_web::{Web, WebError};
 
 use crate::answer::Opened;
+use crate::bucket::{bucket, without_secrets};
 use crate::error::{On, RemoteError, Result, Side};
 use crate::far::{Far, Told};
 use crate::link::Patience;
@@ -25,33 +26,80 @@ const INSIDE: &str = ".lab";
 
 /// Opens the store at a location. `told` hears when a connection that broke is made anew.
 pub fn open(location: &str, told: Told) -> Result<Store> {
-    match place(location)? {
-        Place::Folder(path) => {
-            let found = find(&path)?.ok_or(RemoteError::NotAStore { path })?;
-            open_folder(&found).map(|opened| opened.store)
-        }
-        Place::Ssh(ssh) => far(ssh, false, told).map(|(store, _)| store),
-        Place::Bucket(location) => bucket(&location, false, told).map(|(store, _)| store),
-    }
+    open_for_others(location, false, told).map(|opened| opened.store)
 }
 
 /// Opens the store at a location, or makes a bare one there if nothing or an empty folder is
 /// there. Says whether it was made.
 pub fn open_or_create(location: &str, told: Told) -> Result<(Store, bool)> {
-    match place(location)? {
-        Place::Folder(path) => folder_or_create(&path).map(|opened| (opened.store, opened.made)),
-        Place::Ssh(ssh) => far(ssh, true, told),
-        Place::Bucket(location) => bucket(&location, true, told),
+    open_for_others(location, true, told).map(|opened| (opened.store, opened.made))
+}
+
+/// The store at a location, for who answers the questions of others about it: `make` as in
+/// [`open_or_create`].
+pub fn open_for_others(location: &str, make: bool, told: Told) -> Result<Opened> {
+    opened(place(location)?, make, told)
+}
+
+fn opened(place: Place, make: bool, told: Told) -> Result<Opened> {
+    match place {
+        Place::Folder(path) if make => folder_or_create(&path),
+        Place::Folder(path) => match find(&path)? {
+            Some(found) => open_folder(&found),
+            None => Err(RemoteError::NotAStore { path }),
+        },
+        Place::Ssh(ssh) => {
+            let (far, made) = Far::connect(Box::new(ssh), Patience::default(), make, told)?;
+            behind(Arc::new(far), made)
+        }
+        Place::Web(url) => {
+            let reached = Web::connect(&url, make, lab_web::Patience::default(), told);
+            let (web, made) = reached.map_err(|error| web_error(&url, error))?;
+            behind(Arc::new(web), made)
+        }
+        Place::Bucket(location) => bucket(&location, make, told),
     }
 }
 
-/// The store in a folder, for a client who asks from outside: `make` as in [`open_or_create`].
+/// The store in a folder, for a client who asks from outside, and who is not to have other places
+/// reached from here: `make` as in [`open_or_create`].
 pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
-    if make {
-        return folder_or_create(path);
+    opened(Place::Folder(path.to_owned()), make, Box::new(|_| {}))
+}
+
+/// A location as it may be shown and kept: without what is secret in it.
+pub fn shown(location: &str) -> String {
+    match place(location) {
+        Ok(Place::Web(url)) => lab_web::shown(&url).unwrap_or(url),
+        Ok(Place::Bucket(location)) => without_secrets(&location),
+        _ => location.to_owned(),
     }
-    let found = find(path)?.ok_or_else(|| RemoteError::NotAStore { path: path.to_owned() })?;
-    open_folder(&found)
+}
+
+/// Whether a location holds what is secret, and so must not be kept.
+pub fn has_secret(location: &str) -> bool {
+    matches!(place(location), Ok(Place::Web(url)) if lab_web::has_secret(&url))
+}
+
+fn web_error(url: &str, error: WebError) -> RemoteError {
+    let location = lab_web::shown(url).unwrap_or_default();
+    match error {
+        WebError::BadLocation(why) => RemoteError::BadLocation { location, why },
+        WebError::Unreachable(why) => RemoteError::Unreachable { location, why },
+        WebError::NotAStore => RemoteError::NotAStore { path: location.into() },
+        WebError::Refused(why) => RemoteError::Refused { location, why },
+        WebError::Store(source) => {
+            RemoteError::Store { side: Side::Remote, source: Box::new(source) }
+        }
+        error => RemoteError::Unreachable { location, why: error.to_string() },
+    }
+}
+
+/// The store behind a backend, which was made just now or is there.
+fn behind(backend: Arc<dyn Backend>, made: bool) -> Result<Opened> {
+    let open = if made { Store::create } else { Store::open };
+    let store = open(Arc::clone(&backend)).on(Side::Remote)?;
+    Ok(Opened { backend, store, made })
 }
 
 fn folder_or_create(path: &Path) -> Result<Opened> {
@@ -62,70 +110,13 @@ fn folder_or_create(path: &Path) -> Result<Opened> {
         return Err(RemoteError::InTheWay { path: path.to_owned() });
     }
     let made = Folder::create(path).and_then(|folder| {
-        let backend: Arc<dyn Backend> = Arc::new(folder);
-        Ok(Opened { store: Store::create(Arc::clone(&backend))?, backend, made: true })
+        let folder = Arc::new(folder);
+        let store = Store::create(folder.clone())?;
+        // So that a web server can hand it out.
+        folder.keep_inventory()?;
+        Ok(Opened { store, backend: folder, made: true })
     });
     made.on(Side::Remote)
-}
-
-fn far(ssh: Ssh, make: bool, told: Told) -> Result<(Store, bool)> {
-    let (far, made) = Far::connect(Box::new(ssh), Patience::default(), make, told)?;
-    Ok((Store::open(Arc::new(far)).on(Side::Remote)?, made))
-}
-
-/// The store in a bucket; if `make` is set, made there if nothing is under the prefix.
-fn bucket(location: &str, make: bool, told: Told) -> Result<(Store, bool)> {
-    let bucket = lab_web::connect(location, told).map_err(|error| match error {
-        BucketError::BadLocation(why) => {
-            RemoteError::BadLocation { location: without_secrets(location), why }
-        }
-        error => {
-            RemoteError::Settings { location: without_secrets(location), why: error.to_string() }
-        }
-    })?;
-    let bucket = Arc::new(bucket);
-    let (backend, path): (Arc<dyn Backend>, _) = (bucket.clone(), bucket.location().into());
-    match Store::open(Arc::clone(&backend)) {
-        Ok(store) => Ok((store, false)),
-        Err(ObjectsError::NotAStore { .. }) if !make => Err(RemoteError::NotAStore { path }),
-        Err(ObjectsError::NotAStore { .. }) if !vacant(&bucket)? => {
-            Err(RemoteError::InTheWay { path })
-        }
-        Err(ObjectsError::NotAStore { .. }) => Ok((Store::create(backend).on(Side::Remote)?, true)),
-        Err(error) => Err(unreachable(&bucket, error)),
-    }
-}
-
-fn vacant(bucket: &Bucket) -> Result<bool> {
-    bucket.is_vacant().map_err(|error| unreachable(bucket, error))
-}
-
-/// What is wrong with the way is told apart from what is wrong with the store.
-fn unreachable(bucket: &Bucket, error: ObjectsError) -> RemoteError {
-    match error {
-        ObjectsError::Io { source, .. } => {
-            RemoteError::Unreachable { location: bucket.location(), why: source.to_string() }
-        }
-        error => RemoteError::Store { side: Side::Remote, source: Box::new(error) },
-    }
-}
-
-/// A location that may hold more than it should, as far as it can be shown.
-fn without_secrets(location: &str) -> String {
-    match location.split_once("://") {
-        Some((scheme, rest)) => match rest.rsplit_once('@') {
-            Some((_, rest)) => format!("{scheme}://…@{}", until_options(rest)),
-            None => format!("{scheme}://{}", until_options(rest)),
-        },
-        None => location.to_owned(),
-    }
-}
-
-fn until_options(text: &str) -> String {
-    match text.split_once(['?', '#']) {
-        Some((before, _)) => format!("{before}…"),
-        None => text.to_owned(),
-    }
 }
 
 fn open_folder(path: &Path) -> Result<Opened> {
@@ -159,10 +150,13 @@ fn is_absent(error: &std::io::Error) -> bool {
 }
 
 /// A place that a location means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Place {
     Folder(PathBuf),
     Ssh(Ssh),
+    /// A URL, which may hold a secret.
+    Web(String),
     /// As it was typed.
     Bucket(String),
 }
@@ -182,6 +176,7 @@ fn place(location: &str) -> Result<Place> {
         return match scheme.to_ascii_lowercase().as_str() {
             "file" => file(rest).map(Place::Folder).map_err(bad),
             "ssh" => ssh_url(location, rest).map(Place::Ssh).map_err(bad),
+            "http" | "https" => Ok(Place::Web(location.to_owned())),
             scheme if lab_web::SCHEMES.contains(&scheme) => Ok(Place::Bucket(location.to_owned())),
             scheme => Err(RemoteError::Unsupported {
                 scheme: scheme.to_owned(),
@@ -291,9 +286,7 @@ mod tests {
 
     #[test]
     fn remotes_to_come_are_refused_by_name() {
-        for (location, name) in
-            [("http://host/x", "http"), ("HTTPS://host/x", "https"), ("gopher://x", "gopher")]
-        {
+        for (location, name) in [("ftp://host/x", "ftp"), ("gopher://x", "gopher")] {
             match place(location) {
                 Err(RemoteError::Unsupported { scheme, .. }) => assert_eq!(scheme, name),
                 other => panic!("{location}: {other:?}"),
@@ -329,7 +322,7 @@ mod tests {
             let Err(error @ RemoteError::BadLocation { .. }) = open_it(location) else {
                 panic!("{location}");
             };
-            let said = format!("{error} {error:?}");
+            let said = format!("{error} {error:?} {}", shown(location));
             assert!(!said.contains("s3cret"), "{said}");
         }
     }

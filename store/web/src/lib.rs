@@ -2,11 +2,19 @@
 //! bucket.
 //!
 //! Each is a [`Backend`](lab_objects::Backend), with the layout that a folder has
-//! ([docs/layout.md](../../../docs/layout.md)). Nothing above knows that it is one.
+//! (`docs/layout.md`). Nothing above knows that it is one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod runtime;
+mod error;
+mod credentials;
+mod ask;
+mod ranges;
+mod web;
 mod bucket;
 
-pub use bucket::{Bucket, BucketError, Limits, Patience, SCHEMES, Terms, Told, connect};
+pub use bucket::{Bucket, BucketError, Limits, SCHEMES, Terms, connect};
+pub use credentials::{has_secret, shown};
+pub use error::{Result, WebError};
+pub use web::{Patience, Told, Web};

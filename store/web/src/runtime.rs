@@ -4,15 +4,28 @@ use std::io;
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Threads that carry bytes; what is done with them is done by who waits.
 const THREADS: usize = 2;
 
 /// Waits for what comes over the network. Not to be called from one of its threads.
 pub(crate) fn wait<F: Future>(what: F) -> io::Result<F::Output> {
+    Ok(shared()?.block_on(what))
+}
+
+/// Lets something go on while others wait.
+pub(crate) fn spawn<F>(what: F) -> io::Result<JoinHandle<F::Output>>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    Ok(shared()?.spawn(what))
+}
+
+fn shared() -> io::Result<&'static Runtime> {
     static SHARED: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = SHARED.get() {
-        return Ok(runtime.block_on(what));
+        return Ok(runtime);
     }
     // Whoever gives TLS its arithmetic first wins; it is the same for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -21,5 +34,5 @@ pub(crate) fn wait<F: Future>(what: F) -> io::Result<F::Output> {
         .thread_name("lab-web")
         .enable_all()
         .build()?;
-    Ok(SHARED.get_or_init(|| made).block_on(what))
+    Ok(SHARED.get_or_init(|| made))
 }

@@ -14,6 +14,7 @@ use self::repair::Repair;
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::times::duration;
 use crate::ui::{self, BAD, GOOD, HASH, paint};
 use crate::wiring::Registry;
 
@@ -157,37 +158,4 @@ fn answer(
         answer["repair"] = repair.to_json();
     }
     answer
-}
-
-/// A time as it is typed: a number and s, m, h or d.
-fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("'{text}' is no time: type a number and s, m, h or d, as in 10m");
-    let unit = text.chars().last().ok_or_else(bad)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        _ => return Err(bad()),
-    };
-    let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| bad())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(bad)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_a_number_and_a_unit() {
-        for (text, seconds) in [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("0s", 0)]
-        {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
-        }
-        for text in
-            ["", "10", "m", "-1s", "1.5h", "10µ", "99999999999999999999s", "999999999999999999d"]
-        {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 }

@@ -20,26 +20,8 @@ use object_store::{
     UpdateVersion,
 };
 
-use super::Told;
 use super::trouble::{Trouble, shown, torn};
-
-/// How often to try, and how long to wait.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// How often a question is asked again.
-    pub tries: u32,
-    /// The first pause between two attempts; each is twice as long as the one before.
-    pub pause: Duration,
-    /// Without a sign of life for so long a question counts as lost.
-    pub silence: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        let (pause, silence) = (Duration::from_millis(250), Duration::from_secs(60));
-        Patience { tries: 5, pause, silence }
-    }
-}
+use crate::web::{Patience, Told};
 
 /// A connection slower than this counts as stuck.
 const LEAST_BYTES_PER_S: u64 = 64 << 10;

@@ -15,8 +15,9 @@ use object_store::{ObjectStore, RetryConfig};
 use super::carrier::Connector;
 use super::profile::Profile;
 use super::trouble::shown;
-use super::{Bucket, Limits, Patience, Terms, Told};
+use super::{Bucket, Limits, Terms};
 use crate::runtime::wait;
+use crate::web::{Patience, Told};
 
 /// What locations in buckets begin with.
 pub const SCHEMES: [&str; 3] = ["s3", "gs", "az"];

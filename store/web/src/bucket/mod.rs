@@ -24,7 +24,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_objects::{Backend, Key, ObjectsError, Result, Room};
 use object_store::ObjectStore;
 
-pub use self::asking::Patience;
 pub use self::cloud::{BucketError, SCHEMES, connect};
 pub use self::tickets::Limits;
 
@@ -32,9 +31,7 @@ use self::asking::Asking;
 use self::tickets::{Door, Kept};
 use self::trouble::Trouble;
 use crate::runtime::wait;
-
-/// Hears in words what happens to a connection.
-pub type Told = Box<dyn Fn(&str) + Send>;
+use crate::web::{Patience, Told};
 
 /// Questions that are under way at a time.
 const AT_ONCE: usize = 16;

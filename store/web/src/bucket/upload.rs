@@ -76,8 +76,8 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::bucket::Patience;
     use crate::runtime::wait;
+    use crate::web::Patience;
 
     #[test]
     fn parts_become_the_file() {

@@ -289,8 +289,12 @@ pub fn bucket(store: &Arc<Faulty>) -> Bucket {
     bucket_with(store, QUICK, SHORT)
 }
 
-pub const QUICK: Patience =
-    Patience { tries: 4, pause: Duration::from_millis(1), silence: Duration::from_secs(5) };
+pub const QUICK: Patience = Patience {
+    tries: 4,
+    pause: Duration::from_millis(1),
+    silence: Duration::from_secs(5),
+    thought: Duration::from_secs(5),
+};
 
 pub const SHORT: Limits = Limits {
     wait: Duration::from_secs(20),

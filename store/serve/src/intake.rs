@@ -1,0 +1,199 @@
+//! What comes in: packs, journals of names, new stores.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use lab_objects::{Key, ObjectsError, PackId, journal_digest};
+use lab_schema::{Digest, Name};
+use tokio::task::spawn_blocking;
+
+use crate::limits::Room;
+use crate::reply::{Answer, Trouble};
+use crate::spaces::{Space, Stage};
+
+/// Most bytes that are set aside before they arrive: a pack of the usual size.
+const AT_ONCE: u64 = 40 << 20;
+
+/// How many bytes a request announces, if it may bring so many.
+pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let Some(bytes) = length.and_then(|length| length.parse().ok()) else {
+        let detail = "how many bytes come has to be said before they do";
+        return Err(Trouble::new(StatusCode::LENGTH_REQUIRED, detail));
+    };
+    if bytes > most {
+        let detail = format!("{bytes} bytes; such a file has at most {most}");
+        return Err(Trouble::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    Ok(bytes)
+}
+
+/// Takes so many bytes in, for which there is room.
+pub(crate) async fn taken(body: Body, bytes: u64) -> Answer<Vec<u8>> {
+    // Growing step by step would copy a pack twice; what has not arrived takes no memory yet.
+    let mut all = Vec::with_capacity(usize::try_from(bytes.min(AT_ONCE)).unwrap_or(0));
+    let mut stream = body.into_data_stream();
+    while let Some(part) = stream.next().await {
+        let part = part.map_err(|error| {
+            let detail = "the rest did not come";
+            Trouble {
+                more: Some(format!("{detail}: {error}")),
+                ..Trouble::new(StatusCode::BAD_REQUEST, detail)
+            }
+        })?;
+        all.extend_from_slice(&part);
+        if all.len() as u64 > bytes {
+            break;
+        }
+    }
+    if all.len() as u64 != bytes {
+        let detail = format!("{} bytes came, {bytes} were announced", all.len());
+        return Err(Trouble::new(StatusCode::BAD_REQUEST, detail));
+    }
+    Ok(all)
+}
+
+/// Works where waiting for a disk is no harm.
+pub(crate) async fn work<T: Send + 'static>(
+    what: impl FnOnce() -> Answer<T> + Send + 'static,
+) -> Answer<T> {
+    let broke = |error| Trouble {
+        more: Some(format!("it panicked: {error}")),
+        ..Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+    };
+    spawn_blocking(what).await.map_err(broke)?
+}
+
+/// How a pack is to be taken.
+pub(crate) struct How {
+    /// Instead of a damaged one under its name.
+    pub(crate) mend: bool,
+    /// Only after this one, which may be on its way: what it holds may be made of that.
+    pub(crate) after: Option<PackId>,
+    /// Most bytes that the store may have.
+    pub(crate) quota: Option<u64>,
+}
+
+/// Takes a pack in and, once each of its bytes has been looked at, into the store.
+pub(crate) async fn pack(
+    space: Arc<Space>,
+    id: PackId,
+    (body, stored): (Body, u64),
+    memory: &Room,
+    how: How,
+) -> Answer {
+    let coming = space.comes(id);
+    if let Some(before) = how.after {
+        // Who holds memory must not wait for one who waits for memory.
+        space.passed(before, Stage::Arriving).await;
+    }
+    let _room = memory.take(stored).await;
+    let bytes = taken(body, stored).await?;
+    coming.arrived();
+    if let Some(before) = how.after {
+        space.passed(before, Stage::Arrived).await;
+    }
+    let made = work({
+        let space = Arc::clone(&space);
+        move || {
+            let there = |id| space.opened.backend.read_range(&Key::Pack(id), 0, 1);
+            if let Some(before) = how.after
+                && there(before)?.is_none()
+            {
+                let detail = format!("pack {before}, on which this one may stand, is not here");
+                return Err(Trouble::new(StatusCode::FAILED_DEPENDENCY, detail));
+            }
+            let store = &space.opened.store;
+            if !how.mend && there(id)?.is_some() {
+                // Equal bytes again are fine; others are found to be so.
+                store.receive(id, &bytes)?;
+                return Ok(false);
+            }
+            if space.is_full(how.quota, stored)? {
+                let detail = "the quota of this store is used up";
+                return Err(Trouble::new(StatusCode::INSUFFICIENT_STORAGE, detail));
+            }
+            match how.mend {
+                true => store.receive_instead(id, &bytes)?,
+                false => store.receive(id, &bytes)?,
+            }
+            space.grew(stored);
+            Ok(true)
+        }
+    });
+    let made = made.await?;
+    Ok(if made { StatusCode::CREATED } else { StatusCode::OK }.into_response())
+}
+
+/// What the journal of a name has to be for it to move.
+pub(crate) fn condition(headers: &HeaderMap) -> Answer<Option<Digest>> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let wrong = |detail: &str| Err(Trouble::new(StatusCode::BAD_REQUEST, detail));
+    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
+        (None, Some("*")) => Ok(None),
+        (Some(tag), None) => {
+            let digits = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            match digits.and_then(|digits| digits.parse().ok()) {
+                Some(digest) => Ok(Some(digest)),
+                None => wrong("If-Match has the tag of a journal, in quotation marks"),
+            }
+        }
+        (None, None) => {
+            let detail = "a name moves only from where it is: If-Match or If-None-Match: * says so";
+            Err(Trouble::new(StatusCode::PRECONDITION_REQUIRED, detail))
+        }
+        _ => wrong("either If-Match with a tag or If-None-Match: *"),
+    }
+}
+
+/// Moves a name, if its journal is what the client saw.
+pub(crate) async fn name(
+    space: Arc<Space>,
+    name: Name,
+    expected: Option<Digest>,
+    journal: Vec<u8>,
+) -> Answer {
+    let tag = journal_tag(&journal);
+    let moved = work(move || {
+        let now = space.opened.backend.read(&Key::Name(name.clone()))?;
+        let fits = now.as_deref().map(journal_digest) == expected;
+        let store = &space.opened.store;
+        // What was here when it was looked at last may have been collected since.
+        store.packs()?;
+        Ok(fits && store.names().replace(&name, now.as_deref(), &journal)?)
+    });
+    match moved.await? {
+        true => Ok((StatusCode::OK, [(header::ETAG, tag)]).into_response()),
+        false => {
+            let detail = "the name was moved meanwhile";
+            Err(Trouble::new(StatusCode::PRECONDITION_FAILED, detail))
+        }
+    }
+}
+
+/// The tag of a journal, as headers have it.
+pub(crate) fn journal_tag(journal: &[u8]) -> String {
+    format!("\"{}\"", journal_digest(journal))
+}
+
+/// Counts what became of a pack.
+pub(crate) fn count(metrics: &crate::metrics::Metrics, answer: &Answer<Response>) {
+    let sum = match answer {
+        Ok(_) => &metrics.packs_taken,
+        Err(_) => &metrics.packs_refused,
+    };
+    sum.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether a store can be made of this.
+pub(crate) fn is_format(bytes: &[u8], store: &[u8]) -> Result<(), ObjectsError> {
+    if bytes == store {
+        return Ok(());
+    }
+    let what = String::from_utf8_lossy(bytes).trim().escape_debug().to_string();
+    Err(ObjectsError::Damaged { what: format!("'{what}'"), why: "this server has another format" })
+}

@@ -1,0 +1,407 @@
+//! What can be asked for, by whom.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{RawPathParams, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use lab_objects::{Key, PackId, Room, inventory};
+use lab_schema::Name;
+
+use crate::intake::{self, announced, condition, taken, work};
+use crate::limits::{Rate, Room as Memory};
+use crate::metrics::{Metrics, Served};
+use crate::ranges;
+use crate::reply::{self, Answer, Noted, Trouble, absent, no_store};
+use crate::settings::Settings;
+use crate::spaces::{Space, Spaces};
+use crate::tokens::{Access, Bearer, Tokens};
+
+/// Bytes that are read for an answer at a time.
+const PIECE: u64 = 4 << 20;
+/// Says that a program of ours answers, and which version of the interface it has.
+pub(crate) const SERVES: &str = "lab-serve";
+
+/// Hears of every request.
+pub(crate) type Log = dyn Fn(&Served) + Send + Sync;
+
+/// All that requests share.
+pub(crate) struct Shared {
+    pub(crate) spaces: Spaces,
+    pub(crate) tokens: Tokens,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rate: Rate,
+    pub(crate) memory: Memory,
+    pub(crate) log: Box<Log>,
+}
+
+type Server = State<Arc<Shared>>;
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct From(pub(crate) IpAddr);
+
+/// All routes. With `many`, each store has its name before its files; otherwise there is one.
+pub(crate) fn router(shared: Arc<Shared>, many: bool) -> Router {
+    let store = Router::new()
+        .route("/format", get(read_format).put(make_store))
+        .route("/inventory", get(read_inventory))
+        .route("/ranges", post(read_ranges))
+        .route("/packs/{file}", get(read_pack).put(take_pack))
+        .route("/names/{file}", get(read_name).put(move_name))
+        .route("/leases", post(lease).delete(leave));
+    let stores = if many { Router::new().nest("/{space}", store) } else { store };
+    Router::new()
+        .merge(stores)
+        .route("/-/health", get(async || "ok\n"))
+        .route("/-/metrics", get(metrics))
+        .fallback(async || absent())
+        .method_not_allowed_fallback(async || {
+            Trouble::new(StatusCode::METHOD_NOT_ALLOWED, "that cannot be done with this")
+        })
+        .layer(from_fn_with_state(Arc::clone(&shared), watched))
+        .with_state(shared)
+}
+
+/// Lets a request pass, and notes it.
+async fn watched(State(shared): Server, mut request: Request, next: Next) -> Response {
+    let (at, start) = (SystemTime::now(), Instant::now());
+    let from = request.extensions().get::<From>().map(|From(address)| *address);
+    let method = match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "PUT" | "POST" | "DELETE") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let path = request.uri().path().escape_debug().take(300).collect();
+    let bytes_in = request.body().size_hint().exact().unwrap_or(0);
+    shared.metrics.under_way.fetch_add(1, Ordering::Relaxed);
+    let bearer = bearer(&shared.tokens, request.headers());
+    let token = bearer.as_ref().ok().and_then(|b| b.as_ref().map(|b| b.id.clone()));
+    let asker = token.clone().or(from.map(|from| from.to_string())).unwrap_or_default();
+    let mut response = match (shared.rate.ask(&asker, start), bearer) {
+        (Err(wait), _) => {
+            let detail = "more requests in a second than are allowed";
+            let seconds = wait.as_secs_f64().ceil() as u64;
+            Trouble::new(StatusCode::TOO_MANY_REQUESTS, detail).retry(seconds).into_response()
+        }
+        (_, Err(trouble)) => trouble.into_response(),
+        (Ok(()), Ok(bearer)) => {
+            request.extensions_mut().insert(Asker(bearer));
+            next.run(request).await
+        }
+    };
+    shared.metrics.under_way.fetch_sub(1, Ordering::Relaxed);
+    response.headers_mut().insert(SERVES, HeaderValue::from_static("1"));
+    let served = Served {
+        at,
+        from,
+        token,
+        method,
+        path,
+        status: response.status().as_u16(),
+        bytes_in,
+        bytes_out: response.body().size_hint().exact().unwrap_or(0),
+        took: start.elapsed(),
+        trouble: response.extensions().get::<Noted>().map(|Noted(text)| text.clone()),
+    };
+    shared.metrics.note(&served);
+    (shared.log)(&served);
+    response
+}
+
+/// Who asks, if it was said.
+#[derive(Clone, Debug)]
+struct Asker(Option<Bearer>);
+
+/// Whose token a request bears; a token that is nobody's is an error even where none is needed.
+fn bearer(tokens: &Tokens, headers: &HeaderMap) -> Answer<Option<Bearer>> {
+    let Some(said) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let refused = |detail: &str| Trouble::new(StatusCode::UNAUTHORIZED, detail);
+    let text = said.to_str().ok().and_then(|said| {
+        let (scheme, token) = said.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    let text = text.ok_or_else(|| refused("the token comes as 'Authorization: Bearer TOKEN'"))?;
+    let found = tokens.bearer(text).map_err(|error| Trouble {
+        more: Some(error.to_string()),
+        ..Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, "the server cannot read its tokens")
+    })?;
+    found.map(Some).ok_or_else(|| refused("this token does not hold, or no more"))
+}
+
+/// The part of a path that has this name.
+fn word<'a>(params: &'a RawPathParams, name: &str) -> &'a str {
+    params.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+}
+
+/// The store that a path names, if who asks may do this with it.
+async fn space(
+    shared: &Arc<Shared>,
+    params: &RawPathParams,
+    asker: &Asker,
+    headers: &HeaderMap,
+    wanted: Access,
+) -> Answer<Arc<Space>> {
+    let name = allowed(shared, params, asker, wanted)?;
+    let opened = Arc::clone(shared);
+    let space = work(move || Ok(opened.spaces.space(&name, false)?.0)).await?;
+    if let Some(session) = session(headers) {
+        space.heard(session);
+    }
+    Ok(space)
+}
+
+/// The name of the store, if who asks may do this with it. Whether there is one is not said to others.
+fn allowed(
+    shared: &Shared,
+    params: &RawPathParams,
+    Asker(asker): &Asker,
+    wanted: Access,
+) -> Answer<String> {
+    let name = word(params, "space");
+    if !name.is_empty() && Name::new(name).is_err() {
+        return Err(no_store());
+    }
+    let open = shared.settings.space(name).anonymous_read && wanted == Access::Read;
+    match asker.as_ref().map(|asker| asker.access(name)) {
+        Some(Some(access)) if access >= wanted => Ok(name.to_owned()),
+        _ if open => Ok(name.to_owned()),
+        None => Err(Trouble::new(StatusCode::UNAUTHORIZED, "this takes a token")),
+        Some(Some(_)) => Err(Trouble::new(StatusCode::FORBIDDEN, "this token may only read")),
+        Some(None) => Err(no_store()),
+    }
+}
+
+/// What a client calls itself, so that its lease is known.
+fn session(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get("lab-session")?.to_str().ok()?;
+    (text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(text)
+}
+
+fn pack_of(params: &RawPathParams) -> Answer<PackId> {
+    match Room::Packs.file(word(params, "file")) {
+        Some(Key::Pack(id)) => Ok(id),
+        _ => Err(absent()),
+    }
+}
+
+fn name_of(params: &RawPathParams) -> Answer<Name> {
+    Name::new(word(params, "file")).map_err(|_| absent())
+}
+
+type Extension = axum::Extension<Asker>;
+
+async fn read_format(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+) -> Answer {
+    let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
+    let read = work(move || Ok(space.opened.backend.read(&Key::Format)?));
+    read.await?.map(reply::whole).ok_or_else(no_store)
+}
+
+async fn make_store(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let name = allowed(&shared, &params, &asker, Access::Write)?;
+    let bytes = announced(&headers, Key::Format.max_bytes())?;
+    let wanted = taken(body, bytes).await?;
+    let made = work(move || {
+        let (space, made) = shared.spaces.space(&name, true)?;
+        let format = space.opened.backend.read(&Key::Format)?.unwrap_or_default();
+        intake::is_format(&wanted, &format)?;
+        Ok(made)
+    });
+    let made = made.await?;
+    Ok(if made { StatusCode::CREATED } else { StatusCode::OK }.into_response())
+}
+
+async fn read_inventory(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+) -> Answer {
+    let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
+    let text = work(move || Ok(inventory(&*space.opened.backend)?)).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+async fn read_name(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+) -> Answer {
+    let name = name_of(&params)?;
+    let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
+    let read = work(move || Ok(space.opened.backend.read(&Key::Name(name))?));
+    let journal = read.await?.ok_or_else(absent)?;
+    let tag = intake::journal_tag(&journal);
+    Ok(([(header::ETAG, tag)], reply::whole(journal)).into_response())
+}
+
+async fn read_pack(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+) -> Answer {
+    let key = Key::Pack(pack_of(&params)?);
+    let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
+    let range = reply::range(headers.get(header::RANGE));
+    let (from, len) = range.unwrap_or((0, u64::MAX));
+    let first = piece(&space, &key, from, len).await?.ok_or_else(absent)?;
+    if len <= PIECE || (first.len() as u64) < PIECE {
+        return Ok(match range {
+            Some(_) => reply::part(from, first),
+            None => reply::whole(first),
+        });
+    }
+    // How long the file is shows when it ends; a body that is cut off is known by its coding.
+    let rest = futures_util::stream::unfold(Some((from, Some(first))), move |at| {
+        let (space, key) = (Arc::clone(&space), key.clone());
+        async move {
+            let (at, first) = at?;
+            let wanted = (len - (at - from)).min(PIECE);
+            let part = match first {
+                Some(first) => first,
+                None if wanted == 0 => return None,
+                None => match piece(&space, &key, at, wanted).await {
+                    Ok(part) => part.unwrap_or_default(),
+                    Err(trouble) => {
+                        return Some((Err(std::io::Error::other(trouble.detail)), None));
+                    }
+                },
+            };
+            let next = at + part.len() as u64;
+            let ended = (part.len() as u64) < wanted;
+            (!part.is_empty()).then_some((Ok(Bytes::from(part)), (!ended).then_some((next, None))))
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+    Ok((kind, Body::from_stream(rest)).into_response())
+}
+
+async fn read_ranges(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
+    let bytes = announced(&headers, 64 << 10)?;
+    let list = ranges::parse(&taken(body, bytes).await?)?;
+    let bytes = work(move || ranges::read(&*space.opened.backend, &list)).await?;
+    Ok(reply::whole(bytes))
+}
+
+async fn piece(space: &Arc<Space>, key: &Key, from: u64, len: u64) -> Answer<Option<Vec<u8>>> {
+    let (space, key) = (Arc::clone(space), key.clone());
+    work(move || Ok(space.opened.backend.read_range(&key, from, len.min(PIECE))?)).await
+}
+
+async fn take_pack(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let id = pack_of(&params)?;
+    let space = space(&shared, &params, &asker, &headers, Access::Write).await?;
+    let bytes = announced(&headers, Key::Pack(id).max_bytes())?;
+    let quota = shared.settings.space(word(&params, "space")).quota_bytes;
+    let mend = match query.as_deref() {
+        None => false,
+        Some("mend") => true,
+        Some(_) => {
+            return Err(Trouble::new(StatusCode::BAD_REQUEST, "a pack has no question but 'mend'"));
+        }
+    };
+    let after = match headers.get("lab-after").map(HeaderValue::to_str) {
+        None => None,
+        Some(after) => match Room::Packs.file(&format!("{}.pack", after.unwrap_or_default())) {
+            Some(Key::Pack(before)) => Some(before),
+            _ => return Err(Trouble::new(StatusCode::BAD_REQUEST, "Lab-After names a pack")),
+        },
+    };
+    let how = intake::How { mend, after, quota };
+    let answer = intake::pack(space, id, (body, bytes), &shared.memory, how).await;
+    intake::count(&shared.metrics, &answer);
+    answer
+}
+
+async fn move_name(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let name = name_of(&params)?;
+    let space = space(&shared, &params, &asker, &headers, Access::Write).await?;
+    let bytes = announced(&headers, Key::Name(name.clone()).max_bytes())?;
+    let expected = condition(&headers)?;
+    let _room = shared.memory.take(bytes).await;
+    let journal = taken(body, bytes).await?;
+    intake::name(space, name, expected, journal).await
+}
+
+async fn lease(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+) -> Answer {
+    let space = space(&shared, &params, &asker, &headers, Access::Write).await?;
+    let Some(session) = session(&headers).map(str::to_owned) else {
+        return Err(Trouble::new(StatusCode::BAD_REQUEST, "Lab-Session says whose lease it is"));
+    };
+    if work(move || Ok(space.lease(&session)?)).await? {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let detail = "as many are at work here as can be";
+    Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry(30))
+}
+
+async fn leave(
+    State(shared): Server,
+    params: RawPathParams,
+    axum::Extension(asker): Extension,
+    headers: HeaderMap,
+) -> Answer {
+    let space = space(&shared, &params, &asker, &headers, Access::Write).await?;
+    if let Some(session) = session(&headers) {
+        space.leave(session);
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn metrics(State(shared): Server, axum::Extension(Asker(asker)): Extension) -> Answer {
+    // They tell what others do: for who may read everything.
+    match asker.map(|asker| asker.access(crate::tokens::EVERYWHERE)) {
+        Some(Some(_)) => {}
+        Some(None) => {
+            return Err(Trouble::new(StatusCode::FORBIDDEN, "this token is for one store"));
+        }
+        None => return Err(Trouble::new(StatusCode::UNAUTHORIZED, "this takes a token")),
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, shared.metrics.text()).into_response())
+}

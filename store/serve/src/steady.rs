@@ -1,0 +1,89 @@
+//! A connection on which something has to happen: one that takes nothing, or gives nothing in the middle
+//! of something, is given up.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// A stream that fails once it has stood still for too long.
+pub(crate) struct Steady<S> {
+    stream: S,
+    silence: Duration,
+    reading: Pin<Box<Sleep>>,
+    writing: Pin<Box<Sleep>>,
+    /// Whether a write waits.
+    stuck: bool,
+}
+
+impl<S> Steady<S> {
+    pub(crate) fn new(stream: S, silence: Duration) -> Steady<S> {
+        let timer = || Box::pin(sleep(silence));
+        Steady { stream, silence, reading: timer(), writing: timer(), stuck: false }
+    }
+
+    fn still(&self) -> io::Error {
+        let seconds = self.silence.as_secs();
+        io::Error::new(io::ErrorKind::TimedOut, format!("nothing moved for {seconds} s"))
+    }
+
+    fn wrote<T>(&mut self, done: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            self.stuck = false;
+            return done;
+        }
+        if !self.stuck {
+            self.stuck = true;
+            self.writing.as_mut().reset(Instant::now() + self.silence);
+        }
+        match self.writing.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(self.still())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Steady<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let until = Instant::now() + self.silence;
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            self.reading.as_mut().reset(until);
+            return Poll::Ready(read);
+        }
+        if self.reading.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(self.still()));
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Steady<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // Who is being answered need not say anything meanwhile.
+        let until = Instant::now() + self.silence;
+        self.reading.as_mut().reset(until);
+        let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(done, cx)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_flush(cx);
+        self.wrote(done, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.wrote(done, cx)
+    }
+}

@@ -1,0 +1,379 @@
+//! A store behind a server: that it works, and that it breaks off anywhere on the way.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../remote/tests/common/mod.rs"]
+mod common;
+mod kit;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use common::{POLITE, base, everything, lineage, memory, name, pipeline, set, target};
+use kit::{Proxy, QUICK, Running, Way, connect, url};
+use lab_objects::{Backend, Key, Memory, ObjectsError, Room, Silent, Store, check};
+use lab_remote::{Exchange, RemoteError, pull, push};
+use lab_schema::Base;
+use lab_web::{Web, WebError};
+
+fn send(local: &Store, remote: &Store, what: &[&str]) -> lab_remote::Result<Exchange> {
+    let what: Vec<Base> = what.iter().map(|text| base(text)).collect();
+    push(local, &lineage(local), remote, &what, POLITE, &Silent)
+}
+
+fn fetch(local: &Store, remote: &Store, what: &[&str]) -> lab_remote::Result<Exchange> {
+    let what: Vec<Base> = what.iter().map(|text| base(text)).collect();
+    pull(local, remote, &what, POLITE, &Silent)
+}
+
+fn sound(store: &Store) {
+    assert_eq!(check(store, true, &Silent).unwrap().findings, []);
+}
+
+/// Bytes that no encoding makes smaller.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[test]
+fn what_is_pushed_by_http_can_be_pulled_by_others() {
+    for way in [Way::Clear, Way::Trickle] {
+        let server = Running::new("");
+        let (ada, grace) = (memory(), memory());
+        let p = pipeline(&ada);
+        set(&ada, "base", p.train);
+        let mut writer = ada.writer();
+        // More than one pack.
+        let size = if matches!(way, Way::Clear) { 80 << 20 } else { 100_000 };
+        let large = writer.put_bytes(&noise(size)).unwrap();
+        writer.finish().unwrap();
+        set(&ada, "large", large);
+
+        let proxy = Proxy::to(server.address, way);
+        let remote = server.store(proxy.address).unwrap();
+        let lease = remote.lease().unwrap();
+        let pushed = send(&ada, &remote, &["base", "large"]).unwrap();
+        drop(lease);
+        assert!(pushed.names.iter().all(|step| step.moves()));
+        let there = Store::open(server.backend.clone()).unwrap();
+        sound(&there);
+        assert_eq!(target(&there, "base"), Some(p.train.into()));
+
+        let remote = server.store(proxy.address).unwrap();
+        let pulled = fetch(&grace, &remote, &["base", "large"]).unwrap();
+        assert_eq!(pulled.transfer.objects, pushed.transfer.objects);
+        assert_eq!(everything(&grace), everything(&there));
+        assert!(grace.read_blob(large, u64::MAX).unwrap() == noise(size));
+        sound(&grace);
+        for again in [send(&ada, &remote, &["base"]), fetch(&grace, &remote, &["base"])] {
+            assert_eq!(again.unwrap().transfer.objects, 0);
+        }
+    }
+}
+
+#[test]
+fn files_behind_a_server_are_those_of_a_folder() {
+    let server = Running::new("");
+    let (web, made) = Web::connect(&server.url(), true, QUICK, Box::new(|_| {})).unwrap();
+    assert!(made);
+    let (key, bytes) = {
+        let memory = Arc::new(Memory::new());
+        let store = Store::create(memory.clone()).unwrap();
+        let mut writer = store.writer();
+        writer.put_bytes(&noise(300_000)).unwrap();
+        writer.finish().unwrap();
+        let key = Key::Pack(store.packs().unwrap()[0]);
+        (key.clone(), memory.read(&key).unwrap().unwrap())
+    };
+    assert!(matches!(
+        Web::connect(&server.url(), false, QUICK, Box::new(|_| {})),
+        Err(WebError::NotAStore)
+    ));
+    web.publish(&Key::Format, b"lab store 2\n").unwrap();
+    assert!(web.publish(&Key::Format, b"lab store 9\n").is_err());
+    assert_eq!(web.read(&key).unwrap(), None);
+    assert_eq!(web.read_range(&key, 0, 10).unwrap(), None);
+    web.publish(&key, &bytes).unwrap();
+    web.publish(&key, &bytes).unwrap();
+    web.mend(&key, &bytes).unwrap();
+    assert!(web.publish(&key, &bytes[1..]).is_err());
+    assert_eq!(web.read(&key).unwrap().unwrap(), bytes);
+    let len = bytes.len() as u64;
+    for (at, many) in
+        [(0, 1), (3, 4), (len - 2, 9), (len, 5), (u64::MAX / 2, 9), (7, 0), (0, u64::MAX), (5, len)]
+    {
+        let found = web.read_range(&key, at, many).unwrap().unwrap();
+        let end = at.saturating_add(many).min(len) as usize;
+        assert!(found == bytes[(at as usize).min(end)..end], "{many} from {at}");
+    }
+    // The same file often, near and far, and others that are not there.
+    let absent = Room::Packs.file(&format!("{}.pack", "00".repeat(32))).unwrap();
+    let ranges = [
+        (key.clone(), 200_000, 7),
+        (absent, 0, 5),
+        (key.clone(), 0, 5),
+        (key.clone(), 5, 5),
+        (key.clone(), 100_000, 1),
+        (key.clone(), len - 1, 100),
+    ];
+    let found = web.read_ranges(&ranges).unwrap();
+    for ((asked, at, many), found) in ranges.iter().zip(found) {
+        let at = *at as usize;
+        let end = (at + *many as usize).min(bytes.len());
+        assert_eq!(found, (*asked == key).then(|| bytes[at..end].to_vec()));
+    }
+    assert_eq!(web.list(Room::Packs).unwrap(), [(key.clone(), len)]);
+    assert_eq!(web.list(Room::Root).unwrap(), [(Key::Format, 12)]);
+    for refused in [
+        web.remove(&key).map(drop),
+        web.publish(&Key::Name(name("a")), b"x"),
+        web.swap(&key, None, b"x").map(drop),
+        web.mend(&Key::Format, b"x"),
+    ] {
+        assert!(matches!(refused, Err(ObjectsError::RefusedKey { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_name_moves_only_from_where_it_is() {
+    let server = Running::new("");
+    let (first, second) =
+        (server.store(server.address).unwrap(), server.store(server.address).unwrap());
+    let id = common::blob(&first, "one");
+    set(&first, "n", id);
+    let journal = server.backend.read(&Key::Name(name("n"))).unwrap().unwrap();
+    let (web, _) = Web::connect(&server.url(), false, QUICK, Box::new(|_| {})).unwrap();
+    let key = Key::Name(name("n"));
+    // It is there; it is elsewhere; what it noted would be lost; what it points at is not there.
+    assert!(!web.swap(&key, None, b"x").unwrap());
+    assert!(!web.swap(&key, Some(b"other"), b"x").unwrap());
+    assert!(web.swap(&key, Some(&journal), b"x").is_err());
+    let lacking = {
+        let other = memory();
+        set(&other, "n", common::blob(&other, "elsewhere"));
+        other.names().journal(&name("n")).unwrap()
+    };
+    assert_eq!(lacking.len(), 1);
+    // Asked again with what is there already: it has got there.
+    assert!(web.swap(&key, None, &journal).unwrap());
+    // Eight at once: each move is noted.
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let store = if client % 2 == 0 { first.clone() } else { second.clone() };
+            scope.spawn(move || {
+                for n in 0..5 {
+                    set(&store, "busy", common::blob(&store, &format!("{client} {n}")));
+                }
+            });
+        }
+    });
+    let there = Store::open(server.backend.clone()).unwrap();
+    assert_eq!(there.names().journal(&name("busy")).unwrap().len(), 40);
+    sound(&there);
+}
+
+/// How many bytes go each way when nothing happens.
+fn lengths(run: impl Fn(std::net::SocketAddr), server: &Running) -> [i64; 2] {
+    let proxy = Proxy::to(server.address, Way::Clear);
+    run(proxy.address);
+    proxy.carried.map(|sum| sum.load(Ordering::Relaxed))
+}
+
+fn cuts(most: i64) -> impl Iterator<Item = i64> {
+    let every = std::env::var_os("LAB_EVERY_BYTE").is_some();
+    (0..most).filter(move |n| every || *n % 97 == 0 || most - n < 20)
+}
+
+#[test]
+fn a_push_that_breaks_off_at_any_byte_goes_on() {
+    let local = memory();
+    let p = pipeline(&local);
+    set(&local, "base", p.train);
+    let push_by = |address, server: &Running| -> Result<(), String> {
+        let remote = server.store(address).map_err(|error| error.to_string())?;
+        let lease = remote.lease().map_err(|error| error.to_string())?;
+        send(&local, &remote, &["base"]).map_err(|error| error.to_string())?;
+        drop(lease);
+        Ok(())
+    };
+    let [there, back] = {
+        let server = Running::new("");
+        lengths(|address| push_by(address, &server).unwrap(), &server)
+    };
+    assert!(there > 2000 && back > 500, "{there}, {back}");
+    let mut gave_up = 0;
+    for (most, way) in [(there, Way::CutThere as fn(i64) -> Way), (back, Way::CutBack)] {
+        for cut in cuts(most) {
+            let server = Running::new("");
+            let proxy = Proxy::to(server.address, way(cut));
+            if let Err(error) = push_by(proxy.address, &server) {
+                gave_up += 1;
+                assert!(!error.contains(&server.token), "{error}");
+                push_by(proxy.address, &server).unwrap();
+            }
+            let there = Store::open(server.backend.clone()).unwrap();
+            assert_eq!(target(&there, "base"), Some(p.train.into()), "{:?}", way(cut));
+            assert_eq!(there.names().journal(&name("base")).unwrap().len(), 1, "{:?}", way(cut));
+            sound(&there);
+        }
+    }
+    assert_eq!(gave_up, 0, "it asks again by itself");
+}
+
+#[test]
+fn a_pull_that_breaks_off_at_any_byte_goes_on() {
+    let server = Running::new("");
+    let there = Store::create(server.backend.clone()).unwrap();
+    let p = pipeline(&there);
+    set(&there, "base", p.train);
+    let pull_by = |address| {
+        let local = memory();
+        let remote = server.store(address).unwrap();
+        fetch(&local, &remote, &["base"]).unwrap();
+        assert_eq!(target(&local, "base"), Some(p.train.into()));
+        sound(&local);
+    };
+    let [up, back] = lengths(pull_by, &server);
+    for (most, way) in [(up, Way::CutThere as fn(i64) -> Way), (back, Way::CutBack)] {
+        for cut in cuts(most) {
+            pull_by(Proxy::to(server.address, way(cut)).address);
+        }
+    }
+}
+
+#[test]
+fn whoever_goes_silent_or_answers_something_else_is_asked_again() {
+    let server = Running::new("");
+    let there = Store::create(server.backend.clone()).unwrap();
+    let p = pipeline(&there);
+    set(&there, "base", p.train);
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    let often = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    let broken = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 10\r\n\r\nshort";
+    let junk = "SSH-2.0-OpenSSH_9.9\r\n";
+    for way in [
+        Way::Silent(100),
+        Way::Silent(3000),
+        Way::Twice,
+        Way::Said(0, busy),
+        Way::Said(0, often),
+        Way::Said(1, often),
+        Way::Said(0, broken),
+        Way::Said(0, junk),
+        Way::Said(1, ""),
+    ] {
+        let start = Instant::now();
+        let local = memory();
+        let proxy = Proxy::to(server.address, way);
+        let remote = server.store(proxy.address).unwrap();
+        fetch(&local, &remote, &["base"]).unwrap();
+        assert_eq!(target(&local, "base"), Some(p.train.into()), "{way:?}");
+        sound(&local);
+        assert!(start.elapsed() < Duration::from_secs(20), "{way:?}");
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_given_up_in_words() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = Instant::now();
+    let error = connect(&url(silent.local_addr().unwrap(), "x")).unwrap_err();
+    assert!(error.to_string().contains("nothing moved for 2 s"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(30));
+    let closed = silent.local_addr().unwrap();
+    drop(silent);
+    let start = Instant::now();
+    let error = connect(&url(closed, "x")).unwrap_err();
+    assert!(matches!(error, WebError::Unreachable(_)), "{error:?}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(2), "it is not tried twice");
+}
+
+#[test]
+fn a_pull_takes_a_handful_of_ways_and_a_push_of_nothing_fewer() {
+    let counts = |others: usize| {
+        let server = Running::new("");
+        let there = Store::create(server.backend.clone()).unwrap();
+        for n in 0..others {
+            common::run(
+                &there,
+                &format!("other {n}"),
+                common::blob(&there, &format!("data {n}")).into(),
+                common::blob(&there, &format!("result {n}")).into(),
+            );
+        }
+        let p = pipeline(&there);
+        set(&there, "base", p.train);
+        let late = Duration::from_millis(25);
+        let proxy = Proxy::to(server.address, Way::Late(late));
+        let local = memory();
+        let start = Instant::now();
+        let remote = server.store(proxy.address).unwrap();
+        fetch(&local, &remote, &["base"]).unwrap();
+        sound(&local);
+        let pulled = start.elapsed().as_secs_f64() / 0.05;
+        let ends = tempfile::tempdir().unwrap();
+        remote.keep_ends(ends.path());
+        let again = || {
+            let start = Instant::now();
+            let remote = server.store(proxy.address).unwrap();
+            remote.keep_ends(ends.path());
+            let lease = remote.lease().unwrap();
+            assert_eq!(send(&local, &remote, &["base"]).unwrap().transfer.objects, 0);
+            drop(lease);
+            start.elapsed().as_secs_f64() / 0.05
+        };
+        again();
+        (pulled, again())
+    };
+    let (few, many) = (counts(1), counts(40));
+    println!("ways: {few:?} {many:?}");
+    assert!(few.0 < 16.0 && many.0 < 24.0, "{few:?}, {many:?}");
+    assert!(few.1 < 9.0 && many.1 < 9.0, "{few:?}, {many:?}");
+}
+
+#[test]
+fn of_packs_that_are_sent_together_none_is_seen_without_the_one_before() {
+    // A quota that lets the first pack in and not the second: the third must not be there either.
+    let server = Running::new("[default]\nquota-bytes = 40000000\n");
+    let local = memory();
+    let mut writer = local.writer();
+    let large = writer.put_bytes(&noise(120 << 20)).unwrap();
+    writer.finish().unwrap();
+    set(&local, "large", large);
+    let remote = server.store(server.address).unwrap();
+    let error = send(&local, &remote, &["large"]).unwrap_err();
+    assert!(matches!(error, RemoteError::Store { .. }), "{error:?}");
+    assert!(error.to_string().contains("quota"), "{error}");
+    let there = Store::open(server.backend.clone()).unwrap();
+    assert_eq!(there.packs().unwrap().len(), 1);
+    assert!(!there.has(large).unwrap());
+    assert_eq!(target(&there, "large"), None);
+    let report = check(&there, true, &Silent).unwrap();
+    assert_eq!(report.findings, []);
+}
+
+#[test]
+fn a_name_does_not_go_to_what_was_collected_meanwhile() {
+    let server = Running::new("");
+    let remote = server.store(server.address).unwrap();
+    let id = common::blob(&remote, "gone");
+    set(&remote, "a", common::blob(&remote, "stays"));
+    // A journal that is right; and then, behind the server's back, what it points at goes.
+    let backend = Arc::new(Memory::new());
+    let other = Store::create(backend.clone()).unwrap();
+    set(&other, "b", common::blob(&other, "gone"));
+    let journal = backend.read(&Key::Name(name("b"))).unwrap().unwrap();
+    let store = Store::open(server.backend.clone()).unwrap();
+    let holds = |pack: &_| store.pack_objects(*pack).unwrap().contains(&id.into());
+    let pack = store.packs().unwrap().into_iter().find(|pack| holds(pack)).unwrap();
+    assert!(server.backend.remove(&Key::Pack(pack)).unwrap());
+    let (web, _) = Web::connect(&server.url(), false, QUICK, Box::new(|_| {})).unwrap();
+    assert!(web.swap(&Key::Name(name("b")), None, &journal).is_err());
+    assert_eq!(server.backend.read(&Key::Name(name("b"))).unwrap(), None);
+}
