@@ -15,7 +15,7 @@ use crate::wiring::Registry;
 /// Make a registry here with what a remote has
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The remote: a folder, or a URL
+    /// The remote: a folder, `HOST:PATH`, a URL, or in a bucket `s3://BUCKET/PREFIX`
     #[arg(value_name = "LOCATION")]
     location: String,
     /// Names or hashes, as for `lab pull` [default: all names there]

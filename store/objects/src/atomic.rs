@@ -70,7 +70,7 @@ pub(crate) fn step<T>(action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// A word that no other process uses at the same time.
-pub(crate) fn unique() -> String {
+pub fn unique() -> String {
     format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish())
 }
 
@@ -285,7 +285,8 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok(there.is_file() && (opened.dev(), opened.ino()) == (there.dev(), there.ino()))
 }
 
-pub(crate) fn host() -> String {
+/// What this machine calls itself.
+pub fn host() -> String {
     let read = fs::read_to_string("/proc/sys/kernel/hostname");
     read.map_or_else(|_| "this host".into(), |name| name.trim().to_owned())
 }

@@ -70,6 +70,7 @@ mod mend;
 mod salvage;
 
 pub use add::{Added, add, add_cached};
+pub use atomic::{host, unique};
 pub use backend::{Backend, Key, PackId, Room};
 pub use carry::{Carried, CarryError};
 pub use check::{CheckLog, CheckOptions, Finding, Report, check, check_with};

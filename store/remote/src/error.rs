@@ -50,6 +50,14 @@ pub enum RemoteError {
         /// The rule that it breaks.
         why: &'static str,
     },
+    /// What the environment says of how to reach the place is wrong.
+    #[error("cannot reach {location}: {why}")]
+    Settings {
+        /// Where.
+        location: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The place could not be reached.
     #[error("cannot reach {location}: {why}")]
     Unreachable {

@@ -18,6 +18,7 @@ mod answer;
 mod link;
 mod far;
 mod ssh;
+mod bucket;
 mod location;
 mod transfer;
 mod fetch;

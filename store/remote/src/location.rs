@@ -1,9 +1,9 @@
 //! From what a person types to a store.
 //!
-//! A location is a path, a `file://`, `ssh://`, `http://` or `https://` URL, or `host:path` as scp has it. The store is in
-//! the folder itself (a bare store, as remotes are) or, where somebody works in the folder, in `.lab`
-//! inside it. The kinds of remote that are to come are recognised and refused by name, so that
-//! `s3://…` is never taken for a folder of that name.
+//! A location is a path, a `file://`, `ssh://`, `http://` or `https://` URL, `host:path` as scp has it, or a
+//! place in a bucket. The store is in the folder itself (a bare store, as remotes are) or, where somebody
+//! works in the folder, in `.lab` inside it. Other kinds are recognised and refused by name, so that
+//! `ftp://…` is never taken for a folder of that name.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -15,6 +15,7 @@ use lab_objects::{Backend, Folder, ObjectsError, Store};
 use lab_web::{Web, WebError};
 
 use crate::answer::Opened;
+use crate::bucket::{bucket, without_secrets};
 use crate::error::{On, RemoteError, Result, Side};
 use crate::far::{Far, Told};
 use crate::link::Patience;
@@ -56,6 +57,7 @@ fn opened(place: Place, make: bool, told: Told) -> Result<Opened> {
             let (web, made) = reached.map_err(|error| web_error(&url, error))?;
             behind(Arc::new(web), made)
         }
+        Place::Bucket(location) => bucket(&location, make, told),
     }
 }
 
@@ -83,6 +85,7 @@ pub fn open_for_client(path: &Path, make: bool) -> Result<Opened> {
 pub fn shown(location: &str) -> String {
     match place(location) {
         Ok(Place::Web(url)) => lab_web::shown(&url).unwrap_or(url),
+        Ok(Place::Bucket(location)) => without_secrets(&location),
         _ => lab_objects::shown(location),
     }
 }
@@ -168,6 +171,8 @@ enum Place {
     Ssh(Ssh),
     /// A URL, which may hold a secret.
     Web(String),
+    /// As it was typed.
+    Bucket(String),
 }
 
 /// The place that a location means.
@@ -186,6 +191,7 @@ fn place(location: &str) -> Result<Place> {
             "file" => file(rest).map(Place::Folder).map_err(bad),
             "ssh" => ssh_url(location, rest).map(Place::Ssh).map_err(bad),
             "http" | "https" => Ok(Place::Web(location.to_owned())),
+            scheme if lab_web::SCHEMES.contains(&scheme) => Ok(Place::Bucket(location.to_owned())),
             scheme => Err(RemoteError::Unsupported {
                 scheme: scheme.to_owned(),
                 location: location.to_owned(),
@@ -294,7 +300,7 @@ mod tests {
 
     #[test]
     fn remotes_to_come_are_refused_by_name() {
-        for (location, name) in [("s3://bucket/x", "s3"), ("gopher://x", "gopher")] {
+        for (location, name) in [("ftp://host/x", "ftp"), ("gopher://x", "gopher")] {
             match place(location) {
                 Err(RemoteError::Unsupported { scheme, .. }) => assert_eq!(scheme, name),
                 other => panic!("{location}: {other:?}"),
@@ -316,6 +322,22 @@ mod tests {
             let (host, path, location) = (host.to_owned(), path.to_owned(), location.to_owned());
             let expected = Place::Ssh(Ssh { host, port, path, location: location.clone() });
             assert_eq!(place(&location).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn buckets_are_places_and_no_secret_in_one_is_shown() {
+        for location in ["s3://bucket/x", "GS://b", "az://c/d e"] {
+            assert_eq!(place(location).unwrap(), Place::Bucket(location.to_owned()));
+        }
+        for location in
+            ["s3://key:s3cret@bucket/x", "az://c/x?sig=s3cret", "s3://a@s3cret@b#s3cret"]
+        {
+            let Err(error @ RemoteError::BadLocation { .. }) = open_it(location) else {
+                panic!("{location}");
+            };
+            let said = format!("{error} {error:?} {}", shown(location));
+            assert!(!said.contains("s3cret"), "{said}");
         }
     }
 

@@ -1,0 +1,95 @@
+//! Packs on their way up. A small one goes in one piece; a large one in parts, which become one file when
+//! all are there, and of which few are in memory at a time.
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+
+use super::asking::Asking;
+use super::trouble::Trouble;
+
+/// Up to so many bytes go in one piece.
+const WHOLE: usize = 64 << 20;
+/// Bytes of a part, and how many go at a time: 64 MiB in all.
+const PART: usize = 16 << 20;
+const AT_ONCE: usize = 4;
+
+/// Whether it goes in one piece.
+pub(crate) const fn is_small(bytes: usize) -> bool {
+    bytes <= WHOLE
+}
+
+/// Puts a file in the place of whatever is there; it is there as a whole or not at all.
+pub(crate) async fn upload(asking: &Asking, path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+    if is_small(bytes.len()) {
+        return asking.put(path, Bytes::copy_from_slice(bytes)).await;
+    }
+    for attempt in 0.. {
+        match in_parts(asking, path, bytes, PART).await {
+            Err(trouble) if asking.again(attempt, &trouble).await => {}
+            answer => return answer,
+        }
+    }
+    unreachable!("it returns with the last attempt")
+}
+
+async fn in_parts(asking: &Asking, path: &Path, bytes: &[u8], part: usize) -> Result<(), Trouble> {
+    let mut upload = asking.once(0, async { Ok(asking.store.put_multipart(path).await?) }).await?;
+    let sent = parts(asking, &mut *upload, bytes, part).await;
+    if sent.is_err() {
+        // What was sent is paid for until it is thrown away. Where that fails as well, the bucket's own
+        // rules for what is left half done have to see to it.
+        let _ = asking.once(0, async { Ok(upload.abort().await?) }).await;
+    }
+    sent
+}
+
+async fn parts(
+    asking: &Asking,
+    upload: &mut dyn MultipartUpload,
+    bytes: &[u8],
+    part: usize,
+) -> Result<(), Trouble> {
+    let mut under_way = FuturesUnordered::new();
+    for piece in bytes.chunks(part) {
+        if under_way.len() == AT_ONCE
+            && let Some(done) = under_way.next().await
+        {
+            done?;
+        }
+        let put = upload.put_part(PutPayload::from(Bytes::copy_from_slice(piece)));
+        // They share one way.
+        let len = piece.len() * AT_ONCE;
+        under_way.push(asking.once(len as u64, async { Ok(put.await?) }));
+    }
+    while let Some(done) = under_way.next().await {
+        let () = done?;
+    }
+    asking.once(0, async { Ok(upload.complete().await?) }).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::runtime::wait;
+    use crate::web::Patience;
+
+    #[test]
+    fn parts_become_the_file() {
+        let store = Arc::new(InMemory::new());
+        let place = ("memory".to_owned(), String::new(), String::new());
+        let asking = Asking::new(store, place, Patience::default(), Box::new(|_| {}));
+        let bytes: Vec<u8> = (0..10_000u32).flat_map(u32::to_le_bytes).collect();
+        let path = Path::from("packs/x");
+        for part in [1_000, 40_000, 39_999, 7_777, 50_000] {
+            wait(in_parts(&asking, &path, &bytes, part)).unwrap().unwrap();
+            let there = wait(asking.get(&path, 1 << 20)).unwrap().unwrap().unwrap().0;
+            assert!(there == bytes, "{part}");
+        }
+    }
+}
