@@ -63,7 +63,7 @@ mod receive;
 mod mend;
 mod salvage;
 
-pub use add::{Added, add, add_cached};
+pub use add::{Added, Filed, Hearing, Witness, add, add_cached, add_files};
 pub use backend::{Backend, Key, PackId, Room};
 pub use carry::{Carried, CarryError};
 pub use check::{CheckLog, CheckOptions, Finding, Report, check, check_with};
