@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::value::Number;
-    use crate::{Attestation, Object, Recipe, Run, Tree};
+    use crate::{Aliases, Attestation, Object, Recipe, Run, Tree};
 
     /// What a reader has to accept by F-04, the long way: any value of the crate underneath, then
     /// the type, then its encoding, which has to be what was read.
@@ -107,6 +107,7 @@ mod tests {
             Kind::Recipe => agree::<Recipe>(bytes),
             Kind::Run => agree::<Run>(bytes),
             Kind::Attestation => agree::<Attestation>(bytes),
+            Kind::Aliases => agree::<Aliases>(bytes),
         }
     }
 

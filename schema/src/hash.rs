@@ -168,6 +168,10 @@ id_type!(
     /// Names an [`Attestation`](crate::Attestation).
     AttestationId
 );
+id_type!(
+    /// Names an [`Aliases`](crate::Aliases).
+    AliasesId
+);
 
 impl BlobId {
     /// The id of a blob with these bytes.

@@ -16,11 +16,14 @@ pub enum Kind {
     Run,
     /// Somebody did it again.
     Attestation,
+    /// Under which digests something is known elsewhere.
+    Aliases,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Blob, Kind::Tree, Kind::Recipe, Kind::Run, Kind::Attestation];
+    pub const ALL: [Kind; 6] =
+        [Kind::Blob, Kind::Tree, Kind::Recipe, Kind::Run, Kind::Attestation, Kind::Aliases];
 
     /// The kind in one word.
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Kind {
             Kind::Recipe => "recipe",
             Kind::Run => "run",
             Kind::Attestation => "attestation",
+            Kind::Aliases => "aliases",
         }
     }
 }

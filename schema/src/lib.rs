@@ -6,6 +6,7 @@
 //!   Recipe  what to compute (imperative)      inputs ▶ Blob | Tree     code, environment ▶ Tree
 //!   Run     what happened (past tense)        recipe ▶ Recipe          outputs ▶ Blob | Tree
 //!   Attestation  somebody did a run again     run ▶ Run                outputs ▶ Blob | Tree
+//!   Aliases   digests of other tools        of ▶ Blob | Tree | Run  table ▶ Blob
 //!   Tree    a directory                       entries ▶ Blob | Tree
 //!   Blob    a file's bytes; its id is what `b3sum` prints
 //! ```
@@ -31,13 +32,17 @@ pub mod host;
 pub mod observed;
 pub mod run;
 pub mod attestation;
+pub mod alias;
 pub mod object;
 pub mod reference;
 
+pub use alias::{Alias, AliasPrefix, Aliases, Scheme, Subject};
 pub use attestation::{Attestation, Difference, Verdict};
 pub use content::ContentId;
 pub use error::SchemaError;
-pub use hash::{AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, TreeId};
+pub use hash::{
+    AliasesId, AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, TreeId,
+};
 pub use host::Host;
 pub use kind::Kind;
 pub use name::{FileName, Name, Slot};

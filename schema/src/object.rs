@@ -6,11 +6,12 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::alias::{Aliases, Subject};
 use crate::attestation::Attestation;
 use crate::codec;
 use crate::content::ContentId;
 use crate::error::SchemaError;
-use crate::hash::{AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, TreeId};
+use crate::hash::{AliasesId, AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, TreeId};
 use crate::kind::Kind;
 use crate::recipe::Recipe;
 use crate::run::Run;
@@ -25,6 +26,7 @@ impl Kind {
             Kind::Recipe => Some("lab 2026-11-24 recipe"),
             Kind::Run => Some("lab 2026-11-24 run"),
             Kind::Attestation => Some("lab 2026-11-24 attestation"),
+            Kind::Aliases => Some("lab 2026-11-24 aliases"),
         }
     }
 
@@ -55,6 +57,8 @@ pub enum ObjectId {
     Run(RunId),
     /// Of an attestation.
     Attestation(AttestationId),
+    /// Of a table of aliases.
+    Aliases(AliasesId),
 }
 
 impl ObjectId {
@@ -66,6 +70,7 @@ impl ObjectId {
             Kind::Recipe => ObjectId::Recipe(RecipeId::from_digest(digest)),
             Kind::Run => ObjectId::Run(RunId::from_digest(digest)),
             Kind::Attestation => ObjectId::Attestation(AttestationId::from_digest(digest)),
+            Kind::Aliases => ObjectId::Aliases(AliasesId::from_digest(digest)),
         }
     }
 
@@ -77,6 +82,7 @@ impl ObjectId {
             ObjectId::Recipe(_) => Kind::Recipe,
             ObjectId::Run(_) => Kind::Run,
             ObjectId::Attestation(_) => Kind::Attestation,
+            ObjectId::Aliases(_) => Kind::Aliases,
         }
     }
 
@@ -88,6 +94,7 @@ impl ObjectId {
             ObjectId::Recipe(id) => id.digest(),
             ObjectId::Run(id) => id.digest(),
             ObjectId::Attestation(id) => id.digest(),
+            ObjectId::Aliases(id) => id.digest(),
         }
     }
 
@@ -123,7 +130,7 @@ macro_rules! from_id {
     )*};
 }
 
-from_id!(BlobId Blob, TreeId Tree, RecipeId Recipe, RunId Run, AttestationId Attestation);
+from_id!(BlobId Blob, TreeId Tree, RecipeId Recipe, RunId Run, AttestationId Attestation, AliasesId Aliases);
 
 impl From<ContentId> for ObjectId {
     fn from(id: ContentId) -> ObjectId {
@@ -131,6 +138,12 @@ impl From<ContentId> for ObjectId {
             ContentId::Blob(id) => ObjectId::Blob(id),
             ContentId::Tree(id) => ObjectId::Tree(id),
         }
+    }
+}
+
+impl From<Subject> for ObjectId {
+    fn from(subject: Subject) -> ObjectId {
+        ObjectId::new(subject.kind(), subject.digest())
     }
 }
 
@@ -225,6 +238,21 @@ impl Object for Attestation {
     }
 }
 
+impl Object for Aliases {
+    type Id = AliasesId;
+    const KIND: Kind = Kind::Aliases;
+
+    fn id_of(digest: Digest) -> AliasesId {
+        AliasesId::from_digest(digest)
+    }
+
+    /// What is known by other digests, and the table; not what else the table names, which is part of
+    /// the former.
+    fn links(&self) -> Vec<ObjectId> {
+        vec![self.of.into(), self.table.into()]
+    }
+}
+
 /// What an object with these bytes points at; refuses bytes that are not canonical.
 pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
     match kind {
@@ -233,5 +261,6 @@ pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
         Kind::Recipe => Recipe::decode(bytes).map(|o| o.links()),
         Kind::Run => Run::decode(bytes).map(|o| o.links()),
         Kind::Attestation => Attestation::decode(bytes).map(|o| o.links()),
+        Kind::Aliases => Aliases::decode(bytes).map(|o| o.links()),
     }
 }

@@ -5,7 +5,8 @@ mod samples;
 
 use lab_schema::tree::Node;
 use lab_schema::{
-    Attestation, BlobId, Entry, FileName, Kind, Object, Recipe, Run, SchemaError, Tree, TreeId,
+    Aliases, Attestation, BlobId, Entry, FileName, Kind, Object, Recipe, Run, SchemaError, Tree,
+    TreeId,
 };
 use proptest::prelude::*;
 
@@ -17,6 +18,7 @@ fn round(kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
         Kind::Recipe => Recipe::decode(bytes).ok().map(|o| o.encode()),
         Kind::Run => Run::decode(bytes).ok().map(|o| o.encode()),
         Kind::Attestation => Attestation::decode(bytes).ok().map(|o| o.encode()),
+        Kind::Aliases => Aliases::decode(bytes).ok().map(|o| o.encode()),
     }
 }
 
@@ -29,6 +31,7 @@ fn sample_bytes() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Run, samples::run().encode()),
         (Kind::Run, samples::watched_run().encode()),
         (Kind::Attestation, samples::attestation().encode()),
+        (Kind::Aliases, samples::aliases().encode()),
     ]
 }
 
@@ -38,6 +41,7 @@ fn samples_round_trip() {
     assert_eq!(Recipe::decode(&samples::recipe().encode()), Ok(samples::recipe()));
     assert_eq!(Run::decode(&samples::run().encode()), Ok(samples::run()));
     assert_eq!(Attestation::decode(&samples::attestation().encode()), Ok(samples::attestation()));
+    assert_eq!(Aliases::decode(&samples::aliases().encode()), Ok(samples::aliases()));
 }
 
 // proves F-04: every single-byte change of every sample is refused, or is another value whose

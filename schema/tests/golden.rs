@@ -21,6 +21,7 @@ fn vectors() -> Vec<(&'static str, String, String)> {
         row("placed recipe", &samples::placed_recipe()),
         row("watched run", &samples::watched_run()),
         row("attestation", &samples::attestation()),
+        row("aliases", &samples::aliases()),
     ]
 }
 

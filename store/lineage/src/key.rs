@@ -52,6 +52,7 @@ pub(crate) fn kind(kind: Kind) -> i64 {
         Kind::Recipe => 2,
         Kind::Run => 3,
         Kind::Attestation => 4,
+        Kind::Aliases => 5,
     }
 }
 

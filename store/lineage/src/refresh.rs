@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lab_objects::{PackId, Store};
-use lab_schema::{Attestation, Kind, ObjectId, Recipe, Run, Tree};
+use lab_schema::{Aliases, Attestation, Kind, ObjectId, Recipe, Run, Tree};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::{Fault, Result};
@@ -136,6 +136,7 @@ fn is_still_unreadable(store: &Store, what: Unread) -> bool {
         Unread::Object(ObjectId::Attestation(id)) => {
             !matches!(store.get::<Attestation>(id), Ok(Some(_)))
         }
+        Unread::Object(ObjectId::Aliases(id)) => !matches!(store.get::<Aliases>(id), Ok(Some(_))),
         Unread::Object(ObjectId::Blob(_)) => true,
     }
 }
@@ -161,6 +162,7 @@ impl Intake<'_> {
                     ObjectId::Recipe(id) => self.take_recipe(id)?,
                     ObjectId::Run(id) => self.take_run(id)?,
                     ObjectId::Attestation(id) => self.take_attestation(id)?,
+                    ObjectId::Aliases(id) => self.try_aliases(id)?,
                     ObjectId::Tree(id) => trees.push(id),
                     ObjectId::Blob(_) => {}
                 }
@@ -247,7 +249,7 @@ impl Intake<'_> {
 
     fn forget(&self, id: ObjectId) -> std::result::Result<u64, Fault> {
         let (digest, rest): (_, &[&str]) = match id {
-            ObjectId::Blob(_) => return Ok(0),
+            ObjectId::Blob(_) | ObjectId::Aliases(_) => return Ok(0),
             ObjectId::Tree(id) => {
                 let tree = key::content(id.into());
                 self.prepared("DELETE FROM entry WHERE tree = ?1", [&tree[..]])?;

@@ -8,7 +8,7 @@
 //! | chunk | BLAKE3 | a part of a larger file |
 //! | list | the file's id | how a larger file is made of chunks (`list.rs`) |
 //! | node | derived BLAKE3 | a part of a long list |
-//! | tree, recipe, run, attestation | its id | the object |
+//! | tree, recipe, run, attestation, aliases | its id | the object |
 //!
 use lab_schema::codec::MAX_OBJECT_BYTES;
 use lab_schema::{BlobId, Digest, Kind, ObjectId};
@@ -29,12 +29,13 @@ pub(crate) enum FrameKind {
     Recipe,
     Run,
     Attestation,
+    Aliases,
 }
 
-use FrameKind::{Attestation, Blob, Chunk, List, Node, Recipe, Run, Tree};
+use FrameKind::{Aliases, Attestation, Blob, Chunk, List, Node, Recipe, Run, Tree};
 
 impl FrameKind {
-    const ALL: [FrameKind; 8] = [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation];
+    const ALL: [FrameKind; 9] = [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation, Aliases];
 
     /// Its number on disk.
     pub(crate) const fn code(self) -> u8 {
@@ -51,7 +52,7 @@ impl FrameKind {
         match self {
             Blob | Chunk => chunk::MAX as u64,
             List | Node => MAX_LIST_BYTES as u64,
-            Tree | Recipe | Run | Attestation => MAX_OBJECT_BYTES,
+            Tree | Recipe | Run | Attestation | Aliases => MAX_OBJECT_BYTES,
         }
     }
 
@@ -64,6 +65,7 @@ impl FrameKind {
             Recipe => Some(Kind::Recipe),
             Run => Some(Kind::Run),
             Attestation => Some(Kind::Attestation),
+            Aliases => Some(Kind::Aliases),
         }
     }
 }
@@ -89,6 +91,7 @@ impl FrameKey {
             Kind::Recipe => &[Recipe],
             Kind::Run => &[Run],
             Kind::Attestation => &[Attestation],
+            Kind::Aliases => &[Aliases],
         };
         kinds.iter().map(move |kind| FrameKey::new(*kind, id.digest()))
     }
@@ -137,8 +140,8 @@ mod tests {
     #[test]
     fn codes_are_frozen() {
         let codes: Vec<_> = FrameKind::ALL.iter().map(|k| k.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert!(FrameKind::ALL.iter().all(|k| FrameKind::from_code(k.code()) == Some(*k)));
-        assert_eq!(FrameKind::from_code(8), None);
+        assert_eq!(FrameKind::from_code(9), None);
     }
 }

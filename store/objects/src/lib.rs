@@ -40,6 +40,7 @@ mod upper;
 mod recut;
 mod waiting;
 mod warm;
+mod aliases;
 mod writer;
 mod carriage;
 mod carry;
@@ -64,6 +65,7 @@ mod mend;
 mod salvage;
 
 pub use add::{Added, Filed, Hearing, Witness, add, add_cached, add_files};
+pub use aliases::KnownAs;
 pub use backend::{Backend, Key, PackId, Room};
 pub use carry::{Carried, CarryError};
 pub use check::{CheckLog, CheckOptions, Finding, Report, check, check_with};

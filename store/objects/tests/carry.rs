@@ -85,10 +85,7 @@ fn carry(from: &Store, to: &Store, ids: &[ObjectId]) -> u64 {
 }
 
 fn everything(store: &Store) -> BTreeSet<ObjectId> {
-    [Kind::Blob, Kind::Tree, Kind::Recipe, Kind::Run, Kind::Attestation]
-        .into_iter()
-        .flat_map(|kind| store.list(kind).unwrap())
-        .collect()
+    Kind::ALL.into_iter().flat_map(|kind| store.list(kind).unwrap()).collect()
 }
 
 #[test]

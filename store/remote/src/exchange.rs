@@ -5,8 +5,9 @@
 //! only forward: from something that the giving side once had under that name too.
 
 use lab_lineage::{Lineage, Skipped, closure};
-use lab_objects::{Expected, Move, ObjectsError, Progress, Store};
-use lab_schema::{Base, Name, ObjectId};
+use lab_objects::{Expected, KnownAs, Move, ObjectsError, Progress, Store};
+use lab_schema::alias::write_table;
+use lab_schema::{AliasPrefix, Aliases, Base, Name, ObjectId};
 
 use crate::error::{On, RemoteError, Result, Side};
 use crate::resolve::{Found, resolve};
@@ -69,6 +70,7 @@ pub(crate) struct Agreed {
     targets: Vec<ObjectId>,
     objects: Vec<ObjectId>,
     steps: Vec<(NameStep, Move)>,
+    aliases: Vec<KnownAs>,
 }
 
 impl Deal<'_> {
@@ -82,6 +84,7 @@ impl Deal<'_> {
     pub(crate) fn agree(&self, found: Vec<Found>, lineage: &Lineage) -> Result<Agreed> {
         let (giver, side) = self.giver;
         let targets: Vec<ObjectId> = found.iter().map(|f| f.target).collect();
+        let aliases = found.iter().filter_map(|f| f.alias.clone()).collect();
         let mut steps: Vec<(NameStep, Move)> = Vec::new();
         for (name, last) in found.into_iter().filter_map(|f| f.name) {
             if steps.iter().all(|(step, _)| step.name != name) {
@@ -89,7 +92,7 @@ impl Deal<'_> {
             }
         }
         let objects = closure(giver, lineage, &targets).on(side)?.objects;
-        Ok(Agreed { targets, objects, steps })
+        Ok(Agreed { targets, objects, steps, aliases })
     }
 
     /// What carrying it out would do.
@@ -102,6 +105,7 @@ impl Deal<'_> {
     /// Carries it out.
     pub(crate) fn carry_out(&self, agreed: Agreed, progress: &dyn Progress) -> Result<Exchange> {
         let transfer = self.route().copy(&agreed.objects, progress)?;
+        self.note_aliases(&agreed.aliases)?;
         for (step, last) in &agreed.steps {
             self.move_name(step, last)?;
         }
@@ -111,6 +115,24 @@ impl Deal<'_> {
 
     fn route(&self) -> Route<'_> {
         Route { from: self.giver, to: self.taker, repair: self.options.repair }
+    }
+
+    /// What was asked for by the digest of another tool is found by it on the taking side too, also if
+    /// it is one file of what was imported and the rest did not come along.
+    fn note_aliases(&self, aliases: &[KnownAs]) -> Result<()> {
+        let (taker, side) = self.taker;
+        for KnownAs { alias, subject, from, origin } in aliases {
+            let prefix = AliasPrefix::from(*alias);
+            if taker.find_alias(&prefix).on(side)?.iter().any(|known| known.subject == *subject) {
+                continue;
+            }
+            let mut writer = taker.writer();
+            let table = writer.put_bytes(&write_table(&[(*alias, *subject)].into())).on(side)?;
+            let (from, origin) = (from.clone(), origin.clone());
+            writer.put(&Aliases { of: *subject, from, origin, table }).on(side)?;
+            writer.finish().on(side)?;
+        }
+        Ok(())
     }
 
     /// Where the name is on the taking side and where it goes.

@@ -220,5 +220,6 @@ fn object() -> Vec<Vec<u8>> {
         one(Kind::Recipe, samples::recipe().encode()),
         one(Kind::Run, samples::run().encode()),
         one(Kind::Attestation, samples::attestation().encode()),
+        one(Kind::Aliases, samples::aliases().encode()),
     ]
 }

@@ -28,5 +28,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Kind::Recipe => one::<Recipe>(bytes),
         Kind::Run => one::<Run>(bytes),
         Kind::Attestation => one::<Attestation>(bytes),
+        Kind::Aliases => one::<Aliases>(bytes),
     }
 });
