@@ -14,6 +14,7 @@
 
 use std::io;
 
+use lab_import::ImportError;
 use lab_lineage::LineageError;
 use lab_objects::ObjectsError;
 use lab_process::ProcessError;
@@ -183,6 +184,26 @@ impl From<ObjectsError> for Failure {
             }
             ObjectsError::Schema(inner) => inner.into(),
             _ => Failure::new(Exit::Refused, message),
+        }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let message = error.to_string();
+        match error {
+            ImportError::Io { source, .. } => {
+                let failure = Failure::new(exit_of(&source), message);
+                match hint_of(&source) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            ImportError::NotFound { .. } => Failure::not_found(message)
+                .hint("name the folder itself, as in `lab import mlruns`, `lab import ~/.cache/huggingface/hub`"),
+            ImportError::Objects(inner) => inner.into(),
+            ImportError::Schema(inner) => inner.into(),
+            _ => Failure::usage(message),
         }
     }
 }

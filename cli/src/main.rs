@@ -4,6 +4,7 @@ mod ui;
 mod failure;
 mod config;
 mod bars;
+mod known_as;
 mod resolve;
 mod wiring;
 mod context;
