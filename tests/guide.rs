@@ -20,6 +20,14 @@ fn the_sessions_of_the_guide_are_true() {
     place.write("work/digits.csv.gz", include_bytes!("../cli/data/digits.csv.gz"));
     place.write("work/digits.toml", include_bytes!("../cli/data/digits.toml"));
     place.write("work/lab.toml", fs::read(top().join("docs/examples/lab.toml")).unwrap());
+    // A project of DVC, as that lays it out.
+    place.write("old/.dvc/config", "");
+    let (digest, labels) = ("7405ee2baca70650d2d721f77ce7ec14", "label,digit\n0,zero\n1,one\n");
+    place.write(format!("old/.dvc/cache/files/md5/{}/{}", &digest[..2], &digest[2..]), labels);
+    place.write(
+        "old/labels.csv.dvc",
+        format!("outs:\n- md5: {digest}\n  size: 25\n  hash: md5\n  path: labels.csv\n"),
+    );
     let page = top().join("docs/guide.md");
     let text = fs::read_to_string(&page).unwrap();
     let mut here = place.at("work");

@@ -5,6 +5,7 @@ mod times;
 mod failure;
 mod config;
 mod bars;
+mod known_as;
 mod resolve;
 mod wiring;
 mod context;

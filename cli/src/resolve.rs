@@ -1,14 +1,16 @@
-//! What a person typed, to an object: names first, then hash prefixes, then outputs and paths.
+//! What a person typed, to an object: names first, then hash prefixes, or the digest of another tool; then
+//! outputs and paths.
 
 use lab_lineage::Lineage;
 use lab_objects::{Names, Store, find_in_tree};
 use lab_schema::tree::Node;
 use lab_schema::{
-    Base, BlobId, ContentId, FileName, IdPrefix, Kind, Name, ObjectId, Reference, Run, RunId, Slot,
-    Tree, TreeId,
+    Base, BlobId, ContentId, FileName, IdPrefix, Kind, Name, ObjectId, Reference, Run, RunId,
+    Scheme, Slot, Tree, TreeId,
 };
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::known_as;
 
 /// An object that a reference means.
 #[derive(Clone, Debug)]
@@ -130,6 +132,7 @@ fn resolve_base(store: &Store, base: &Base) -> Outcome<(ObjectId, Option<Name>)>
                 None => Err(unknown_name(&names, name)),
             },
         },
+        Base::Alias(prefix) => Ok((known_as::find(store, prefix)?, None)),
         Base::Prefix(prefix) => match by_prefix(store, prefix)? {
             Some(id) => Ok((id, None)),
             None => {
@@ -142,6 +145,12 @@ fn resolve_base(store: &Store, base: &Base) -> Outcome<(ObjectId, Option<Name>)>
 
 fn unknown_name(names: &Names<'_>, name: &Name) -> Failure {
     let failure = Failure::not_found(format!("no name or hash '{name}'"));
+    if let Ok(scheme) = name.as_str().parse::<Scheme>() {
+        let most = 2 * scheme.bytes();
+        return failure.hint(format!(
+            "a hash of another tool is `{scheme}:` and 4 to {most} hexadecimal digits"
+        ));
+    }
     let Ok(known) = names.list() else { return failure };
     match closest(name.as_str(), known.iter().map(|(n, _)| n.as_str())) {
         Some(near) => failure.hint(format!("did you mean `{near}`? `lab ls` lists the names")),

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::value::Number;
-    use crate::{Attestation, Object, Recipe, Run, Signature, Tree};
+    use crate::{Aliases, Attestation, Object, Recipe, Run, Signature, Tree};
 
     /// What a reader has to accept by F-04, the long way: any value of the crate underneath, then
     /// the type, then its encoding, which has to be what was read.
@@ -108,6 +108,7 @@ mod tests {
             Kind::Run => agree::<Run>(bytes),
             Kind::Attestation => agree::<Attestation>(bytes),
             Kind::Signature => agree::<Signature>(bytes),
+            Kind::Aliases => agree::<Aliases>(bytes),
         }
     }
 

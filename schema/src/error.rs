@@ -49,6 +49,14 @@ pub enum SchemaError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A table of aliases with a line that no table has.
+    #[error("not a table of aliases: line {line}: {why}")]
+    BadAliases {
+        /// The number of the line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A number that is not finite, where only finite ones have a meaning.
     #[error("a number must be finite")]
     NotFinite,

@@ -172,6 +172,10 @@ id_type!(
     /// Names a [`Signature`](crate::Signature).
     SignatureId
 );
+id_type!(
+    /// Names an [`Aliases`](crate::Aliases).
+    AliasesId
+);
 
 impl BlobId {
     /// The id of a blob with these bytes.

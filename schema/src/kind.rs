@@ -18,12 +18,21 @@ pub enum Kind {
     Attestation,
     /// Somebody vouches for a run or an attestation.
     Signature,
+    /// Under which digests something is known elsewhere.
+    Aliases,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::Blob, Kind::Tree, Kind::Recipe, Kind::Run, Kind::Attestation, Kind::Signature];
+    pub const ALL: [Kind; 7] = [
+        Kind::Blob,
+        Kind::Tree,
+        Kind::Recipe,
+        Kind::Run,
+        Kind::Attestation,
+        Kind::Signature,
+        Kind::Aliases,
+    ];
 
     /// The kind in one word.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Kind {
             Kind::Run => "run",
             Kind::Attestation => "attestation",
             Kind::Signature => "signature",
+            Kind::Aliases => "aliases",
         }
     }
 }

@@ -7,6 +7,7 @@
 //!   Run     what happened (past tense)        recipe ▶ Recipe          outputs ▶ Blob | Tree
 //!   Attestation  somebody did a run again     run ▶ Run                outputs ▶ Blob | Tree
 //!   Signature  somebody vouches for it        of ▶ Run | Attestation
+//!   Aliases   digests of other tools        of ▶ Blob | Tree | Run  table ▶ Blob
 //!   Tree    a directory                       entries ▶ Blob | Tree
 //!   Blob    a file's bytes; its id is what `b3sum` prints
 //! ```
@@ -33,14 +34,17 @@ pub mod observed;
 pub mod run;
 pub mod attestation;
 pub mod signature;
+pub mod alias;
 pub mod object;
 pub mod reference;
 
+pub use alias::{Alias, AliasPrefix, Aliases, Scheme, Subject};
 pub use attestation::{Attestation, Difference, Verdict};
 pub use content::ContentId;
 pub use error::SchemaError;
 pub use hash::{
-    AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, SignatureId, TreeId,
+    AliasesId, AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, SignatureId,
+    TreeId,
 };
 pub use host::Host;
 pub use kind::Kind;

@@ -6,12 +6,13 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::alias::{Aliases, Subject};
 use crate::attestation::Attestation;
 use crate::codec;
 use crate::content::ContentId;
 use crate::error::SchemaError;
 use crate::hash::{
-    AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, SignatureId, TreeId,
+    AliasesId, AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, SignatureId, TreeId,
 };
 use crate::kind::Kind;
 use crate::recipe::Recipe;
@@ -29,6 +30,7 @@ impl Kind {
             Kind::Run => Some("lab 2026-11-24 run"),
             Kind::Attestation => Some("lab 2026-11-24 attestation"),
             Kind::Signature => Some("lab 2026-11-24 signature"),
+            Kind::Aliases => Some("lab 2026-11-24 aliases"),
         }
     }
 
@@ -61,6 +63,8 @@ pub enum ObjectId {
     Attestation(AttestationId),
     /// Of a signature.
     Signature(SignatureId),
+    /// Of a table of aliases.
+    Aliases(AliasesId),
 }
 
 impl ObjectId {
@@ -73,6 +77,7 @@ impl ObjectId {
             Kind::Run => ObjectId::Run(RunId::from_digest(digest)),
             Kind::Attestation => ObjectId::Attestation(AttestationId::from_digest(digest)),
             Kind::Signature => ObjectId::Signature(SignatureId::from_digest(digest)),
+            Kind::Aliases => ObjectId::Aliases(AliasesId::from_digest(digest)),
         }
     }
 
@@ -85,6 +90,7 @@ impl ObjectId {
             ObjectId::Run(_) => Kind::Run,
             ObjectId::Attestation(_) => Kind::Attestation,
             ObjectId::Signature(_) => Kind::Signature,
+            ObjectId::Aliases(_) => Kind::Aliases,
         }
     }
 
@@ -97,6 +103,7 @@ impl ObjectId {
             ObjectId::Run(id) => id.digest(),
             ObjectId::Attestation(id) => id.digest(),
             ObjectId::Signature(id) => id.digest(),
+            ObjectId::Aliases(id) => id.digest(),
         }
     }
 
@@ -134,7 +141,7 @@ macro_rules! from_id {
 
 from_id!(
     BlobId Blob, TreeId Tree, RecipeId Recipe, RunId Run, AttestationId Attestation,
-    SignatureId Signature
+    SignatureId Signature, AliasesId Aliases
 );
 
 impl From<Signed> for ObjectId {
@@ -152,6 +159,12 @@ impl From<ContentId> for ObjectId {
             ContentId::Blob(id) => ObjectId::Blob(id),
             ContentId::Tree(id) => ObjectId::Tree(id),
         }
+    }
+}
+
+impl From<Subject> for ObjectId {
+    fn from(subject: Subject) -> ObjectId {
+        ObjectId::new(subject.kind(), subject.digest())
     }
 }
 
@@ -259,6 +272,21 @@ impl Object for Signature {
     }
 }
 
+impl Object for Aliases {
+    type Id = AliasesId;
+    const KIND: Kind = Kind::Aliases;
+
+    fn id_of(digest: Digest) -> AliasesId {
+        AliasesId::from_digest(digest)
+    }
+
+    /// What is known by other digests, and the table; not what else the table names, which is part of
+    /// the former.
+    fn links(&self) -> Vec<ObjectId> {
+        vec![self.of.into(), self.table.into()]
+    }
+}
+
 /// What an object with these bytes points at; refuses bytes that are not canonical.
 pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
     match kind {
@@ -268,5 +296,6 @@ pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
         Kind::Run => Run::decode(bytes).map(|o| o.links()),
         Kind::Attestation => Attestation::decode(bytes).map(|o| o.links()),
         Kind::Signature => Signature::decode(bytes).map(|o| o.links()),
+        Kind::Aliases => Aliases::decode(bytes).map(|o| o.links()),
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! reference = base [ ":" output ] [ "/" path ]
-//! base      = name | name "@v" number | prefix
+//! base      = name | name "@v" number | prefix | alias
+//! alias     = scheme ":" digits [ ".dir" ]
 //! ```
 //!
+//! An alias is a digest of another tool, such as `md5:d41d8cd9`; what looks like one is one, and not the
+//! output of a run that is named as a scheme is.
 //! A word such as `cafe` can be a name and a hash prefix; whoever resolves it tries the name
 //! first. After a `:` everything is one slash-separated path, whose first part is the name of an
 //! output (which may itself hold slashes) and whose rest leads inside it.
@@ -12,6 +15,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::alias::AliasPrefix;
 use crate::error::SchemaError;
 use crate::hash::IdPrefix;
 use crate::name::{FileName, Name, Slot};
@@ -38,6 +42,8 @@ pub enum Base {
     NameOrPrefix(Name, IdPrefix),
     /// What the name pointed at after its n-th move, counted from 1.
     Version(Name, u64),
+    /// The start of a digest under which another tool knew it.
+    Alias(AliasPrefix),
 }
 
 impl FromStr for Reference {
@@ -45,6 +51,10 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, SchemaError> {
         let bad = |why| SchemaError::BadReference { text: text.to_owned(), why };
+        let (alias, text) = match AliasPrefix::split(text) {
+            Some((alias, rest)) => (Some(alias), rest),
+            None => (None, text),
+        };
         let (base, output, path) = match (text.find(':'), text.find('/')) {
             (Some(colon), slash) if slash.is_none_or(|s| colon < s) => {
                 let rest = text[colon + 1..].trim_end_matches('/');
@@ -60,7 +70,11 @@ impl FromStr for Reference {
             }
             (_, None) => (text, None, Vec::new()),
         };
-        Ok(Reference { base: base.parse()?, output, path })
+        let base = match alias {
+            Some(alias) => Base::Alias(alias),
+            None => base.parse()?,
+        };
+        Ok(Reference { base, output, path })
     }
 }
 
@@ -69,6 +83,9 @@ impl FromStr for Base {
 
     fn from_str(text: &str) -> Result<Self, SchemaError> {
         let bad = |why| SchemaError::BadReference { text: text.to_owned(), why };
+        if let Some((alias, "")) = AliasPrefix::split(text) {
+            return Ok(Base::Alias(alias));
+        }
         if let Some((name, version)) = text.split_once('@') {
             let number = version.strip_prefix('v').and_then(|n| n.parse().ok()).filter(|n| *n > 0);
             let number =
@@ -90,6 +107,7 @@ impl fmt::Display for Base {
             Base::Name(name) | Base::NameOrPrefix(name, _) => write!(f, "{name}"),
             Base::Prefix(prefix) => write!(f, "{prefix}"),
             Base::Version(name, version) => write!(f, "{name}@v{version}"),
+            Base::Alias(alias) => write!(f, "{alias}"),
         }
     }
 }
@@ -120,6 +138,13 @@ mod tests {
         let output = parse("base:out/model.bin").unwrap();
         assert_eq!(output.output.unwrap().as_str(), "out/model.bin");
         assert_eq!(parse("mnist/").unwrap().path.len(), 0);
+        let alias = parse("md5:CAFE.dir/train/0.png").unwrap();
+        assert!(matches!(alias.base, Base::Alias(_)) && alias.path.len() == 2);
+        let alias = parse("mlflow:cafe:model/MLmodel").unwrap();
+        assert_eq!(alias.output.unwrap().as_str(), "model/MLmodel");
+        assert!(matches!(parse("md5:out/model.bin").unwrap().base, Base::Name(_)));
+        assert!(matches!("sha256:cafe".parse(), Ok(Base::Alias(_))));
+        assert!("sha256:cafe/x".parse::<Base>().is_err());
         // A ':' behind a '/' belongs to a file's name.
         assert_eq!(parse("mnist/a:b").unwrap().path[0].as_bytes(), b"a:b");
         for bad in
@@ -127,7 +152,9 @@ mod tests {
         {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
-        for text in ["mnist", "base@v3", "base:out/model.bin", "mnist/train/0.png"] {
+        for text in
+            ["mnist", "base@v3", "base:out/model.bin", "mnist/train/0.png", "md5:cafe/0.png"]
+        {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }

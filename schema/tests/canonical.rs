@@ -5,8 +5,8 @@ mod samples;
 
 use lab_schema::tree::Node;
 use lab_schema::{
-    Attestation, AttestationId, BlobId, Entry, FileName, Kind, Object, Recipe, Run, SchemaError,
-    Signature, Signed, Tree, TreeId,
+    Aliases, Attestation, AttestationId, BlobId, Entry, FileName, Kind, Object, Recipe, Run,
+    SchemaError, Signature, Signed, Tree, TreeId,
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ fn round(kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
         Kind::Run => Run::decode(bytes).ok().map(|o| o.encode()),
         Kind::Attestation => Attestation::decode(bytes).ok().map(|o| o.encode()),
         Kind::Signature => Signature::decode(bytes).ok().map(|o| o.encode()),
+        Kind::Aliases => Aliases::decode(bytes).ok().map(|o| o.encode()),
     }
 }
 
@@ -32,6 +33,7 @@ fn sample_bytes() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Run, samples::watched_run().encode()),
         (Kind::Attestation, samples::attestation().encode()),
         (Kind::Signature, samples::signature().encode()),
+        (Kind::Aliases, samples::aliases().encode()),
     ]
 }
 
@@ -42,6 +44,7 @@ fn samples_round_trip() {
     assert_eq!(Run::decode(&samples::run().encode()), Ok(samples::run()));
     assert_eq!(Attestation::decode(&samples::attestation().encode()), Ok(samples::attestation()));
     assert_eq!(Signature::decode(&samples::signature().encode()), Ok(samples::signature()));
+    assert_eq!(Aliases::decode(&samples::aliases().encode()), Ok(samples::aliases()));
 }
 
 // proves F-04: every single-byte change of every sample is refused, or is another value whose

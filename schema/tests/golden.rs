@@ -22,6 +22,7 @@ fn vectors() -> Vec<(&'static str, String, String)> {
         row("watched run", &samples::watched_run()),
         row("attestation", &samples::attestation()),
         row("signature", &samples::signature()),
+        row("aliases", &samples::aliases()),
     ]
 }
 

@@ -1,5 +1,7 @@
-//! How a training went, in a line: its losses from the first epoch to the last.
+//! How a training went, in a line: its losses from the first epoch to the last; of an imported run, what was
+//! logged of it.
 
+use lab_import::HISTORY;
 use lab_objects::Store;
 use lab_schema::{ContentId, Executor, Recipe, Run, Slot};
 use serde_json::Value;
@@ -16,7 +18,7 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// Curves of a run that is a training of at least two epochs: what is drawn, and the curve. What
 /// cannot be read is no curve: a run shows without it as well.
 pub(super) fn curves(store: &Store, run: &Run) -> Vec<(&'static str, String)> {
-    let Some(history) = history(store, run) else { return Vec::new() };
+    let Some(history) = history(store, run) else { return logged(store, run) };
     let Some(epochs) = history["epochs"].as_array().filter(|epochs| epochs.len() > 1) else {
         return Vec::new();
     };
@@ -34,10 +36,37 @@ pub(super) fn curves(store: &Store, run: &Run) -> Vec<(&'static str, String)> {
     curves
 }
 
+/// Most series of an imported run that are drawn.
+const MOST: usize = 8;
+
+/// What MLflow was told of, metric by metric.
+fn logged(store: &Store, run: &Run) -> Vec<(&'static str, String)> {
+    let series = json_of(store, run, HISTORY);
+    let Some(Value::Object(series)) = series else { return Vec::new() };
+    let mut curves = Vec::new();
+    for (key, points) in series {
+        let values = points.as_array().into_iter().flatten();
+        let values: Vec<f64> = values.filter_map(|point| point["value"].as_f64()).collect();
+        if values.len() > 1 && curves.len() < MOST {
+            let (first, last) = (number(values[0]), number(values[values.len() - 1]));
+            let key = key.escape_debug().to_string();
+            curves.push((
+                "logged",
+                format!("{}  {first} → {last}   {}", draw(&values), paint(DIM, key)),
+            ));
+        }
+    }
+    curves
+}
+
 fn history(store: &Store, run: &Run) -> Option<Value> {
     let recipe: Recipe = store.load(run.recipe).ok()?;
     let Executor::Tensor(_) = recipe.executor() else { return None };
-    let slot = Slot::new("history.json").ok()?;
+    json_of(store, run, "history.json")
+}
+
+fn json_of(store: &Store, run: &Run, output: &str) -> Option<Value> {
+    let slot = Slot::new(output).ok()?;
     let Some(ContentId::Blob(id)) = run.outcome.outputs.get(&slot) else { return None };
     serde_json::from_slice(&store.read_blob(*id, MAX_BYTES).ok()?).ok()
 }

@@ -69,7 +69,10 @@ fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String])
             "{}  {}  {:<14}  {:<8}  {:>8}  {}{}{}{signed}",
             paint(HASH, row.id.short()),
             pad(NAME, &name, 14),
-            ui::ago(context.now_ms(), row.started_ms),
+            match row.started_ms {
+                0 => "unknown when".to_owned(),
+                ms => ui::ago(context.now_ms(), ms),
+            },
             ui::plain(&run.who),
             ui::duration(run.outcome.duration_ms),
             ui::shortened(&describe::action(&recipe), 40),

@@ -15,6 +15,7 @@ mod exchange;
 mod gc;
 mod get;
 mod graph;
+mod import;
 mod init;
 mod log;
 mod ls;
@@ -53,6 +54,7 @@ use crate::ui::{Ui, say};
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "REF is a name, NAME@vN or the first digits of a hash; then :OUTPUT of a run, or /PATH in a directory.\n\
+        What was imported is also found by its old hash: md5:DIGITS, sha256:DIGITS, git:DIGITS, mlflow:RUN-ID.\n\
         Exit codes: 0 yes, 1 the answer is no, 2 bad usage or input, 3 not found, 4 refused, 5 I/O, 70 a bug, 130 interrupted.\n\
         Start with `lab demo`."
 )]
@@ -77,6 +79,7 @@ pub(crate) struct Cli {
 enum Command {
     Init(init::Args),
     Add(add::Args),
+    Import(import::Args),
     Get(get::Args),
     Ls(ls::Args),
     Cat(cat::Args),
@@ -132,6 +135,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
     match &cli.command {
         Command::Init(args) => init::run(&context, args),
         Command::Add(args) => add::run(&context, args),
+        Command::Import(args) => import::run(&context, args),
         Command::Get(args) => get::run(&context, args),
         Command::Ls(args) => ls::run(&context, args),
         Command::Cat(args) => cat::run(&context, args),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_replay::observations;
 use lab_schema::observed::Seeded;
 use lab_schema::{
-    Attestation, Completeness, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Signature, Signed,
-    Tree,
+    Aliases, Attestation, Completeness, Executor, ObjectId, Recipe, RecipeId, Run, RunId,
+    Signature, Signed, Tree,
 };
 use lab_trust::Judgement;
 use serde_json::{Value, json};
@@ -65,7 +65,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             answer
         }
         ObjectId::Signature(id) => show_signature(context, &registry, &registry.store.load(id)?),
+        ObjectId::Aliases(id) => show_aliases(context, &registry, &registry.store.load(id)?)?,
     };
+    answer["imported"] = imported(context, &registry, resolved.id)?;
     if resolved.id.content().is_some() {
         context.ui.hint(format!("`lab why {}` tells where it comes from", args.reference));
     }
@@ -112,12 +114,15 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     let verified = log::verification(registry, &lineage, &believed, id)?;
     let ended = describe::status(&outcome.status);
     let ended = if outcome.status.is_success() { ended } else { paint(BAD, ended) };
-    context.ui.line(format!(
-        "  ran       {} by {}: {ended} after {}",
-        ui::iso(outcome.started_ms),
-        ui::plain(&run.who),
-        ui::duration(outcome.duration_ms)
-    ));
+    context.ui.line(match outcome.started_ms {
+        0 => format!("  ran       at an unknown time: {ended}"),
+        ms => format!(
+            "  ran       {} by {}: {ended} after {}",
+            ui::iso(ms),
+            ui::plain(&run.who),
+            ui::duration(outcome.duration_ms)
+        ),
+    });
     context.ui.line(format!(
         "  attested  {}",
         if verified.text.is_empty() { "not yet" } else { &verified.text }
@@ -336,4 +341,47 @@ fn show_attestation(context: &Context, attestation: &Attestation) -> Value {
         "started": ui::iso(attestation.started_ms), "duration_ms": attestation.duration_ms, "sealed": attestation.sealed,
         "differences": attestation.differences.iter().map(describe::difference_json).collect::<Vec<_>>(),
     })
+}
+
+/// From where something was imported, and by how many digests it and what is in it are found.
+fn imported(context: &Context, registry: &Registry, id: ObjectId) -> Outcome<Value> {
+    let mut all = Vec::new();
+    for (_, aliases) in registry.store.aliases()? {
+        if ObjectId::from(aliases.of) == id {
+            let known_as = registry.store.read_aliases(aliases.table)?;
+            let whole = known_as.iter().filter(|(_, of)| *of == aliases.of);
+            let whole: Vec<String> = whole.map(|(alias, _)| alias.to_string()).collect();
+            context.ui.line(format!(
+                "  imported  from {} ({}), with {}",
+                aliases.from.escape_debug(),
+                aliases.origin.escape_debug(),
+                ui::count(known_as.len() as u64, "digest")
+            ));
+            for alias in &whole {
+                context.ui.line(format!("  known as  {}", paint(HASH, alias)));
+            }
+            let (from, origin) = (aliases.from, aliases.origin);
+            all.push(json!({ "from": from, "origin": origin, "digests": known_as.len(), "known_as": whole }));
+        }
+    }
+    Ok(Value::Array(all))
+}
+
+fn show_aliases(context: &Context, registry: &Registry, aliases: &Aliases) -> Outcome<Value> {
+    let digests = registry.store.read_aliases(aliases.table)?.len();
+    context.ui.line(format!("  of        {}", aliases.of));
+    context.ui.line(format!(
+        "  from      {} ({})",
+        aliases.from.escape_debug(),
+        aliases.origin.escape_debug()
+    ));
+    context.ui.line(format!(
+        "  table     {}  {}",
+        paint(HASH, aliases.table.short()),
+        ui::count(digests as u64, "digest")
+    ));
+    Ok(json!({
+        "of": aliases.of.digest().to_string(), "from": aliases.from, "origin": aliases.origin,
+        "table": aliases.table.to_string(), "digests": digests,
+    }))
 }

@@ -241,6 +241,9 @@ fn share_of(share: f64) -> String {
 
 fn machines(recorded: &Host, here: &Host) -> String {
     let one = |host: &Host| {
+        if host.os.is_empty() {
+            return "an unknown machine".to_owned();
+        }
         let isa = ["avx512f", "avx2", "asimd", "neon"]
             .into_iter()
             .find(|f| host.cpu_features.iter().any(|g| g == f));

@@ -219,6 +219,9 @@ fn shortened(paths: &[String]) -> String {
 /// The machine in a few words.
 pub(super) fn machine(run: &Run) -> String {
     let host = &run.host;
+    if host.os.is_empty() {
+        return "unknown".to_owned();
+    }
     let best = ["avx512f", "avx2", "neon", "asimd", "sse4_2"]
         .into_iter()
         .find(|f| host.cpu_features.iter().any(|g| g == f));

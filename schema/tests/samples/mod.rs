@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use lab_schema::alias::write_table;
 use lab_schema::recipe::Parts;
 use lab_schema::tree::Node;
 use lab_schema::*;
@@ -130,6 +131,20 @@ pub fn watched_run() -> Run {
     run.outcome.observed = Some(blob());
     run.outcome.params = recipe().params().clone();
     run
+}
+
+/// What a directory and a file in it are called elsewhere.
+pub fn aliases() -> Aliases {
+    let table = [
+        (Alias::new(Scheme::Md5, &[0x5a; 16]).unwrap(), Subject::Tree(tree().id())),
+        (Alias::new(Scheme::Sha256, &[0xa5; 32]).unwrap(), Subject::Blob(blob())),
+    ];
+    Aliases {
+        of: Subject::Tree(tree().id()),
+        from: "dvc".into(),
+        origin: "data/raw".into(),
+        table: BlobId::of(&write_table(&table.into())),
+    }
 }
 
 pub fn attestation() -> Attestation {

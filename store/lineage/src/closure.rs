@@ -5,14 +5,20 @@
 //! [`Lineage::producer_for`] chooses them, what was attested of all of these, and the signatures of
 //! either. Content that was asked for by itself brings no history: who wants that asks for the run.
 //!
+//! What other tools called an object goes with it, whatever brought that ([`Aliases`]): it belongs to it as
+//! attestations do to a run, and is found without any history.
+//!
 //! Needs by hash cannot form a cycle, needs by history can. The runs are therefore
 //! gathered first, and then everything is put in an order where whatever is needed by hash comes
 //! first. A transfer that breaks off has then left nothing whose parts are lacking.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use lab_objects::{ObjectsError, Store};
-use lab_schema::{Attestation, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree};
+use lab_schema::{
+    Aliases, Attestation, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree,
+};
 
 use crate::error::{LineageError, Result};
 use crate::index::Lineage;
@@ -33,7 +39,7 @@ pub struct Closure {
 /// Everything that any of `roots` needs, themselves included. `lineage` is that of `store`, and
 /// fresh.
 pub fn closure(store: &Store, lineage: &Lineage, roots: &[ObjectId]) -> Result<Closure> {
-    let mut growing = Growing::new(store, lineage);
+    let mut growing = Growing::new(store, lineage)?;
     for root in roots {
         growing.add(*root)?;
     }
@@ -44,23 +50,63 @@ pub fn closure(store: &Store, lineage: &Lineage, roots: &[ObjectId]) -> Result<C
 pub(crate) struct Growing<'a> {
     walk: Walk<'a>,
     seen: HashSet<ObjectId>,
+    aliases: Rc<HashMap<ObjectId, Vec<ObjectId>>>,
     pub(crate) closure: Closure,
     /// Objects that are lacking, where that is no error.
     pub(crate) lacking: u64,
 }
 
 impl<'a> Growing<'a> {
-    pub(crate) fn new(store: &'a Store, lineage: &'a Lineage) -> Growing<'a> {
+    pub(crate) fn new(store: &'a Store, lineage: &'a Lineage) -> Result<Growing<'a>> {
+        let mut aliases: HashMap<ObjectId, Vec<ObjectId>> = HashMap::new();
+        for (id, read) in store.aliases()? {
+            aliases.entry(read.of.into()).or_default().push(id.into());
+        }
         let walk = Walk { store, lineage, lenient: false };
-        Growing { walk, seen: HashSet::new(), closure: Closure::default(), lacking: 0 }
+        Ok(Growing {
+            walk,
+            seen: HashSet::new(),
+            aliases: Rc::new(aliases),
+            closure: Closure::default(),
+            lacking: 0,
+        })
+    }
+
+    /// Another one, to which nothing has been added.
+    pub(crate) fn anew(&self) -> Growing<'a> {
+        let walk = Walk { store: self.walk.store, lineage: self.walk.lineage, lenient: false };
+        let (seen, closure) = (HashSet::new(), Closure::default());
+        Growing { walk, seen, aliases: Rc::clone(&self.aliases), closure, lacking: 0 }
     }
 
     /// Adds what a root needs.
     pub(crate) fn add(&mut self, root: ObjectId) -> Result<()> {
+        let first = self.closure.objects.len();
         for (id, by) in self.walk.history(root)? {
             self.with_parts(id, by)?;
         }
+        let aliases = Rc::clone(&self.aliases);
+        if !aliases.is_empty() {
+            let new = self.closure.objects[first..].iter();
+            let named: Vec<ObjectId> =
+                new.filter_map(|id| aliases.get(id)).flatten().copied().collect();
+            for id in named {
+                self.with_aliases(id)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Adds what an object is called elsewhere. A table that is not here, or damaged, does not keep the
+    /// object from going without.
+    fn with_aliases(&mut self, id: ObjectId) -> Result<()> {
+        match self.with_parts(id, None) {
+            Err(LineageError::Missing { .. } | LineageError::Unreadable { .. }) => {
+                self.lacking += 1;
+                Ok(())
+            }
+            added => added,
+        }
     }
 
     /// Adds what is here of what a root needs.
@@ -191,7 +237,7 @@ impl<'a> Walk<'a> {
                     runs.extend(self.producers(&recipe)?.into_iter().map(|run| past(run, 1)));
                 }
             }
-            ObjectId::Blob(_) | ObjectId::Tree(_) => {}
+            ObjectId::Blob(_) | ObjectId::Tree(_) | ObjectId::Aliases(_) => {}
         }
         let mut seen: HashSet<RunId> = runs.iter().map(|past| past.run).collect();
         let mut next = 0;
@@ -248,6 +294,7 @@ impl<'a> Walk<'a> {
             ObjectId::Run(id) => self.must_load::<Run>(id, by)?.links(),
             ObjectId::Attestation(id) => self.must_load::<Attestation>(id, by)?.links(),
             ObjectId::Signature(id) => self.must_load::<Signature>(id, by)?.links(),
+            ObjectId::Aliases(id) => self.must_load::<Aliases>(id, by)?.links(),
         };
         Ok(Some(links))
     }

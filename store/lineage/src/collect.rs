@@ -106,11 +106,11 @@ fn run(
     let roots = roots(store, u64::try_from(since_ms).unwrap_or(u64::MAX))?;
     let at_work = collector.leases().iter().map(|lease| lease.holder.clone()).collect();
     let mut found = Collected { roots, at_work, ..Collected::default() };
-    let mut growing = Growing::new(store, lineage);
+    let mut growing = Growing::new(store, lineage)?;
     for (n, root) in found.roots.iter().enumerate() {
         progress.step("looking for what is needed", n as u64, found.roots.len() as u64);
         if planned {
-            growing = Growing::new(store, lineage);
+            growing = growing.anew();
         }
         let added = match root.reason {
             Reason::Now => growing.add(root.target),

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
-    Attestation, AttestationId, BlobId, Completeness, ContentId, Object, ObjectId, Recipe,
-    RecipeId, Run, RunId, Signature, SignatureId, Tree, TreeId, Value,
+    Aliases, AliasesId, Attestation, AttestationId, BlobId, Completeness, ContentId, Object,
+    ObjectId, Recipe, RecipeId, Run, RunId, Signature, SignatureId, Tree, TreeId, Value,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -135,6 +135,11 @@ impl Intake<'_> {
         self.prepared("INSERT INTO signature VALUES (?1, ?2, ?3, ?4)", row)?;
         self.taken_in += 1;
         Ok(())
+    }
+
+    /// Whether aliases can be read is all that is noted of them: the store itself finds by them.
+    pub(crate) fn try_aliases(&mut self, id: AliasesId) -> std::result::Result<(), Fault> {
+        self.load::<Aliases>(id).map(drop)
     }
 
     /// Notes what is in a tree, if it is in the store and not yet noted.

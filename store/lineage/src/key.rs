@@ -53,6 +53,7 @@ pub(crate) fn kind(kind: Kind) -> i64 {
         Kind::Run => 3,
         Kind::Attestation => 4,
         Kind::Signature => 5,
+        Kind::Aliases => 6,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab_objects::{Collector, Encoded, Progress, Share, Store};
 use lab_schema::{Name, ObjectId};
 
-use crate::closure::closure;
+use crate::closure::Growing;
 use crate::error::{LineageError, Result};
 use crate::index::Lineage;
 
@@ -45,10 +45,12 @@ pub fn usage(store: &Store, lineage: &Lineage, progress: &dyn Progress) -> Resul
     let mut collector = Collector::look(store, Duration::ZERO)?;
     let list = store.names().list()?;
     let mut names = Vec::new();
+    let empty = Growing::new(store, lineage)?;
     for (n, (name, last)) in list.iter().enumerate() {
         progress.step("adding up", n as u64, list.len() as u64);
         let Some(target) = last.target else { continue };
-        let found = closure(store, lineage, &[target]);
+        let mut growing = empty.anew();
+        let found = growing.add(target).map(|()| growing.closure);
         let (bytes, kept) = match found {
             Ok(found) => (found.bytes, collector.keep(&found.objects).map_err(Into::into)),
             Err(error) => (0, Err(error)),

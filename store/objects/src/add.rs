@@ -10,10 +10,11 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use lab_encoding::float::Element;
@@ -31,6 +32,11 @@ use crate::scan::{Entry, Scan, Step};
 use crate::source::Random;
 use crate::stat::{Identity, StatCache};
 use crate::writer::{BATCH, Writer};
+
+mod files;
+
+pub use files::{Filed, Hearing, Witness, add_files};
+use files::{Watched, unsupported};
 
 /// Most small files that are read together.
 const TOGETHER: usize = 256;
@@ -62,18 +68,7 @@ pub fn add_cached(
 ) -> Result<Added> {
     let meta = fs::metadata(path).at("inspect", path)?;
     progress.begin("add", meta.is_file().then_some(meta.len()));
-    let mut walk = Walk {
-        top: path,
-        writer,
-        cache,
-        progress,
-        folders: Vec::new(),
-        small: Vec::new(),
-        small_bytes: 0,
-        under_way: VecDeque::new(),
-        root: None,
-        sum: Sum::default(),
-    };
+    let mut walk = Walk::new(path, writer, cache, progress);
     let content = walk.whole(path, &meta);
     progress.end();
     let Sum { files, bytes, unchanged } = walk.sum;
@@ -101,6 +96,8 @@ struct Walk<'a> {
     under_way: VecDeque<(Reply, Vec<Small>, SystemTime)>,
     root: Option<TreeId>,
     sum: Sum,
+    /// Hears what is read.
+    witness: Option<Arc<dyn Witness>>,
 }
 
 struct Folder {
@@ -124,18 +121,45 @@ struct Small {
     slot: Slot,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(
+        top: &'a Path,
+        writer: &'a mut Writer,
+        cache: Option<&'a mut StatCache>,
+        progress: &'a dyn Progress,
+    ) -> Walk<'a> {
+        Walk {
+            top,
+            writer,
+            cache,
+            progress,
+            folders: Vec::new(),
+            small: Vec::new(),
+            small_bytes: 0,
+            under_way: VecDeque::new(),
+            root: None,
+            sum: Sum::default(),
+            witness: None,
+        }
+    }
+
     fn whole(&mut self, path: &Path, meta: &Metadata) -> Result<ContentId> {
         if !meta.is_dir() {
-            return self.file(path, meta).map(|(id, _)| ContentId::Blob(id));
+            return self.file(path, meta, 0).map(|(id, _)| ContentId::Blob(id));
         }
         std::thread::scope(|scope| self.tree(Scan::of(path, scope)?))?;
+        self.take_in_all()?;
+        Ok(ContentId::Tree(self.root.expect("the root is complete once all in it is")))
+    }
+
+    /// Waits for all small files.
+    fn take_in_all(&mut self) -> Result<()> {
         self.read_small()?;
         while let Some((reply, files, read)) = self.under_way.pop_front() {
             self.writer.loaded(&reply)?;
             self.take_in(&reply, files, read)?;
         }
-        Ok(ContentId::Tree(self.root.expect("the root is complete once all in it is")))
+        Ok(())
     }
 
     fn tree(&mut self, steps: Scan) -> Result<()> {
@@ -192,7 +216,7 @@ impl Walk<'_> {
             }
             return Ok(());
         }
-        let (id, size) = self.file(&path, meta)?;
+        let (id, size) = self.file(&path, meta, slot.1)?;
         self.fill(slot, Node::File { id, size, executable })
     }
 
@@ -222,8 +246,9 @@ impl Walk<'_> {
         }
         let files = std::mem::take(&mut self.small);
         self.small_bytes = 0;
-        let (read, wanted) = (SystemTime::now(), files.clone());
-        let reply = self.writer.put_loaded(Box::new(move |bytes| load(&wanted, bytes)))?;
+        let (read, wanted, witness) = (SystemTime::now(), files.clone(), self.witness.clone());
+        let load = move |bytes: &mut Vec<u8>| load(&wanted, witness.as_ref(), bytes);
+        let reply = self.writer.put_loaded(Box::new(load))?;
         self.under_way.push_back((reply, files, read));
         while let Some((reply, ..)) = self.under_way.front()
             && reply.get().is_some()
@@ -288,7 +313,7 @@ impl Walk<'_> {
 
     /// Stores a file that was inspected before; whatever differs from that inspection when it
     /// has been read is a change.
-    fn file(&mut self, path: &Path, before: &Metadata) -> Result<(BlobId, u64)> {
+    fn file(&mut self, path: &Path, before: &Metadata, number: usize) -> Result<(BlobId, u64)> {
         if let Some(what) = unsupported(before) {
             return Err(ObjectsError::Unsupported { path: path.to_owned(), what });
         }
@@ -312,11 +337,15 @@ impl Walk<'_> {
             Some(id) => Some(id),
             None => self.writer.namesake(path.strip_prefix(self.top).unwrap_or(path))?,
         };
-        let mut source = Watched { file: &file, progress: self.progress };
+        let hearing = self.witness.clone().map(|witness| witness.open(number));
+        let mut source = Watched { file: &file, progress: self.progress, hearing };
         let put = self.writer.put_version(&mut source, layout.as_ref(), earlier);
         let (id, size) = put.map_err(at)?;
         if Identity::of(&file.metadata().at("inspect", path)?) != identity || size != before.len() {
             return Err(changed());
+        }
+        if let Some(hearing) = source.hearing {
+            hearing.end();
         }
         self.sum.files += 1;
         self.sum.bytes += size;
@@ -329,9 +358,13 @@ impl Walk<'_> {
 }
 
 /// Reads small files that were inspected before, in a worker's thread.
-fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Loaded> {
+fn load(
+    files: &[Small],
+    witness: Option<&Arc<dyn Witness>>,
+    bytes: &mut Vec<u8>,
+) -> Result<Loaded> {
     let mut pieces = Vec::with_capacity(files.len());
-    for Small { path, identity, size, .. } in files {
+    for Small { path, identity, size, slot, .. } in files {
         let start = bytes.len();
         let file = File::open(path).at("open", path)?;
         // One byte more would tell that it has grown.
@@ -340,6 +373,11 @@ fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Loaded> {
         let after = file.metadata().at("inspect", path)?;
         if Identity::of(&after) != *identity || (bytes.len() - start) as u64 != *size {
             return Err(ObjectsError::Changed { path: path.clone() });
+        }
+        if let Some(witness) = witness {
+            let mut hearing = Arc::clone(witness).open(slot.1);
+            hearing.hear(&bytes[start..]);
+            hearing.end();
         }
         pieces.push(Piece {
             kind: FrameKind::Blob,
@@ -350,29 +388,4 @@ fn load(files: &[Small], bytes: &mut Vec<u8>) -> Result<Loaded> {
         });
     }
     Ok(Loaded { pieces, ready: Encoded::default() })
-}
-
-/// What a file that is neither regular, folder nor link is.
-fn unsupported(meta: &Metadata) -> Option<&'static str> {
-    let kind = meta.file_type();
-    match () {
-        () if kind.is_file() => None,
-        () if kind.is_socket() => Some("socket"),
-        () if kind.is_fifo() => Some("pipe"),
-        () if kind.is_block_device() || kind.is_char_device() => Some("device"),
-        () => Some("special file"),
-    }
-}
-
-struct Watched<'a> {
-    file: &'a File,
-    progress: &'a dyn Progress,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buffer)?;
-        self.progress.advance(n as u64);
-        Ok(n)
-    }
 }

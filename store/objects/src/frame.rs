@@ -8,7 +8,7 @@
 //! | chunk | BLAKE3 | a part of a larger file |
 //! | list | the file's id | how a larger file is made of chunks (`list.rs`) |
 //! | node | derived BLAKE3 | a part of a long list |
-//! | tree, recipe, run, attestation, signature | its id | the object |
+//! | tree, recipe, run, attestation, signature, aliases | its id | the object |
 //!
 use lab_schema::codec::MAX_OBJECT_BYTES;
 use lab_schema::{BlobId, Digest, Kind, ObjectId};
@@ -33,13 +33,14 @@ pub(crate) enum FrameKind {
     Run,
     Attestation,
     Signature,
+    Aliases,
 }
 
-use FrameKind::{Attestation, Blob, Chunk, List, Node, Recipe, Run, Signature, Tree};
+use FrameKind::{Aliases, Attestation, Blob, Chunk, List, Node, Recipe, Run, Signature, Tree};
 
 impl FrameKind {
-    const ALL: [FrameKind; 9] =
-        [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation, Signature];
+    const ALL: [FrameKind; 10] =
+        [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation, Signature, Aliases];
 
     /// Its number on disk.
     pub(crate) const fn code(self) -> u8 {
@@ -56,7 +57,7 @@ impl FrameKind {
         match self {
             Blob | Chunk => chunk::MAX as u64,
             List | Node => MAX_LIST_BYTES as u64,
-            Tree | Recipe | Run | Attestation => MAX_OBJECT_BYTES,
+            Tree | Recipe | Run | Attestation | Aliases => MAX_OBJECT_BYTES,
             Signature => MAX_SIGNATURE_BYTES,
         }
     }
@@ -71,6 +72,7 @@ impl FrameKind {
             Run => Some(Kind::Run),
             Attestation => Some(Kind::Attestation),
             Signature => Some(Kind::Signature),
+            Aliases => Some(Kind::Aliases),
         }
     }
 }
@@ -97,6 +99,7 @@ impl FrameKey {
             Kind::Run => &[Run],
             Kind::Attestation => &[Attestation],
             Kind::Signature => &[Signature],
+            Kind::Aliases => &[Aliases],
         };
         kinds.iter().map(move |kind| FrameKey::new(*kind, id.digest()))
     }

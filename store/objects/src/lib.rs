@@ -46,6 +46,7 @@ mod bases;
 mod upper;
 mod recut;
 mod waiting;
+mod aliases;
 mod writer;
 mod carriage;
 mod carry;
@@ -69,7 +70,8 @@ mod receive;
 mod mend;
 mod salvage;
 
-pub use add::{Added, add, add_cached};
+pub use add::{Added, Filed, Hearing, Witness, add, add_cached, add_files};
+pub use aliases::KnownAs;
 pub use atomic::{host, unique};
 pub use backend::{Backend, Key, PackId, Room};
 pub use carry::{Carried, CarryError};

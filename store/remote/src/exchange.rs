@@ -7,8 +7,9 @@
 use std::collections::HashSet;
 
 use lab_lineage::{Choice, Lineage, Only, Part, Skipped, Sorted, closure, sort};
-use lab_objects::{Expected, Move, NameKind, ObjectsError, Progress, Store};
-use lab_schema::{Base, BlobId, ContentId, Name, ObjectId};
+use lab_objects::{Expected, KnownAs, Move, NameKind, ObjectsError, Progress, Store};
+use lab_schema::alias::write_table;
+use lab_schema::{AliasPrefix, Aliases, Base, BlobId, ContentId, Name, ObjectId};
 
 use crate::error::{On, RemoteError, Result, Side};
 use crate::gate::Gate;
@@ -109,6 +110,7 @@ pub(crate) struct Agreed {
     first: Vec<BlobId>,
     sorted: Sorted,
     steps: Vec<(NameStep, Move)>,
+    aliases: Vec<KnownAs>,
 }
 
 impl Deal<'_> {
@@ -128,6 +130,7 @@ impl Deal<'_> {
     ) -> Result<Agreed> {
         let (giver, side) = self.giver;
         let targets: Vec<ObjectId> = found.iter().map(|f| f.target).collect();
+        let aliases = found.iter().filter_map(|f| f.alias.clone()).collect();
         let mut steps: Vec<(NameStep, Move)> = Vec::new();
         for (name, last) in found.into_iter().filter_map(|f| f.name) {
             if steps.iter().all(|(step, _)| step.name != name) {
@@ -156,7 +159,7 @@ impl Deal<'_> {
         let first: Vec<BlobId> = first.into_iter().filter_map(blob).collect();
         // They need nothing, and may go before what needs them.
         objects.splice(0..0, first.iter().map(|blob| ObjectId::from(*blob)));
-        Ok(Agreed { targets, objects, left, first, sorted, steps })
+        Ok(Agreed { targets, objects, left, first, sorted, steps, aliases })
     }
 
     /// The contents that the giving store's names say are weights.
@@ -206,6 +209,7 @@ impl Deal<'_> {
         self.taker.0.promise(self.choice.1, &agreed.left).on(self.taker.1)?;
         let transfer = self.route().copy(&agreed.objects, progress)?;
         self.taker.0.came(&agreed.objects).on(self.taker.1)?;
+        self.note_aliases(&agreed.aliases)?;
         for (step, last) in &agreed.steps {
             self.move_name(step, last)?;
         }
@@ -229,6 +233,24 @@ impl Deal<'_> {
 
     fn route(&self) -> Route<'_> {
         Route { from: self.giver, to: self.taker, repair: self.options.repair }
+    }
+
+    /// What was asked for by the digest of another tool is found by it on the taking side too, also if
+    /// it is one file of what was imported and the rest did not come along.
+    fn note_aliases(&self, aliases: &[KnownAs]) -> Result<()> {
+        let (taker, side) = self.taker;
+        for KnownAs { alias, subject, from, origin } in aliases {
+            let prefix = AliasPrefix::from(*alias);
+            if taker.find_alias(&prefix).on(side)?.iter().any(|known| known.subject == *subject) {
+                continue;
+            }
+            let mut writer = taker.writer();
+            let table = writer.put_bytes(&write_table(&[(*alias, *subject)].into())).on(side)?;
+            let (from, origin) = (from.clone(), origin.clone());
+            writer.put(&Aliases { of: *subject, from, origin, table }).on(side)?;
+            writer.finish().on(side)?;
+        }
+        Ok(())
     }
 
     /// Where the name is on the taking side and where it goes.

@@ -1,7 +1,7 @@
 //! From what a person calls an object to the object, in either store.
 
-use lab_objects::{Move, Store};
-use lab_schema::{Base, IdPrefix, Name, ObjectId};
+use lab_objects::{KnownAs, Move, Store};
+use lab_schema::{AliasPrefix, Base, IdPrefix, Name, ObjectId};
 
 use crate::error::{On, RemoteError, Result, Side};
 
@@ -11,6 +11,8 @@ pub(crate) struct Found {
     /// The name that it was found under and the move that made it point there; none if it was
     /// found by its hash or as an earlier version, which say nothing about where a name is to be.
     pub(crate) name: Option<(Name, Move)>,
+    /// The digest of another tool that it was found by.
+    pub(crate) alias: Option<KnownAs>,
     /// The object.
     pub(crate) target: ObjectId,
 }
@@ -33,8 +35,9 @@ pub(crate) fn resolve(side: Side, store: &Store, what: &Base) -> Result<Found> {
         },
         Base::Version(name, n) => {
             let moved = store.names().version(name, *n).on(side)?;
-            moved.and_then(|m| m.target).map(|target| Found { name: None, target })
+            moved.and_then(|m| m.target).map(|target| Found { name: None, alias: None, target })
         }
+        Base::Alias(prefix) => by_alias(side, store, prefix)?,
     };
     found.ok_or_else(|| RemoteError::NotFound { side, what: what.to_string() })
 }
@@ -43,7 +46,7 @@ fn by_name(side: Side, store: &Store, name: &Name) -> Result<Option<Found>> {
     let last = store.names().get(name).on(side)?;
     Ok(last.and_then(|m| {
         let target = m.target?;
-        Some(Found { name: Some((name.clone(), m)), target })
+        Some(Found { name: Some((name.clone(), m)), alias: None, target })
     }))
 }
 
@@ -51,7 +54,19 @@ fn by_prefix(side: Side, store: &Store, prefix: &IdPrefix) -> Result<Option<Foun
     let candidates = store.find(prefix).on(side)?;
     match candidates[..] {
         [] => Ok(None),
-        [target] => Ok(Some(Found { name: None, target })),
+        [target] => Ok(Some(Found { name: None, alias: None, target })),
         _ => Err(RemoteError::Ambiguous { side, prefix: prefix.to_string(), candidates }),
     }
+}
+
+fn by_alias(side: Side, store: &Store, prefix: &AliasPrefix) -> Result<Option<Found>> {
+    let mut found = store.find_alias(prefix).on(side)?;
+    if found.len() > 1 {
+        let candidates = found.iter().map(|known| known.subject.into()).collect();
+        return Err(RemoteError::Ambiguous { side, prefix: prefix.to_string(), candidates });
+    }
+    Ok(found.pop().map(|known| {
+        let target = known.subject.into();
+        Found { name: None, alias: Some(known), target }
+    }))
 }

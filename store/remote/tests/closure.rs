@@ -5,12 +5,14 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{attest, blob, everything, lineage, memory, pipeline, run, sign, tree};
+use common::{attest, blob, everything, lineage, memory, pipeline, put, run, sign, tree};
 use lab_lineage::{Closure, Lineage, LineageError};
 use lab_objects::{Silent, Store};
 use lab_remote::transfer;
+use lab_schema::alias::write_table;
 use lab_schema::{
-    Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Signature, Signed, Tree,
+    Alias, Aliases, Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Scheme,
+    Signature, Signed, Subject, Tree,
 };
 
 fn closure(store: &Store, lineage: &Lineage, root: ObjectId) -> lab_lineage::Result<Closure> {
@@ -25,6 +27,7 @@ fn links(store: &Store, id: ObjectId) -> Vec<ObjectId> {
         ObjectId::Run(id) => store.load::<Run>(id).unwrap().links(),
         ObjectId::Attestation(id) => store.load::<Attestation>(id).unwrap().links(),
         ObjectId::Signature(id) => store.load::<Signature>(id).unwrap().links(),
+        ObjectId::Aliases(id) => store.load::<Aliases>(id).unwrap().links(),
     }
 }
 
@@ -72,6 +75,36 @@ fn content_by_itself_brings_no_history() {
     assert_well_formed(&store, &raw);
     assert_eq!(raw.objects.len(), 4);
     assert_eq!(raw.objects.last(), Some(&p.raw.into()));
+}
+
+#[test]
+fn what_something_is_called_elsewhere_goes_with_it_and_with_nothing_else() {
+    let store = memory();
+    let p = pipeline(&store);
+    let named = |of: Subject, byte: u8| {
+        let alias = Alias::new(Scheme::Md5, &[byte; 16]).unwrap();
+        let bytes = write_table(&[(alias, of)].into());
+        let table = blob(&store, std::str::from_utf8(&bytes).unwrap());
+        let (from, origin) = ("dvc".to_owned(), byte.to_string());
+        (put(&store, &Aliases { of, from, origin, table }).into(), ObjectId::from(table))
+    };
+    let before = closure(&store, &lineage(&store), p.train.into()).unwrap();
+    let (raw, model) = (named(Subject::Tree(p.raw), 1), named(Subject::Blob(p.model), 2));
+    let bystander = named(Subject::Run(p.bystander), 3);
+    let known = lineage(&store);
+    let set = |id: ObjectId| {
+        let found = closure(&store, &known, id).unwrap();
+        assert_well_formed(&store, &found);
+        found.objects.into_iter().collect::<BTreeSet<_>>()
+    };
+    // The data that a run read has its aliases, as what it left has.
+    let mut expected: BTreeSet<ObjectId> = before.objects.into_iter().collect();
+    expected.extend([raw.0, raw.1, model.0, model.1]);
+    assert_eq!(set(p.train.into()), expected);
+    assert_eq!(set(p.model.into()), [p.model.into(), model.0, model.1].into());
+    assert!(set(p.bystander.into()).contains(&bystander.0));
+    // By themselves they bring what they are of.
+    assert_eq!(set(model.0), [p.model.into(), model.0, model.1].into());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use lab_lineage::Lineage;
 use lab_objects::Store;
 use lab_remote::Gate;
-use lab_schema::{ObjectId, Signature, Signed};
+use lab_schema::{Aliases, ObjectId, Signature, Signed, Subject};
 
 use crate::allowed::Allowed;
 use crate::error::{Result, TrustError};
@@ -47,6 +47,11 @@ impl Gate for Policy {
             ObjectId::Attestation(id) => Signed::Attestation(id),
             // It brings along what it is of, whoever made it.
             ObjectId::Signature(id) => store.load::<Signature>(id)?.of(),
+            // So do aliases.
+            ObjectId::Aliases(id) => match store.load::<Aliases>(id)?.of {
+                Subject::Run(id) => Signed::Run(id),
+                Subject::Blob(_) | Subject::Tree(_) => return Ok(None),
+            },
             // Bytes say nothing, and a recipe does not say that it was followed.
             ObjectId::Blob(_) | ObjectId::Tree(_) | ObjectId::Recipe(_) => return Ok(None),
         };

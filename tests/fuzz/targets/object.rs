@@ -29,5 +29,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Kind::Run => one::<Run>(bytes),
         Kind::Attestation => one::<Attestation>(bytes),
         Kind::Signature => one::<Signature>(bytes),
+        Kind::Aliases => one::<Aliases>(bytes),
     }
 });

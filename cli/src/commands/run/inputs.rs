@@ -70,7 +70,7 @@ pub(super) fn find(
 fn is_known_name(registry: &Registry, reference: &str) -> Outcome<bool> {
     let Ok(parsed) = reference.parse::<Reference>() else { return Ok(false) };
     match parsed.base {
-        Base::Version(..) => Ok(true),
+        Base::Version(..) | Base::Alias(_) => Ok(true),
         Base::Name(name) | Base::NameOrPrefix(name, _) => {
             Ok(registry.store.names().get(&name)?.is_some())
         }
