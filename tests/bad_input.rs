@@ -191,7 +191,7 @@ fn remotes_that_are_none() {
     place.write("other/file", "x");
     place.lab(["push", "./other"]).exits(4).complains("not a store");
     place.lab(["pull", "./other"]).exits(5);
-    place.lab(["remote", "add", "origin", "s3://bucket/x"]).exits(2).complains("not supported yet");
+    place.lab(["remote", "add", "origin", "ftp://host/x"]).exits(2).complains("not supported");
     place.lab(["remote", "add", "bad name", "x"]).exits(2);
     place.lab(["remote", "remove", "orign"]).exits(3);
     place.lab(["clone", ".", "--into", "."]).exits(4).complains("not an empty folder");

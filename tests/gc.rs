@@ -23,6 +23,9 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 fn gc(place: &Place, more: &[&str]) -> Said {
+    // The clock of files may be some milliseconds behind that by which names move: what was let go of just
+    // now would seem to be needed still.
+    std::thread::sleep(std::time::Duration::from_millis(12));
     place.lab(["gc"].iter().chain(&NOW).chain(more)).succeeds()
 }
 

@@ -108,7 +108,7 @@ fn state(place: &Place) -> String {
 /// Pushes `name`, clones it elsewhere, and demands that each old hash finds the same there.
 fn colleague_finds(place: &Place, name: &str, old: &[String]) {
     place.lab(["push", "./share", name]).succeeds();
-    place.lab(["clone", "share", "colleague"]).succeeds();
+    place.lab(["clone", "share", "--into", "colleague"]).succeeds();
     for old in old {
         let here = place.lab(["show", old, "--json"]).succeeds().json();
         let there = place.lab_in("colleague", ["show", old, "--json"]).succeeds().json();
@@ -822,7 +822,7 @@ fn a_table_that_is_lost_stands_in_nobodys_way() {
     writer.finish().unwrap();
     assert_eq!(place.lab(["cat", &good]).succeeds().out, "good");
     place.lab(["push", "./share", "a.csv"]).succeeds();
-    place.lab(["clone", "share", "colleague"]).succeeds();
+    place.lab(["clone", "share", "--into", "colleague"]).succeeds();
     assert_eq!(place.lab_in("colleague", ["cat", &good]).succeeds().out, "good");
     // Who finds nothing is told that not all could be looked at.
     place.lab(["cat", "md5:0123456789"]).exits(3).complains("blob");

@@ -373,7 +373,7 @@ fn a_store_that_demands_it_takes_only_what_is_signed() {
     lab_by_ssh(&place, &["push", "far/second", "base"]).succeeds().complains("made a store");
 
     // On the near side: what is fetched has to be signed by those whom the near side believes.
-    place.lab(["clone", "far/second", "copy"]).succeeds();
+    place.lab(["clone", "far/second", "--into", "copy"]).succeeds();
     place.lab_in("copy", ["name", "mine", "base"]).succeeds();
     fs::remove_dir_all(place.at("copy")).unwrap();
     fs::create_dir(place.at("copy")).unwrap();
@@ -457,7 +457,7 @@ fn what_it_came_from_is_signed_with_deep() {
     // What belongs to a name stays, and travels: also its signatures.
     let mut gc = place.command();
     said(gc.args(["gc", "--grace", "0s", "--history", "0s"])).succeeds();
-    place.lab(["clone", "store", "copy"]).succeeds();
+    place.lab(["clone", "store", "--into", "copy"]).succeeds();
     place.write("copy/signers", signers(&place, &["ana"], ""));
     place.write("copy/.lab/config.toml", "[trust]\nallowed-signers = \"signers\"\n");
     let log = place.lab_in("copy", ["log"]).succeeds().out;

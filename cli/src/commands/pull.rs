@@ -86,7 +86,9 @@ fn registry(context: &Context, args: &Args) -> Outcome<(Registry, Option<PathBuf
 fn fetch(context: &Context, args: &Args, registry: &Registry) -> Outcome {
     let location = exchange::location(context, registry, &args.remote)?;
     let remote = open(&location, exchange::told(context))?;
-    registry.keep_ends(&remote);
+    if !args.dry_run {
+        registry.keep_ends(&remote);
+    }
     let mut typed = args.what.clone();
     let lock = match typed.is_empty() {
         true => locked(context, registry)?.filter(|lock| !lock.steps.is_empty()),
@@ -104,7 +106,7 @@ fn fetch(context: &Context, args: &Args, registry: &Registry) -> Outcome {
     }
     let what = exchange::bases(&typed)?;
     let who = registry.who();
-    let policy = policy_here(&registry)?;
+    let policy = policy_here(registry)?;
     let gate = policy.as_ref().map(|policy| policy as &dyn Gate);
     let options = exchange::options(context, &who, gate, args.force, args.repair);
     let bars = Bars::new(context.ui);

@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn codes_are_frozen() {
         let codes: Vec<_> = FrameKind::ALL.iter().map(|k| k.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert!(FrameKind::ALL.iter().all(|k| FrameKind::from_code(k.code()) == Some(*k)));
-        assert_eq!(FrameKind::from_code(9), None);
+        assert_eq!(FrameKind::from_code(10), None);
     }
 }

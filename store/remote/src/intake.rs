@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc::SyncSender;
 
-use lab_objects::Key;
+use lab_objects::{Key, PackBytes};
 use lab_schema::Digest;
 
 use crate::wire::{Question, read};
@@ -56,7 +56,7 @@ pub(crate) struct Job {
 pub(crate) enum Work {
     Ask(Question),
     /// Bytes have arrived as a whole.
-    Store(What, Vec<u8>),
+    Store(What, PackBytes),
     /// What was said cannot be understood.
     Refuse(String),
 }
@@ -70,7 +70,7 @@ fn begin(
     what: What,
 ) -> Result<Option<Work>, &'static str> {
     let what = if allowed { what } else { What::Nothing };
-    *upload = Some(Upload { number, left: bytes, bytes: Vec::new(), what });
+    *upload = Some(Upload { number, left: bytes, bytes: PackBytes::of(bytes), what });
     if bytes == 0 { part(upload, number, &[]) } else { Ok(None) }
 }
 
@@ -86,7 +86,7 @@ fn part(
     open.left =
         open.left.checked_sub(bytes.len() as u64).ok_or("more parts than were announced")?;
     if !matches!(open.what, What::Nothing) {
-        open.bytes.extend_from_slice(bytes);
+        open.bytes.extend(bytes);
     }
     if open.left > 0 {
         return Ok(None);
@@ -98,7 +98,7 @@ fn part(
 struct Upload {
     number: u32,
     left: u64,
-    bytes: Vec<u8>,
+    bytes: PackBytes,
     what: What,
 }
 

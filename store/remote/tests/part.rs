@@ -611,7 +611,7 @@ impl Dial for Line {
         std::thread::spawn(move || {
             let open = move |_| -> Result<Opened> {
                 let store = Store::open(backend.clone()).unwrap();
-                Ok(Opened { store, backend: backend.clone(), made: false })
+                Ok(Opened { store, backend: backend.clone(), made: false, guard: None })
             };
             let from = far.try_clone().unwrap();
             let _ = answer(&mut &from, far, &open);

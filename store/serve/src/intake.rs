@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use lab_objects::{Key, ObjectsError, PackId, journal_digest};
+use lab_objects::{Key, ObjectsError, PackBytes, PackId, journal_digest};
 use lab_remote::Replaced;
 use lab_schema::{Digest, Name};
 use tokio::task::spawn_blocking;
@@ -15,9 +15,6 @@ use tokio::task::spawn_blocking;
 use crate::limits::Room;
 use crate::reply::{Answer, Trouble};
 use crate::spaces::{Space, Stage};
-
-/// Most bytes that are set aside before they arrive: a pack of the usual size.
-const AT_ONCE: u64 = 40 << 20;
 
 /// How many bytes a request announces, if it may bring so many.
 pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
@@ -34,9 +31,8 @@ pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
 }
 
 /// Takes so many bytes in, for which there is room.
-pub(crate) async fn taken(body: Body, bytes: u64) -> Answer<Vec<u8>> {
-    // Growing step by step would copy a pack twice; what has not arrived takes no memory yet.
-    let mut all = Vec::with_capacity(usize::try_from(bytes.min(AT_ONCE)).unwrap_or(0));
+pub(crate) async fn taken(body: Body, bytes: u64) -> Answer<PackBytes> {
+    let mut all = PackBytes::of(bytes);
     let mut stream = body.into_data_stream();
     while let Some(part) = stream.next().await {
         let part = part.map_err(|error| {
@@ -46,7 +42,7 @@ pub(crate) async fn taken(body: Body, bytes: u64) -> Answer<Vec<u8>> {
                 ..Trouble::new(StatusCode::BAD_REQUEST, detail)
             }
         })?;
-        all.extend_from_slice(&part);
+        all.extend(&part);
         if all.len() as u64 > bytes {
             break;
         }
@@ -95,6 +91,14 @@ pub(crate) async fn pack(
     let _room = memory.take(stored).await;
     let bytes = taken(body, stored).await?;
     coming.arrived();
+    let bytes = Arc::new(bytes);
+    // While the one before it is written. What it stands on may be in that one, and so it may have to be
+    // looked through again.
+    let looked = work({
+        let (space, bytes) = (Arc::clone(&space), Arc::clone(&bytes));
+        move || Ok(space.opened.store.look_through(id, &bytes))
+    });
+    let looked = looked.await?;
     if let Some(before) = how.after {
         space.passed(before, Stage::Arrived).await;
     }
@@ -109,21 +113,21 @@ pub(crate) async fn pack(
                 return Err(Trouble::new(StatusCode::FAILED_DEPENDENCY, detail));
             }
             let store = &space.opened.store;
-            if !how.mend && there(id)?.is_some() {
-                // Equal bytes again are fine; others are found to be so.
-                store.receive(id, &bytes)?;
-                return Ok(false);
-            }
-            if space.is_full(how.quota, stored)? {
+            let fit = match looked {
+                Err(_) if how.after.is_some() => store.look_through(id, &bytes)?,
+                looked => looked?,
+            };
+            // Equal bytes again are fine; others are found to be so.
+            let is_new = how.mend || there(id)?.is_none();
+            if is_new && space.is_full(how.quota, stored)? {
                 let detail = "the quota of this store is used up";
                 return Err(Trouble::new(StatusCode::INSUFFICIENT_STORAGE, detail));
             }
-            match how.mend {
-                true => store.receive_instead(id, &bytes)?,
-                false => store.receive(id, &bytes)?,
+            store.take(fit, &bytes, how.mend)?;
+            if is_new {
+                space.grew(stored);
             }
-            space.grew(stored);
-            Ok(true)
+            Ok(is_new)
         }
     });
     let made = made.await?;
@@ -156,7 +160,7 @@ pub(crate) async fn name(
     space: Arc<Space>,
     name: Name,
     expected: Option<Digest>,
-    journal: Vec<u8>,
+    journal: PackBytes,
 ) -> Answer {
     let tag = journal_tag(&journal);
     let moved = work(move || {

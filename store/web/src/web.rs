@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lab_objects::{
-    Backend, INVENTORY, Key, Lease, Listings, MAX_INVENTORY, ObjectsError, PackId, Room, TOLD,
-    journal_digest, parse_inventory,
+    Backend, INVENTORY, Key, Lease, Listings, MAX_INVENTORY, ObjectsError, PackBytes, PackId, Room,
+    TOLD, journal_digest, parse_inventory,
 };
 use reqwest::{Method, StatusCode, Url};
 use tokio::task::JoinHandle;
@@ -237,7 +237,7 @@ impl Web {
 }
 
 fn pack_question(key: &Key, bytes: &[u8], query: &str) -> Question {
-    Question::send(Method::PUT, key.path() + query, Bytes::copy_from_slice(bytes))
+    Question::send(Method::PUT, key.path() + query, Bytes::from_owner(PackBytes::copied(bytes)))
 }
 
 impl Backend for Web {

@@ -18,10 +18,10 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lab_objects::{Backend, Key, ObjectsError, Result, Room};
+use lab_objects::{Backend, Key, Listings, ObjectsError, Result, Room};
 use object_store::ObjectStore;
 
 pub use self::cloud::{BucketError, SCHEMES, connect};
@@ -47,6 +47,7 @@ pub struct Bucket {
     conditions: Mutex<Option<bool>>,
     /// The pack that is under way.
     pending: Mutex<Option<Pending>>,
+    seen: Listings,
 }
 
 /// A pack that is under way, and what becomes of it.
@@ -85,7 +86,7 @@ impl Bucket {
         let asking = Asking::new(terms.store, place, terms.patience, terms.told);
         let conditions = Mutex::new(terms.conditional.then_some(true));
         let (asking, limits) = (Arc::new(asking), terms.limits);
-        Bucket { asking, limits, conditions, pending: Mutex::default() }
+        Bucket { asking, limits, conditions, pending: Mutex::default(), seen: Listings::default() }
     }
 
     /// Whether there is nothing at all under its prefix.
@@ -199,12 +200,14 @@ impl Backend for Bucket {
         if key.room() == Room::Names {
             return Err(refused("publish", key, "a name moves by compare-and-swap"));
         }
+        self.seen.forget();
         publish(&self.asking, key, bytes)
     }
 
     /// One pack is on its way while the next is made. None begins before the one before it is there,
     /// since it may hold what is made of that.
     fn publish_soon(&self, key: &Key, bytes: &[u8]) -> Result<()> {
+        self.seen.forget();
         let mut pending = self.pending();
         confirm(pending.take())?;
         if !upload::is_small(bytes.len()) || key.room() == Room::Names {
@@ -224,6 +227,7 @@ impl Backend for Bucket {
         if !matches!(key, Key::Pack(_)) {
             return Err(refused("mend", key, "it cannot be made again"));
         }
+        self.seen.forget();
         let file = key.path();
         self.ask("mend", &file, async {
             upload::upload(&self.asking, &self.asking.path(&file)?, bytes).await
@@ -234,6 +238,7 @@ impl Backend for Bucket {
         let Key::Name(name) = key else {
             return Err(refused("swap", key, "it is written once"));
         };
+        self.seen.forget();
         let (file, most_bytes) = (key.path(), key.max_bytes());
         let path = self.asking.path(&file);
         let path = path.map_err(|trouble| self.asking.error("move", &file, trouble))?;
@@ -261,19 +266,29 @@ impl Backend for Bucket {
                 .ask("list", &file, async { self.asking.head(&self.asking.path(&file)?).await })?;
             return Ok(there.map(|(bytes, _)| (Key::Format, bytes)).into_iter().collect());
         }
+        if let Some(files) = self.seen.recall(room) {
+            return Ok(files);
+        }
+        let at = Instant::now();
         let listed =
             self.ask("list", room.folder(), self.asking.list(room.folder(), MAX_LISTED))?;
         let key = |there: asking::Listed| Some((room.file(&there.name)?, there.bytes));
         let mut found: Vec<(Key, u64)> = listed.into_iter().filter_map(key).collect();
         found.sort();
         found.dedup_by(|a, b| a.0 == b.0);
+        self.seen.note(room, at, found.clone());
         Ok(found)
+    }
+
+    fn look_again(&self) {
+        self.seen.forget();
     }
 
     fn remove(&self, key: &Key) -> Result<bool> {
         if *key == Key::Format {
             return Err(refused("remove", key, "a store cannot lose its format"));
         }
+        self.seen.forget();
         let file = key.path();
         self.ask("remove", &file, async {
             let path = self.asking.path(&file)?;
