@@ -121,3 +121,43 @@ fn a_push_goes_on_when_the_connection_breaks() {
     lab_in(&place, "copy", &["verify", "base", "--deep"]).succeeds();
     lab_in(&place, "copy", &["check"]).succeeds().says("sound");
 }
+
+#[test]
+fn no_more_goes_than_may() {
+    let place = place("");
+    let lab = |args: &[&str]| lab_in(&place, ".", args);
+    let mut state = 1u64;
+    let bytes: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(250_000)
+    .collect();
+    place.write("noise", &bytes);
+    lab(&["add", "noise", "--name", "noise"]).succeeds();
+    let at = "box:store";
+    let stored = |said: Said| -> f64 {
+        let bytes = said.out.lines().find(|line| line.contains("on the way")).unwrap().to_owned();
+        let text = bytes.rsplit_once("  ").unwrap().1.replace(" on the way", "");
+        let (number, unit) = text.trim().split_once(' ').unwrap();
+        number.parse::<f64>().unwrap() * if unit == "KB" { 1e3 } else { 1.0 }
+    };
+    lab(&["push", at]).succeeds();
+    let size = stored(lab(&["clone", at, "--into", "x", "--dry-run"]).succeeds());
+    assert!(size > 150_000.0, "{size}");
+    fs::remove_dir_all(place.at("far/store")).unwrap();
+    let rate = "100k";
+    for args in [
+        &["push", at, "--limit-rate", rate][..],
+        &["clone", at, "--into", "slow", "--limit-rate", rate],
+    ] {
+        let start = std::time::Instant::now();
+        lab(args).succeeds();
+        // The last piece need not be waited for.
+        let least = (size - 25_000.0) / 100_000.0;
+        let took = start.elapsed().as_secs_f64();
+        assert!(took >= least && took < least * 3.0 + 5.0, "{args:?}: {took} s, {least}");
+    }
+    lab(&["push", at, "--limit-rate", "fast"]).exits(2).complains("is no rate");
+    lab(&["push", at, "--limit-rate", "1k"]).exits(2).complains("64k, which is the least");
+}

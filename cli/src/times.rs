@@ -1,6 +1,8 @@
-//! Times as they are typed.
+//! Times and rates as they are typed.
 
 use std::time::Duration;
+
+use lab_objects::LEAST_PACE;
 
 /// A duration as it is typed: `0s`, `90m`, `36h`, `14d`, `2w`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -20,6 +22,28 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(bad)
 }
 
+/// Bytes a second as they are typed: `500k`, `2M`, `2MB/s`; in powers of 1,000.
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
+    let least = LEAST_PACE / 1000;
+    let bad = || format!("'{text}' is no rate: a number and k, M or G, as in 2M for 2 MB a second");
+    let plain = text.strip_suffix("/s").unwrap_or(text);
+    let plain = plain.strip_suffix(['B', 'b']).unwrap_or(plain);
+    let digits = plain.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &plain[digits.len()..] {
+        "" => 1,
+        "k" | "K" => 1000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        _ => return Err(bad()),
+    };
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    let rate = number.checked_mul(unit).ok_or_else(bad)?;
+    match rate >= LEAST_PACE {
+        true => Ok(rate),
+        false => Err(format!("'{text}' is less than {least}k, which is the least")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +55,23 @@ mod tests {
         }
         for text in ["", "14", "d", "-1d", "1.5h", "1y", "999999999999w", "1dd", "1 d"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_a_number_and_a_unit() {
+        for (text, bytes) in [
+            ("64000", 64_000),
+            ("64k", 64_000),
+            ("2M", 2_000_000),
+            ("2MB/s", 2_000_000),
+            ("1G", 1_000_000_000),
+        ] {
+            assert_eq!(rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "k", "-1M", "1.5M", "1T", "63k", "0", "9999999999999999999G", "1 M", "M1"]
+        {
+            assert!(rate(text).is_err(), "{text}");
         }
     }
 }

@@ -26,12 +26,15 @@ pub(crate) struct Args {
     into: Option<PathBuf>,
     #[command(flatten)]
     parts: exchange::Parts,
+    #[command(flatten)]
+    pace: exchange::Pace,
     /// Only say what would move
     #[arg(long)]
     dry_run: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    args.pace.keep();
     let location = context.location(&args.location);
     // Before anything is made here: is there something to clone?
     let remote = open(&location, exchange::told(context))?;

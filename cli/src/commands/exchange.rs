@@ -1,7 +1,7 @@
 //! What push, pull and clone have in common: what they say when they are done.
 
 use lab_lineage::{Choice, Only};
-use lab_objects::Store;
+use lab_objects::{Store, set_pace};
 use lab_remote::{Exchange, Gate, Options, Told};
 use lab_schema::Base;
 use serde_json::json;
@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::project;
+use crate::times::rate;
 use crate::ui::{self, NAME, paint};
 use crate::wiring::Registry;
 
@@ -26,6 +27,23 @@ enum Alone {
     Code,
     /// The record: runs, recipes, attestations, directories, logs
     Record,
+}
+
+/// How fast it goes.
+#[derive(clap::Args, Debug)]
+pub(super) struct Pace {
+    /// Send and fetch no more than so many bytes a second, as in 500k or 2M; for folders it says nothing
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    limit_rate: Option<u64>,
+}
+
+impl Pace {
+    /// From now on.
+    pub(super) fn keep(&self) {
+        if let Some(rate) = self.limit_rate {
+            set_pace(rate);
+        }
+    }
 }
 
 /// What of something is fetched.

@@ -29,6 +29,8 @@ pub(crate) struct Args {
     /// Fetch everything, also what is here, and store again what is damaged here
     #[arg(long, conflicts_with_all = ["only", "no_env", "depth"])]
     repair: bool,
+    #[command(flatten)]
+    pace: exchange::Pace,
     /// Only say what would move
     #[arg(long)]
     dry_run: bool,
@@ -38,6 +40,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    args.pace.keep();
     let (mut registry, made) = registry(context, args)?;
     let done = fetch(context, args, &registry);
     // What has come of a pull that broke off need not come again; without it nothing half made stays.

@@ -20,6 +20,8 @@ pub(crate) struct Args {
     /// Send everything, also what the remote has, and let it store again what is damaged there
     #[arg(long)]
     repair: bool,
+    #[command(flatten)]
+    pace: exchange::Pace,
     /// Only say what would move
     #[arg(long)]
     dry_run: bool,
@@ -29,6 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    args.pace.keep();
     let registry = context.registry()?;
     let location = exchange::location(context, &registry, &args.remote)?;
     let mut typed = args.what.clone();

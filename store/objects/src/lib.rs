@@ -10,6 +10,7 @@
 
 mod error;
 mod progress;
+mod pace;
 mod lease;
 mod backend;
 mod layout;
@@ -90,6 +91,7 @@ pub use listings::Listings;
 pub use marks::{Encoded, Share};
 pub use memory::Memory;
 pub use names::{Expected, Names};
+pub use pace::{LEAST_PACE, pace, paced_piece, set_pace};
 pub use pack_bytes::PackBytes;
 pub use plan::{Done, Fate, PackPlan, Plan, Stay};
 pub use progress::{Progress, Silent};

@@ -1,9 +1,11 @@
 //! Connections by the user's own `ssh`, which runs `lab serve --stdio` on the far side: whatever works
 //! by hand (keys, agents, jump hosts, names of hosts in its settings) works here.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use lab_objects::{pace, paced_piece};
 
 use crate::link::{Dial, Ends, Held};
 
@@ -39,11 +41,35 @@ impl Dial for Ssh {
         })?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (to, from) = pipes.ok_or_else(|| io::Error::other("it has no pipes"))?;
-        Ok(Ends { from: Box::new(from), to: Box::new(to), held: Box::new(Running(child)) })
+        let (from, to) = (Box::new(Paced(from)), Box::new(Paced(to)));
+        Ok(Ends { from, to, held: Box::new(Running(child)) })
     }
 
     fn location(&self) -> String {
         self.location.clone()
+    }
+}
+
+/// A pipe through which no more goes than may.
+struct Paced<P>(P);
+
+impl<P: Read> Read for Paced<P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        std::thread::sleep(pace(read as u64));
+        Ok(read)
+    }
+}
+
+impl<P: Write> Write for Paced<P> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = &bytes[..bytes.len().min(paced_piece(bytes.len()))];
+        std::thread::sleep(pace(piece.len() as u64));
+        self.0.write(piece)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use lab_objects::{pace, paced_piece};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
@@ -260,6 +261,7 @@ impl Asker {
             let silence = self.patience.silence;
             let part = timeout(silence, sent.chunk()).await.map_err(|_| silent(silence))?;
             let Some(part) = part.map_err(|error| broken(&error))? else { break };
+            sleep(pace(part.len() as u64)).await;
             let passed = (part.len() as u64).min(skip);
             skip -= passed;
             let part = &part[passed as usize..];
@@ -311,10 +313,14 @@ fn pieces(
     body: Bytes,
     moved: Arc<AtomicU64>,
 ) -> impl futures_util::Stream<Item = Result<Bytes, io::Error>> + Send + 'static {
-    stream::unfold(body, move |mut rest| {
-        let piece = rest.split_to(rest.len().min(PIECE));
+    stream::unfold((body, moved), |(mut rest, moved)| async {
+        let piece = rest.split_to(rest.len().min(paced_piece(PIECE)));
+        if piece.is_empty() {
+            return None;
+        }
+        sleep(pace(piece.len() as u64)).await;
         moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
-        std::future::ready((!piece.is_empty()).then_some((Ok(piece), rest)))
+        Some((Ok(piece), (rest, moved)))
     })
 }
 

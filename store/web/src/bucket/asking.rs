@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use lab_objects::ObjectsError;
+use lab_objects::{ObjectsError, pace};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
@@ -229,6 +229,7 @@ impl Asking {
                 return Err(torn("more came than was announced"));
             }
             bytes.extend_from_slice(&part);
+            tokio::time::sleep(pace(part.len() as u64)).await;
         }
         if (bytes.len() as u64) < expected {
             let why = format!("it broke off after {} of {expected} bytes", bytes.len());
