@@ -99,6 +99,9 @@ fn normal(text: &str) -> String {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "WHEN"),
         (r"\d+ cores?, [a-z0-9_, ]+", "MACHINE, "),
         (r"\b\d+(\.\d+)? [KM]B new", "BYTES new"),
+        // A record takes some bytes more or less, as its times have more or fewer digits.
+        (r"\b\d+(\.\d+)? [KM]?B (would move|on the way)", "BYTES $2"),
+        (r"(objects?) +\d+(\.\d+)? [KM]?B +BYTES on", "$1 BYTES BYTES on"),
         (r"linux (x86_64|aarch64)", "linux ARCH"),
         // Systems are put together differently.
         (r"environment of \d+ files", "environment of FILES"),

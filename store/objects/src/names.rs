@@ -126,7 +126,7 @@ impl Names<'_> {
         if let Some(id) = m.target
             && self.store.has(id)?
         {
-            self.store.rescue(&[id])?;
+            self.store.rescue_whole(id)?;
         }
         // A name that survives a power cut must not point at what does not.
         self.store.settle()?;
@@ -180,7 +180,7 @@ impl Names<'_> {
 
     /// Replaces the journal of a name, as somebody else has written it, if it is `before` now; says
     /// whether it was. What was noted stays (of a damaged journal the sound part), each line is right,
-    /// and what the name is to point at is here; anything else is refused.
+    /// and what the name is to point at is here with all its parts; anything else is refused.
     pub fn replace(&self, name: &Name, before: Option<&[u8]>, after: &[u8]) -> Result<bool> {
         let key = Key::Name(name.clone());
         let refused = |why| ObjectsError::RefusedKey { verb: "move", key: key.to_string(), why };
@@ -193,7 +193,7 @@ impl Names<'_> {
             if !self.store.has(id)? {
                 return Err(ObjectsError::Missing { id });
             }
-            self.store.rescue(&[id])?;
+            self.store.rescue_of_others(id)?;
         }
         self.store.settle()?;
         self.store.backend().swap(&key, before, after)

@@ -18,9 +18,29 @@ impl Store {
     /// removed. Costs nothing while there are none. What is missing altogether is passed over, except
     /// for the objects themselves; for who holds a [lease](Store::lease).
     pub fn rescue(&self, ids: &[ObjectId]) -> Result<()> {
-        if !self.catalog().has_condemned() {
-            return Ok(());
+        match self.catalog().has_condemned() {
+            true => self.rescued(ids, false),
+            false => Ok(()),
         }
+    }
+
+    /// The same for what a name is to point at: of that nothing may be missing but what was
+    /// [left out](Store::promised). A collector that broke off may have left a part of something.
+    pub(crate) fn rescue_whole(&self, id: ObjectId) -> Result<()> {
+        match self.catalog().has_condemned() {
+            true => self.rescued(&[id], true),
+            // What was put was put with all its parts, and they go together.
+            false => Ok(()),
+        }
+    }
+
+    /// The same for what somebody else says that a name is to point at: whether all of it is here is seen
+    /// to in any case.
+    pub(crate) fn rescue_of_others(&self, id: ObjectId) -> Result<()> {
+        self.rescued(&[id], true)
+    }
+
+    fn rescued(&self, ids: &[ObjectId], whole: bool) -> Result<()> {
         let mut seen: HashSet<ObjectId> = ids.iter().copied().collect();
         let mut open: Vec<(ObjectId, bool)> = ids.iter().map(|id| (*id, false)).collect();
         let (mut writer, here) = (self.writer(), self.alone());
@@ -38,13 +58,20 @@ impl Store {
                         };
                         writer.put_copy(id, &mut source, layout.as_ref())?;
                     }
-                    None if ids.contains(&id) => return Err(ObjectsError::Missing { id }),
+                    None if ids.contains(&id) || whole && self.promised(id)?.is_none() => {
+                        return Err(ObjectsError::Missing { id });
+                    }
                     None => {}
                 }
                 continue;
             }
             open.push((id, true));
-            let Some(source) = here.open_object(id)? else { continue };
+            let Some(source) = here.open_object(id)? else {
+                match whole {
+                    true => return Err(ObjectsError::Missing { id }),
+                    false => continue,
+                }
+            };
             let mut bytes = Vec::new();
             let unreadable = |source| ObjectsError::Stream { verb: "read an object", source };
             source.take(MAX_OBJECT_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -602,3 +602,26 @@ fn a_list_that_cannot_be_followed_gets_one_other() {
     world.open(u64::MAX, false);
     world.verify(true);
 }
+
+/// A collector that broke off, and one that went on, left a directory without its file: no name may
+/// point there. Found by the test above.
+#[test]
+fn a_name_does_not_go_to_what_is_no_more_whole() {
+    let mut world = World::new(false);
+    for op in [
+        Op::Add(vec![3], End::Well),
+        Op::Put(vec![9], false, End::Well),
+        Op::Add(vec![8], End::Well),
+        Op::Collect(End::Crash(4, false)),
+        Op::Put(vec![0], true, End::Well),
+    ] {
+        world.run(&op);
+        world.verify(false);
+    }
+    for id in world.model.all() {
+        world.name(0, id, End::Well);
+        world.verify(false);
+    }
+    world.open(u64::MAX, false);
+    world.verify(true);
+}

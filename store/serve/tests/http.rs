@@ -376,3 +376,27 @@ fn a_name_does_not_go_to_what_was_collected_meanwhile() {
     assert!(web.swap(&Key::Name(name("b")), None, &journal).is_err());
     assert_eq!(server.backend.read(&Key::Name(name("b"))).unwrap(), None);
 }
+
+#[test]
+fn a_name_does_not_go_to_what_lacks_a_part() {
+    let server = Running::new("");
+    let (local, remote) = (memory(), server.store(server.address).unwrap());
+    let file = common::blob(&local, "a file");
+    let tree = common::tree(&local, &[("file", file.into())]);
+    set(&local, "tree", tree);
+    let journal = local.names().journal(&name("tree")).unwrap();
+    // A client that sends the directory and not the file in it.
+    let mut writer = remote.writer();
+    let found: lab_schema::Tree = local.load(tree).unwrap();
+    writer.put(&found).unwrap();
+    writer.finish().unwrap();
+    let moved =
+        remote.names().set(&name("tree"), lab_objects::Expected::Absent, journal[0].clone());
+    let error = moved.unwrap_err().to_string();
+    assert!(error.contains("is not in the store"), "{error}");
+    let there = Store::open(server.backend.clone()).unwrap();
+    assert_eq!(target(&there, "tree"), None);
+    common::blob(&remote, "a file");
+    remote.names().set(&name("tree"), lab_objects::Expected::Absent, journal[0].clone()).unwrap();
+    assert_eq!(target(&there, "tree"), Some(tree.into()));
+}

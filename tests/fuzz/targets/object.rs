@@ -2,7 +2,7 @@
 #![no_main]
 
 use lab_schema::object::links;
-use lab_schema::{Attestation, Kind, Object, Recipe, Run, Signature, Tree};
+use lab_schema::{Aliases, Attestation, Kind, Object, Recipe, Run, Signature, Tree};
 
 fn one<O: Object + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
     let decoded = O::decode(bytes);
