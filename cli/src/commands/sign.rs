@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// The runs that they came from, too
     #[arg(short, long)]
     deep: bool,
-    /// The key: a private one, or the .pub of one that the agent has [default: [user] signing-key]
+    /// The key: a private one, or the .pub of one that the agent has [default: the signing-key in config.toml]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 }
