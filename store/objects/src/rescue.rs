@@ -18,20 +18,17 @@ impl Store {
     /// removed. Costs nothing while there are none. What is missing altogether is passed over, except
     /// for the objects themselves; for who holds a [lease](Store::lease).
     pub fn rescue(&self, ids: &[ObjectId]) -> Result<()> {
-        match self.catalog().has_condemned() {
-            true => self.rescued(ids, false),
-            false => Ok(()),
-        }
+        // The catalog must not be held while things are stored.
+        let has_condemned = self.catalog().has_condemned();
+        if has_condemned { self.rescued(ids, false) } else { Ok(()) }
     }
 
     /// The same for what a name is to point at: of that nothing may be missing but what was
     /// [left out](Store::promised). A collector that broke off may have left a part of something.
     pub(crate) fn rescue_whole(&self, id: ObjectId) -> Result<()> {
-        match self.catalog().has_condemned() {
-            true => self.rescued(&[id], true),
-            // What was put was put with all its parts, and they go together.
-            false => Ok(()),
-        }
+        let has_condemned = self.catalog().has_condemned();
+        // Otherwise: what was put was put with all its parts, and they go together.
+        if has_condemned { self.rescued(&[id], true) } else { Ok(()) }
     }
 
     /// The same for what somebody else says that a name is to point at: whether all of it is here is seen
