@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use lab_objects::{pace, paced_piece};
+use lab_objects::paced_piece;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::credentials::Credentials;
+use crate::runtime::keep_pace;
 
 /// Hears in words what happens to a connection.
 pub type Told = Box<dyn Fn(&str) + Send>;
@@ -261,7 +262,7 @@ impl Asker {
             let silence = self.patience.silence;
             let part = timeout(silence, sent.chunk()).await.map_err(|_| silent(silence))?;
             let Some(part) = part.map_err(|error| broken(&error))? else { break };
-            sleep(pace(part.len() as u64)).await;
+            keep_pace(part.len() as u64).await;
             let passed = (part.len() as u64).min(skip);
             skip -= passed;
             let part = &part[passed as usize..];
@@ -318,7 +319,7 @@ fn pieces(
         if piece.is_empty() {
             return None;
         }
-        sleep(pace(piece.len() as u64)).await;
+        keep_pace(piece.len() as u64).await;
         moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
         Some((Ok(piece), (rest, moved)))
     })

@@ -22,6 +22,15 @@ where
     Ok(shared()?.spawn(what))
 }
 
+/// Waits until more may go, if somebody limited how much does.
+pub(crate) async fn keep_pace(bytes: u64) {
+    let delay = lab_objects::pace(bytes);
+    // A sleep of nothing lasts until the timer ticks.
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
 fn shared() -> io::Result<&'static Runtime> {
     static SHARED: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = SHARED.get() {

@@ -13,12 +13,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use lab_objects::{ObjectsError, pace};
+use lab_objects::ObjectsError;
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     UpdateVersion,
 };
+
+use crate::runtime::keep_pace;
 
 use super::trouble::{Trouble, shown, torn};
 use crate::web::{Patience, Told};
@@ -229,7 +231,7 @@ impl Asking {
                 return Err(torn("more came than was announced"));
             }
             bytes.extend_from_slice(&part);
-            tokio::time::sleep(pace(part.len() as u64)).await;
+            keep_pace(part.len() as u64).await;
         }
         if (bytes.len() as u64) < expected {
             let why = format!("it broke off after {} of {expected} bytes", bytes.len());

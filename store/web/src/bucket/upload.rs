@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use lab_objects::pace;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::asking::Asking;
 use super::trouble::Trouble;
+use crate::runtime::keep_pace;
 
 /// Up to so many bytes go in one piece.
 const WHOLE: usize = 64 << 20;
@@ -24,7 +24,7 @@ pub(crate) const fn is_small(bytes: usize) -> bool {
 /// Puts a file in the place of whatever is there; it is there as a whole or not at all.
 pub(crate) async fn upload(asking: &Asking, path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
     if is_small(bytes.len()) {
-        tokio::time::sleep(pace(bytes.len() as u64)).await;
+        keep_pace(bytes.len() as u64).await;
         return asking.put(path, Bytes::copy_from_slice(bytes)).await;
     }
     for attempt in 0.. {
@@ -60,7 +60,7 @@ async fn parts(
         {
             done?;
         }
-        tokio::time::sleep(pace(piece.len() as u64)).await;
+        keep_pace(piece.len() as u64).await;
         let put = upload.put_part(PutPayload::from(Bytes::copy_from_slice(piece)));
         // They share one way.
         let len = piece.len() * AT_ONCE;
