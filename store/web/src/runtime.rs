@@ -45,3 +45,22 @@ fn shared() -> io::Result<&'static Runtime> {
         .build()?;
     Ok(SHARED.get_or_init(|| made))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn without_a_limit_nobody_waits() {
+        let start = Instant::now();
+        let pieces = async {
+            for _ in 0..10_000 {
+                keep_pace(64 << 10).await;
+            }
+        };
+        wait(pieces).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+}
