@@ -24,7 +24,7 @@ enum Action {
     Add {
         /// What to call it; `lab push` and `lab pull` use `origin` when none is given
         name: String,
-        /// A folder, such as a mounted share; `HOST:PATH` by ssh; `s3://`, `gs://` or `az://BUCKET/PREFIX`. Made by the first push if it does not exist
+        /// A folder, such as a mounted share; `HOST:PATH` by ssh; `https://HOST/PATH`; `s3://`, `gs://` or `az://BUCKET/PREFIX`. Made by the first push if it does not exist
         #[arg(value_name = "PATH")]
         location: String,
     },

@@ -23,7 +23,7 @@ impl From<RemoteError> for Failure {
             RemoteError::NotAStore { .. } => Failure::new(Exit::Io, message)
                 .hint("is it mounted? `lab push` makes a store in a folder that is empty or absent"),
             RemoteError::InTheWay { .. } => Failure::new(Exit::Refused, message).hint("name an empty folder, or one that does not exist yet"),
-            RemoteError::Unsupported { .. } => Failure::usage(message).hint("folders work, also on a mounted share, other machines by ssh (`ssh://HOST/PATH` or `HOST:PATH`), and buckets: `s3://`, `gs://` and `az://BUCKET/PREFIX`"),
+            RemoteError::Unsupported { .. } => Failure::usage(message).hint("folders work, also on a mounted share, other machines by ssh (`ssh://HOST/PATH` or `HOST:PATH`), `https://HOST/PATH`, and buckets: `s3://`, `gs://` and `az://BUCKET/PREFIX`"),
             RemoteError::BadLocation { .. } => Failure::usage(message),
             RemoteError::NotFound { side: Side::Remote, .. } => Failure::not_found(message).hint("`lab -C REMOTE ls` lists what a folder remote has"),
             RemoteError::NotFound { .. } => Failure::not_found(message).hint("`lab ls` lists the names"),

@@ -37,6 +37,6 @@ pub use link::{Dial, Ends, Held, Patience};
 pub use location::{
     folder_of, has_secret, open, open_for_client, open_for_others, open_or_create, shown, store_in,
 };
-pub use pull::{Selection, clone, plan_pull, plan_pull_part, pull, pull_part};
+pub use pull::{Selection, plan_pull, plan_pull_part, pull, pull_part};
 pub use push::{plan_push, push};
 pub use transfer::{Transfer, transfer};

@@ -50,18 +50,6 @@ pub fn pull_part(
     Ok(Exchange { skipped, ..deal.carry_out(agreed, progress)? })
 }
 
-/// Fetches everything that any name of the remote points at, and the names.
-pub fn clone(
-    local: &Store,
-    remote: &Store,
-    options: Options<'_>,
-    progress: &dyn Progress,
-) -> Result<Exchange> {
-    let names = remote.names().list().on(Side::Remote)?;
-    let all: Vec<Base> = names.into_iter().map(|(name, _)| Base::Name(name)).collect();
-    pull(local, remote, &all, options, progress)
-}
-
 /// What [`pull`] would do, and how many bytes that is. Refuses what it would refuse.
 pub fn plan_pull(
     local: &Store,

@@ -13,7 +13,7 @@ use common::{
 };
 use lab_lineage::closure;
 use lab_objects::{Expected, Folder, Move, NameKind, Progress, Silent, Store, check};
-use lab_remote::{Exchange, RemoteError, Result, Side, clone, plan_pull, plan_push, pull, push};
+use lab_remote::{Exchange, RemoteError, Result, Side, plan_pull, plan_push, pull, push};
 use lab_schema::{Base, BlobId, IdPrefix, ObjectId};
 
 fn send(local: &Store, remote: &Store, what: &[&str]) -> Result<Exchange> {
@@ -231,13 +231,15 @@ fn a_clone_has_every_name() {
     let gone =
         Move { target: None, kind: NameKind::Result, when_ms: 8, who: "".into(), why: "".into() };
     remote.names().set(&name("gone"), Expected::Anything, gone).unwrap();
-    let cloned = clone(&local, &remote, POLITE, &Silent).unwrap();
+    let all: Vec<Base> =
+        remote.names().list().unwrap().into_iter().map(|(n, _)| Base::Name(n)).collect();
+    let cloned = pull(&local, &remote, &all, POLITE, &Silent).unwrap();
     assert_eq!(cloned.names.len(), 2);
     let names: Vec<_> = local.names().list().unwrap().into_iter().map(|(n, _)| n).collect();
     assert_eq!(names, [name("base"), name("mnist")]);
     assert_eq!(target(&local, "base"), Some(p.train.into()));
     assert!(!local.has(p.bystander).unwrap());
-    assert_eq!(clone(&memory(), &memory(), POLITE, &Silent).unwrap(), Exchange::default());
+    assert_eq!(pull(&memory(), &memory(), &[], POLITE, &Silent).unwrap(), Exchange::default());
 }
 
 /// Several push different things under one name at once: one wins, the others are told by whom.

@@ -119,8 +119,6 @@ pub(crate) struct Asker {
     told: Mutex<Option<Told>>,
     patience: Patience,
     width: AtomicUsize,
-    /// Questions that were sent, for tests and for who wonders.
-    asked: AtomicU64,
 }
 
 impl Asker {
@@ -155,7 +153,6 @@ impl Asker {
             told: Mutex::new(Some(told)),
             patience,
             width: AtomicUsize::new(WIDTH.0),
-            asked: AtomicU64::new(0),
         })
     }
 
@@ -170,11 +167,6 @@ impl Asker {
     /// How many questions may be under way.
     pub(crate) fn width(&self) -> usize {
         self.width.load(Ordering::Relaxed)
-    }
-
-    /// How many questions were sent so far.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::Relaxed)
     }
 
     /// Asks until there is an answer, or no hope of one. `first`: nothing has ever been answered, and
@@ -209,7 +201,6 @@ impl Asker {
     }
 
     async fn once(&self, question: &Question) -> Result<Answer, Failure> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
         let url = self.base.join(&question.path).map_err(|error| fails(error.to_string()))?;
         let mut request = self.client.request(question.method.clone(), url);
         request = request.headers(question.headers.clone()).header("lab-session", &self.session);

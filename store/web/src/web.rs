@@ -119,11 +119,6 @@ impl Web {
         })
     }
 
-    /// How many questions were sent so far.
-    pub fn asked(&self) -> u64 {
-        self.asker.asked()
-    }
-
     fn error(&self, verb: &'static str, kind: io::ErrorKind, why: String) -> ObjectsError {
         let path = self.asker.shown.clone().into();
         ObjectsError::Io { verb, path, source: io::Error::new(kind, why) }
