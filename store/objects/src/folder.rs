@@ -97,7 +97,7 @@ impl Folder {
     pub fn keep_inventory(&self) -> Result<()> {
         atomic::create_folder(&self.layout.locks())?;
         let _held = Lock::take(&self.layout.inventory_lock(), LOCK_TIMEOUT)?;
-        self.tell(inventory(self)?)
+        self.tell("")
     }
 
     /// Held by who writes the inventory, until what it tells of is so; none if none is kept.
@@ -108,14 +108,21 @@ impl Folder {
         Lock::take(&self.layout.inventory_lock(), LOCK_TIMEOUT).map(Some)
     }
 
-    fn tell(&self, text: String) -> Result<()> {
-        // Before the look at what is there would be too late for what comes during it.
-        self.untold.store(false, Ordering::Relaxed);
-        atomic::replace(&self.path().join(INVENTORY), |out| out.write_all(text.as_bytes()))
+    /// Writes the inventory, and `more` lines behind it.
+    fn tell(&self, more: &str) -> Result<()> {
+        // Before the look at what is there, so that what comes during it is told of the next time.
+        self.untold.store(false, Ordering::SeqCst);
+        let told = inventory(self).and_then(|text| {
+            let path = self.path().join(INVENTORY);
+            atomic::replace(&path, |out| write!(out, "{text}{more}"))
+        });
+        if told.is_err() {
+            self.untold.store(true, Ordering::SeqCst);
+        }
+        told
     }
 
     fn write(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        self.untold.fetch_or(key.room() != Room::Names, Ordering::Relaxed);
         let (temporary, target) = (self.layout.temporary(), self.layout.file(key));
         if let Some(parent) = target.parent() {
             atomic::create_folder(parent)?;
@@ -123,7 +130,10 @@ impl Folder {
         atomic::create_folder(&temporary)?;
         // Sweeping is a courtesy: a failure there must not fail this write.
         self.swept.call_once(|| drop(atomic::sweep(&temporary)));
-        atomic::write(&temporary, &target, bytes)
+        atomic::write(&temporary, &target, bytes)?;
+        // Only now: who lists the packs at this moment may have missed it.
+        self.untold.fetch_or(key.room() != Room::Names, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Whether the file has exactly these bytes; none if it is absent.
@@ -223,10 +233,10 @@ impl Backend for Folder {
     }
 
     fn settle(&self) -> Result<()> {
-        if self.untold.load(Ordering::Relaxed)
+        if self.untold.load(Ordering::SeqCst)
             && let Some(_held) = self.telling()?
         {
-            self.tell(inventory(self)?)?;
+            self.tell("")?;
         }
         atomic::sync_folder(&self.layout.room(Room::Packs))?;
         atomic::sync_folder(self.path())
@@ -255,12 +265,9 @@ impl Backend for Folder {
         }
         // First the inventory, so that a move of which nothing was said is no move.
         let telling = self.telling()?;
-        if telling.is_some() && (expected.is_none() || self.untold.load(Ordering::Relaxed)) {
-            let mut text = inventory(self)?;
-            if expected.is_none() {
-                text.push_str(&format!("{} {}\n", key.path(), new.len()));
-            }
-            self.tell(text)?;
+        if telling.is_some() && (expected.is_none() || self.untold.load(Ordering::SeqCst)) {
+            let name = format!("{} {}\n", key.path(), new.len());
+            self.tell(if expected.is_none() { &name } else { "" })?;
         }
         self.write(key, new)?;
         Ok(true)
@@ -288,8 +295,9 @@ impl Backend for Folder {
             let (key, why) = (key.to_string(), "a store cannot lose its format");
             return Err(ObjectsError::RefusedKey { verb: "remove", key, why });
         }
-        self.untold.fetch_or(key.room() != Room::Names, Ordering::Relaxed);
-        atomic::remove(&self.layout.file(key))
+        let removed = atomic::remove(&self.layout.file(key));
+        self.untold.fetch_or(key.room() != Room::Names, Ordering::SeqCst);
+        removed
     }
 
     fn lease(&self) -> Result<Lease> {

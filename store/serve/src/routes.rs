@@ -171,34 +171,31 @@ async fn read_pack(
 ) -> Answer {
     let key = Key::Pack(pack_of(&params)?);
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
-    let range = reply::range(headers.get(header::RANGE));
-    let (from, len) = range.unwrap_or((0, u64::MAX));
-    let first = piece(&space, &key, from, len).await?.ok_or_else(absent)?;
-    if len <= PIECE || (first.len() as u64) < PIECE {
-        return Ok(match range {
-            Some(_) => reply::part(from, first),
-            None => reply::whole(first),
-        });
+    if let Some((from, len)) = reply::range(headers.get(header::RANGE)) {
+        // No more than a piece of it, and says so: how long the file is, is not known here.
+        let part = piece(&space, &key, from, len).await?.ok_or_else(absent)?;
+        return Ok(reply::part(from, part));
+    }
+    let first = piece(&space, &key, 0, PIECE).await?.ok_or_else(absent)?;
+    if (first.len() as u64) < PIECE {
+        return Ok(reply::whole(first));
     }
     // How long the file is shows when it ends; a body that is cut off is known by its coding.
-    let rest = futures_util::stream::unfold(Some((from, Some(first))), move |at| {
+    let rest = futures_util::stream::unfold(Some((0, Some(first))), move |at| {
         let (space, key) = (Arc::clone(&space), key.clone());
         async move {
             let (at, first) = at?;
-            let wanted = (len - (at - from)).min(PIECE);
             let part = match first {
                 Some(first) => first,
-                None if wanted == 0 => return None,
-                None => match piece(&space, &key, at, wanted).await {
+                None => match piece(&space, &key, at, PIECE).await {
                     Ok(part) => part.unwrap_or_default(),
                     Err(trouble) => {
                         return Some((Err(std::io::Error::other(trouble.detail)), None));
                     }
                 },
             };
-            let next = at + part.len() as u64;
-            let ended = (part.len() as u64) < wanted;
-            (!part.is_empty()).then_some((Ok(Bytes::from(part)), (!ended).then_some((next, None))))
+            let next = ((part.len() as u64) == PIECE).then_some((at + part.len() as u64, None));
+            (!part.is_empty()).then_some((Ok(Bytes::from(part)), next))
         }
     });
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];

@@ -85,7 +85,8 @@ fn files_behind_a_server_are_those_of_a_folder() {
         let memory = Arc::new(Memory::new());
         let store = Store::create(memory.clone()).unwrap();
         let mut writer = store.writer();
-        writer.put_bytes(&noise(300_000)).unwrap();
+        // Longer than what is answered at a time.
+        writer.put_bytes(&noise(13 << 20)).unwrap();
         writer.finish().unwrap();
         let key = Key::Pack(store.packs().unwrap()[0]);
         (key.clone(), memory.read(&key).unwrap().unwrap())
@@ -104,9 +105,20 @@ fn files_behind_a_server_are_those_of_a_folder() {
     assert!(web.publish(&key, &bytes[1..]).is_err());
     assert_eq!(web.read(&key).unwrap().unwrap(), bytes);
     let len = bytes.len() as u64;
-    for (at, many) in
-        [(0, 1), (3, 4), (len - 2, 9), (len, 5), (u64::MAX / 2, 9), (7, 0), (0, u64::MAX), (5, len)]
-    {
+    for (at, many) in [
+        (0, 1),
+        (3, 4),
+        (len - 2, 9),
+        (len, 5),
+        (u64::MAX / 2, 9),
+        (7, 0),
+        (0, u64::MAX),
+        (5, len),
+        (3, 4 << 20),
+        (3, (4 << 20) + 1),
+        (5 << 20, 6 << 20),
+        (9, 8 << 20),
+    ] {
         let found = web.read_range(&key, at, many).unwrap().unwrap();
         let end = at.saturating_add(many).min(len) as usize;
         assert!(found == bytes[(at as usize).min(end)..end], "{many} from {at}");
@@ -119,6 +131,7 @@ fn files_behind_a_server_are_those_of_a_folder() {
         (key.clone(), 0, 5),
         (key.clone(), 5, 5),
         (key.clone(), 100_000, 1),
+        (key.clone(), 1_000_000, 5 << 20),
         (key.clone(), len - 1, 100),
     ];
     let found = web.read_ranges(&ranges).unwrap();

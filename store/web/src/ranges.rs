@@ -11,8 +11,10 @@ use crate::ask::{Answer, Asker, Failure, Question};
 
 /// Ranges of one file with no more than so many bytes between them are asked for as one.
 const GAP: u64 = 32 << 10;
-/// Most bytes of such a one, or of a list of ranges.
-const JOINED: u64 = 8 << 20;
+/// Most bytes that are asked for in one question; a longer range is asked for in pieces.
+const PIECE: u64 = 4 << 20;
+/// Most bytes of a list of ranges.
+const LISTED: u64 = 8 << 20;
 /// Most ranges in a list.
 const TOGETHER: usize = 256;
 /// In the place of the length of what lies in a range: the file is absent.
@@ -37,6 +39,39 @@ pub(crate) async fn read_ranges(
     ranges: &[Range],
     serves: bool,
 ) -> Result<Vec<Found>, Unread> {
+    let (long, short): (Vec<usize>, Vec<usize>) =
+        (0..ranges.len()).partition(|number| ranges[*number].2 > PIECE);
+    if long.is_empty() {
+        return read_short(asker, ranges, serves).await;
+    }
+    let mut found: Vec<Found> = vec![None; ranges.len()];
+    let these: Vec<Range> = short.iter().map(|number| ranges[*number].clone()).collect();
+    for (number, bytes) in short.into_iter().zip(read_short(asker, &these, serves).await?) {
+        found[number] = bytes;
+    }
+    for number in long {
+        found[number] = in_pieces(asker, &ranges[number]).await?;
+    }
+    Ok(found)
+}
+
+/// A long range. A piece that is shorter than was asked for is the last.
+async fn in_pieces(asker: &Asker, (key, from, len): &Range) -> Result<Found, Unread> {
+    let mut all = Vec::new();
+    loop {
+        let (at, left) = (from.saturating_add(all.len() as u64), len - all.len() as u64);
+        let piece = (key.clone(), at, left.min(PIECE));
+        let Some(bytes) = one_by_one(asker, &[piece]).await?.pop().flatten() else {
+            return Ok(None);
+        };
+        all.extend_from_slice(&bytes);
+        if (bytes.len() as u64) < left.min(PIECE) || all.len() as u64 == *len {
+            return Ok(Some(all));
+        }
+    }
+}
+
+async fn read_short(asker: &Asker, ranges: &[Range], serves: bool) -> Result<Vec<Found>, Unread> {
     if !serves || ranges.len() < 2 {
         return one_by_one(asker, ranges).await;
     }
@@ -55,7 +90,7 @@ fn lists(ranges: &[Range]) -> Vec<&[Range]> {
         let mut bytes = 0u64;
         let fits = |(_, _, len): &&Range| {
             bytes = bytes.saturating_add(*len);
-            bytes <= JOINED
+            bytes <= LISTED
         };
         let many = rest.iter().take(TOGETHER).take_while(fits).count().max(1);
         let (list, left) = rest.split_at(many);
@@ -134,7 +169,7 @@ fn joined(ranges: &[(Key, u64, u64)]) -> Vec<Joined> {
             Some(last)
                 if last.key == *key
                     && *from <= last.to.saturating_add(GAP)
-                    && to.max(last.to) - last.from <= JOINED =>
+                    && to.max(last.to) - last.from <= PIECE =>
             {
                 last.to = last.to.max(to);
                 last.members.push(member);
@@ -189,7 +224,7 @@ mod tests {
             (key("a"), 0, 50),
             (key("a"), 10, 10),
             (key("a"), 200_000, 7),
-            (key("a"), 200_000 + JOINED, 1),
+            (key("a"), 200_000 + PIECE, 1),
             (key("a"), u64::MAX - 1, u64::MAX),
         ];
         let all = joined(&ranges);
@@ -200,7 +235,7 @@ mod tests {
             [
                 (0, 110, &[2, 3, 0][..]),
                 (200_000, 200_007, &[4]),
-                (200_000 + JOINED, 200_001 + JOINED, &[5]),
+                (200_000 + PIECE, 200_001 + PIECE, &[5]),
                 (u64::MAX - 1, u64::MAX, &[6]),
                 (0, 5, &[1]),
             ]
