@@ -70,11 +70,18 @@ pub(crate) async fn space(
 ) -> Answer<Arc<Space>> {
     let name = allowed(shared, params, asker, wanted)?;
     let opened = Arc::clone(shared);
-    let space = work(move || Ok(opened.spaces.space(&name, false)?.0)).await?;
-    if let Some(session) = session(headers) {
-        space.heard(session);
-    }
-    Ok(space)
+    let session = session(headers).map(str::to_owned);
+    work(move || {
+        let (space, _) = opened.spaces.space(&name, false)?;
+        match session {
+            // Whose lease has run out, or is of a server before this one, gets another.
+            Some(session) if wanted == Access::Write => drop(space.lease(&session)?),
+            Some(session) => drop(space.heard(&session)),
+            None => {}
+        }
+        Ok(space)
+    })
+    .await
 }
 
 /// The name of the store, if who asks may do this with it. Whether there is one is not said to others.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,11 +11,16 @@ use futures_util::StreamExt;
 use lab_objects::{Key, ObjectsError, PackBytes, PackId, journal_digest};
 use lab_remote::Replaced;
 use lab_schema::{Digest, Name};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
 use crate::limits::Room;
 use crate::reply::{Answer, Trouble};
 use crate::spaces::{Space, Stage};
+
+/// How long to wait for memory that others have.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// How many bytes a request announces, if it may bring so many.
 pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
@@ -30,11 +36,18 @@ pub(crate) fn announced(headers: &HeaderMap, most: u64) -> Answer<u64> {
     Ok(bytes)
 }
 
-/// Takes so many bytes in, for which there is room.
-pub(crate) async fn taken(body: Body, bytes: u64) -> Answer<PackBytes> {
+/// Who brings less than so many bytes a second, beyond what one may be silent, is given up.
+const LEAST: u64 = 16 << 10;
+
+/// Takes so many bytes in, for which there is room; `silence` is how long nothing may come.
+pub(crate) async fn taken(body: Body, bytes: u64, silence: Duration) -> Answer<PackBytes> {
+    let slow = |_| Trouble::new(StatusCode::REQUEST_TIMEOUT, "the rest did not come in time");
+    let end = Instant::now() + silence + Duration::from_secs(bytes / LEAST);
     let mut all = PackBytes::of(bytes);
     let mut stream = body.into_data_stream();
-    while let Some(part) = stream.next().await {
+    loop {
+        let next = timeout_at(end.min(Instant::now() + silence), stream.next());
+        let Some(part) = next.await.map_err(slow)? else { break };
         let part = part.map_err(|error| {
             let detail = "the rest did not come";
             Trouble {
@@ -73,6 +86,17 @@ pub(crate) struct How {
     pub(crate) after: Option<PackId>,
     /// Most bytes that the store may have.
     pub(crate) quota: Option<u64>,
+    /// How long nothing may come.
+    pub(crate) silence: Duration,
+}
+
+/// Waits for memory, for a while.
+pub(crate) async fn room(memory: &Room, bytes: u64) -> Answer<OwnedSemaphorePermit> {
+    let room = tokio::time::timeout(WAIT, memory.take(bytes)).await.ok().flatten();
+    room.ok_or_else(|| {
+        let detail = "others bring as much as can be taken at a time";
+        Trouble::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry(5)
+    })
 }
 
 /// Takes a pack in and, once each of its bytes has been looked at, into the store.
@@ -88,15 +112,16 @@ pub(crate) async fn pack(
         // Who holds memory must not wait for one who waits for memory.
         space.passed(before, Stage::Arriving).await;
     }
-    let _room = memory.take(stored).await;
-    let bytes = taken(body, stored).await?;
+    let room = room(memory, stored).await?;
+    let bytes = taken(body, stored, how.silence).await?;
     coming.arrived();
-    let bytes = Arc::new(bytes);
+    // The memory counts as long as anybody works with it, also if the client has left.
+    let held = Arc::new((bytes, room));
     // While the one before it is written. What it stands on may be in that one, and so it may have to be
     // looked through again.
     let looked = work({
-        let (space, bytes) = (Arc::clone(&space), Arc::clone(&bytes));
-        move || Ok(space.opened.store.look_through(id, &bytes))
+        let (space, held) = (Arc::clone(&space), Arc::clone(&held));
+        move || Ok(space.opened.store.look_through(id, &held.0))
     });
     let looked = looked.await?;
     if let Some(before) = how.after {
@@ -105,6 +130,7 @@ pub(crate) async fn pack(
     let made = work({
         let space = Arc::clone(&space);
         move || {
+            let bytes: &[u8] = &held.0;
             let there = |id| space.opened.backend.read_range(&Key::Pack(id), 0, 1);
             if let Some(before) = how.after
                 && there(before)?.is_none()
@@ -114,20 +140,21 @@ pub(crate) async fn pack(
             }
             let store = &space.opened.store;
             let fit = match looked {
-                Err(_) if how.after.is_some() => store.look_through(id, &bytes)?,
+                Err(_) if how.after.is_some() => store.look_through(id, bytes)?,
                 looked => looked?,
             };
-            // Equal bytes again are fine; others are found to be so.
-            let is_new = how.mend || there(id)?.is_none();
-            if is_new && space.is_full(how.quota, stored)? {
+            // Equal bytes again are fine; others are found to be so. What is mended has its room.
+            if there(id)?.is_some() {
+                store.take(fit, bytes, how.mend)?;
+                return Ok(false);
+            }
+            let Some(aside) = space.set_aside(how.quota, stored)? else {
                 let detail = "the quota of this store is used up";
                 return Err(Trouble::new(StatusCode::INSUFFICIENT_STORAGE, detail));
-            }
-            store.take(fit, &bytes, how.mend)?;
-            if is_new {
-                space.grew(stored);
-            }
-            Ok(is_new)
+            };
+            store.take(fit, bytes, how.mend)?;
+            aside.stored();
+            Ok(true)
         }
     });
     let made = made.await?;
@@ -160,10 +187,11 @@ pub(crate) async fn name(
     space: Arc<Space>,
     name: Name,
     expected: Option<Digest>,
-    journal: PackBytes,
+    (journal, room): (PackBytes, OwnedSemaphorePermit),
 ) -> Answer {
     let tag = journal_tag(&journal);
     let moved = work(move || {
+        let _room = room;
         let now = space.opened.backend.read(&Key::Name(name.clone()))?;
         if now.as_deref().map(journal_digest) != expected {
             return Ok(Replaced::Moved);

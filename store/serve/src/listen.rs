@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -192,13 +192,13 @@ async fn accept(
         tokio::spawn(async move {
             metrics.connections.fetch_add(1, Ordering::Relaxed);
             match tls {
-                None => talk(Steady::new(stream, silence), from, routes, silence, watcher).await,
+                None => talk(stream, from, routes, silence, watcher).await,
                 Some(tls) => {
                     // Who does not finish shaking hands is nobody.
                     let shaken = tokio::time::timeout(silence, tls.accept(stream)).await;
                     if let Ok(Ok(stream)) = shaken {
                         let stream: tokio_rustls::server::TlsStream<TcpStream> = stream;
-                        talk(Steady::new(stream, silence), from, routes, silence, watcher).await;
+                        talk(stream, from, routes, silence, watcher).await;
                     }
                 }
             }
@@ -215,9 +215,17 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     silence: Duration,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
+    let working = Arc::new(AtomicBool::new(false));
+    let stream = Steady::new(stream, silence, Arc::clone(&working));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(From(from.ip()));
-        routes.clone().call(request)
+        let (answer, working) = (routes.clone().call(request), Arc::clone(&working));
+        async move {
+            working.store(true, Ordering::Relaxed);
+            let answer = answer.await;
+            working.store(false, Ordering::Relaxed);
+            answer
+        }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(silence).max_buf_size(64 << 10);

@@ -127,7 +127,7 @@ async fn make_store(
 ) -> Answer {
     let name = allowed(&shared, &params, &asker, Access::Write)?;
     let bytes = announced(&headers, Key::Format.max_bytes())?;
-    let wanted = taken(body, bytes).await?;
+    let wanted = taken(body, bytes, shared.settings.limits.silence()).await?;
     let made = work(move || {
         let (space, made) = shared.spaces.space(&name, true)?;
         let format = space.opened.backend.read(&Key::Format)?.unwrap_or_default();
@@ -211,7 +211,7 @@ async fn read_ranges(
 ) -> Answer {
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
     let bytes = announced(&headers, 64 << 10)?;
-    let list = ranges::parse(&taken(body, bytes).await?)?;
+    let list = ranges::parse(&taken(body, bytes, shared.settings.limits.silence()).await?)?;
     let bytes = work(move || ranges::read(&*space.opened.backend, &list)).await?;
     Ok(reply::whole(bytes))
 }
@@ -247,7 +247,11 @@ async fn take_pack(
             _ => return Err(Trouble::new(StatusCode::BAD_REQUEST, "Lab-After names a pack")),
         },
     };
-    let how = intake::How { mend, after, quota };
+    if after == Some(id) {
+        return Err(Trouble::new(StatusCode::BAD_REQUEST, "a pack does not come after itself"));
+    }
+    let silence = shared.settings.limits.silence();
+    let how = intake::How { mend, after, quota, silence };
     let answer = intake::pack(space, id, (body, bytes), &shared.memory, how).await;
     intake::count(&shared.metrics, &answer);
     answer
@@ -264,9 +268,9 @@ async fn move_name(
     let space = space(&shared, &params, &asker, &headers, Access::Write).await?;
     let bytes = announced(&headers, Key::Name(name.clone()).max_bytes())?;
     let expected = condition(&headers)?;
-    let _room = shared.memory.take(bytes).await;
-    let journal = taken(body, bytes).await?;
-    intake::name(space, name, expected, journal).await
+    let room = intake::room(&shared.memory, bytes).await?;
+    let journal = taken(body, bytes, shared.settings.limits.silence()).await?;
+    intake::name(space, name, expected, (journal, room)).await
 }
 
 async fn lease(

@@ -31,11 +31,20 @@ pub(crate) struct Spaces {
 pub(crate) struct Space {
     pub(crate) opened: Opened,
     leases: Mutex<HashMap<String, (Lease, Instant)>>,
-    /// Packs that are on their way in, and how far they are.
-    coming: Mutex<HashMap<PackId, Stage>>,
+    /// Packs that are on their way in, perhaps several times at once, and how far they are.
+    coming: Mutex<Vec<(PackId, Stage, u64)>>,
     moved: Notify,
-    bytes: AtomicU64,
-    summed: Mutex<Option<Instant>>,
+    sum: Mutex<Sum>,
+}
+
+/// The bytes of all packs.
+#[derive(Default)]
+struct Sum {
+    stored: u64,
+    /// Of packs that are about to be stored.
+    promised: u64,
+    /// When what is stored was summed up.
+    at: Option<Instant>,
 }
 
 /// How far a pack is that is on its way in.
@@ -69,8 +78,7 @@ impl Spaces {
             leases: Mutex::default(),
             coming: Mutex::default(),
             moved: Notify::new(),
-            bytes: AtomicU64::new(0),
-            summed: Mutex::default(),
+            sum: Mutex::default(),
         };
         // Of two who opened it at once the first one's is everybody's.
         let mut spaces = lock(&self.spaces);
@@ -119,8 +127,10 @@ impl Space {
 
     /// A pack is on its way in until this is dropped.
     pub(crate) fn comes(self: &Arc<Self>, pack: PackId) -> Coming {
-        lock(&self.coming).insert(pack, Stage::Arriving);
-        Coming { space: Arc::clone(self), pack }
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        lock(&self.coming).push((pack, Stage::Arriving, number));
+        Coming { space: Arc::clone(self), number }
     }
 
     /// Waits until a pack is no more at this stage of its way in, or an earlier one.
@@ -129,48 +139,79 @@ impl Space {
         loop {
             // Before the look, so that what comes after it is noticed.
             let moved = self.moved.notified();
-            let is_there = lock(&self.coming).get(&pack).is_some_and(|now| *now <= stage);
+            let is_there =
+                lock(&self.coming).iter().any(|(id, now, _)| *id == pack && *now <= stage);
             if !is_there || tokio::time::timeout_at(until, moved).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Whether so many more bytes go beyond the quota.
-    pub(crate) fn is_full(&self, quota: Option<u64>, more: u64) -> lab_objects::Result<bool> {
-        let Some(quota) = quota else { return Ok(false) };
-        let mut summed = lock(&self.summed);
-        if summed.is_none_or(|at| at.elapsed() > SUM) {
-            let packs = self.opened.backend.list(Room::Packs)?;
-            self.bytes.store(packs.iter().map(|(_, bytes)| bytes).sum(), Ordering::Relaxed);
-            *summed = Some(Instant::now());
+    /// Sets room for so many bytes aside; none if they go beyond the quota.
+    pub(crate) fn set_aside(
+        self: &Arc<Self>,
+        quota: Option<u64>,
+        bytes: u64,
+    ) -> lab_objects::Result<Option<Aside>> {
+        let mut sum = lock(&self.sum);
+        if let Some(quota) = quota {
+            if sum.at.is_none_or(|at| at.elapsed() > SUM) {
+                let packs = self.opened.backend.list(Room::Packs)?;
+                sum.stored = packs.iter().map(|(_, bytes)| bytes).sum();
+                sum.at = Some(Instant::now());
+            }
+            if sum.stored.saturating_add(sum.promised).saturating_add(bytes) > quota {
+                return Ok(None);
+            }
         }
-        Ok(self.bytes.load(Ordering::Relaxed).saturating_add(more) > quota)
+        sum.promised = sum.promised.saturating_add(bytes);
+        Ok(Some(Aside { space: Arc::clone(self), bytes, stored: 0 }))
     }
+}
 
-    /// So many bytes were stored.
-    pub(crate) fn grew(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+/// Room that is set aside until this is dropped.
+pub(crate) struct Aside {
+    space: Arc<Space>,
+    bytes: u64,
+    stored: u64,
+}
+
+impl Aside {
+    /// It was used.
+    pub(crate) fn stored(mut self) {
+        self.stored = self.bytes;
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let mut sum = lock(&self.space.sum);
+        sum.promised = sum.promised.saturating_sub(self.bytes);
+        sum.stored = sum.stored.saturating_add(self.stored);
     }
 }
 
 /// A pack on its way in.
 pub(crate) struct Coming {
     space: Arc<Space>,
-    pack: PackId,
+    number: u64,
 }
 
 impl Coming {
     /// All its bytes are here.
     pub(crate) fn arrived(&self) {
-        lock(&self.space.coming).insert(self.pack, Stage::Arrived);
+        for (_, stage, number) in lock(&self.space.coming).iter_mut() {
+            if *number == self.number {
+                *stage = Stage::Arrived;
+            }
+        }
         self.space.moved.notify_waiters();
     }
 }
 
 impl Drop for Coming {
     fn drop(&mut self) {
-        lock(&self.space.coming).remove(&self.pack);
+        lock(&self.space.coming).retain(|(_, _, number)| *number != self.number);
         self.space.moved.notify_waiters();
     }
 }

@@ -3,6 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,12 +19,14 @@ pub(crate) struct Steady<S> {
     writing: Pin<Box<Sleep>>,
     /// Whether a write waits.
     stuck: bool,
+    /// Whether a request is being worked on: then nothing need come.
+    working: Arc<AtomicBool>,
 }
 
 impl<S> Steady<S> {
-    pub(crate) fn new(stream: S, silence: Duration) -> Steady<S> {
+    pub(crate) fn new(stream: S, silence: Duration, working: Arc<AtomicBool>) -> Steady<S> {
         let timer = || Box::pin(sleep(silence));
-        Steady { stream, silence, reading: timer(), writing: timer(), stuck: false }
+        Steady { stream, silence, reading: timer(), writing: timer(), stuck: false, working }
     }
 
     fn still(&self) -> io::Error {
@@ -56,6 +60,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Steady<S> {
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
             self.reading.as_mut().reset(until);
             return Poll::Ready(read);
+        }
+        if self.working.load(Ordering::Relaxed) {
+            // Who takes a body in counts the time itself; the answer wakes whoever waits here.
+            self.reading.as_mut().reset(until);
         }
         if self.reading.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(self.still()));

@@ -501,3 +501,104 @@ fn a_plain_web_server_can_be_pulled_from_and_not_pushed_to() {
     let error = remote.lease().unwrap_err().to_string();
     assert!(error.contains("hands out files and takes none"), "{error}");
 }
+
+/// A store that takes its time to be looked at.
+#[derive(Debug)]
+struct Slow(Arc<Memory>);
+
+impl Backend for Slow {
+    fn location(&self) -> String {
+        "slow".into()
+    }
+    fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.0.read(key)
+    }
+    fn read_range(&self, key: &Key, at: u64, len: u64) -> lab_objects::Result<Option<Vec<u8>>> {
+        self.0.read_range(key, at, len)
+    }
+    fn publish(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        std::thread::sleep(Duration::from_secs(3));
+        self.0.publish(key, bytes)
+    }
+    fn settle(&self) -> lab_objects::Result<()> {
+        self.0.settle()
+    }
+    fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
+        self.0.mend(key, bytes)
+    }
+    fn swap(&self, key: &Key, old: Option<&[u8]>, new: &[u8]) -> lab_objects::Result<bool> {
+        self.0.swap(key, old, new)
+    }
+    fn list(&self, room: Room) -> lab_objects::Result<Vec<(Key, u64)>> {
+        self.0.list(room)
+    }
+    fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
+        self.0.remove(key)
+    }
+}
+
+#[test]
+fn who_is_worked_for_need_not_say_anything_meanwhile() {
+    let memory_there = Arc::new(Memory::new());
+    Store::create(memory_there.clone()).unwrap();
+    let slow = Arc::new(Slow(Arc::clone(&memory_there)));
+    let open = Box::new(move |_: &str, _: bool| {
+        let store = Store::open(slow.clone()).unwrap();
+        Ok(lab_remote::Opened { backend: slow.clone(), store, made: false, guard: None })
+    });
+    let text = "[limits]\nsilence-seconds = 1\n";
+    let server = Running::with(&memory_there, text, false, open);
+    let local = memory();
+    set(&local, "n", common::blob(&local, "x"));
+    // It waits longer than the server lets a client be silent.
+    let patient = lab_web::Patience { silence: Duration::from_secs(20), ..QUICK };
+    let (web, _) = Web::connect(&server.url(), false, patient, Box::new(|_| {})).unwrap();
+    let remote = Store::open(Arc::new(web)).unwrap();
+    push(&local, &lineage(&local), &remote, &[base("n")], POLITE, &Silent).unwrap();
+    let asked = server.log.lock().unwrap();
+    assert_eq!(
+        asked.iter().filter(|s| s.method == "PUT" && s.path.starts_with("/packs")).count(),
+        1
+    );
+}
+
+#[test]
+fn a_quota_holds_for_those_who_come_at_once() {
+    let server = Running::new("[default]\nquota-bytes = 1000000\n");
+    Store::create(server.backend.clone()).unwrap();
+    let packs: Vec<(String, Vec<u8>)> = (0..8u8)
+        .map(|n| {
+            let memory = Arc::new(Memory::new());
+            let store = Store::create(memory.clone()).unwrap();
+            let mut writer = store.writer();
+            let mut state = u64::from(n) + 1;
+            let noise = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            });
+            writer.put_bytes(&noise.take(300_000).collect::<Vec<u8>>()).unwrap();
+            writer.finish().unwrap();
+            let key = Key::Pack(store.packs().unwrap()[0]);
+            (key.path(), memory.read(&key).unwrap().unwrap())
+        })
+        .collect();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let asked: Vec<_> = packs
+            .iter()
+            .map(|(path, bytes)| {
+                let server = &server;
+                scope.spawn(move || {
+                    ask(server, &server.token, "PUT", &format!("/{path}"), "", bytes).0
+                })
+            })
+            .collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
+    // What is there may be mended all the same, and comes after no other than itself.
+    let (there, bytes) = packs.iter().zip(&statuses).find(|(_, status)| **status == 201).unwrap().0;
+    assert_eq!(ask(&server, &server.token, "PUT", &format!("/{there}?mend"), "", bytes).0, 200);
+    let id = there.strip_prefix("packs/").unwrap().strip_suffix(".pack").unwrap();
+    let after = format!("lab-after: {id}\r\n");
+    assert_eq!(ask(&server, &server.token, "PUT", &format!("/{there}"), &after, bytes).0, 400);
+}
