@@ -1,6 +1,7 @@
 //! How much who may ask for.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,18 @@ impl Rate {
     }
 }
 
-/// Memory for uploads.
+/// Whom an address belongs to: of IPv6 a whole network is one customer's.
+pub(crate) fn network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_none() => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::")
+        }
+        address => address.to_string(),
+    }
+}
+
+/// Memory for what is on its way.
 #[derive(Debug)]
 pub(crate) struct Room {
     units: u32,
@@ -97,5 +109,14 @@ mod tests {
         assert!(rate.ask("7", start).is_ok(), "who was known goes on");
         assert!(rate.ask("one more", start + Duration::from_secs(10)).is_ok());
         assert_eq!(rate.askers.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_asker() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::7"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::7"), of("2001:db8:1:3::7"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
     }
 }

@@ -87,6 +87,7 @@ impl Server {
             metrics: Arc::default(),
             rate: Rate::new(settings.limits.requests_per_second),
             memory: Room::new(settings.limits.upload_memory_bytes),
+            answers: Room::new(settings.limits.answer_memory_bytes),
             log,
             settings,
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A request that was answered.
@@ -121,5 +121,21 @@ impl Metrics {
             head(name, kind, help, &format!("{name} {value}\n"));
         }
         text
+    }
+}
+
+/// A request that is being worked on, also if its client leaves.
+pub(crate) struct UnderWay(Arc<Metrics>);
+
+impl UnderWay {
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> UnderWay {
+        metrics.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(metrics))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use lab_objects::ObjectsError;
 use lab_remote::RemoteError;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Something that is not as it was asked for.
 #[derive(Debug)]
@@ -123,19 +124,48 @@ pub(crate) fn absent() -> Trouble {
     Trouble::new(StatusCode::NOT_FOUND, "there is no such file")
 }
 
+/// Bytes of an answer, and the room that they take until they have gone.
+pub(crate) struct Held {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Held {
+    pub(crate) fn new(bytes: Vec<u8>, room: OwnedSemaphorePermit) -> Held {
+        Held { bytes, _room: room }
+    }
+
+    /// How many bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl From<Held> for Bytes {
+    fn from(held: Held) -> Bytes {
+        Bytes::from_owner(held)
+    }
+}
+
 /// A whole file.
-pub(crate) fn whole(bytes: Vec<u8>) -> Response {
+pub(crate) fn whole(held: Held) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
-    (kind, Body::from(Bytes::from(bytes))).into_response()
+    (kind, Body::from(Bytes::from(held))).into_response()
 }
 
 /// Bytes `from..` of a file whose length is not known here.
-pub(crate) fn part(from: u64, bytes: Vec<u8>) -> Response {
-    if bytes.is_empty() {
+pub(crate) fn part(from: u64, held: Held) -> Response {
+    if held.len() == 0 {
         return (StatusCode::RANGE_NOT_SATISFIABLE, "").into_response();
     }
-    let range = format!("bytes {from}-{}/*", from + bytes.len() as u64 - 1);
-    let mut response = whole(bytes);
+    let range = format!("bytes {from}-{}/*", from + held.len() - 1);
+    let mut response = whole(held);
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     if let Ok(range) = HeaderValue::from_str(&range) {
         response.headers_mut().insert(header::CONTENT_RANGE, range);

@@ -1,7 +1,6 @@
 //! What can be asked for, by whom.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use axum::Router;
@@ -16,9 +15,10 @@ use lab_schema::Name;
 
 use crate::asker::{Asker, From, Server, Shared, allowed, bearer, session, space, word};
 use crate::intake::{self, announced, condition, taken, work};
-use crate::metrics::Served;
+use crate::limits::network;
+use crate::metrics::{Served, UnderWay};
 use crate::ranges;
-use crate::reply::{self, Answer, Noted, Trouble, absent, no_store};
+use crate::reply::{self, Answer, Held, Noted, Trouble, absent, no_store};
 use crate::spaces::Space;
 use crate::tokens::Access;
 
@@ -59,10 +59,10 @@ async fn watched(State(shared): Server, mut request: Request, next: Next) -> Res
     };
     let path = request.uri().path().escape_debug().take(300).collect();
     let bytes_in = request.body().size_hint().exact().unwrap_or(0);
-    shared.metrics.under_way.fetch_add(1, Ordering::Relaxed);
+    let _under_way = UnderWay::new(&shared.metrics);
     let bearer = bearer(&shared.tokens, request.headers());
     let token = bearer.as_ref().ok().and_then(|b| b.as_ref().map(|b| b.id.clone()));
-    let asker = token.clone().or(from.map(|from| from.to_string())).unwrap_or_default();
+    let asker = token.clone().or(from.map(network)).unwrap_or_default();
     let mut response = match (shared.rate.ask(&asker, start), bearer) {
         (Err(wait), _) => {
             let detail = "more requests in a second than are allowed";
@@ -75,7 +75,6 @@ async fn watched(State(shared): Server, mut request: Request, next: Next) -> Res
             next.run(request).await
         }
     };
-    shared.metrics.under_way.fetch_sub(1, Ordering::Relaxed);
     response.headers_mut().insert(SERVES, HeaderValue::from_static("1"));
     let served = Served {
         at,
@@ -115,7 +114,8 @@ async fn read_format(
 ) -> Answer {
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
     let read = work(move || Ok(space.opened.backend.read(&Key::Format)?));
-    read.await?.map(reply::whole).ok_or_else(no_store)
+    let format = read.await?.ok_or_else(no_store)?;
+    Ok(reply::whole(held(&shared, format).await?))
 }
 
 async fn make_store(
@@ -146,7 +146,10 @@ async fn read_inventory(
 ) -> Answer {
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
     let text = work(move || Ok(inventory(&*space.opened.backend)?)).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+    let mut answer = reply::whole(held(&shared, text.into_bytes()).await?);
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(answer)
 }
 
 async fn read_name(
@@ -160,7 +163,7 @@ async fn read_name(
     let read = work(move || Ok(space.opened.backend.read(&Key::Name(name))?));
     let journal = read.await?.ok_or_else(absent)?;
     let tag = intake::journal_tag(&journal);
-    Ok(([(header::ETAG, tag)], reply::whole(journal)).into_response())
+    Ok(([(header::ETAG, tag)], reply::whole(held(&shared, journal).await?)).into_response())
 }
 
 async fn read_pack(
@@ -173,29 +176,30 @@ async fn read_pack(
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
     if let Some((from, len)) = reply::range(headers.get(header::RANGE)) {
         // No more than a piece of it, and says so: how long the file is, is not known here.
-        let part = piece(&space, &key, from, len).await?.ok_or_else(absent)?;
+        let part = piece(&shared, &space, &key, from, len).await?.ok_or_else(absent)?;
         return Ok(reply::part(from, part));
     }
-    let first = piece(&space, &key, 0, PIECE).await?.ok_or_else(absent)?;
-    if (first.len() as u64) < PIECE {
+    let first = piece(&shared, &space, &key, 0, PIECE).await?.ok_or_else(absent)?;
+    if first.len() < PIECE {
         return Ok(reply::whole(first));
     }
     // How long the file is shows when it ends; a body that is cut off is known by its coding.
     let rest = futures_util::stream::unfold(Some((0, Some(first))), move |at| {
-        let (space, key) = (Arc::clone(&space), key.clone());
+        let (shared, space, key) = (Arc::clone(&shared), Arc::clone(&space), key.clone());
         async move {
             let (at, first) = at?;
             let part = match first {
                 Some(first) => first,
-                None => match piece(&space, &key, at, PIECE).await {
-                    Ok(part) => part.unwrap_or_default(),
+                None => match piece(&shared, &space, &key, at, PIECE).await {
+                    Ok(part) => part?,
                     Err(trouble) => {
                         return Some((Err(std::io::Error::other(trouble.detail)), None));
                     }
                 },
             };
-            let next = ((part.len() as u64) == PIECE).then_some((at + part.len() as u64, None));
-            (!part.is_empty()).then_some((Ok(Bytes::from(part)), next))
+            let len = part.len();
+            let next = (len == PIECE).then_some((at + len, None));
+            (len > 0).then_some((Ok(Bytes::from(part)), next))
         }
     });
     let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
@@ -212,13 +216,29 @@ async fn read_ranges(
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
     let bytes = announced(&headers, 64 << 10)?;
     let list = ranges::parse(&taken(body, bytes, shared.settings.limits.silence()).await?)?;
+    let room = intake::room(&shared.answers, list.iter().map(|(_, _, len)| len + 8).sum()).await?;
     let bytes = work(move || ranges::read(&*space.opened.backend, &list)).await?;
-    Ok(reply::whole(bytes))
+    Ok(reply::whole(Held::new(bytes, room)))
 }
 
-async fn piece(space: &Arc<Space>, key: &Key, from: u64, len: u64) -> Answer<Option<Vec<u8>>> {
-    let (space, key) = (Arc::clone(space), key.clone());
-    work(move || Ok(space.opened.backend.read_range(&key, from, len.min(PIECE))?)).await
+/// A part of a file of at most so many bytes, and of a piece; none if it is absent.
+async fn piece(
+    shared: &Shared,
+    space: &Arc<Space>,
+    key: &Key,
+    from: u64,
+    len: u64,
+) -> Answer<Option<Held>> {
+    let (space, key, len) = (Arc::clone(space), key.clone(), len.min(PIECE));
+    let room = intake::room(&shared.answers, len).await?;
+    let read = work(move || Ok(space.opened.backend.read_range(&key, from, len)?));
+    Ok(read.await?.map(|bytes| Held::new(bytes, room)))
+}
+
+/// Bytes that are to go, with room for them.
+async fn held(shared: &Shared, bytes: Vec<u8>) -> Answer<Held> {
+    let room = intake::room(&shared.answers, bytes.len() as u64).await?;
+    Ok(Held::new(bytes, room))
 }
 
 async fn take_pack(

@@ -55,6 +55,8 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of uploads held in memory at a time; who comes later waits.
     pub upload_memory_bytes: u64,
+    /// Bytes of answers held in memory at a time; who asks later waits.
+    pub answer_memory_bytes: u64,
     /// Requests a second of one token, or of one address without one.
     pub requests_per_second: u32,
     /// How long a connection may be silent in the middle of something, in seconds.
@@ -68,6 +70,7 @@ impl Default for Limits {
         Limits {
             connections: 512,
             upload_memory_bytes: 256 << 20,
+            answer_memory_bytes: 256 << 20,
             requests_per_second: 1000,
             silence_seconds: 60,
             stop_seconds: 30,
@@ -98,8 +101,10 @@ impl Settings {
         if limits.connections == 0 || limits.requests_per_second == 0 {
             return Err(bad("a limit of none would let nobody in".to_owned()));
         }
-        if limits.upload_memory_bytes < 1 << 20 {
-            return Err(bad("upload-memory-bytes is at least a mebibyte".to_owned()));
+        if limits.upload_memory_bytes.min(limits.answer_memory_bytes) < 16 << 20 {
+            return Err(bad(
+                "memory for uploads and for answers is at least 16 MiB each".to_owned()
+            ));
         }
         if let (Some(tls), Some(folder)) = (&mut settings.tls, path.parent()) {
             tls.certificate = folder.join(&tls.certificate);

@@ -11,14 +11,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// Who takes less than so many bytes while it may be silent is given up.
+const ENOUGH: usize = 64 << 10;
+
 /// A stream that fails once it has stood still for too long.
 pub(crate) struct Steady<S> {
     stream: S,
     silence: Duration,
     reading: Pin<Box<Sleep>>,
     writing: Pin<Box<Sleep>>,
-    /// Whether a write waits.
+    /// Whether a write waits, and how many bytes went since it does.
     stuck: bool,
+    went: usize,
     /// Whether a request is being worked on: then nothing need come.
     working: Arc<AtomicBool>,
 }
@@ -26,7 +30,15 @@ pub(crate) struct Steady<S> {
 impl<S> Steady<S> {
     pub(crate) fn new(stream: S, silence: Duration, working: Arc<AtomicBool>) -> Steady<S> {
         let timer = || Box::pin(sleep(silence));
-        Steady { stream, silence, reading: timer(), writing: timer(), stuck: false, working }
+        Steady {
+            stream,
+            silence,
+            reading: timer(),
+            writing: timer(),
+            stuck: false,
+            went: 0,
+            working,
+        }
     }
 
     fn still(&self) -> io::Error {
@@ -34,13 +46,10 @@ impl<S> Steady<S> {
         io::Error::new(io::ErrorKind::TimedOut, format!("nothing moved for {seconds} s"))
     }
 
-    fn wrote<T>(&mut self, done: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if done.is_ready() {
-            self.stuck = false;
-            return done;
-        }
-        if !self.stuck {
-            self.stuck = true;
+    /// A write that waits has so long until `ENOUGH` has gone, and not only a byte.
+    fn waits<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if !self.stuck || self.went >= ENOUGH {
+            (self.stuck, self.went) = (true, 0);
             self.writing.as_mut().reset(Instant::now() + self.silence);
         }
         match self.writing.as_mut().poll(cx) {
@@ -81,17 +90,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Steady<S> {
         // Who is being answered need not say anything meanwhile.
         let until = Instant::now() + self.silence;
         self.reading.as_mut().reset(until);
-        let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(done, cx)
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(written) => {
+                self.went = self.went.saturating_add(*written.as_ref().unwrap_or(&0));
+                Poll::Ready(written)
+            }
+            Poll::Pending => self.waits(cx),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let done = Pin::new(&mut self.stream).poll_flush(cx);
-        self.wrote(done, cx)
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(flushed) => {
+                // All that was to be said has been taken.
+                self.stuck = false;
+                Poll::Ready(flushed)
+            }
+            Poll::Pending => self.waits(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let done = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.wrote(done, cx)
+        match Pin::new(&mut self.stream).poll_shutdown(cx) {
+            Poll::Ready(shut) => Poll::Ready(shut),
+            Poll::Pending => self.waits(cx),
+        }
     }
 }

@@ -127,6 +127,7 @@ impl Tokens {
         note: &str,
         lifetime: Option<Duration>,
     ) -> Result<String> {
+        let _alone = self.alone()?;
         let mut file = self.read()?;
         let (id, secret) = (random(4)?, random(32)?);
         let (created, hash) = (now(), hash(&secret));
@@ -149,6 +150,7 @@ impl Tokens {
 
     /// Removes a token.
     pub fn revoke(&self, id: &str) -> Result<()> {
+        let _alone = self.alone()?;
         let mut file = self.read()?;
         let before = file.tokens.len();
         file.tokens.retain(|token| token.id != id);
@@ -160,6 +162,7 @@ impl Tokens {
 
     /// Gives a token a new secret and returns it; the one before holds for `overlap` more.
     pub fn rotate(&self, id: &str, overlap: Duration) -> Result<String> {
+        let _alone = self.alone()?;
         let mut file = self.read()?;
         let secret = random(32)?;
         let token = file.tokens.iter_mut().find(|token| token.id == id);
@@ -218,6 +221,15 @@ impl Tokens {
         }
     }
 
+    /// Keeps others from changing the file until this is dropped: what one revokes another must not write
+    /// back.
+    fn alone(&self) -> Result<fs::File> {
+        let path = self.path.with_extension("lock");
+        let options = fs::OpenOptions::new().write(true).create(true).truncate(false).clone();
+        let file = options.open(&path).and_then(|file| file.lock().map(|()| file));
+        file.map_err(|source| ServeError::Io { verb: "lock", path, source })
+    }
+
     /// Replaces the file in one step; nobody else can read it.
     fn write(&self, file: &File) -> Result<()> {
         let text = toml::to_string(file).map_err(|error| ServeError::BadFile {
@@ -232,7 +244,12 @@ impl Tokens {
             .mode(0o600)
             .open(&new)
             .and_then(|mut out| out.write_all(text.as_bytes()).and_then(|()| out.sync_all()))
-            .and_then(|()| fs::rename(&new, &self.path));
+            .and_then(|()| fs::rename(&new, &self.path))
+            .and_then(|()| match self.path.parent() {
+                // A token that was revoked must not come back after a power cut.
+                Some(folder) => fs::File::open(folder)?.sync_all(),
+                None => Ok(()),
+            });
         written.map_err(|error| {
             let _ = fs::remove_file(&new); // best effort: the write that failed is what matters
             self.io("write", error)
@@ -331,6 +348,25 @@ mod tests {
         assert!(matches!(owner.revoke(&id), Err(ServeError::NoToken(_))));
         let short = owner.add("a", Access::Read, "", Some(Duration::ZERO)).unwrap();
         assert!(!holds(&short));
+    }
+
+    #[test]
+    fn of_many_who_change_tokens_at_once_none_undoes_anothers_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = tokens(dir.path()).add("a", Access::Read, "", None).unwrap();
+        let revoked = tokens(dir.path()).list().unwrap()[0].id.clone();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        tokens(dir.path()).add("b", Access::Read, "", None).unwrap();
+                    }
+                });
+            }
+            scope.spawn(|| tokens(dir.path()).revoke(&revoked).unwrap());
+        });
+        assert_eq!(tokens(dir.path()).list().unwrap().len(), 40);
+        assert_eq!(tokens(dir.path()).bearer(&first).unwrap(), None);
     }
 
     #[test]

@@ -194,7 +194,12 @@ impl Asker {
             }
             // Of many clients that lose a server at once not all shall come back at once.
             let draw = RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64;
-            sleep(asked.unwrap_or(pause).min(LONGEST).mul_f64(0.5 + draw)).await;
+            sleep(match asked {
+                // Not before it said.
+                Some(asked) => (*asked).min(LONGEST).mul_f64(1.0 + draw / 4.0),
+                None => pause.min(LONGEST).mul_f64(0.5 + draw),
+            })
+            .await;
             pause *= 2;
         }
         unreachable!("it returns with the last attempt")

@@ -60,15 +60,25 @@ pub(crate) fn is_here(host: &str) -> bool {
 }
 
 /// The variable that holds the token for a host: `LAB_TOKEN_` and the host, a dot as `_`, a dash as `__`.
-pub(crate) fn variable(host: &str) -> String {
-    let host = host.replace('-', "__").replace(['.', ':'], "_").replace(['[', ']'], "");
-    format!("LAB_TOKEN_{host}")
+/// None for a host with an underscore, which could be taken for another one.
+fn variable(host: &str) -> Option<String> {
+    let plain = host.replace(['[', ']'], "");
+    let named = plain.replace('-', "__").replace(['.', ':'], "_");
+    (!host.contains('_')).then(|| format!("LAB_TOKEN_{named}"))
+}
+
+/// Where what is shown to a host is looked for, in words.
+pub(crate) fn places(host: &str) -> String {
+    let named = variable(host).map_or_else(String::new, |name| format!("{name} or "));
+    format!(
+        "{named}~/.netrc (`machine {host} login me password TOKEN`) hold it, for https or this machine"
+    )
 }
 
 /// What the environment, or else `.netrc`, says for a host.
 pub(crate) fn known(host: &str) -> Option<Credentials> {
-    let secret = std::env::var(variable(host)).ok().filter(|secret| !secret.is_empty());
-    if let Some(secret) = secret {
+    let secret = variable(host).and_then(|name| std::env::var(name).ok());
+    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
         return Some(Credentials { user: String::new(), secret });
     }
     let path = match std::env::var_os("NETRC") {
@@ -83,7 +93,8 @@ pub(crate) fn known(host: &str) -> Option<Credentials> {
     }
 }
 
-/// What a `.netrc` says for a host.
+/// What a `.netrc` says for a host. What it says for all others goes to nobody: where a project's results
+/// lie is said by whoever wrote the project.
 fn in_netrc(text: &str, host: &str) -> Option<Credentials> {
     let mut words = Vec::new();
     let mut lines = text.lines();
@@ -102,7 +113,6 @@ fn in_netrc(text: &str, host: &str) -> Option<Credentials> {
         words.extend(line_words);
     }
     let mut words = words.into_iter().peekable();
-    let mut fallback = None;
     while let Some(word) = words.next() {
         let machine = match word {
             "machine" => words.next()?,
@@ -122,11 +132,8 @@ fn in_netrc(text: &str, host: &str) -> Option<Credentials> {
         if machine.eq_ignore_ascii_case(host) {
             return found;
         }
-        if machine.is_empty() && fallback.is_none() {
-            fallback = found;
-        }
     }
-    fallback
+    None
 }
 
 impl Credentials {
@@ -177,16 +184,17 @@ mod tests {
         assert_eq!(secret("A.org"), "one");
         assert_eq!(secret("b.org"), "two");
         assert_eq!(secret("c.org"), "three");
-        assert_eq!(secret("evil.org"), "four");
+        assert_eq!(in_netrc(text, "evil.org"), None);
         assert_eq!(in_netrc("machine a.org login ana", "a.org"), None);
         assert_eq!(in_netrc("machine a.org password", "a.org"), None);
         assert_eq!(in_netrc("", "a.org"), None);
     }
 
     #[test]
-    fn the_variable_of_a_host_is_a_name() {
-        assert_eq!(variable("lab.my-group.org"), "LAB_TOKEN_lab_my__group_org");
-        assert_eq!(variable("[::1]"), "LAB_TOKEN___1");
+    fn the_variable_of_a_host_is_a_name_and_of_no_other_host() {
+        assert_eq!(variable("lab.my-group.org").unwrap(), "LAB_TOKEN_lab_my__group_org");
+        assert_eq!(variable("[::1]").unwrap(), "LAB_TOKEN___1");
+        assert_eq!(variable("ai_.lab.org"), None, "it would be that of ai-lab.org");
     }
 
     proptest::proptest! {

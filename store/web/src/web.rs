@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::ask::{Answer, Asker, Failure, Question};
 pub use crate::ask::{Patience, Told};
-use crate::credentials::{is_here, known, split, variable};
+use crate::credentials::{is_here, known, places, split};
 use crate::error::{Result, WebError};
 use crate::ranges::{Unread, read_ranges};
 use crate::runtime::{spawn, wait};
@@ -70,14 +70,15 @@ impl Web {
         }
         let shown = url.as_str().trim_end_matches('/').to_owned();
         url.set_path(&format!("{}/", url.path().trim_end_matches('/')));
-        let credentials = said.or_else(|| known(&host));
         let is_secret = url.scheme() == "https" || is_here(&host);
-        if credentials.is_some() && !is_secret {
+        // What nobody typed goes nowhere unencrypted: the location may be of others.
+        if said.is_some() && !is_secret {
             told(&format!("{shown}: the token goes there unencrypted; https would keep it secret"));
         }
+        let credentials = said.or_else(|| known(&host).filter(|_| is_secret));
         let asker = wait(async { Asker::new(url, shown, credentials, patience, told) });
-        let asker = asker.and_then(|made| made.map_err(io::Error::other));
-        let asker = asker.map_err(|error| WebError::Unreachable(error.to_string()))?;
+        let asker = asker.map_err(|error| error.to_string()).flatten();
+        let asker = asker.map_err(WebError::Unreachable)?;
         Web::greet(asker, &host, make)
     }
 
@@ -95,11 +96,7 @@ impl Web {
             StatusCode::NOT_FOUND if serves && make => true,
             StatusCode::OK | StatusCode::NOT_FOUND => return Err(WebError::NotAStore),
             StatusCode::UNAUTHORIZED => {
-                return Err(WebError::Refused(format!(
-                    "{}; {} or ~/.netrc (`machine {host} login me password TOKEN`) hold it",
-                    answer.trouble(),
-                    variable(host),
-                )));
+                return Err(WebError::Refused(format!("{}; {}", answer.trouble(), places(host))));
             }
             StatusCode::FORBIDDEN => return Err(WebError::Refused(answer.trouble())),
             _ => return Err(WebError::Unreachable(answer.trouble())),
@@ -150,7 +147,22 @@ impl Web {
     fn ask(&self, verb: &'static str, question: &Question) -> lab_objects::Result<Answer> {
         let answer = wait(self.asker.ask(question, false))
             .map_err(|error| self.error(verb, error.kind(), error.to_string()))?;
-        answer.map_err(|failure| self.failed(verb, failure))
+        let answer = answer.map_err(|failure| self.failed(verb, failure))?;
+        self.answered(verb, question, answer)
+    }
+
+    /// That something was done counts only if the server itself says so, and nobody on the way.
+    fn answered(
+        &self,
+        verb: &'static str,
+        question: &Question,
+        answer: Answer,
+    ) -> lab_objects::Result<Answer> {
+        if question.method == Method::GET || answer.headers.contains_key(SERVES) {
+            return Ok(answer);
+        }
+        let why = format!("somebody on the way answers ({})", answer.status.as_u16());
+        Err(self.error(verb, io::ErrorKind::InvalidData, why))
     }
 
     /// Asks for what is to be done; anything but a success is an error.
@@ -178,6 +190,7 @@ impl Web {
             .and_then(|joined| joined.map_err(io::Error::other))
             .map_err(|error| self.error("publish", io::ErrorKind::Other, error.to_string()))?;
         let answer = answer.map_err(|failure| self.failed("publish", failure))?;
+        let answer = self.answered("publish", &question, answer)?;
         if answer.status == StatusCode::FAILED_DEPENDENCY {
             // The one before was not on its way yet when this came; now it is there.
             return self.demand("publish", &question).map(drop);
@@ -360,14 +373,13 @@ impl Backend for Web {
     }
 
     fn remove(&self, key: &Key) -> lab_objects::Result<bool> {
-        let (key, why) = (key.to_string(), "nothing is removed by HTTP");
-        Err(ObjectsError::RefusedKey { verb: "remove", key, why })
+        let why = "nothing is removed by HTTP";
+        Err(ObjectsError::RefusedKey { verb: "remove", key: key.to_string(), why })
     }
 
     fn lease(&self) -> lab_objects::Result<Lease> {
         if !self.serves {
-            let why = "a plain web server hands out files and takes none";
-            let key = self.location();
+            let (key, why) = (self.location(), "a plain web server hands out files and takes none");
             return Err(ObjectsError::RefusedKey { verb: "push to", key, why });
         }
         self.demand("lease", &Question::send(Method::POST, "leases", Bytes::new()))?;
