@@ -105,3 +105,51 @@ fn a_pull_can_repair() {
     place.lab(["cat", "big"]).succeeds();
     place.lab(["check"]).succeeds();
 }
+
+#[test]
+fn what_came_of_a_clone_that_broke_off_is_kept() {
+    let place = Place::empty();
+    let noise = |from: u64| -> Vec<u8> {
+        let word = |n: u64| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ n << 13).to_le_bytes();
+        (from..from + 500).flat_map(word).collect()
+    };
+    // The packs of each push, and what they hold.
+    let mut pushed: Vec<Vec<(std::path::PathBuf, Vec<u8>)>> = Vec::new();
+    for (n, name) in ["first", "second"].into_iter().enumerate() {
+        place.lab(["init", name]).succeeds();
+        place.write(format!("{name}/file"), noise(n as u64 * 1_000_000));
+        place.lab_in(name, ["add", "file", "--name", name]).succeeds();
+        place.lab_in(name, ["push", "../share"]).succeeds();
+        let mut new = files(&place.at("share/packs"), &[".pack"]);
+        new.retain(|path| pushed.iter().flatten().all(|(known, _)| known != path));
+        pushed.push(new.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect());
+    }
+    let damage = |packs: &[(std::path::PathBuf, Vec<u8>)]| {
+        for (path, sound) in packs {
+            let mut bytes = sound.clone();
+            let middle = bytes.len() / 3;
+            bytes[middle] ^= 0x40;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    };
+    let mend = |packs: &[(std::path::PathBuf, Vec<u8>)]| {
+        packs.iter().for_each(|(path, sound)| fs::write(path, sound).unwrap());
+    };
+    // Where nothing can be had, nothing stays; where something can, that does.
+    pushed.iter().for_each(|packs| damage(packs));
+    place.lab(["clone", "share", "--into", "copy"]).exits(1).complains("damaged");
+    assert!(!place.at("copy").exists());
+    mend(&pushed[0]);
+    let kept = place.lab(["clone", "share", "--into", "copy"]).exits(1).complains("damaged");
+    assert!(kept.err.contains("what came is kept: `lab -C copy pull`"), "{}", kept.err);
+    place.lab_in("copy", ["check"]).succeeds().says("sound");
+    mend(&pushed[1]);
+    place
+        .lab(["-C", "copy", "pull"])
+        .succeeds()
+        .says("(1 object already there)")
+        .says("first")
+        .says("second");
+    place.lab_in("copy", ["check"]).succeeds().says("sound");
+}

@@ -60,15 +60,38 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let existed = root.exists();
     let mut registry = Registry::create(&root)?.fetching(context.ui, context.online);
     let result = fetch(context, args, &mut registry, &location, &remote, what);
-    if result.is_err() && !existed {
-        // Nothing half made: the folder is ours alone.
-        let _ = std::fs::remove_dir_all(&root);
-    } else if result.is_err() {
-        let _ = std::fs::remove_dir_all(root.join(".lab"));
+    if let Err(failure) = result {
+        return Err(broken_off(&mut registry, failure, &root, existed, &location, &shown));
     }
-    result?;
     context.ui.hint(format!("`cd {}`, then `lab ls`", shown.display()));
     Ok(())
+}
+
+/// What has come need not come again; where nothing has, nothing stays but what somebody else put there.
+fn broken_off(
+    registry: &mut Registry,
+    failure: Failure,
+    root: &Path,
+    existed: bool,
+    location: &str,
+    shown: &Path,
+) -> Failure {
+    if registry.store.packs().is_ok_and(|packs| packs.is_empty()) {
+        // Best effort: what went wrong is what matters.
+        let _ = std::fs::remove_dir_all(root.join(".lab"));
+        if !existed {
+            let _ = std::fs::remove_dir(root);
+        }
+        return failure;
+    }
+    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), lab_remote::shown(location));
+    match registry.config.write(&registry.folder) {
+        Ok(()) => failure.hint(format!(
+            "what came is kept: `lab -C {} pull` goes on from there",
+            shown.display()
+        )),
+        Err(_) => failure,
+    }
 }
 
 fn fetch(

@@ -49,7 +49,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             let _ = std::fs::remove_dir_all(made);
         } else {
             context.ui.note(format!("made a registry in {}", context.shown(&made)));
-            remember(context, args, &mut registry)?;
+            let remembered = remember(context, args, &mut registry);
+            // What went wrong first is what is told.
+            return done.and(remembered);
         }
     }
     done
@@ -62,7 +64,7 @@ fn remember(context: &Context, args: &Args, registry: &mut Registry) -> Outcome 
         return Ok(());
     }
     let location = exchange::location(context, registry, &args.remote)?;
-    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), location);
+    registry.config.remotes.insert(exchange::DEFAULT.to_owned(), lab_remote::shown(&location));
     registry.config.write(&registry.folder)
 }
 
