@@ -11,6 +11,7 @@ use lab_encoding::delta;
 use lab_encoding::float::Element;
 use lab_schema::{Digest, ObjectId};
 
+use crate::ahead::{Found, Ranges};
 use crate::backend::{Key, PackId};
 use crate::block::{Block, Encoding};
 use crate::catalog::Place;
@@ -181,24 +182,24 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Reads blocks of `from` and verifies all that is wanted of them; ends at the first object that
-/// cannot be given. `near` may have what a difference stands on.
-pub(crate) fn fetch(
+/// Verifies all that is wanted of blocks of `from`, of whose [ranges] this was found; ends at the first
+/// object that cannot be given. `near` may have what a difference stands on.
+pub(crate) fn unload(
     from: &Store,
     near: &Store,
     wanted: &[Wanted],
+    found: Found,
     bytes: &mut Vec<u8>,
 ) -> (Loaded, Option<(ObjectId, ObjectsError)>) {
     let mut loaded = Loaded::default();
-    let read = ranges(wanted);
-    let keys: Vec<_> = read.iter().map(|(pack, at, len)| (Key::Pack(*pack), *at, *len)).collect();
-    let found = match from.backend().read_ranges(&keys) {
+    let found = match found {
         Ok(found) => found,
         Err(error) => return (loaded, wanted.first().map(|first| (first.by, error))),
     };
+    let read = ranges(wanted);
     for wanted in wanted {
         let range = read.iter().zip(&found).find(|((pack, start, len), _)| {
-            *pack == wanted.pack && (*start..start + len).contains(&wanted.block.offset)
+            *pack == Key::Pack(wanted.pack) && (*start..start + len).contains(&wanted.block.offset)
         });
         let stored = range.and_then(|((_, start, _), bytes)| {
             let at = (wanted.block.offset - start) as usize;
@@ -235,14 +236,15 @@ fn elsewhere(
 }
 
 /// Ranges of packs that hold these blocks; blocks that lie side by side are read together.
-fn ranges(wanted: &[Wanted]) -> Vec<(PackId, u64, u64)> {
-    let mut ranges: Vec<(PackId, u64, u64)> = Vec::new();
+pub(crate) fn ranges(wanted: &[Wanted]) -> Ranges {
+    let mut ranges = Ranges::new();
     for Wanted { pack, block, .. } in wanted {
+        let pack = Key::Pack(*pack);
         match ranges.last_mut() {
-            Some((last, start, len)) if last == pack && *start + *len == block.offset => {
+            Some((last, start, len)) if *last == pack && *start + *len == block.offset => {
                 *len += u64::from(block.stored);
             }
-            _ => ranges.push((*pack, block.offset, block.stored.into())),
+            _ => ranges.push((pack, block.offset, block.stored.into())),
         }
     }
     ranges

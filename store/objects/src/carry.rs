@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lab_schema::{BlobId, ObjectId};
 
-use crate::carriage::{Above, Load, Planner, Wanted, fetch};
+use crate::ahead::Ahead;
+use crate::carriage::{Above, Load, Planner, Wanted, ranges, unload};
 use crate::error::ObjectsError;
 use crate::pipeline::Loaded;
 use crate::progress::Progress;
@@ -127,15 +128,18 @@ impl Writer {
         };
         // A difference is packed after what it stands on.
         for level in load.blocks.chunk_by(|a, b| a.block.depth == b.block.depth) {
-            for group in together(level) {
+            let groups = together(level);
+            let ahead = Arc::new(Ahead::new(from, groups.iter().map(|group| ranges(group))));
+            for (n, group) in groups.into_iter().enumerate() {
                 let (from, near) = (from.clone(), self.nearer(from));
+                let ahead = Arc::clone(&ahead);
                 let (found, count) = (Arc::clone(&fault), Arc::clone(&moved));
                 let bytes: u64 = group.iter().map(|wanted| u64::from(wanted.block.stored)).sum();
                 let load = move |memory: &mut Vec<u8>| {
                     if lock(&found).is_some() {
                         return Ok(Loaded::default());
                     }
-                    let (loaded, wrong) = fetch(&from, &near, &group, memory);
+                    let (loaded, wrong) = unload(&from, &near, &group, ahead.take(n), memory);
                     count.fetch_add(bytes, Ordering::Relaxed);
                     if let Some(wrong) = wrong {
                         lock(&found).get_or_insert(wrong);

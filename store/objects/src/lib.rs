@@ -49,6 +49,7 @@ mod recut;
 mod waiting;
 mod aliases;
 mod writer;
+mod ahead;
 mod carriage;
 mod carry;
 mod rescue;

@@ -53,6 +53,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const PIECE: usize = 64 << 10;
 /// Questions under way at a time: at first, and at most.
 const WIDTH: (usize, usize) = (8, 32);
+/// Room for the first bytes of what comes; more is made when they are there.
+const AT_FIRST: u64 = 4 << 20;
 /// Most bytes that are read of an answer that says what is wrong.
 const WORDS: u64 = 4 << 10;
 
@@ -253,7 +255,8 @@ impl Asker {
         let whole = question.range.filter(|_| status == StatusCode::OK);
         let mut skip = whole.unwrap_or(0);
         let limit = if status.is_success() { question.limit } else { WORDS };
-        let mut body = Vec::new();
+        let announced = sent.content_length().unwrap_or(0).min(limit).min(AT_FIRST);
+        let mut body = Vec::with_capacity(announced as usize);
         loop {
             let silence = self.patience.silence;
             let part = timeout(silence, sent.chunk()).await.map_err(|_| silent(silence))?;

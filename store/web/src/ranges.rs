@@ -138,7 +138,12 @@ async fn one_by_one(asker: &Asker, ranges: &[Range]) -> Result<Vec<Found>, Unrea
     let answers: Vec<_> = asked.buffer_unordered(asker.width()).try_collect().await?;
     let mut found: Vec<Found> = vec![None; ranges.len()];
     for (one, bytes) in answers {
-        let Some(bytes) = bytes else { continue };
+        let Some(mut bytes) = bytes else { continue };
+        if let [member] = one.members[..] {
+            bytes.truncate(usize::try_from(ranges[member].2).unwrap_or(usize::MAX));
+            found[member] = Some(bytes);
+            continue;
+        }
         for member in &one.members {
             let (_, from, len) = &ranges[*member];
             let start = (from - one.from).min(bytes.len() as u64) as usize;

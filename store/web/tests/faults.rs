@@ -140,7 +140,9 @@ fn after_a_pack_that_could_not_be_stored_the_next_is_not_either() {
     let store = Faulty::with(Conditions::Kept, plan);
     let bucket = bucket(&store);
     bucket.publish_soon(&pack(1), b"one").unwrap();
-    let error = bucket.publish_soon(&pack(2), b"made of one").unwrap_err().to_string();
+    bucket.publish_soon(&pack(2), b"made of one").unwrap();
+    let third = bucket.publish_soon(&pack(3), &noise(9 << 20, 3));
+    let error = third.and_then(|()| bucket.settle()).unwrap_err().to_string();
     assert!(error.contains("busy") && error.contains(&pack(1).path()), "{error}");
     bucket.settle().unwrap();
     assert_eq!(bucket.list(Room::Packs).unwrap(), []);
@@ -157,13 +159,56 @@ fn after_a_pack_that_could_not_be_stored_the_next_is_not_either() {
 }
 
 #[test]
+fn packs_go_together_and_none_is_there_before_the_one_before_it() {
+    let pack = |n: u8| Key::Pack(PackId::from_digest(BlobId::of(&[n]).digest()));
+    let first = pack(1).path();
+    let slow = move |_, what: &str, path: &str| {
+        (what == "put" && path.ends_with(&first)).then_some(Fault::Slow(400, 0))
+    };
+    let store = Faulty::with(Conditions::Kept, Box::new(slow));
+    let bucket = bucket(&store);
+    let there = || bucket.list(Room::Packs).unwrap().into_iter().map(|(key, _)| key);
+    bucket.publish_soon(&pack(1), b"one").unwrap();
+    bucket.publish_soon(&pack(2), &noise(9 << 20, 2)).unwrap();
+    let parts_of_second = || {
+        let log = store.log.lock().unwrap();
+        log.iter().any(|asked| asked.starts_with("multipart") && asked.ends_with(&pack(2).path()))
+    };
+    while !parts_of_second() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(there().count(), 0, "the second is on its way while the first is");
+    // A third waits for the first.
+    bucket.publish_soon(&pack(3), b"three").unwrap();
+    assert!(there().any(|key| key == pack(1)));
+    bucket.settle().unwrap();
+    assert_eq!(there().count(), 3);
+    assert!(bucket.read(&pack(2)).unwrap().unwrap() == noise(9 << 20, 2));
+
+    // What stood behind one that fails is thrown away.
+    let first = pack(4).path();
+    let fifth = noise(9 << 20, 5);
+    store.plan(Box::new(move |_, what, path| {
+        let fails = what == "put" && path.ends_with(&first);
+        fails.then(|| std::thread::sleep(Duration::from_millis(200))).map(|()| Fault::Busy)
+    }));
+    bucket.publish_soon(&pack(4), b"four").unwrap();
+    bucket.publish_soon(&pack(5), &fifth).unwrap();
+    let error = bucket.settle().unwrap_err().to_string();
+    assert!(error.contains(&pack(4).path()), "{error}");
+    bucket.look_again();
+    assert_eq!((there().count(), store.aborted.load(Ordering::SeqCst)), (3, 1));
+}
+
+#[test]
 fn a_large_pack_goes_in_parts_and_what_was_sent_of_one_that_failed_is_thrown_away() {
     let key = Key::Pack(PackId::from_digest(BlobId::of(b"large").digest()));
     let large = noise((64 << 20) + 12_345, 3);
     let plan: Plan = Box::new(|_, what, _| (what == "multipart").then_some(Fault::Lost));
     let store = Faulty::with(Conditions::Kept, plan);
     let bucket = bucket(&store);
-    bucket.publish_soon(&key, &large).unwrap_err();
+    bucket.publish_soon(&key, &large).unwrap();
+    bucket.settle().unwrap_err();
     assert_eq!(store.aborted.load(Ordering::SeqCst), 5);
     assert_eq!(bucket.list(Room::Packs).unwrap(), []);
     store.plan(Box::new(|n, what, _| (what == "multipart" && n < 2).then_some(Fault::Lost)));

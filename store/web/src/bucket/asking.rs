@@ -28,7 +28,7 @@ use crate::web::{Patience, Told};
 /// A connection slower than this counts as stuck.
 const LEAST_BYTES_PER_S: u64 = 64 << 10;
 /// Room for the first bytes of what is read; more is made when they come.
-const AT_FIRST: u64 = 1 << 20;
+const AT_FIRST: u64 = 4 << 20;
 
 /// Whom to ask, and how.
 pub(crate) struct Asking {

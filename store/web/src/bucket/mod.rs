@@ -8,6 +8,7 @@
 mod trouble;
 mod carrier;
 mod asking;
+mod pending;
 mod upload;
 mod tickets;
 mod conditions;
@@ -17,9 +18,9 @@ mod cloud;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lab_objects::{Backend, Key, Listings, ObjectsError, Result, Room};
 use object_store::ObjectStore;
@@ -28,6 +29,7 @@ pub use self::cloud::{BucketError, SCHEMES, connect};
 pub use self::tickets::Limits;
 
 use self::asking::Asking;
+use self::pending::{Before, Pending};
 use self::tickets::{Door, Kept};
 use self::trouble::Trouble;
 use crate::runtime::wait;
@@ -45,13 +47,9 @@ pub struct Bucket {
     limits: Limits,
     /// Whether the store looks at conditions, once that is known.
     conditions: Mutex<Option<bool>>,
-    /// The pack that is under way.
-    pending: Mutex<Option<Pending>>,
+    pending: Mutex<Pending>,
     seen: Listings,
 }
-
-/// A pack that is under way, and what becomes of it.
-type Pending = JoinHandle<Result<()>>;
 
 /// What a bucket is, and how to deal with it.
 pub struct Terms {
@@ -104,8 +102,8 @@ impl Bucket {
         ask(&self.asking, verb, file, asked)
     }
 
-    fn pending(&self) -> MutexGuard<'_, Option<Pending>> {
-        // It is taken and set as a whole.
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        // A pack is added when its thread runs.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,18 +139,19 @@ fn ask<T>(
 
 /// Puts a file that is written once: if it is there with other bytes, that is refused. Those who put the
 /// same file at the same time put the same bytes, since packs are called by what they hold.
-fn publish(asking: &Asking, key: &Key, bytes: &[u8]) -> Result<()> {
+fn publish(asking: &Asking, key: &Key, bytes: &Bytes, mut before: Before) -> Result<()> {
     let file = key.path();
     let same = ask(asking, "publish", &file, async {
         let path = asking.path(&file)?;
         let same = match asking.head(&path).await? {
             None => None,
             Some((len, _)) if len != bytes.len() as u64 => Some(false),
-            Some(_) => asking.get(&path, key.max_bytes()).await?.map(|(there, _)| there == bytes),
+            Some(_) => asking.get(&path, key.max_bytes()).await?.map(|(there, _)| there == *bytes),
         };
         if same.is_none() {
-            upload::upload(asking, &path, bytes).await?;
+            upload::upload(asking, &path, bytes, &mut before).await?;
         }
+        before.is_there().await?;
         Ok(same)
     })?;
     match same {
@@ -201,26 +200,25 @@ impl Backend for Bucket {
             return Err(refused("publish", key, "a name moves by compare-and-swap"));
         }
         self.seen.forget();
-        publish(&self.asking, key, bytes)
+        publish(&self.asking, key, &Bytes::copy_from_slice(bytes), Before::default())
     }
 
-    /// One pack is on its way while the next is made. None begins before the one before it is there,
-    /// since it may hold what is made of that.
+    /// Packs are on their way while the next is made.
     fn publish_soon(&self, key: &Key, bytes: &[u8]) -> Result<()> {
-        self.seen.forget();
-        let mut pending = self.pending();
-        confirm(pending.take())?;
-        if !upload::is_small(bytes.len()) || key.room() == Room::Names {
+        if key.room() != Room::Packs {
+            self.settle()?;
             return self.publish(key, bytes);
         }
-        let (asking, key, bytes) = (Arc::clone(&self.asking), key.clone(), bytes.to_vec());
-        *pending = Some(std::thread::spawn(move || publish(&asking, &key, &bytes)));
-        Ok(())
+        self.seen.forget();
+        let (asking, key) = (Arc::clone(&self.asking), key.clone());
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.pending().send(move |before| publish(&asking, &key, &bytes, before))
     }
 
     fn settle(&self) -> Result<()> {
-        let pending = self.pending().take();
-        confirm(pending)
+        let settled = self.pending().settle();
+        self.seen.forget();
+        settled
     }
 
     fn mend(&self, key: &Key, bytes: &[u8]) -> Result<()> {
@@ -230,7 +228,9 @@ impl Backend for Bucket {
         self.seen.forget();
         let file = key.path();
         self.ask("mend", &file, async {
-            upload::upload(&self.asking, &self.asking.path(&file)?, bytes).await
+            let path = self.asking.path(&file)?;
+            let bytes = Bytes::copy_from_slice(bytes);
+            upload::upload(&self.asking, &path, &bytes, &mut Before::default()).await
         })
     }
 
@@ -306,13 +306,4 @@ impl Backend for Bucket {
             .ask("inspect", &file, async { self.asking.head(&self.asking.path(&file)?).await })?;
         Ok(there.map(|(_, when)| when))
     }
-}
-
-/// What became of a pack that was under way.
-fn confirm(pending: Option<Pending>) -> Result<()> {
-    let Some(pending) = pending else { return Ok(()) };
-    pending.join().unwrap_or_else(|_| {
-        let source = io::Error::other("the thread that sent a pack has ended");
-        Err(ObjectsError::Stream { verb: "publish", source })
-    })
 }
