@@ -19,11 +19,13 @@ mod verify;
 mod follow;
 mod vary;
 mod variables;
+mod guard;
 
 pub use bench::{Again, Bench, again, execute, execute_resuming, observations, record};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
 pub use follow::{Training, is_training, redo, sample};
+pub use guard::{Difference, Guard, Meant, guard};
 pub use lab_tensor::{Divergence, Segment};
 pub use plan::plan;
 pub use presence::cached;
