@@ -307,9 +307,9 @@ fn a_variant_moves_no_name_but_its_own() {
 
     let said = place.lab(["run", "--seeds", "1..2,5", "-n", "s"]).succeeds();
     said.says("loss").says("3 runs").says("0.5100 … 0.5500");
-    assert_eq!(place.id("s.seed-1"), base);
+    assert_eq!(place.id("s.seed1"), base);
     for seed in ["2", "5"] {
-        place.lab(["show", &format!("s.seed-{seed}")]).succeeds().says(&format!("0.5{seed}"));
+        place.lab(["show", &format!("s.seed{seed}")]).succeeds().says(&format!("0.5{seed}"));
     }
     assert_eq!(place.read("lab.lock"), lock);
     // Cached, and resumable: nothing of it runs again.

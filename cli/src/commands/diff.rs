@@ -95,6 +95,11 @@ fn both(variable: &Variable) -> (String, String) {
     (shown(before, variable.layer, from), shown(after, variable.layer, from))
 }
 
+/// A value by itself.
+pub(super) fn value(value: &str, layer: Layer) -> String {
+    shown(value, layer, 0)
+}
+
 /// A value from its `from`-th character on, as far as there is room, without control characters.
 fn shown(value: &str, layer: Layer, from: usize) -> String {
     if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {

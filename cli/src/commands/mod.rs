@@ -5,6 +5,7 @@ mod baselines;
 mod cat;
 mod check;
 mod clone;
+mod compare;
 mod completions;
 mod demo;
 mod describe;
@@ -20,6 +21,7 @@ mod init;
 mod log;
 mod ls;
 mod name;
+mod pattern;
 mod pull;
 mod push;
 mod remote;
@@ -94,6 +96,7 @@ enum Command {
     Vary(vary::Args),
     Sign(sign::Args),
     Diff(diff::Args),
+    Compare(compare::Args),
     Name(name::Args),
     Remote(remote::Args),
     Push(push::Args),
@@ -150,6 +153,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Vary(args) => vary::run(&context, args),
         Command::Sign(args) => sign::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
+        Command::Compare(args) => compare::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),
         Command::Push(args) => push::run(&context, args),

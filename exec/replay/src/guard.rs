@@ -128,9 +128,10 @@ fn sort(found: &[Vec<Variable>], first_arm: usize, meant: &Meant) -> Guard {
         };
         let values = [distinct(&each[..first_arm]), distinct(&each[first_arm..])];
         let difference = Difference { layer, what: what.to_owned(), values };
-        if meant.allowed.iter().any(|allowed| difference.is_allowed(allowed)) {
+        let is_factor = meant.factors.iter().any(|name| difference.is(name));
+        if !is_factor && meant.allowed.iter().any(|allowed| difference.is_allowed(allowed)) {
             guard.allowed.push(difference);
-        } else if ASIDE.contains(&layer) {
+        } else if !is_factor && ASIDE.contains(&layer) {
             guard.aside.push(difference);
         } else if difference.is_between() {
             between.push(difference);

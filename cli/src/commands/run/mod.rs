@@ -3,7 +3,6 @@
 mod command;
 mod inputs;
 mod lasts;
-mod pattern;
 mod program;
 mod put_back;
 mod seeds;

@@ -18,11 +18,12 @@ use lab_replay::{Stands, record, stands};
 use lab_schema::{Completeness, Name, Run, RunId, Signed, Slot};
 use serde_json::{Value, json};
 
+use super::super::pattern;
 use super::super::{describe, name};
 use super::command::{recorded, shortened, summed};
 use super::lasts::{Lasts, directory};
 use super::put_back::put_back;
-use super::{Args, key_value, pattern, seeds};
+use super::{Args, key_value, seeds};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::project::{Project, wrong};
@@ -88,7 +89,7 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
         let done = pass.all(&mut project, named)?;
         let Some((step, id, run)) = done.into_iter().last() else { continue };
         let base = to.as_ref().unwrap_or(&step);
-        pass.point(&Name::new(format!("{base}.seed-{seed}"))?, id)?;
+        pass.point(&Name::new(format!("{base}.seed{seed}"))?, id)?;
         runs.push((*seed, id, run));
     }
     seeds::table(context, &runs);

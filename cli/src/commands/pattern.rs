@@ -1,7 +1,7 @@
 //! Patterns of file names: `*` stands for any characters, `?` for one.
 
 /// Whether a name fits a pattern, in time bounded by the product of their lengths.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);

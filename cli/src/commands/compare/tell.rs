@@ -1,0 +1,351 @@
+//! What a comparison says, for people and for programs.
+
+use lab_replay::{Difference, Guard};
+use lab_statistics::{
+    Arrangements, Comparison, Interval, MEANINGFUL, Options, Pairing, Side, Statistic, Verdict,
+    View,
+};
+use serde_json::{Value, json};
+
+use super::arms::Arm;
+use super::{json_of, values};
+use crate::commands::describe::number;
+use crate::context::Context;
+use crate::ui::{DIM, GOOD, NAME, count, pad, paint, plain};
+
+/// Cells of the strip on which the scores of an arm are drawn.
+const STRIP: usize = 24;
+/// Scores that are written out on a line.
+const ON_A_LINE: usize = 10;
+
+/// Whether a metric of this name is one that should be low.
+pub(super) fn is_better_when_lower(metric: &str) -> bool {
+    let metric = metric.to_ascii_lowercase();
+    let low = [
+        "loss",
+        "error",
+        "perplexity",
+        "mse",
+        "mae",
+        "rmse",
+        "nll",
+        "bpc",
+        "seconds",
+        "time",
+        "distance",
+        "wer",
+        "cer",
+    ];
+    metric.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| low.contains(&word))
+}
+
+/// The difference as a gain of what is compared: the statistics have A - B, of which A is what is compared with.
+fn gain(interval: Interval) -> Interval {
+    Interval { low: 0.0 - interval.high, high: 0.0 - interval.low }
+}
+
+/// How often a run of what is compared beats one of the base, and between what.
+fn beats(view: &View) -> Option<(f64, Interval)> {
+    let of_base = view.superiority?;
+    let at = of_base.interval;
+    Some((1.0 - of_base.probability, Interval { low: 1.0 - at.high, high: 1.0 - at.low }))
+}
+
+fn difference(view: &View) -> Option<f64> {
+    let (base, other) = view.a.mean.zip(view.b.mean)?;
+    Some(view.estimate.map_or(other - base, |estimate| 0.0 - estimate.difference))
+}
+
+/// The names of what differs, without what stands before their last dot.
+pub(super) fn named(all: &[Difference]) -> String {
+    let short = |d: &Difference| plain(d.what.rsplit('.').next().unwrap_or(&d.what));
+    all.iter().map(short).collect::<Vec<_>>().join(" and ")
+}
+
+pub(super) fn text(
+    context: &Context,
+    metric: &str,
+    (base, others): (&Arm, &[Arm]),
+    guards: &[Guard],
+    found: &[Comparison],
+    options: &Options,
+    looks: Option<usize>,
+) {
+    let ui = context.ui;
+    let better = if options.higher_is_better { "higher" } else { "lower" };
+    ui.line(format!(
+        "{}  {}",
+        paint(NAME, plain(metric)),
+        paint(DIM, format!("{better} is better"))
+    ));
+    let all: Vec<&Arm> = std::iter::once(base).chain(others).collect();
+    let scores: Vec<f64> = all.iter().flat_map(|arm| arm.scores()).collect();
+    let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let width = all.iter().map(|arm| arm.label.chars().count()).max().unwrap_or(0).min(40);
+    for arm in &all {
+        show_arm(context, arm, width, (low, high));
+    }
+    for ((other, guard), comparison) in others.iter().zip(guards).zip(found) {
+        if others.len() > 1 {
+            ui.line(paint(NAME, plain(&other.label)));
+        }
+        ui.line(format!("  {}", differing(guard, &comparison.pairing)));
+        for (list, why) in
+            [(&guard.allowed, "allowed"), (&guard.aside, "differs, taken to enter no result")]
+        {
+            for difference in list {
+                let what = format!(
+                    "{why}: {} {}  {}",
+                    difference.layer.word(),
+                    plain(&difference.what),
+                    values(difference)
+                );
+                ui.line(format!("  {}", paint(DIM, what)));
+            }
+        }
+        show_view(context, &comparison.completed, options);
+        if let Some(counted) = &comparison.counted {
+            let (a, b) = comparison.crashed;
+            let many = count((a + b) as u64, "crashed run");
+            ui.line(format!("  with {many} counted as the worst score:"));
+            show_view(context, counted, options);
+        }
+        ui.line(format!("  {}", verdict(comparison, (base, other))));
+    }
+    if let Some(looks) = looks {
+        let runs = if looks == 1 { "run has".to_owned() } else { format!("{} have", "runs") };
+        ui.line(paint(DIM, format!("  {looks} recorded {runs} looked at this data for {}: each look is one more chance to be lucky", plain(metric))));
+    }
+}
+
+fn show_arm(context: &Context, arm: &Arm, width: usize, (low, high): (f64, f64)) {
+    let scores = arm.scores();
+    let crashed = arm.runs.len() - scores.len();
+    let runs = count(arm.runs.len() as u64, "run");
+    let mean = match (mean(&scores), deviation(&scores)) {
+        (Some(mean), Some(deviation)) => format!("{} ± {}", number(mean), number(deviation)),
+        (Some(mean), None) => number(mean),
+        _ => "no score".to_owned(),
+    };
+    let crashed = if crashed > 0 { format!(", {crashed} without a score") } else { String::new() };
+    context.ui.line(format!(
+        "  {}  {runs:<8} {mean:<20} {}{crashed}",
+        pad(NAME, &plain(&arm.label), width),
+        strip(&scores, low, high)
+    ));
+    for line in scores.chunks(ON_A_LINE) {
+        let line: Vec<String> = line.iter().map(|score| format!("{:>7}", number(*score))).collect();
+        context.ui.line(format!("  {}  {}", " ".repeat(width), paint(DIM, line.join(" "))));
+    }
+}
+
+/// Where the scores lie between the lowest and the highest of all arms: the more in a cell, the higher.
+fn strip(scores: &[f64], low: f64, high: f64) -> String {
+    let mut cells = [0usize; STRIP];
+    for score in scores {
+        let part = if high > low { (score - low) / (high - low) } else { 0.5 };
+        cells[((part * STRIP as f64) as usize).min(STRIP - 1)] += 1;
+    }
+    let most = cells.iter().copied().max().unwrap_or(0).max(1);
+    let bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let bar = |n: usize| if n == 0 { ' ' } else { bars[(n * bars.len()).div_ceil(most) - 1] };
+    cells.map(bar).iter().collect()
+}
+
+fn mean(scores: &[f64]) -> Option<f64> {
+    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+}
+
+fn deviation(scores: &[f64]) -> Option<f64> {
+    let mean = mean(scores).filter(|_| scores.len() > 1)?;
+    let squares: f64 = scores.iter().map(|score| (score - mean) * (score - mean)).sum();
+    Some((squares / (scores.len() - 1) as f64).sqrt())
+}
+
+/// In one line: what differs, and whether runs are pairs.
+fn differing(guard: &Guard, pairing: &Pairing) -> String {
+    let what = match guard.factors.as_slice() {
+        [] => "nothing differs but the seeds: this compares a method with itself".to_owned(),
+        [one] => format!("only {} differs ({})", named(std::slice::from_ref(one)), values(one)),
+        many => format!(
+            "only {} differ ({})",
+            named(many),
+            many.iter().map(values).collect::<Vec<_>>().join("; ")
+        ),
+    };
+    let paired = match pairing {
+        Pairing::Paired { correlation: Some(correlation) } => {
+            format!("seeds and splits are shared (correlation {})", number(correlation.r))
+        }
+        Pairing::Paired { correlation: None } => "seeds and splits are shared".to_owned(),
+        Pairing::TooFew { pairs } => {
+            format!("seeds are shared, but {pairs} pairs are too few to be taken as pairs")
+        }
+        _ => return what,
+    };
+    format!("{what}; {paired}")
+}
+
+fn signed(value: f64) -> String {
+    let text = number(value.abs());
+    if value < 0.0 { format!("−{text}") } else { format!("+{text}") }
+}
+
+fn range(interval: Interval) -> String {
+    format!("{} … {}", signed(interval.low), signed(interval.high))
+}
+
+fn show_view(context: &Context, view: &View, options: &Options) {
+    let ui = context.ui;
+    let mut parts = Vec::new();
+    if let Some(difference) = difference(view) {
+        parts.push(format!("difference {}", signed(difference)));
+    }
+    if let Some(interval) = view.interval {
+        parts.push(format!(
+            "{} % interval {}",
+            number(100.0 * (1.0 - options.level)),
+            range(gain(interval))
+        ));
+    }
+    if let Some(test) = view.test {
+        let how = match test.arrangements {
+            Arrangements::Every(_) => "exact ",
+            Arrangements::Drawn(_) => "",
+        };
+        let kind = match (view.paired, test.statistic) {
+            (true, _) => "sign-flip test",
+            (false, Statistic::MeanDifference) => "permutation test",
+            (false, Statistic::Studentised) => "studentised permutation test",
+        };
+        let p = view.p.unwrap_or(test.p);
+        let adjusted = if p == test.p { "" } else { " (Holm's, over all arms)" };
+        parts.push(format!("{how}{kind} p = {}{adjusted}", number(p)));
+    }
+    if !parts.is_empty() {
+        ui.line(format!("  {}", parts.join(", ")));
+    }
+    if let Some((p, at)) = beats(view) {
+        let line = if p >= MEANINGFUL { ", beyond" } else { ", below" };
+        ui.line(format!(
+            "  {}",
+            paint(DIM, format!("a run of the second beats one of the first with probability {} ({} … {}){line} the {MEANINGFUL} that counts as meaningful", number(p), number(at.low), number(at.high)))
+        ));
+    }
+    if let (Some(p), Some(margin)) = (view.equivalence, options.margin) {
+        ui.line(format!(
+            "  within the margin of {}: two one-sided tests p = {}",
+            number(margin),
+            number(p)
+        ));
+    }
+}
+
+/// The last line.
+fn verdict(comparison: &Comparison, (base, other): (&Arm, &Arm)) -> String {
+    let view = &comparison.completed;
+    let (few, many) = (view.a.runs.min(view.b.runs), view.a.runs.max(view.b.runs));
+    let runs =
+        if few == many { format!("{few} runs each") } else { format!("{few} and {many} runs") };
+    let name = |side: Side| plain(if side == Side::A { &base.label } else { &other.label });
+    match comparison.verdict {
+        Verdict::Better(side) => format!("{}  {} is better", paint(GOOD, "verdict"), paint(NAME, name(side))),
+        Verdict::BetterWithinMargin(side) => {
+            format!("{}  {} is better, by less than the margin", paint(GOOD, "verdict"), paint(NAME, name(side)))
+        }
+        Verdict::WithinMargin => format!("{}  they differ by less than the margin", paint(GOOD, "verdict")),
+        Verdict::NotShown => match view.detectable {
+            Some(least) => format!("no verdict: with {runs} a difference below {} would be missed more often than in one case of five", number(least)),
+            None => format!("no verdict: {runs} show no difference"),
+        },
+        Verdict::NotPossible => format!("no verdict possible with {runs}: at least {} per side are needed", lab_statistics::MIN_RUNS),
+        Verdict::DependsOnCrashes => "no verdict: with the crashed runs counted as the worst something else follows than without them".to_owned(),
+    }
+}
+
+/// What the guard found, for programs.
+pub(super) fn guard_json(label: &str, guard: &Guard) -> Value {
+    json!({
+        "arm": label, "factors": json_of(&guard.factors), "confounders": json_of(&guard.confounders),
+        "allowed": json_of(&guard.allowed), "aside": json_of(&guard.aside), "absent": guard.absent,
+    })
+}
+
+pub(super) fn answer(
+    metric: &str,
+    (base, others): (&Arm, &[Arm]),
+    guards: &[Guard],
+    found: &[Comparison],
+    options: &Options,
+    looks: Option<usize>,
+) -> Value {
+    let arm = |arm: &Arm| {
+        let runs = arm
+            .runs
+            .iter()
+            .map(|run| json!({ "id": run.id.to_string(), "name": run.name, "score": run.score }));
+        json!({ "label": arm.label, "runs": runs.collect::<Vec<_>>(), "mean": mean(&arm.scores()), "deviation": deviation(&arm.scores()) })
+    };
+    let ends = |interval: Option<Interval>| interval.map(|at| [at.low, at.high]);
+    let view = |view: &View| {
+        json!({
+            "difference": difference(view), "interval": ends(view.interval.map(gain)),
+            "paired": view.paired, "p": view.p, "p_alone": view.test.map(|test| test.p),
+            "exact": view.test.map(|test| matches!(test.arrangements, Arrangements::Every(_))),
+            "studentised": view.test.map(|test| test.statistic == Statistic::Studentised),
+            "beats": beats(view).map(|(p, _)| p), "beats_interval": ends(beats(view).map(|(_, at)| at)),
+            "p_within_margin": view.equivalence, "detectable": view.detectable,
+        })
+    };
+    let compared = others.iter().zip(guards).zip(found).map(|((other, guard), comparison)| {
+        let better = comparison.verdict.better().map(|side| if side == Side::A { &base.label } else { &other.label });
+        json!({
+            "arm": arm(other), "guard": guard_json(&other.label, guard),
+            "completed": view(&comparison.completed), "counting_crashed": comparison.counted.as_ref().map(view),
+            "crashed": [comparison.crashed.0, comparison.crashed.1],
+            "better": better, "verdict": word(comparison.verdict),
+        })
+    });
+    json!({
+        "comparable": true, "metric": metric, "higher_is_better": options.higher_is_better, "level": options.level,
+        "margin": options.margin, "base": arm(base), "compared": compared.collect::<Vec<_>>(), "runs_on_this_data": looks,
+    })
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotPossible => "not possible",
+        Verdict::Better(_) => "better",
+        Verdict::BetterWithinMargin(_) => "better within margin",
+        Verdict::WithinMargin => "within margin",
+        Verdict::NotShown => "not shown",
+        Verdict::DependsOnCrashes => "depends on crashes",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_and_times_should_be_low() {
+        for low in ["loss", "test_loss", "eval.error", "val-rmse", "train_time", "seconds"] {
+            assert!(is_better_when_lower(low), "{low}");
+        }
+        for high in ["accuracy", "f1", "runtimes", "glossary", "auc"] {
+            assert!(!is_better_when_lower(high), "{high}");
+        }
+    }
+
+    #[test]
+    fn strips_show_where_scores_lie() {
+        let one = strip(&[0.0, 0.0, 1.0], 0.0, 1.0);
+        assert!(
+            one.starts_with('█') && one.ends_with('▄') && one.chars().count() == STRIP,
+            "{one}"
+        );
+        assert_eq!(strip(&[], 0.0, 1.0).trim(), "");
+        assert_eq!(strip(&[5.0], 5.0, 5.0).trim(), "█");
+    }
+}

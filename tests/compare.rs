@@ -1,0 +1,232 @@
+//! Comparing: only what was meant to differ does, and chance does not explain it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use kit::Place;
+use serde_json::Value;
+
+/// Two methods with the same seeds, of which the second is trained for longer.
+fn trained(seeds: &str) -> Place {
+    let place = Place::digits();
+    for (name, epochs) in [("base", "train.epochs=1"), ("mine", "train.epochs=4")] {
+        place
+            .lab(["run", "digits.toml", "--name", name, "--seeds", seeds, "--set", epochs])
+            .succeeds();
+    }
+    place
+}
+
+fn json(place: &Place, args: &[&str]) -> Value {
+    let said = place.lab([&["compare", "--json"], args].concat());
+    serde_json::from_str(&said.out).unwrap()
+}
+
+#[test]
+fn a_gain_is_told_with_its_sign_and_its_chance() {
+    let place = trained("1..6");
+    let told =
+        place.lab(["compare", "base@seeds", "mine@seeds", "--metric", "accuracy"]).succeeds();
+    let told = told
+        .says("only epochs differs (1 → 4); seeds and splits are shared")
+        .says("difference +0.")
+        .says("exact sign-flip test p = 0.03125")
+        .says("mine is better")
+        .says("12 recorded runs have looked at this data");
+    assert!(!told.out.contains("equal"), "{}", told.out);
+    place
+        .lab(["compare", "mine@seeds", "base@seeds", "-m", "accuracy"])
+        .succeeds()
+        .says("difference −0.")
+        .says("mine is better");
+    // A loss is better when it is lower.
+    place
+        .lab(["compare", "base@seeds", "mine@seeds", "-m", "loss"])
+        .succeeds()
+        .says("lower is better")
+        .says("difference −")
+        .says("mine is better");
+    place
+        .lab(["compare", "base@seeds", "mine@seeds", "-m", "loss", "--higher-is-better"])
+        .succeeds()
+        .says("base is better");
+
+    let answer = json(&place, &["base@seeds", "mine@seeds", "-m", "accuracy"]);
+    let one = &answer["compared"][0];
+    assert_eq!((one["better"].as_str(), one["verdict"].as_str()), (Some("mine"), Some("better")));
+    let view = &one["completed"];
+    let at = |value: &Value| value.as_f64().unwrap();
+    let mean = |arm: &Value| at(&arm["mean"]);
+    assert!((at(&view["difference"]) - (mean(&one["arm"]) - mean(&answer["base"]))).abs() < 1e-12);
+    assert!(
+        at(&view["interval"][0]) < at(&view["difference"])
+            && at(&view["difference"]) < at(&view["interval"][1])
+    );
+    assert_eq!(
+        (at(&view["p"]), at(&view["beats"]), view["paired"].as_bool()),
+        (0.031_25, 1.0, Some(true))
+    );
+    assert_eq!(one["guard"]["factors"][0]["what"], "train.epochs");
+    assert_eq!(answer["runs_on_this_data"], 12);
+
+    // Other seeds: no pairs. A method with itself.
+    place
+        .lab(["compare", "base.seed1,base.seed2", "mine.seed3,mine.seed4", "-m", "accuracy"])
+        .succeeds()
+        .says("no verdict possible with 2 runs each");
+    let itself = place.lab([
+        "compare",
+        "base.seed1,base.seed2,base.seed3",
+        "base.seed4,base.seed5,base.seed6",
+        "-m",
+        "accuracy",
+    ]);
+    itself
+        .succeeds()
+        .says("nothing differs but the seeds")
+        .says("no verdict possible with 3 runs each: at least 4");
+}
+
+#[test]
+fn what_else_differs_refuses_a_comparison() {
+    let place = trained("1..4");
+    for (name, set) in [("scaled", "prepare.scale=\"none\""), ("both", "train.lr=0.01")] {
+        let args = [
+            "run",
+            "digits.toml",
+            "--name",
+            name,
+            "--seeds",
+            "1..4",
+            "--set",
+            "train.epochs=4",
+            "--set",
+            set,
+        ];
+        place.lab(args).succeeds();
+    }
+    let compare = |more: &[&str]| place.lab([&["compare", "-m", "accuracy"], more].concat());
+    // Other preprocessing is another task, unless it is what is asked about.
+    let refused = compare(&["mine@seeds", "scaled@seeds"]).exits(1);
+    assert!(
+        refused
+            .says("not comparable")
+            .says("scale")
+            .err
+            .contains("--allow parameter:prepare.scale")
+    );
+    compare(&["mine@seeds", "scaled@seeds", "--factor", "scale"])
+        .succeeds()
+        .says("only scale differs");
+    compare(&["mine@seeds", "scaled@seeds", "--allow", "parameter:scale"])
+        .succeeds()
+        .says("allowed: parameter prepare.scale");
+    // Two things at once.
+    let refused = compare(&["base@seeds", "both@seeds"]).exits(1);
+    refused.says("epochs").says("lr").says("0.003 → 0.01");
+    compare(&["base@seeds", "both@seeds", "--factor", "lr"])
+        .exits(1)
+        .says("besides lr, these differ");
+    compare(&["base@seeds", "both@seeds", "-f", "lr", "-f", "epochs"])
+        .succeeds()
+        .says("only epochs and lr differ");
+    compare(&["base@seeds", "both@seeds", "-f", "lr", "--allow", "parameter"]).succeeds();
+    // A factor that differs in nothing, and an arm that is not of one method.
+    compare(&["base@seeds", "mine@seeds", "--factor", "lr"]).exits(1).says("'lr' does not differ");
+    let mixed =
+        compare(&["base@seeds", "mine.seed1,mine.seed2,both.seed3,both.seed4", "-f", "epochs"])
+            .exits(1);
+    mixed.says("lr").says("not the same within one of them");
+    // Several arms at once share what chance allows.
+    compare(&["mine@seeds", "base@seeds", "both@seeds"]).succeeds().says("epochs").says("lr");
+    let answer = json(&place, &["mine@seeds", "scaled@seeds", "-m", "accuracy"]);
+    assert_eq!(answer["comparable"], false);
+    assert_eq!(answer["arms"][0]["confounders"][0]["what"], "prepare.scale");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn commands_are_guarded_by_what_they_were_seen_to_use() {
+    let place = Place::registry();
+    place.write("data.csv", "1\n2\n");
+    let script = "cat data.csv >copy\n[ \"$2\" = 9 ] && exit 1\necho \"{\\\"accuracy\\\": 0.$((50 + $4 * 10 + $2 % 4))}\" >metrics.json\n";
+    place.write("train.sh", script);
+    let run = |arm: &str, seed: u32, level: u32, env: &[&str]| {
+        let (name, seed, level) =
+            (format!("{arm}.seed{seed}"), seed.to_string(), level.to_string());
+        let command =
+            ["--name", &name, "--", "bash", "train.sh", "--seed", &seed, "--level", &level];
+        place.lab([&["run"], env, &command[..]].concat())
+    };
+    for seed in 1..=4 {
+        run("a", seed, 1, &[]).succeeds();
+        run("b", seed, 3, &[]).succeeds();
+        run("t", seed, 3, &["--env", "OMP_NUM_THREADS=2"]).succeeds();
+    }
+    let compare = |more: &[&str]| place.lab([&["compare", "-m", "accuracy"], more].concat());
+    compare(&["a@seeds", "b@seeds"])
+        .succeeds()
+        .says("--level")
+        .says("b is better")
+        .says("p = 0.02857");
+    compare(&["b@seeds", "t@seeds"])
+        .exits(1)
+        .says("threads")
+        .says("OMP_NUM_THREADS")
+        .says("absent → 2");
+    compare(&["a@seeds", "t@seeds", "-f", "level"])
+        .exits(1)
+        .says("besides")
+        .says("OMP_NUM_THREADS");
+    compare(&["a@seeds", "t@seeds", "-f", "level", "--allow", "threads"])
+        .succeeds()
+        .says("allowed: threads OMP_NUM_THREADS");
+
+    // A seed that crashed is counted, once, and for its own arm.
+    for _ in 0..2 {
+        run("b", 9, 3, &[]).exits(1);
+    }
+    let told = compare(&["a@seeds", "b@seeds"]).succeeds();
+    told.says("5 runs")
+        .says("1 without a score")
+        .says("with 1 crashed run counted as the worst score");
+    let answer = json(&place, &["a@seeds", "b@seeds", "-m", "accuracy"]);
+    assert_eq!(answer["compared"][0]["crashed"], serde_json::json!([0, 1]));
+
+    // An edit of the code, and other data.
+    place.write("train.sh", script.replace("50", "60"));
+    (1..=4).for_each(|seed| drop(run("edited", seed, 3, &[]).succeeds()));
+    compare(&["b@seeds", "edited@seeds"]).exits(1).says("code").says("train.sh");
+    place.write("train.sh", script);
+    place.write("data.csv", "1\n3\n");
+    (1..=4).for_each(|seed| drop(run("other", seed, 3, &[]).succeeds()));
+    compare(&["b@seeds", "other@seeds"]).exits(1).says("data").says("data.csv");
+}
+
+#[test]
+fn what_cannot_be_compared_is_said() {
+    let place = trained("1,2");
+    let compare = |more: &[&str]| place.lab([&["compare"], more].concat());
+    compare(&["base@seeds", "mine@seeds"])
+        .exits(2)
+        .complains("which number?")
+        .complains("accuracy");
+    compare(&["base@seeds", "mine@seeds", "-m", "acuracy"])
+        .exits(3)
+        .complains("'acuracy'")
+        .complains("accuracy, loss");
+    compare(&["base@seeds", "mien@seeds", "-m", "loss"])
+        .exits(3)
+        .complains("'mien@seeds'")
+        .complains("--seeds 1..10");
+    compare(&["base@seeds", "x*", "-m", "loss"]).exits(3).complains("'x*'");
+    compare(&["base@seeds", "base.seed1", "-m", "loss"]).exits(2).complains("both hold the run");
+    compare(&["base@seeds", "digits", "-m", "loss"]).exits(3).complains("no recorded run made");
+    compare(&["base@seeds"]).exits(2);
+    compare(&["base@seeds", "mine@seeds", "-m", "loss", "--margin", "-1"])
+        .exits(2)
+        .complains("margin");
+    compare(&["base@seeds", "../x", "-m", "loss"]).exits(2);
+    // A star finds runs, and not the stages that they consist of.
+    compare(&["base.*", "mine.*", "-m", "loss"]).succeeds().says("2 runs");
+}
