@@ -30,7 +30,7 @@ fn a_gain_is_told_with_its_sign_and_its_chance() {
     let told = told
         .says("only epochs differs (1 → 4); seeds and splits are shared")
         .says("difference +0.")
-        .says("exact sign-flip test p = 0.03125")
+        .says("exact sign-flip test p = 0.031")
         .says("mine is better")
         .says("12 recorded runs have looked at this data");
     assert!(!told.out.contains("equal"), "{}", told.out);
@@ -168,7 +168,7 @@ fn commands_are_guarded_by_what_they_were_seen_to_use() {
         .succeeds()
         .says("--level")
         .says("b is better")
-        .says("p = 0.02857");
+        .says("p = 0.029");
     compare(&["b@seeds", "t@seeds"])
         .exits(1)
         .says("threads")

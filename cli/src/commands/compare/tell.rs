@@ -104,12 +104,12 @@ pub(super) fn text(
                 ui.line(format!("  {}", paint(DIM, what)));
             }
         }
-        show_view(context, &comparison.completed, options);
+        show_view(context, &comparison.completed, options, (base, other));
         if let Some(counted) = &comparison.counted {
             let (a, b) = comparison.crashed;
             let many = count((a + b) as u64, "crashed run");
             ui.line(format!("  with {many} counted as the worst score:"));
-            show_view(context, counted, options);
+            show_view(context, counted, options, (base, other));
         }
         ui.line(format!("  {}", verdict(comparison, (base, other))));
     }
@@ -124,7 +124,9 @@ fn show_arm(context: &Context, arm: &Arm, width: usize, (low, high): (f64, f64))
     let crashed = arm.runs.len() - scores.len();
     let runs = count(arm.runs.len() as u64, "run");
     let mean = match (mean(&scores), deviation(&scores)) {
-        (Some(mean), Some(deviation)) => format!("{} ± {}", number(mean), number(deviation)),
+        (Some(mean), Some(deviation)) => {
+            format!("{mean:.*} ± {}", decimals(deviation), short(deviation))
+        }
         (Some(mean), None) => number(mean),
         _ => "no score".to_owned(),
     };
@@ -176,7 +178,7 @@ fn differing(guard: &Guard, pairing: &Pairing) -> String {
     };
     let paired = match pairing {
         Pairing::Paired { correlation: Some(correlation) } => {
-            format!("seeds and splits are shared (correlation {})", number(correlation.r))
+            format!("seeds and splits are shared (correlation {:.2})", correlation.r)
         }
         Pairing::Paired { correlation: None } => "seeds and splits are shared".to_owned(),
         Pairing::TooFew { pairs } => {
@@ -187,27 +189,36 @@ fn differing(guard: &Guard, pairing: &Pairing) -> String {
     format!("{what}; {paired}")
 }
 
-fn signed(value: f64) -> String {
-    let text = number(value.abs());
+/// Decimals that show two digits of how far a number may be off: more would claim more than is known.
+fn decimals(spread: f64) -> usize {
+    match spread.abs().log10() {
+        magnitude if magnitude.is_finite() => (1.0 - magnitude.floor()).clamp(0.0, 12.0) as usize,
+        _ => 4,
+    }
+}
+
+/// A number by its first two digits.
+fn short(value: f64) -> String {
+    format!("{value:.*}", decimals(value))
+}
+
+fn signed(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
     if value < 0.0 { format!("−{text}") } else { format!("+{text}") }
 }
 
-fn range(interval: Interval) -> String {
-    format!("{} … {}", signed(interval.low), signed(interval.high))
-}
-
-fn show_view(context: &Context, view: &View, options: &Options) {
+fn show_view(context: &Context, view: &View, options: &Options, (base, other): (&Arm, &Arm)) {
     let ui = context.ui;
     let mut parts = Vec::new();
     if let Some(difference) = difference(view) {
-        parts.push(format!("difference {}", signed(difference)));
-    }
-    if let Some(interval) = view.interval {
-        parts.push(format!(
-            "{} % interval {}",
-            number(100.0 * (1.0 - options.level)),
-            range(gain(interval))
-        ));
+        let reach = view.interval.map_or(difference, |at| (at.high - at.low) / 2.0);
+        let digits = decimals(reach);
+        parts.push(format!("difference {}", signed(difference, digits)));
+        if let Some(at) = view.interval.map(gain) {
+            let (low, high) = (signed(at.low, digits), signed(at.high, digits));
+            let level = number(100.0 * (1.0 - options.level));
+            parts.push(format!("{level} % interval {low} … {high}"));
+        }
     }
     if let Some(test) = view.test {
         let how = match test.arrangements {
@@ -221,23 +232,25 @@ fn show_view(context: &Context, view: &View, options: &Options) {
         };
         let p = view.p.unwrap_or(test.p);
         let adjusted = if p == test.p { "" } else { " (Holm's, over all arms)" };
-        parts.push(format!("{how}{kind} p = {}{adjusted}", number(p)));
+        parts.push(format!("{how}{kind} p = {}{adjusted}", short(p)));
     }
     if !parts.is_empty() {
         ui.line(format!("  {}", parts.join(", ")));
     }
     if let Some((p, at)) = beats(view) {
-        let line = if p >= MEANINGFUL { ", beyond" } else { ", below" };
-        ui.line(format!(
-            "  {}",
-            paint(DIM, format!("a run of the second beats one of the first with probability {} ({} … {}){line} the {MEANINGFUL} that counts as meaningful", number(p), number(at.low), number(at.high)))
-        ));
+        let (of, than) = (plain(&other.label), plain(&base.label));
+        let meaningful = if p >= MEANINGFUL { "at least" } else { "less than" };
+        let text = format!(
+            "a run of {of} beats one of {than} with probability {p:.2} ({:.2} … {:.2}): {meaningful} the {MEANINGFUL} that counts as meaningful",
+            at.low, at.high
+        );
+        ui.line(format!("  {}", paint(DIM, text)));
     }
     if let (Some(p), Some(margin)) = (view.equivalence, options.margin) {
         ui.line(format!(
             "  within the margin of {}: two one-sided tests p = {}",
             number(margin),
-            number(p)
+            short(p)
         ));
     }
 }
@@ -256,7 +269,7 @@ fn verdict(comparison: &Comparison, (base, other): (&Arm, &Arm)) -> String {
         }
         Verdict::WithinMargin => format!("{}  they differ by less than the margin", paint(GOOD, "verdict")),
         Verdict::NotShown => match view.detectable {
-            Some(least) => format!("no verdict: with {runs} a difference below {} would be missed more often than in one case of five", number(least)),
+            Some(least) => format!("no verdict: with {runs} a difference below {} would be missed more often than in one case of five", short(least)),
             None => format!("no verdict: {runs} show no difference"),
         },
         Verdict::NotPossible => format!("no verdict possible with {runs}: at least {} per side are needed", lab_statistics::MIN_RUNS),
@@ -336,6 +349,16 @@ mod tests {
         for high in ["accuracy", "f1", "runtimes", "glossary", "auc"] {
             assert!(!is_better_when_lower(high), "{high}");
         }
+    }
+
+    #[test]
+    fn no_more_digits_are_shown_than_are_known() {
+        assert_eq!(
+            (short(0.0312), short(0.57812), short(12.3)),
+            ("0.031".into(), "0.58".into(), "12".into())
+        );
+        assert_eq!((decimals(0.0043), decimals(0.0), decimals(f64::NAN)), (4, 4, 4));
+        assert_eq!((signed(-0.001_393, 4), signed(0.5, 1)), ("−0.0014".into(), "+0.5".into()));
     }
 
     #[test]
