@@ -24,6 +24,12 @@ pub fn journal_digest(journal: &[u8]) -> Digest {
     Digest::derive(DIGEST, journal)
 }
 
+/// Whether a name has moved as `moved` notes, and perhaps on from there: journals only grow, so that a
+/// move whose answer was lost is still to be seen when others have moved the name since.
+pub fn has_moved(journal: Option<&[u8]>, moved: &[u8]) -> bool {
+    !moved.is_empty() && journal.is_some_and(|journal| journal.starts_with(moved))
+}
+
 /// What a name is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NameKind {

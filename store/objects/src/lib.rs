@@ -85,7 +85,7 @@ pub use folder::Folder;
 pub use get::{GetOptions, Got, find_in_tree, get};
 pub use hash::hash_cached;
 pub use inventory::{INVENTORY, MAX_INVENTORY, TOLD, inventory, parse_inventory};
-pub use journal::{BadNameKind, Move, NameKind, journal_digest};
+pub use journal::{BadNameKind, Move, NameKind, has_moved, journal_digest};
 pub use lab_encoding::weights::{Layout, Tensor};
 pub use lease::{Lease, Living};
 pub use listings::Listings;

@@ -11,11 +11,11 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use lab_objects::{Backend, Key, Lease, Listings, ObjectsError, Room, journal_digest};
+use lab_objects::{Backend, Key, Lease, Listings, ObjectsError, Room, has_moved, journal_digest};
 
 use crate::error::{On, RemoteError, Side};
-use crate::link::{Dial, Failure, Link, Patience};
-use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION};
+use crate::link::{Dial, Failure, Link, Patience, upload};
+use crate::wire::{Answer, KINDS, Question, Trouble, VERSION};
 
 /// Ranges that are asked for at a time.
 const WINDOW: usize = 32;
@@ -27,6 +27,8 @@ pub struct Far {
     dial: Box<dyn Dial>,
     patience: Patience,
     state: Mutex<State>,
+    /// Held by who makes a connection.
+    dialling: Mutex<()>,
     /// The pack that was sent last, if it is not known yet what became of it.
     pending: Mutex<Option<Pending>>,
     seen: Listings,
@@ -76,6 +78,7 @@ impl Far {
             dial,
             patience,
             state: Mutex::new(state),
+            dialling: Mutex::default(),
             pending: Mutex::default(),
             seen: Listings::default(),
         };
@@ -120,6 +123,8 @@ impl Far {
 
     /// The connection; a new one if the last broke.
     fn link(&self) -> Result<Arc<Link>, Failure> {
+        // Of many who lost one at once the first makes another, and the others take that.
+        let _alone = self.dialling.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(link) = &self.state().link {
             return Ok(Arc::clone(link));
         }
@@ -132,9 +137,14 @@ impl Far {
     fn with_link<T>(&self, ask: &mut dyn FnMut(&Link) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut pause = self.patience.pause;
         for attempt in 0.. {
-            let asked = self.link().and_then(|link| ask(&link));
+            let asked = self.link().and_then(|link| {
+                ask(&link).inspect_err(|failure| {
+                    if let Failure::Broken(_) = failure {
+                        self.give_up(&link);
+                    }
+                })
+            });
             let Err(Failure::Broken(why)) = asked else { return asked };
-            self.state().link = None;
             if attempt == self.patience.tries {
                 return Err(Failure::Broken(why));
             }
@@ -256,12 +266,6 @@ impl Far {
     }
 }
 
-/// A question, and the bytes that it announces.
-fn upload(first: Question, bytes: &[u8]) -> Vec<Question> {
-    let parts = bytes.chunks(PART).map(|part| Question::Part(part.to_vec()));
-    [first].into_iter().chain(parts).collect()
-}
-
 fn publishing(key: &Key, bytes: &[u8], mend: bool) -> Vec<Question> {
     upload(Question::Publish { key: key.clone(), bytes: bytes.len() as u64, mend }, bytes)
 }
@@ -351,7 +355,7 @@ impl Backend for Far {
         match self.ask(&upload(first, new), 0) {
             Ok(Reply::Bytes(_)) => Ok(true),
             // It may have been asked twice, because the first answer was lost.
-            Ok(Reply::No | Reply::Absent) => Ok(self.read(key)?.as_deref() == Some(new)),
+            Ok(Reply::No | Reply::Absent) => Ok(has_moved(self.read(key)?.as_deref(), new)),
             Err(failure) => Err(self.error("move", failure)),
         }
     }

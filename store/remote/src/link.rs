@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lab_objects::{Key, Room};
 
-use crate::wire::{Answer, Question, Trouble, entries, read, write};
+use crate::wire::{Answer, PART, Question, Trouble, entries, read, write};
 
 /// Answers that wait to be looked at, for each question.
 const WAITING: usize = 8;
@@ -73,6 +73,12 @@ pub(crate) enum Failure {
     Broken(String),
     /// The far side could not do it.
     Told(Trouble, String),
+}
+
+/// A question, and the bytes that it announces.
+pub(crate) fn upload(first: Question, bytes: &[u8]) -> Vec<Question> {
+    let parts = bytes.chunks(PART).map(|part| Question::Part(part.to_vec()));
+    [first].into_iter().chain(parts).collect()
 }
 
 /// A connection, and who waits for what.

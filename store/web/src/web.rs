@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lab_objects::{
     Backend, INVENTORY, Key, Lease, Listings, MAX_INVENTORY, ObjectsError, PackBytes, PackId, Room,
-    TOLD, journal_digest, parse_inventory,
+    TOLD, has_moved, journal_digest, parse_inventory,
 };
 use reqwest::{Method, StatusCode, Url};
 use tokio::task::JoinHandle;
@@ -355,7 +355,7 @@ impl Backend for Web {
         match answer.status {
             status if status.is_success() => Ok(true),
             // It may have been asked before, and the answer lost.
-            StatusCode::PRECONDITION_FAILED => Ok(self.read(key)?.as_deref() == Some(new)),
+            StatusCode::PRECONDITION_FAILED => Ok(has_moved(self.read(key)?.as_deref(), new)),
             _ => Err(self.refusal("move", &answer)),
         }
     }
