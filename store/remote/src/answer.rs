@@ -302,7 +302,10 @@ fn finished(opened: &Opened, what: What, bytes: &[u8]) -> Result<Answer, Objects
             }
             Ok(Answer::Done { no: false })
         }
-        What::Publish { .. } => Ok(Answer::Absent),
+        What::Publish { key, .. } => Ok(match backend.read(&key)? {
+            Some(there) if there == bytes => Answer::Done { no: false },
+            _ => Answer::Failed(Trouble::Refused, "it exists with other bytes".to_owned()),
+        }),
         What::Swap { key: Key::Name(name), expected } => {
             let now = backend.read(&Key::Name(name.clone()))?;
             if now.as_deref().map(journal_digest) != expected {

@@ -19,7 +19,9 @@ pub(crate) fn take_in(from: &mut dyn Read, hand: &SyncSender<Job>) -> io::Result
             Ok(Question::Part(bytes)) => part(&mut upload, number, &bytes),
             Ok(_) if upload.is_some() => Err("a question in the middle of an upload"),
             Ok(Question::Publish { key, bytes, mend }) => {
-                let allowed = matches!(key, Key::Pack(_)) && bytes <= key.max_bytes();
+                // The format is compared with the one that is there.
+                let kind = matches!(key, Key::Pack(_)) || (key == Key::Format && !mend);
+                let allowed = kind && bytes <= key.max_bytes();
                 begin(&mut upload, number, bytes, allowed, What::Publish { key, mend })
             }
             Ok(Question::Swap { key, expected, bytes }) => {

@@ -22,7 +22,8 @@ pub(crate) fn parse(text: &[u8]) -> Answer<Vec<(Key, u64, u64)>> {
         let key = match path.split_once('/') {
             Some(("packs", file)) => Room::Packs.file(file)?,
             Some(("names", file)) => Room::Names.file(file)?,
-            _ => return None,
+            Some(_) => return None,
+            None => Room::Root.file(path)?,
         };
         words.next().is_none().then_some((key, from.parse().ok()?, len.parse().ok()?))
     };
@@ -54,8 +55,8 @@ mod tests {
     #[test]
     fn lists_are_read_strictly() {
         let pack = format!("packs/{}.pack", "0a".repeat(32));
-        let good = format!("{pack} 0 8388608\nnames/a 7 0\n");
-        assert_eq!(parse(good.as_bytes()).unwrap().len(), 2);
+        let good = format!("{pack} 0 8388594\nnames/a 7 0\nformat 0 14\n");
+        assert_eq!(parse(good.as_bytes()).unwrap().len(), 3);
         assert_eq!(parse(b"").unwrap().len(), 0);
         for bad in [
             format!("{pack} 0 8388609\n"),
@@ -63,7 +64,8 @@ mod tests {
             format!("{pack} 0\n"),
             format!("{pack} 0 1 2\n"),
             format!("{pack} -1 2\n"),
-            "format 0 5\n".to_owned(),
+            "inventory 0 5\n".to_owned(),
+            "condemned/a 0 5\n".to_owned(),
             "names/../a 0 5\n".to_owned(),
             "packs/x 0 5\n".to_owned(),
             "\n".to_owned(),
@@ -76,7 +78,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_is_too_strange(text in "(names/[a-z.]{0,3}|packs/[0-9a-f]{0,66}(.pack)?|\\PC{0,9})( [0-9-]{0,21}){0,4}\n?") {
+        fn no_text_is_too_strange(text in "(format|names/[a-z.]{0,3}|packs/[0-9a-f]{0,66}(.pack)?|\\PC{0,9})( [0-9-]{0,21}){0,4}\n?") {
             if let Ok(list) = parse(text.as_bytes()) {
                 // What is understood says the same when it is written again.
                 let again: String = list
