@@ -3,7 +3,12 @@
 
 mod suite;
 
+use std::sync::Arc;
+
 use lab_objects::{Folder, Memory};
 
-conforms!(folder, folder => Folder::create(folder.path()).unwrap());
-conforms!(memory, _folder => Memory::new());
+conforms!(folder, at => suite::own(|| Arc::new(Folder::create(at.path()).unwrap())));
+conforms!(memory, _at => {
+    let memory = Arc::new(Memory::new());
+    suite::own(move || Arc::clone(&memory))
+});

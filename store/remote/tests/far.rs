@@ -3,171 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod wire;
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use common::{POLITE, base, everything, lineage, memory, name, pipeline, set, target};
-use lab_objects::{Backend, Key, Memory, ObjectsError, PackId, Room, Silent, Store, check};
-use lab_remote::{
-    Dial, Ends, Exchange, Far, Held, Opened, Patience, RemoteError, Result, Side, answer, pull,
-    push,
-};
-use lab_schema::{Base, BlobId, Digest};
-
-const QUICK: Patience =
-    Patience { silence: Duration::from_secs(5), tries: 3, pause: Duration::from_millis(1) };
-
-/// What happens to a connection on its way.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Clear,
-    /// It breaks off after so many bytes that go there.
-    CutThere(i64),
-    /// After so many bytes that come back.
-    CutBack(i64),
-    /// Nothing comes back after so many bytes, and it stays open.
-    Silent(i64),
-    /// What goes there is taken and never arrives; after a while nothing is taken either.
-    Stuck,
-    /// A byte at a time.
-    Trickle,
-}
-
-/// Connections to a server in this process; the n-th goes the n-th way, those after the last go clear.
-#[derive(Debug)]
-struct Wire {
-    backend: Arc<Memory>,
-    ways: Vec<Way>,
-    dialled: Arc<AtomicU32>,
-    servers: Arc<Mutex<Vec<JoinHandle<io::Result<()>>>>>,
-}
-
-impl Wire {
-    fn new(backend: &Arc<Memory>, ways: &[Way]) -> Wire {
-        let (dialled, servers) = (Arc::default(), Arc::default());
-        Wire { backend: Arc::clone(backend), ways: ways.to_vec(), dialled, servers }
-    }
-
-    fn store(self) -> Result<Store> {
-        let (far, _) = Far::connect(Box::new(self), QUICK, true, Box::new(|_| {}))?;
-        Ok(Store::open(Arc::new(far)).unwrap())
-    }
-}
-
-/// An end of a connection with something on its way.
-struct Bent {
-    stream: UnixStream,
-    left: AtomicI64,
-    way: Way,
-}
-
-impl Read for Bent {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.left.load(Ordering::Relaxed);
-        let most = match self.way {
-            Way::CutBack(_) if left <= 0 => return Ok(0),
-            Way::Silent(_) if left <= 0 => loop {
-                // Until it is cut.
-                if self.stream.read(&mut [0; 64])? == 0 {
-                    return Ok(0);
-                }
-            },
-            Way::CutBack(_) | Way::Silent(_) => buffer.len().min(left as usize),
-            Way::Trickle => 1,
-            _ => buffer.len(),
-        };
-        let read = self.stream.read(&mut buffer[..most])?;
-        self.left.fetch_sub(read as i64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
-impl Write for Bent {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.left.load(Ordering::Relaxed);
-        let most = match self.way {
-            Way::CutThere(_) if left <= 0 => {
-                self.stream.shutdown(Shutdown::Both)?;
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            Way::CutThere(_) => bytes.len().min(left as usize),
-            Way::Trickle => 1,
-            _ => bytes.len(),
-        };
-        let written = self.stream.write(&bytes[..most])?;
-        self.left.fetch_sub(written as i64, Ordering::Relaxed);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
-    }
-}
-
-struct Stream(UnixStream);
-
-impl Held for Stream {
-    fn cut(&mut self) {
-        let _ = self.0.shutdown(Shutdown::Both);
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.cut();
-    }
-}
-
-fn ends(stream: UnixStream, way: Way) -> Ends {
-    let bent = |stream: &UnixStream| {
-        let left = match way {
-            Way::CutThere(left) | Way::CutBack(left) | Way::Silent(left) => left,
-            _ => i64::MAX,
-        };
-        Bent { stream: stream.try_clone().unwrap(), left: AtomicI64::new(left), way }
-    };
-    Ends {
-        from: Box::new(bent(&stream)),
-        to: Box::new(bent(&stream)),
-        held: Box::new(Stream(stream)),
-    }
-}
-
-impl Dial for Wire {
-    fn dial(&self) -> io::Result<Ends> {
-        let number = self.dialled.fetch_add(1, Ordering::Relaxed) as usize;
-        let way = self.ways.get(number).copied().unwrap_or(Way::Clear);
-        let (near, far) = UnixStream::pair()?;
-        let backend = Arc::clone(&self.backend);
-        let stuck = matches!(way, Way::Stuck);
-        self.servers.lock().unwrap().push(std::thread::spawn(move || {
-            if stuck {
-                std::thread::sleep(Duration::from_secs(30));
-                return Ok(());
-            }
-            let open = move |_| -> Result<Opened> {
-                let made = backend.read(&Key::Format).unwrap().is_none();
-                let store = Store::create(backend.clone()).unwrap();
-                Ok(Opened { backend: backend.clone(), store, made, guard: None })
-            };
-            let to = far.try_clone()?;
-            let answered = answer(&mut &far, to, &open);
-            let _ = far.shutdown(Shutdown::Both);
-            answered
-        }));
-        Ok(ends(near, way))
-    }
-
-    fn location(&self) -> String {
-        "wire".into()
-    }
-}
+use lab_objects::{Backend, Key, Memory, PackId, Room, Silent, Store, check};
+use lab_remote::{Dial, Ends, Exchange, Far, Patience, RemoteError, Result, Side, pull, push};
+use lab_schema::{Base, Digest};
+use wire::{QUICK, Way, Wire, ends};
 
 fn send(local: &Store, remote: &Store, what: &[&str]) -> Result<Exchange> {
     let what: Vec<Base> = what.iter().map(|text| base(text)).collect();
@@ -498,63 +346,6 @@ fn nothing_is_stored_after_a_pack_that_could_not_be() {
         told(&backend, &said).1.unwrap();
         assert_eq!(backend.list(Room::Packs).unwrap().len(), stored);
     }
-}
-
-/// A pack that is right but for one bit is refused with what is wrong, wherever the bit is.
-#[test]
-fn a_pack_is_looked_through_before_it_counts() {
-    let source = Arc::new(Memory::new());
-    let filled = Store::create(source.clone()).unwrap();
-    let p = pipeline(&filled);
-    let packs = source.list(Room::Packs).unwrap();
-    let far = |backend: &Arc<Memory>| {
-        let wire = Box::new(Wire::new(backend, &[]));
-        Far::connect(wire, QUICK, true, Box::new(|_| {})).unwrap().0
-    };
-    let (clean, rotten) = (Arc::new(Memory::new()), Arc::new(Memory::new()));
-    let (good, bad) = (far(&clean), far(&rotten));
-    for (key, _) in &packs {
-        let bytes = source.read(key).unwrap().unwrap();
-        for at in (0..bytes.len()).step_by(11) {
-            let mut wrong = bytes.clone();
-            wrong[at] ^= 4;
-            let error = bad.publish(key, &wrong).unwrap_err();
-            assert!(matches!(error, ObjectsError::Io { .. }), "{error:?}");
-        }
-        good.publish(key, &bytes).unwrap();
-    }
-    assert!(rotten.list(Room::Packs).unwrap().is_empty());
-    let there = Store::open(clean).unwrap();
-    assert!(there.has(p.train).unwrap());
-    sound(&there);
-}
-
-/// What a name is to point at must be there, and what its journal says stays.
-#[test]
-fn a_journal_is_not_shortened_nor_led_into_nothing() {
-    let backend = Arc::new(Memory::new());
-    let there = Store::create(backend.clone()).unwrap();
-    let p = pipeline(&there);
-    set(&there, "base", p.train);
-    let key = Key::Name(name("base"));
-    let one = backend.read(&key).unwrap().unwrap();
-    set(&there, "base", p.prepare);
-    let two = backend.read(&key).unwrap().unwrap();
-    let wire = Box::new(Wire::new(&backend, &[]));
-    let (far, _) = Far::connect(wire, QUICK, false, Box::new(|_| {})).unwrap();
-    let error = far.swap(&key, Some(&two), &one).unwrap_err();
-    assert!(error.to_string().contains("would be lost"), "{error}");
-    assert!(!far.swap(&key, Some(&one), &two).unwrap() || backend.read(&key).unwrap() == Some(two));
-    // A journal that another store has written, whose target is not here.
-    let other = Arc::new(Memory::new());
-    let elsewhere = Store::create(other.clone()).unwrap();
-    let gone = common::blob(&elsewhere, "only here");
-    set(&elsewhere, "new", gone);
-    let journal = other.read(&Key::Name(name("new"))).unwrap().unwrap();
-    let error = far.swap(&Key::Name(name("new")), None, &journal).unwrap_err();
-    assert!(error.to_string().contains("not in the store"), "{error}");
-    assert_eq!(backend.read(&Key::Name(name("new"))).unwrap(), None);
-    let _: BlobId = gone;
 }
 
 /// Talks to a server that says these bytes, one piece for each time that it is asked something; the

@@ -7,12 +7,12 @@ mod kit;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{POLITE, base, lineage, memory, name, pipeline, set, target};
-use kit::{QUICK, Running, connect, opened, url};
+use kit::{QUICK, Running, connect, opened, page, path, plain, scripted};
 use lab_objects::{Backend, Key, Memory, Room, Silent, Store, check, inventory};
 use lab_remote::{pull, push};
 use lab_web::{Web, WebError};
@@ -331,47 +331,6 @@ fn it_stops_when_those_who_are_at_it_have_finished() {
     assert!(TcpStream::connect(server.address).is_err());
 }
 
-/// A server that answers every request with what it is told to.
-fn scripted(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let answer = Arc::clone(&answer);
-            std::thread::spawn(move || {
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") {
-                    if !matches!(stream.read(&mut byte), Ok(1)) {
-                        return;
-                    }
-                    head.push(byte[0]);
-                }
-                let head = String::from_utf8_lossy(&head).into_owned();
-                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                let said = answer(&path);
-                if said == b"endless" {
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nlab-serve: 1\r\n\r\n");
-                    while stream.write_all(&[b'x'; 4096]).is_ok() {}
-                    return;
-                }
-                let _ = stream.write_all(&said);
-            });
-        }
-    });
-    url(address, "lab_0_0")
-}
-
-fn page(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
 fn store_page(path: &str) -> Option<Vec<u8>> {
     (path == "/format").then(|| page("200 OK", "lab-serve: 1\r\n", b"lab store 2\n"))
 }
@@ -443,7 +402,8 @@ fn what_a_server_invents_is_not_believed() {
         ("a journal that is none", name_is(b"hello\n".to_vec())),
     ] {
         let honest = Arc::clone(&source);
-        let url = scripted(move |path| {
+        let url = scripted(move |head| {
+            let path = path(head);
             let good = store_page(path).unwrap_or_else(|| match path {
                 "/inventory" => page("200 OK", "", inventory(&*honest).unwrap().as_bytes()),
                 "/names/base" => {
@@ -463,7 +423,7 @@ fn what_a_server_invents_is_not_believed() {
         assert_eq!(check(&local, true, &Silent).unwrap().findings, [], "{what}");
         assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", start.elapsed());
     }
-    let endless = scripted(|path| store_page(path).unwrap_or_else(|| b"endless".to_vec()));
+    let endless = scripted(|head| store_page(path(head)).unwrap_or_else(|| b"endless".to_vec()));
     let remote = connect(&endless).unwrap().0;
     let error = remote.names().get(&name("base")).unwrap_err().to_string();
     assert!(error.contains("more came than was asked for"), "{error}");
@@ -476,23 +436,7 @@ fn a_plain_web_server_can_be_pulled_from_and_not_pushed_to() {
     let there = Store::create(source.clone()).unwrap();
     let p = pipeline(&there);
     set(&there, "base", p.train);
-    // This one does not know of ranges, and has the store in `.lab`.
-    let url = scripted(move |path| {
-        let Some(path) = path.strip_prefix("/.lab/") else {
-            return page("404 Not Found", "", b"<html>");
-        };
-        let (folder, file) = path.split_once('/').unwrap_or(("", path));
-        let room =
-            [Room::Root, Room::Packs, Room::Names].into_iter().find(|room| room.folder() == folder);
-        let key = room.and_then(|room| room.file(file));
-        match key.and_then(|key| source.read(&key).unwrap()) {
-            Some(bytes) => page("200 OK", "", &bytes),
-            None if path == "inventory" => {
-                page("200 OK", "", inventory(&*source).unwrap().as_bytes())
-            }
-            None => page("404 Not Found", "", b"<html>"),
-        }
-    });
+    let url = plain(&source, false);
     let local = memory();
     let (remote, _) = connect(&url).unwrap();
     pull(&local, &remote, &[base("base")], POLITE, &Silent).unwrap();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{POLITE, base, everything, lineage, memory, name, pipeline, set, target};
 use kit::{Proxy, QUICK, Running, Way, connect, url};
-use lab_objects::{Backend, Key, Memory, ObjectsError, Room, Silent, Store, check};
+use lab_objects::{Backend, Key, Memory, Silent, Store, check};
 use lab_remote::{Exchange, RemoteError, pull, push};
 use lab_schema::Base;
 use lab_web::{Web, WebError};
@@ -77,117 +77,16 @@ fn what_is_pushed_by_http_can_be_pulled_by_others() {
 }
 
 #[test]
-fn files_behind_a_server_are_those_of_a_folder() {
+fn a_store_is_made_for_who_asks_for_it() {
     let server = Running::new("");
-    let (web, made) = Web::connect(&server.url(), true, QUICK, Box::new(|_| {})).unwrap();
-    assert!(made);
-    let (key, bytes) = {
-        let memory = Arc::new(Memory::new());
-        let store = Store::create(memory.clone()).unwrap();
-        let mut writer = store.writer();
-        // Longer than what is answered at a time.
-        writer.put_bytes(&noise(13 << 20)).unwrap();
-        writer.finish().unwrap();
-        let key = Key::Pack(store.packs().unwrap()[0]);
-        (key.clone(), memory.read(&key).unwrap().unwrap())
-    };
-    assert!(matches!(
-        Web::connect(&server.url(), false, QUICK, Box::new(|_| {})),
-        Err(WebError::NotAStore)
-    ));
-    web.publish(&Key::Format, b"lab store 2\n").unwrap();
-    assert!(web.publish(&Key::Format, b"lab store 9\n").is_err());
-    assert_eq!(web.read(&key).unwrap(), None);
-    assert_eq!(web.read_range(&key, 0, 10).unwrap(), None);
-    web.publish(&key, &bytes).unwrap();
-    web.publish(&key, &bytes).unwrap();
-    web.mend(&key, &bytes).unwrap();
-    assert!(web.publish(&key, &bytes[1..]).is_err());
-    assert_eq!(web.read(&key).unwrap().unwrap(), bytes);
-    let len = bytes.len() as u64;
-    for (at, many) in [
-        (0, 1),
-        (3, 4),
-        (len - 2, 9),
-        (len, 5),
-        (u64::MAX / 2, 9),
-        (7, 0),
-        (0, u64::MAX),
-        (5, len),
-        (3, 4 << 20),
-        (3, (4 << 20) + 1),
-        (5 << 20, 6 << 20),
-        (9, 8 << 20),
-    ] {
-        let found = web.read_range(&key, at, many).unwrap().unwrap();
-        let end = at.saturating_add(many).min(len) as usize;
-        assert!(found == bytes[(at as usize).min(end)..end], "{many} from {at}");
-    }
-    // The same file often, near and far, and others that are not there.
-    let absent = Room::Packs.file(&format!("{}.pack", "00".repeat(32))).unwrap();
-    let ranges = [
-        (key.clone(), 200_000, 7),
-        (absent, 0, 5),
-        (key.clone(), 0, 5),
-        (key.clone(), 5, 5),
-        (key.clone(), 100_000, 1),
-        (key.clone(), 1_000_000, 5 << 20),
-        (key.clone(), len - 1, 100),
-    ];
-    let found = web.read_ranges(&ranges).unwrap();
-    for ((asked, at, many), found) in ranges.iter().zip(found) {
-        let at = *at as usize;
-        let end = (at + *many as usize).min(bytes.len());
-        assert_eq!(found, (*asked == key).then(|| bytes[at..end].to_vec()));
-    }
-    assert_eq!(web.list(Room::Packs).unwrap(), [(key.clone(), len)]);
-    assert_eq!(web.list(Room::Root).unwrap(), [(Key::Format, 12)]);
-    for refused in [
-        web.remove(&key).map(drop),
-        web.publish(&Key::Name(name("a")), b"x"),
-        web.swap(&key, None, b"x").map(drop),
-        web.mend(&Key::Format, b"x"),
-    ] {
-        assert!(matches!(refused, Err(ObjectsError::RefusedKey { .. })), "{refused:?}");
-    }
-}
-
-#[test]
-fn a_name_moves_only_from_where_it_is() {
-    let server = Running::new("");
-    let (first, second) =
-        (server.store(server.address).unwrap(), server.store(server.address).unwrap());
-    let id = common::blob(&first, "one");
-    set(&first, "n", id);
-    let journal = server.backend.read(&Key::Name(name("n"))).unwrap().unwrap();
-    let (web, _) = Web::connect(&server.url(), false, QUICK, Box::new(|_| {})).unwrap();
-    let key = Key::Name(name("n"));
-    // It is there; it is elsewhere; what it noted would be lost; what it points at is not there.
-    assert!(!web.swap(&key, None, b"x").unwrap());
-    assert!(!web.swap(&key, Some(b"other"), b"x").unwrap());
-    assert!(web.swap(&key, Some(&journal), b"x").is_err());
-    let lacking = {
-        let other = memory();
-        set(&other, "n", common::blob(&other, "elsewhere"));
-        other.names().journal(&name("n")).unwrap()
-    };
-    assert_eq!(lacking.len(), 1);
-    // Asked again with what is there already: it has got there.
-    assert!(web.swap(&key, None, &journal).unwrap());
-    // Eight at once: each move is noted.
-    std::thread::scope(|scope| {
-        for client in 0..8 {
-            let store = if client % 2 == 0 { first.clone() } else { second.clone() };
-            scope.spawn(move || {
-                for n in 0..5 {
-                    set(&store, "busy", common::blob(&store, &format!("{client} {n}")));
-                }
-            });
-        }
-    });
-    let there = Store::open(server.backend.clone()).unwrap();
-    assert_eq!(there.names().journal(&name("busy")).unwrap().len(), 40);
-    sound(&there);
+    let come =
+        |make| Web::connect(&server.url(), make, QUICK, Box::new(|_| {})).map(|(_, made)| made);
+    assert!(matches!(come(false), Err(WebError::NotAStore)));
+    assert!(come(true).unwrap());
+    // It is there once it says what it is.
+    assert!(matches!(come(false), Err(WebError::NotAStore)));
+    Store::create(connect(&server.url()).unwrap().1).unwrap();
+    assert!(!come(true).unwrap());
 }
 
 /// How many bytes go each way when nothing happens.

@@ -5,9 +5,16 @@ mod faulty;
 #[path = "../../objects/tests/suite/mod.rs"]
 mod suite;
 
+use std::sync::Arc;
+
 use faulty::{Conditions, Faulty, bucket};
 
-conforms!(conditional, _folder => bucket(&Faulty::new(Conditions::Kept)));
-conforms!(unconditional, _folder => bucket(&Faulty::new(Conditions::Ignored)));
-conforms!(half_conditional, _folder => bucket(&Faulty::new(Conditions::Half)));
-conforms!(refusing, _folder => bucket(&Faulty::new(Conditions::Refused)));
+fn of(conditions: Conditions) -> suite::Tried<'static> {
+    let store = Faulty::new(conditions);
+    suite::own(move || Arc::new(bucket(&store)))
+}
+
+conforms!(conditional, _at => of(Conditions::Kept));
+conforms!(unconditional, _at => of(Conditions::Ignored));
+conforms!(half_conditional, _at => of(Conditions::Half));
+conforms!(refusing, _at => of(Conditions::Refused));

@@ -1,5 +1,8 @@
 //! A server in this process, and what may happen to connections on their way to it.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its part")]
+
+mod relay;
+mod scripted;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,6 +16,9 @@ use lab_objects::{Backend, Key, Memory, Store};
 use lab_remote::{Opened, RemoteError};
 use lab_serve::{Access, Open, Served, Server, Settings, Stop, Tokens};
 use lab_web::{Patience, Web, WebError};
+
+pub use relay::{Fate, Relay};
+pub use scripted::{page, path, plain, scripted};
 
 pub const QUICK: Patience = Patience {
     silence: Duration::from_secs(2),
