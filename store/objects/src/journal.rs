@@ -15,6 +15,7 @@ use std::str::FromStr;
 use lab_schema::{Digest, Name, ObjectId};
 
 use crate::error::{ObjectsError, Result};
+use crate::frame::Parsed;
 
 /// The context of the digest of a journal.
 const DIGEST: &str = "lab 2026-11-30 journal of a name";
@@ -143,14 +144,11 @@ pub(crate) fn append(name: &Name, before: &[u8], m: &Move) -> Vec<u8> {
 
 /// The start of a journal up to its first damaged line: every line in it has its checksum.
 pub(crate) fn sound_part<'a>(name: &Name, bytes: &'a [u8]) -> &'a [u8] {
-    let mut end = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        if *byte == b'\n' {
-            if parse(name, &bytes[..=at]).is_err() {
-                break;
-            }
-            end = at + 1;
-        }
+    let (mut end, mut before) = (0, "");
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = std::str::from_utf8(line).ok().and_then(|text| text.strip_suffix('\n'));
+        let Some(Ok((_, sum))) = text.map(|text| parse_line(name, before, text)) else { break };
+        (end, before) = (end + line.len(), sum);
     }
     &bytes[..end]
 }
@@ -163,15 +161,20 @@ pub(crate) fn parse(name: &Name, bytes: &[u8]) -> Result<Vec<Move>> {
     let mut before = "";
     let mut moves = Vec::new();
     for line in lines.split('\n') {
-        let (fields, sum) =
-            line.rsplit_once('\t').ok_or_else(|| damaged("a line is not a move"))?;
-        if sum != checksum(name, before, fields) {
-            return Err(damaged("a line has a wrong checksum"));
-        }
-        moves.push(parse_fields(fields).ok_or_else(|| damaged("a line is not a move"))?);
+        let (m, sum) = parse_line(name, before, line).map_err(damaged)?;
+        moves.push(m);
         before = sum;
     }
     Ok(moves)
+}
+
+/// The move that a line notes, and its checksum; `before` is that of the line before it.
+fn parse_line<'a>(name: &Name, before: &str, line: &'a str) -> Parsed<(Move, &'a str)> {
+    let (fields, sum) = line.rsplit_once('\t').ok_or("a line is not a move")?;
+    if sum != checksum(name, before, fields) {
+        return Err("a line has a wrong checksum");
+    }
+    Ok((parse_fields(fields).ok_or("a line is not a move")?, sum))
 }
 
 fn parse_fields(fields: &str) -> Option<Move> {
@@ -230,7 +233,36 @@ mod tests {
         assert!(parse(&name, &two[one.len()..]).is_err());
     }
 
+    // Of whoever moves a name often, and of whoever else may say what its journal is.
+    #[test]
+    fn the_sound_part_of_a_long_journal_is_found_in_no_time() {
+        let name = Name::new("busy").unwrap();
+        let (mut journal, mut before) = (String::new(), String::new());
+        for n in 0..30_000 {
+            let fields = format!("-\tcode\t{n}\tada\t");
+            before = checksum(&name, &before, &fields);
+            journal += &format!("{fields}\t{before}\n");
+        }
+        let start = std::time::Instant::now();
+        assert_eq!(sound_part(&name, journal.as_bytes()), journal.as_bytes());
+        let bad = [journal.as_bytes(), b"-\tcode\t1\tada\t\t0\n", journal.as_bytes()].concat();
+        assert_eq!(sound_part(&name, &bad), journal.as_bytes());
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+
     proptest! {
+        #[test]
+        fn the_sound_part_is_the_longest_that_is_a_journal(cut in 0usize..400, flip in 0usize..400) {
+            let name = Name::new("n").unwrap();
+            let mut bytes = (0..4).fold(Vec::new(), |b, n| append(&name, &b, &a_move("a", "b", n)));
+            bytes.truncate(cut);
+            if let Some(byte) = bytes.get_mut(flip) {
+                *byte ^= 16;
+            }
+            let longest = (1..=bytes.len()).rev().find(|end| parse(&name, &bytes[..*end]).is_ok());
+            prop_assert_eq!(sound_part(&name, &bytes).len(), longest.unwrap_or(0));
+        }
+
         #[test]
         fn any_text_comes_back(texts in proptest::collection::vec((".*", ".*", any::<u64>()), 1..5)) {
             let name = Name::new("n").unwrap();
