@@ -15,7 +15,8 @@ use lab_schema::Name;
 use crate::error::RemoteError;
 use crate::gate::Guard;
 use crate::intake::{Job, What, Work, take_in};
-use crate::wire::{Answer, KINDS, PART, Question, Trouble, VERSION, put_entry, write};
+use crate::message::{Outgoing, PART};
+use crate::wire::{Answer, KINDS, Question, Trouble, VERSION, put_entry};
 
 /// How long work goes on before it is said that it does.
 const QUIET: Duration = Duration::from_secs(10);
@@ -76,7 +77,7 @@ pub fn answer(
     to: impl Write + Send + 'static,
     open: &(dyn Fn(bool) -> crate::error::Result<Opened> + Sync),
 ) -> io::Result<()> {
-    let to: Output = Arc::new(Mutex::new(Box::new(to)));
+    let to: Output = Arc::new(Mutex::new(Outgoing::new(Box::new(to))));
     let ticker = Ticker::new(&to);
     std::thread::scope(|scope| {
         // Handed over when the one before is done: two at most are held in memory.
@@ -98,9 +99,9 @@ pub fn answer(
     })
 }
 
-type Output = Arc<Mutex<Box<dyn Write + Send>>>;
+type Output = Arc<Mutex<Outgoing>>;
 
-fn lock(output: &Output) -> MutexGuard<'_, Box<dyn Write + Send>> {
+fn lock(output: &Output) -> MutexGuard<'_, Outgoing> {
     // A writer that panicked has left half a message: the client will see that.
     output.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -121,7 +122,7 @@ impl Ticker {
                     Err(RecvTimeoutError::Timeout) => {
                         let Some(number) = at else { continue };
                         let mut to = lock(&to);
-                        let told = write(&mut **to, &Answer::Busy.message(number));
+                        let told = to.write(&Answer::Busy.message(number));
                         if told.and_then(|()| to.flush()).is_err() {
                             return;
                         }
@@ -150,7 +151,7 @@ struct Session {
 impl Session {
     fn say(&self, number: u32, answer: &Answer) -> io::Result<()> {
         let mut to = lock(&self.to);
-        write(&mut **to, &answer.message(number))?;
+        to.write(&answer.message(number))?;
         to.flush()
     }
 

@@ -8,12 +8,13 @@ use std::sync::mpsc::SyncSender;
 use lab_objects::{Key, PackBytes};
 use lab_schema::Digest;
 
-use crate::wire::{Question, read};
+use crate::message::Incoming;
+use crate::wire::Question;
 
 /// Takes questions in until there are no more, or nobody works on them any more.
 pub(crate) fn take_in(from: &mut dyn Read, hand: &SyncSender<Job>) -> io::Result<()> {
-    let mut upload = None;
-    while let Some(message) = read(from)? {
+    let (mut incoming, mut upload) = (Incoming::new(from), None);
+    while let Some(message) = incoming.read()? {
         let number = message.number;
         let job = match Question::parse(message) {
             Ok(Question::Part(bytes)) => part(&mut upload, number, &bytes),

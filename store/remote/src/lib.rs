@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod message;
 mod wire;
 mod intake;
 mod gate;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use lab_objects::{Key, Room};
 
-use crate::wire::{Answer, PART, Question, Trouble, entries, read, write};
+use crate::message::{Incoming, Outgoing, PART};
+use crate::wire::{Answer, Question, Trouble, entries};
 
 /// Answers that wait to be looked at, for each question.
 const WAITING: usize = 8;
@@ -91,7 +92,7 @@ pub(crate) struct Link {
 }
 
 struct Writing {
-    to: Box<dyn Write + Send>,
+    to: Outgoing,
     next: u32,
 }
 
@@ -133,10 +134,10 @@ impl Link {
         let writing = Arc::new(Mutex::new(None));
         watch(&held, &writing, silence);
         let waiting = Arc::new(Mutex::new(Waiting::default()));
-        let (mut from, theirs) = (ends.from, Arc::clone(&waiting));
+        let (mut from, theirs) = (Incoming::new(ends.from), Arc::clone(&waiting));
         std::thread::spawn(move || {
             let why = loop {
-                match read(&mut *from) {
+                match from.read() {
                     Ok(Some(message)) => {
                         let number = message.number;
                         let answer = Answer::parse(message);
@@ -171,7 +172,7 @@ impl Link {
             waiting.ended = Some(why);
             waiting.open.clear();
         });
-        let to = Mutex::new(Writing { to: ends.to, next: 1 });
+        let to = Mutex::new(Writing { to: Outgoing::new(ends.to), next: 1 });
         Link { to, waiting, held, writing }
     }
 
@@ -192,7 +193,7 @@ impl Link {
         }
         let sent = questions.iter().try_for_each(|question| {
             *lock(&self.writing) = Some(Instant::now());
-            write(&mut *writing.to, &question.message(number))
+            writing.to.write(&question.message(number))
         });
         let sent = sent.and_then(|()| writing.to.flush());
         *lock(&self.writing) = None;

@@ -1,36 +1,22 @@
-//! What two ends of a connection say to each other: messages with a length in front.
+//! What two ends of a connection say to each other.
 //!
 //! ```text
-//! message  = bytes that follow u32 | number of the question u32 | word u8 | body
-//! key      = 0 (the format) | 1, digest [32] (a pack) | 2, length u16, a name | 3, digest [32] (a mark)
+//! key = 0 (the format) | 1, digest [32] (a pack) | 2, length u16, a name | 3, digest [32] (a mark)
 //! ```
 //!
-//! Numbers are little-endian. `docs/protocol.md` says what each word means. A length is checked
-//! before anything is allocated for it; a body is at most [`MAX_BODY`].
+//! `docs/protocol.md` says what each word means.
 
-use std::io::{self, Read, Write};
+use std::io;
 
 use lab_objects::{Key, PackId, Room};
 use lab_schema::{Digest, Name};
 
+use crate::message::{Message, nonsense};
+
 /// The version of the protocol.
 pub(crate) const VERSION: u16 = 1;
-/// Most bytes of a file in one message.
-pub(crate) const PART: usize = 1 << 20;
-/// Most bytes of a body.
-pub(crate) const MAX_BODY: usize = PART + (1 << 12);
 /// Longest text of an error.
 const MAX_TEXT: usize = 1 << 11;
-/// Number and word.
-const HEAD: usize = 5;
-
-/// A message as it is read: number, word, body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) number: u32,
-    pub(crate) word: u8,
-    pub(crate) body: Vec<u8>,
-}
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,46 +88,6 @@ pub(crate) const KINDS: [io::ErrorKind; 8] = [
     io::ErrorKind::TimedOut,
     io::ErrorKind::ResourceBusy,
 ];
-
-/// A message that cannot be.
-fn nonsense(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-/// Reads the next message; none if the other end is gone between two.
-pub(crate) fn read(from: &mut dyn Read) -> io::Result<Option<Message>> {
-    let mut head = [0; 4 + HEAD];
-    let mut filled = 0;
-    while filled < head.len() {
-        match from.read(&mut head[filled..]) {
-            Ok(0) if filled == 0 => return Ok(None),
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let [a, b, c, d, e, f, g, h, word] = head;
-    let bytes = u32::from_le_bytes([a, b, c, d]) as usize;
-    let body = bytes.checked_sub(HEAD).ok_or_else(|| nonsense("a message without a head"))?;
-    if body > MAX_BODY {
-        return Err(nonsense("a message longer than any may be"));
-    }
-    let mut message = vec![0; body];
-    from.read_exact(&mut message)?;
-    Ok(Some(Message { number: u32::from_le_bytes([e, f, g, h]), word, body: message }))
-}
-
-/// Writes a message, in one piece.
-pub(crate) fn write(to: &mut dyn Write, message: &Message) -> io::Result<()> {
-    let bytes = HEAD + message.body.len();
-    let mut whole = Vec::with_capacity(4 + bytes);
-    whole.extend((bytes as u32).to_le_bytes());
-    whole.extend(message.number.to_le_bytes());
-    whole.push(message.word);
-    whole.extend_from_slice(&message.body);
-    to.write_all(&whole)
-}
 
 /// Takes a body apart.
 struct Body<'a>(&'a [u8]);
@@ -436,17 +382,11 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard() {
-        let mut bytes = Vec::new();
         for (number, question) in (5..).zip(questions()) {
-            write(&mut bytes, &question.message(number)).unwrap();
-        }
-        let mut from = bytes.as_slice();
-        for (number, question) in (5..).zip(questions()) {
-            let message = read(&mut from).unwrap().unwrap();
+            let message = question.message(number);
             assert_eq!(message.number, number);
             assert_eq!(Question::parse(message).unwrap(), question);
         }
-        assert_eq!(read(&mut from).unwrap(), None);
         for answer in answers() {
             let heard = Answer::parse(answer.message(1)).unwrap();
             match (&answer, &heard) {
@@ -490,12 +430,6 @@ mod tests {
             body.push(0);
             assert!(Answer::parse(Message { number, word, body }).is_err(), "{answer:?}");
         }
-        // A length that nothing follows is not allocated.
-        for head in [&[0u8; 4][..], &[4, 0, 0, 0], &[255; 4], &[255, 255, 255, 127]] {
-            let bytes = [head, &[0; 60]].concat();
-            assert!(read(&mut bytes.as_slice()).is_err());
-        }
-        assert!(read(&mut [9u8, 0, 0].as_slice()).is_err());
         let name = [2u8, 3, 0, b'a', b'/', b'.'];
         assert!(Question::parse(Message { number: 0, word: 2, body: name.to_vec() }).is_err());
     }

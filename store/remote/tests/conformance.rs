@@ -6,6 +6,7 @@ mod suite;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lab_objects::Memory;
 use wire::{Way, Wire};
@@ -13,8 +14,15 @@ use wire::{Way, Wire};
 fn over(ways: Vec<Way>) -> suite::Tried<'static> {
     let behind = Arc::new(Memory::new());
     let there = Arc::clone(&behind);
-    suite::guarded(&behind, move || Arc::new(Wire::new(&there, &ways).far().unwrap()), None)
+    let come = move || {
+        let mut wire = Wire::new(&there, &ways);
+        // An answer that is lost is waited for.
+        wire.patience.silence = Duration::from_secs(1);
+        Arc::new(wire.far().unwrap())
+    };
+    suite::guarded(&behind, come, None)
 }
 
 conforms!(clear, _at => over(Vec::new()));
 conforms!(ragged, _at => over(wire::ragged()));
+conforms!(mangled, _at => over(wire::mangled()));

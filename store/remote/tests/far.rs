@@ -172,6 +172,82 @@ fn a_pull_that_breaks_off_at_any_byte_goes_on() {
     );
 }
 
+/// Lets each message that comes back by the first connection be lost, come twice, and come too late.
+fn mangle_everywhere(
+    run: &dyn Fn(Wire) -> Result<Exchange>,
+    backend: &dyn Fn() -> Arc<Memory>,
+    look: &dyn Fn(&Arc<Memory>),
+) {
+    // Whether it was done, and with how many connections.
+    let mangle = |way: Way| {
+        let memory = backend();
+        let mut wire = Wire::new(&memory, &[way]);
+        wire.patience.silence = Duration::from_millis(250);
+        let dialled = Arc::clone(&wire.dialled);
+        let done = run(wire);
+        if let Err(error) = &done {
+            assert!(matches!(error, RemoteError::Unreachable { .. }), "{way:?}: {error:?}");
+            run(Wire::new(&memory, &[])).unwrap();
+        }
+        look(&memory);
+        (done.is_ok(), dialled.load(Ordering::Relaxed))
+    };
+    // The first connection is not tried twice.
+    assert_eq!(mangle(Way::Lost(0)), (false, 1));
+    let messages = (1..).find(|n| mangle(Way::Lost(*n)) == (true, 1)).unwrap();
+    assert!(messages > 10, "{messages}");
+    let mut overtaken = 0;
+    for n in 0..messages {
+        let (done, dialled) = mangle(Way::Doubled(n));
+        assert!(done && (dialled == 2 || n == messages - 1), "the {n}th twice: {dialled}");
+        let (done, dialled) = mangle(Way::Overtaken(n));
+        assert!(done, "the {n}th too late");
+        overtaken += u32::from(dialled == 2);
+    }
+    assert!(overtaken > 1, "{overtaken}");
+}
+
+#[test]
+fn a_push_whose_answers_are_mangled_goes_on() {
+    let local = memory();
+    let p = pipeline(&local);
+    set(&local, "base", p.train);
+    mangle_everywhere(
+        &|wire| send(&local, &wire.store()?, &["base"]),
+        &|| Arc::new(Memory::new()),
+        &|backend| {
+            let there = Store::open(backend.clone()).unwrap();
+            assert_eq!(target(&there, "base"), Some(p.train.into()));
+            // Asked twice or not, the name has moved once.
+            assert_eq!(there.names().journal(&name("base")).unwrap().len(), 1);
+            sound(&there);
+        },
+    );
+}
+
+#[test]
+fn a_pull_whose_answers_are_mangled_goes_on() {
+    let source = Arc::new(Memory::new());
+    let remote = Store::create(source.clone()).unwrap();
+    let p = pipeline(&remote);
+    set(&remote, "base", p.train);
+    let local = Mutex::new(memory());
+    mangle_everywhere(
+        &|wire| {
+            let fresh = memory();
+            let done = wire.store().and_then(|remote| fetch(&fresh, &remote, &["base"]));
+            *local.lock().unwrap() = fresh;
+            done
+        },
+        &|| Arc::clone(&source),
+        &|_| {
+            let local = local.lock().unwrap();
+            assert_eq!(target(&local, "base"), Some(p.train.into()));
+            sound(&local);
+        },
+    );
+}
+
 #[test]
 fn what_breaks_every_time_is_given_up_in_words() {
     let backend = Arc::new(Memory::new());
@@ -231,8 +307,8 @@ fn an_upload_that_nobody_takes_is_noticed() {
             let kept = far.try_clone()?;
             std::thread::spawn(move || {
                 // It greets, and then neither reads nor answers.
-                far.read_exact(&mut [0; 12]).unwrap();
-                far.write_all(&message(1, 6, &[1, 0, 1, 0, b'x', 0])).unwrap();
+                far.read_exact(&mut [0; 16]).unwrap();
+                far.write_all(&message(0, 1, 6, &[1, 0, 1, 0, b'x', 0])).unwrap();
             });
             self.0.lock().unwrap().push(kept);
             Ok(ends(near, Way::Clear))
@@ -271,43 +347,45 @@ fn told(backend: &Arc<Memory>, bytes: &[u8]) -> (Vec<u8>, io::Result<()>) {
     (reader.join().unwrap(), server.join().unwrap())
 }
 
-fn message(number: u32, word: u8, body: &[u8]) -> Vec<u8> {
-    let length = (5 + body.len()) as u32;
-    [&length.to_le_bytes()[..], &number.to_le_bytes(), &[word], body].concat()
+/// The n-th message of who says it.
+fn message(n: u32, number: u32, word: u8, body: &[u8]) -> Vec<u8> {
+    let length = (9 + body.len()) as u32;
+    let head = [length, n, number].map(u32::to_le_bytes).concat();
+    [&head[..], &[word], body].concat()
 }
 
 #[test]
 fn a_hostile_client_leaves_nothing() {
-    let hello = message(1, 1, &[1, 0, 1]);
+    let hello = message(0, 1, 1, &[1, 0, 1]);
     let pack = [&[1][..], &[7; 32]].concat();
-    let publish = |bytes: u64| message(2, 4, &[&pack[..], &bytes.to_le_bytes(), &[0]].concat());
+    let publish = |bytes: u64| message(1, 2, 4, &[&pack[..], &bytes.to_le_bytes(), &[0]].concat());
     let swap = |name: &[u8], bytes: u64| {
         let length = (name.len() as u16).to_le_bytes();
-        message(2, 7, &[&[2][..], &length, name, &[0], &bytes.to_le_bytes()].concat())
+        message(1, 2, 7, &[&[2][..], &length, name, &[0], &bytes.to_le_bytes()].concat())
     };
     let with_hello = |rest: &[u8]| [&hello[..], rest].concat();
     let cases: Vec<Vec<u8>> = vec![
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
         vec![255; 4096],
         vec![0; 4096],
-        message(1, 6, &[]),
-        with_hello(&message(2, 5, b"a part of nothing")),
-        with_hello(&[publish(4), message(2, 5, b"12345")].concat()),
-        with_hello(&[publish(4), message(3, 5, b"1234")].concat()),
-        with_hello(&[publish(4), message(3, 6, &[])].concat()),
+        message(0, 1, 6, &[]),
+        with_hello(&message(1, 2, 5, b"a part of nothing")),
+        with_hello(&[publish(4), message(2, 2, 5, b"12345")].concat()),
+        with_hello(&[publish(4), message(2, 3, 5, b"1234")].concat()),
+        with_hello(&[publish(4), message(2, 3, 6, &[])].concat()),
         // Not what it says.
-        with_hello(&[publish(4), message(2, 5, b"1234")].concat()),
+        with_hello(&[publish(4), message(2, 2, 5, b"1234")].concat()),
         with_hello(&publish(0)),
         // More than there may be: nothing is allocated for it.
-        with_hello(&[publish(u64::MAX), message(2, 5, &[0; 9000])].concat()),
+        with_hello(&[publish(u64::MAX), message(2, 2, 5, &[0; 9000])].concat()),
         // A format, a mark, a name that leads out, and journals that are none.
-        with_hello(&message(2, 4, &[&[0][..], &4u64.to_le_bytes(), &[0]].concat())),
-        with_hello(&[swap(b"a/../../b", 1), message(2, 5, b"x")].concat()),
-        with_hello(&[swap(b"a", 1), message(2, 5, b"x")].concat()),
+        with_hello(&message(1, 2, 4, &[&[0][..], &4u64.to_le_bytes(), &[0]].concat())),
+        with_hello(&[swap(b"a/../../b", 1), message(2, 2, 5, b"x")].concat()),
+        with_hello(&[swap(b"a", 1), message(2, 2, 5, b"x")].concat()),
         with_hello(&swap(b"a", 0)),
-        with_hello(&message(2, 99, &[])),
-        with_hello(&message(2, 2, &[1, 2, 3])),
-        with_hello(&message(2, 8, &[9])),
+        with_hello(&message(1, 2, 99, &[])),
+        with_hello(&message(1, 2, 2, &[1, 2, 3])),
+        with_hello(&message(1, 2, 8, &[9])),
     ];
     for (n, case) in cases.iter().enumerate() {
         let backend = Arc::new(Memory::new());
@@ -328,19 +406,20 @@ fn nothing_is_stored_after_a_pack_that_could_not_be() {
     let source = Arc::new(Memory::new());
     pipeline(&Store::create(source.clone()).unwrap());
     let packs = source.list(Room::Packs).unwrap();
-    let publish = |number: u32, key: &Key, bytes: &[u8]| {
+    let publish = |n: u32, number: u32, key: &Key, bytes: &[u8]| {
         let Key::Pack(id) = key else { panic!("a pack") };
         let digest = *id.digest().as_bytes();
         let length = (bytes.len() as u64).to_le_bytes();
         let head = [&[1][..], &digest, &length, &[0]].concat();
-        [message(number, 4, &head), message(number, 5, bytes)].concat()
+        [message(n, number, 4, &head), message(n + 1, number, 5, bytes)].concat()
     };
-    let hello = message(1, 1, &[1, 0, 1]);
+    let hello = message(0, 1, 1, &[1, 0, 1]);
     let whole = |n: usize| source.read(&packs[n].0).unwrap().unwrap();
-    let good = [hello.clone(), publish(2, &packs[0].0, &whole(0))].concat();
+    let good = [hello.clone(), publish(1, 2, &packs[0].0, &whole(0))].concat();
     let mut wrong = whole(1);
     wrong[20] ^= 1;
-    let bad = [hello, publish(2, &packs[1].0, &wrong), publish(3, &packs[0].0, &whole(0))].concat();
+    let bad =
+        [hello, publish(1, 2, &packs[1].0, &wrong), publish(3, 3, &packs[0].0, &whole(0))].concat();
     for (said, stored) in [(good, 1), (bad, 0)] {
         let backend = Arc::new(Memory::new());
         told(&backend, &said).1.unwrap();
@@ -348,23 +427,24 @@ fn nothing_is_stored_after_a_pack_that_could_not_be() {
     }
 }
 
-/// Talks to a server that says these bytes, one piece for each time that it is asked something; the
-/// last again and again, if that is to be without an end.
-fn hostile(said: Vec<Vec<u8>>, endless: bool) -> Result<Store> {
+/// Talks to a server that says these bytes, one piece for each time that it is asked something, and then
+/// this without an end.
+fn hostile(said: Vec<Vec<u8>>, endless: Option<fn(u32) -> Vec<u8>>) -> Result<Store> {
     #[derive(Debug)]
-    struct Says(Vec<Vec<u8>>, bool);
+    struct Says(Vec<Vec<u8>>, Option<fn(u32) -> Vec<u8>>);
     impl Dial for Says {
         fn dial(&self) -> io::Result<Ends> {
             let (near, mut far) = UnixStream::pair()?;
             let (said, endless) = (self.0.clone(), self.1);
             std::thread::spawn(move || {
-                let mut sent = Ok(());
                 for piece in &said {
                     let asked = far.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0);
-                    sent = if asked { far.write_all(piece) } else { return };
+                    if !asked || far.write_all(piece).is_err() {
+                        return;
+                    }
                 }
-                while let (true, Ok(()), Some(last)) = (endless, &sent, said.last()) {
-                    sent = far.write_all(last);
+                if let Some(more) = endless {
+                    (said.len() as u32..).try_for_each(|n| far.write_all(&more(n))).unwrap_err();
                 }
                 // What it is asked further is taken.
                 let _ = io::copy(&mut far, &mut io::sink());
@@ -385,46 +465,48 @@ fn hostile(said: Vec<Vec<u8>>, endless: bool) -> Result<Store> {
 
 #[test]
 fn a_hostile_server_is_refused_in_words() {
-    let welcome = message(1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0]);
     let with_welcome = |rest: &[u8]| vec![welcome.clone(), rest.to_vec()];
     let cases = [
         (
             vec![b"SSH-2.0-OpenSSH_9.2 and more than four bytes of it".to_vec()],
             "longer than any may be",
         ),
-        (vec![message(1, 1, b"data")], "does not greet"),
-        (vec![message(1, 6, &[9, 0, 0, 0, 0])], "does not greet"),
-        (vec![message(1, 4, &[3, 0, 5, 0, b'n', b'e', b'w', b'e', b'r'])], "newer"),
-        (with_welcome(&message(2, 9, &[])), "unknown answer"),
-        (with_welcome(&message(2, 2, &[7])), "neither yes nor no"),
-        (with_welcome(&message(2, 1, &[b'x'; 2000])), "more came than was asked for"),
+        (vec![message(0, 1, 1, b"data")], "does not greet"),
+        (vec![message(0, 1, 6, &[9, 0, 0, 0, 0])], "does not greet"),
+        (vec![message(0, 1, 4, &[3, 0, 5, 0, b'n', b'e', b'w', b'e', b'r'])], "newer"),
+        (with_welcome(&message(1, 2, 9, &[])), "unknown answer"),
+        (with_welcome(&message(1, 2, 2, &[7])), "neither yes nor no"),
+        (with_welcome(&message(1, 2, 1, &[b'x'; 2000])), "more came than was asked for"),
         (
-            with_welcome(&[message(2, 1, b"lab shop 2\n"), message(2, 2, &[0])].concat()),
+            with_welcome(&[message(1, 2, 1, b"lab shop 2\n"), message(2, 2, 2, &[0])].concat()),
             "not a store",
         ),
-        (with_welcome(&message(2, 3, &[])), "not a store"),
+        (with_welcome(&message(1, 2, 3, &[])), "not a store"),
         (with_welcome(&[]), "nothing came"),
-        (with_welcome(&welcome), "nothing came"),
+        (with_welcome(&welcome), "comes twice"),
+        (with_welcome(&message(2, 2, 3, &[])), "a message is lost"),
     ];
     for (said, expected) in cases {
-        let error = hostile(said, false).unwrap_err().to_string();
+        let error = hostile(said, None).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}, not {expected}");
     }
     // Without an end.
-    let error = hostile(with_welcome(&message(2, 1, &[b'x'; 900])), true).unwrap_err().to_string();
+    let more = |n| message(n, 2, 1, &[b'x'; 900]);
+    let error = hostile(with_welcome(&more(1)), Some(more)).unwrap_err().to_string();
     assert!(error.contains("more came than was asked for"), "{error}");
 }
 
 /// A list of more files than anybody has is not taken in.
 #[test]
 fn an_endless_list_ends() {
-    let welcome = message(1, 6, &[1, 0, 1, 0, b'x', 0]);
-    let format = [message(2, 1, b"lab store 2\n"), message(2, 2, &[0])].concat();
+    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let format = [message(1, 2, 1, b"lab store 2\n"), message(2, 2, 2, &[0])].concat();
     let entry = [&[1][..], &[7; 32], &100u64.to_le_bytes()].concat();
     // Whatever is asked third: a list.
-    let list = message(3, 1, &entry.repeat(20_000));
-    let said = vec![welcome, format, list.repeat(60)];
-    let store = hostile(said, false).unwrap();
+    let list = (3..63).flat_map(|n| message(n, 3, 1, &entry.repeat(20_000))).collect();
+    let said = vec![welcome, format, list];
+    let store = hostile(said, None).unwrap();
     let error = store.packs().unwrap_err().to_string();
     assert!(error.contains("more than 1048576 files"), "{error}");
 }

@@ -1,10 +1,11 @@
 //! Connections to a server in this process, and what may happen to them on their way.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +30,12 @@ pub enum Way {
     Stuck,
     /// A byte at a time.
     Trickle,
+    /// Of the messages that come back the n-th does not come,
+    Lost(usize),
+    /// comes twice,
+    Doubled(usize),
+    /// comes after the one that follows it, if one does.
+    Overtaken(usize),
 }
 
 /// Connections to a server in this process; the n-th goes the n-th way, those after the last go clear.
@@ -36,6 +43,7 @@ pub enum Way {
 pub struct Wire {
     backend: Arc<Memory>,
     ways: Vec<Way>,
+    pub patience: Patience,
     pub dialled: Arc<AtomicU32>,
     pub servers: Arc<Mutex<Vec<JoinHandle<io::Result<()>>>>>,
 }
@@ -43,11 +51,13 @@ pub struct Wire {
 impl Wire {
     pub fn new(backend: &Arc<Memory>, ways: &[Way]) -> Wire {
         let (dialled, servers) = (Arc::default(), Arc::default());
-        Wire { backend: Arc::clone(backend), ways: ways.to_vec(), dialled, servers }
+        let (backend, ways, patience) = (Arc::clone(backend), ways.to_vec(), QUICK);
+        Wire { backend, ways, patience, dialled, servers }
     }
 
     pub fn far(self) -> Result<Far> {
-        Ok(Far::connect(Box::new(self), QUICK, true, Box::new(|_| {}))?.0)
+        let patience = self.patience;
+        Ok(Far::connect(Box::new(self), patience, true, Box::new(|_| {}))?.0)
     }
 
     pub fn store(self) -> Result<Store> {
@@ -105,6 +115,56 @@ impl Write for Bent {
     }
 }
 
+/// An end of a connection that knows where a message begins and ends.
+struct Mangled {
+    messages: Receiver<Vec<u8>>,
+    way: Way,
+    /// Messages that have come so far.
+    number: usize,
+    ready: Cursor<Vec<u8>>,
+}
+
+impl Mangled {
+    fn new(mut stream: UnixStream, way: Way) -> Mangled {
+        let (hand, messages) = channel();
+        std::thread::spawn(move || {
+            let mut message = || -> io::Result<Vec<u8>> {
+                let mut all = vec![0; 4];
+                stream.read_exact(&mut all)?;
+                let length = u32::from_le_bytes(all[..].try_into().unwrap());
+                all.resize(4 + length as usize, 0);
+                stream.read_exact(&mut all[4..])?;
+                Ok(all)
+            };
+            while message().is_ok_and(|message| hand.send(message).is_ok()) {}
+        });
+        Mangled { messages, way, number: 0, ready: Cursor::default() }
+    }
+}
+
+impl Read for Mangled {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.ready.position() == self.ready.get_ref().len() as u64 {
+            // None comes when the connection has ended.
+            let Ok(mut came) = self.messages.recv() else { return Ok(0) };
+            let number = self.number;
+            self.number += 1;
+            match self.way {
+                Way::Lost(n) if n == number => continue,
+                Way::Doubled(n) if n == number => came = came.repeat(2),
+                Way::Overtaken(n) if n == number => {
+                    if let Ok(next) = self.messages.recv_timeout(Duration::from_millis(20)) {
+                        came = [next, came].concat();
+                    }
+                }
+                _ => {}
+            }
+            self.ready = Cursor::new(came);
+        }
+        self.ready.read(buffer)
+    }
+}
+
 struct Stream(UnixStream);
 
 impl Held for Stream {
@@ -127,11 +187,13 @@ pub fn ends(stream: UnixStream, way: Way) -> Ends {
         };
         Bent { stream: stream.try_clone().unwrap(), left: AtomicI64::new(left), way }
     };
-    Ends {
-        from: Box::new(bent(&stream)),
-        to: Box::new(bent(&stream)),
-        held: Box::new(Stream(stream)),
-    }
+    let from: Box<dyn Read + Send> = match way {
+        Way::Lost(_) | Way::Doubled(_) | Way::Overtaken(_) => {
+            Box::new(Mangled::new(stream.try_clone().unwrap(), way))
+        }
+        _ => Box::new(bent(&stream)),
+    };
+    Ends { from, to: Box::new(bent(&stream)), held: Box::new(Stream(stream)) }
 }
 
 /// Connections of which none lasts: most are short, and each fourth is long enough for whatever is asked.
@@ -141,6 +203,17 @@ pub fn ragged() -> Vec<Way> {
         1 => Way::CutThere(5_000 + n * 7_919 % 90_000),
         2 => Way::CutThere(200 + n * 53 % 5_000),
         _ => Way::CutBack(80_000_000 + n * 104_729 % 4_000_000),
+    };
+    (0..400).map(way).collect()
+}
+
+/// Connections on which something happens to an answer sooner or later; after three of them one is cut.
+pub fn mangled() -> Vec<Way> {
+    let way = |n: usize| match n % 4 {
+        0 => Way::Doubled(1 + n * 7 % 60),
+        1 => Way::Overtaken(1 + n * 5 % 40),
+        2 => Way::Lost(1 + n * 3 % 50),
+        _ => Way::CutBack(80_000_000),
     };
     (0..400).map(way).collect()
 }
