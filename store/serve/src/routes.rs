@@ -26,6 +26,8 @@ use crate::tokens::Access;
 const PIECE: u64 = 4 << 20;
 /// Says that a program of ours answers, and which version of the interface it has.
 pub(crate) const SERVES: &str = "lab-serve";
+/// Says which question is asked; the answer says which one it answers.
+const QUESTION: &str = "lab-question";
 
 /// All routes. With `many`, each store has its name before its files; otherwise there is one.
 pub(crate) fn router(shared: Arc<Shared>, many: bool) -> Router {
@@ -60,6 +62,7 @@ async fn watched(State(shared): Server, mut request: Request, next: Next) -> Res
     let path = request.uri().path().escape_debug().take(300).collect();
     let bytes_in = request.body().size_hint().exact().unwrap_or(0);
     let _under_way = UnderWay::new(&shared.metrics);
+    let question = request.headers().get(QUESTION).cloned();
     let bearer = bearer(&shared.tokens, request.headers());
     let token = bearer.as_ref().ok().and_then(|b| b.as_ref().map(|b| b.id.clone()));
     let asker = token.clone().or(from.map(network)).unwrap_or_default();
@@ -76,6 +79,9 @@ async fn watched(State(shared): Server, mut request: Request, next: Next) -> Res
         }
     };
     response.headers_mut().insert(SERVES, HeaderValue::from_static("1"));
+    if let Some(question) = question {
+        response.headers_mut().insert(QUESTION, question);
+    }
     let served = Served {
         at,
         from,

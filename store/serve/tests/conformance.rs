@@ -38,3 +38,5 @@ fn plain_web_servers_hand_out_parts_whether_they_know_of_them_or_not() {
 
 conforms!(clear, _at => by(|server| server));
 conforms!(broken, _at => by(|server| Relay::to(server, Fate::Broken(8)).address));
+conforms!(doubled, _at => by(|server| Relay::to(server, Fate::Doubled(3)).address));
+conforms!(crossed, _at => by(|server| Relay::to(server, Fate::Crossed(3)).address));

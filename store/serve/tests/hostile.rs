@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{POLITE, base, lineage, memory, name, pipeline, set, target};
-use kit::{QUICK, Running, connect, opened, page, path, plain, scripted};
+use kit::{QUICK, Running, connect, opened, ours, page, path, plain, scripted};
 use lab_objects::{Backend, Key, Memory, Room, Silent, Store, check, inventory};
 use lab_remote::{pull, push};
 use lab_web::{Web, WebError};
@@ -331,8 +331,8 @@ fn it_stops_when_those_who_are_at_it_have_finished() {
     assert!(TcpStream::connect(server.address).is_err());
 }
 
-fn store_page(path: &str) -> Option<Vec<u8>> {
-    (path == "/format").then(|| page("200 OK", "lab-serve: 1\r\n", b"lab store 2\n"))
+fn store_page(head: &str) -> Option<Vec<u8>> {
+    (path(head) == "/format").then(|| page("200 OK", &ours(head), b"lab store 2\n"))
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn what_a_server_invents_is_not_believed() {
         let honest = Arc::clone(&source);
         let url = scripted(move |head| {
             let path = path(head);
-            let good = store_page(path).unwrap_or_else(|| match path {
+            let good = store_page(head).unwrap_or_else(|| match path {
                 "/inventory" => page("200 OK", "", inventory(&*honest).unwrap().as_bytes()),
                 "/names/base" => {
                     let bytes = honest.read(&Key::Name(name("base"))).unwrap().unwrap();
@@ -423,7 +423,7 @@ fn what_a_server_invents_is_not_believed() {
         assert_eq!(check(&local, true, &Silent).unwrap().findings, [], "{what}");
         assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", start.elapsed());
     }
-    let endless = scripted(|head| store_page(path(head)).unwrap_or_else(|| b"endless".to_vec()));
+    let endless = scripted(|head| store_page(head).unwrap_or_else(|| b"endless".to_vec()));
     let remote = connect(&endless).unwrap().0;
     let error = remote.names().get(&name("base")).unwrap_err().to_string();
     assert!(error.contains("more came than was asked for"), "{error}");

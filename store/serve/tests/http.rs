@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use common::{POLITE, base, everything, lineage, memory, name, pipeline, set, target};
-use kit::{Proxy, QUICK, Running, Way, connect, url};
+use kit::{Fate, Proxy, QUICK, Relay, Running, Way, connect, url};
 use lab_objects::{Backend, Key, Memory, Silent, Store, check};
 use lab_remote::{Exchange, RemoteError, pull, push};
 use lab_schema::Base;
-use lab_web::{Web, WebError};
+use lab_web::{Patience, Web, WebError};
 
 fn send(local: &Store, remote: &Store, what: &[&str]) -> lab_remote::Result<Exchange> {
     let what: Vec<Base> = what.iter().map(|text| base(text)).collect();
@@ -187,6 +187,53 @@ fn whoever_goes_silent_or_answers_something_else_is_asked_again() {
         assert_eq!(target(&local, "base"), Some(p.train.into()), "{way:?}");
         sound(&local);
         assert!(start.elapsed() < Duration::from_secs(20), "{way:?}");
+    }
+}
+
+#[test]
+fn whatever_happens_to_answers_what_is_pushed_and_pulled_comes_through() {
+    for fate in [Fate::Broken(3), Fate::Lost(6), Fate::Doubled(2), Fate::Late(15), Fate::Crossed(2)]
+    {
+        let server = Running::new("");
+        let relay = Relay::to(server.address, fate);
+        let patience = Patience {
+            silence: Duration::from_millis(400),
+            thought: Duration::from_secs(1),
+            tries: 8,
+            ..QUICK
+        };
+        let come = || {
+            let url = url(relay.address, &server.token);
+            let (web, made) = Web::connect(&url, true, patience, Box::new(|_| {})).unwrap();
+            let open = if made { Store::create } else { Store::open };
+            open(Arc::new(web)).unwrap()
+        };
+        come();
+        std::thread::scope(|scope| {
+            for n in 0..6 {
+                let come = &come;
+                scope.spawn(move || {
+                    let (here, name) = (memory(), format!("name-{n}"));
+                    let p = pipeline(&here);
+                    let data = common::blob(&here, &format!("data of {n}")).into();
+                    let run = common::run(&here, &name, data, p.clean.into());
+                    set(&here, &name, run);
+                    send(&here, &come(), &[&name]).unwrap();
+                    let elsewhere = memory();
+                    fetch(&elsewhere, &come(), &[&name]).unwrap();
+                    assert_eq!(target(&elsewhere, &name), Some(run.into()));
+                    sound(&elsewhere);
+                });
+            }
+        });
+        let there = Store::open(server.backend.clone()).unwrap();
+        sound(&there);
+        for n in 0..6 {
+            let moves = there.names().journal(&name(&format!("name-{n}"))).unwrap();
+            assert_eq!(moves.len(), 1, "{fate:?}");
+        }
+        let bent = relay.seen.bent.load(Ordering::Relaxed);
+        assert!(bent > 5, "{fate:?}: {bent}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use lab_objects::paced_piece;
+use lab_objects::{Room, paced_piece};
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
@@ -44,6 +44,12 @@ impl Default for Patience {
         }
     }
 }
+
+/// Says that a `lab serve` answers.
+pub(crate) const SERVES: &str = "lab-serve";
+/// Which question is asked, and is answered: an answer that comes twice or to somebody else must not be taken
+/// for another one.
+const QUESTION: &str = "lab-question";
 
 /// How long a connection may take to be made.
 const CONNECTING: Duration = Duration::from_secs(20);
@@ -116,6 +122,8 @@ pub(crate) struct Asker {
     base: Url,
     credentials: Option<Credentials>,
     pub(crate) session: String,
+    /// How often.
+    asked: AtomicU64,
     /// As people know it.
     pub(crate) shown: String,
     told: Mutex<Option<Told>>,
@@ -151,6 +159,7 @@ impl Asker {
             base,
             credentials,
             session: format!("{draw:016x}"),
+            asked: AtomicU64::new(0),
             shown,
             told: Mutex::new(Some(told)),
             patience,
@@ -207,10 +216,22 @@ impl Asker {
         unreachable!("it returns with the last attempt")
     }
 
+    /// What the answer to a question has to bear. Parts of packs, which do not change, are called by what they
+    /// are, so that whoever keeps them on the way can hand them out again; all else is asked anew each time.
+    fn tag(&self, Question { method, path, headers, .. }: &Question) -> String {
+        if *method == Method::GET && path.starts_with(Room::Packs.folder()) {
+            let range = headers.get("range").and_then(|range| range.to_str().ok());
+            return format!("{path} {}", range.unwrap_or("all"));
+        }
+        format!("{}-{}", self.session, self.asked.fetch_add(1, Ordering::Relaxed))
+    }
+
     async fn once(&self, question: &Question) -> Result<Answer, Failure> {
         let url = self.base.join(&question.path).map_err(|error| fails(error.to_string()))?;
         let mut request = self.client.request(question.method.clone(), url);
+        let tag = self.tag(question);
         request = request.headers(question.headers.clone()).header("lab-session", &self.session);
+        request = request.header(QUESTION, &tag);
         if let Some(credentials) = &self.credentials {
             request = credentials.shown_with(request);
         }
@@ -222,6 +243,11 @@ impl Asker {
                 .body(Body::wrap_stream(pieces(body.clone(), Arc::clone(&moved))));
         }
         let sent = self.sent(request, &moved, length).await?;
+        let (said, serves) = (sent.headers().get(QUESTION), sent.headers().contains_key(SERVES));
+        if serves && said.is_none_or(|said| said.as_bytes() != tag.as_bytes()) {
+            let why = "an answer to another question came".to_owned();
+            return Err(Failure::Broken { why, pause: None, never_connected: false });
+        }
         self.read(question, sent).await
     }
 

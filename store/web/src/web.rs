@@ -13,15 +13,12 @@ use lab_objects::{
 use reqwest::{Method, StatusCode, Url};
 use tokio::task::JoinHandle;
 
-use crate::ask::{Answer, Asker, Failure, Question};
+use crate::ask::{Answer, Asker, Failure, Question, SERVES};
 pub use crate::ask::{Patience, Told};
 use crate::credentials::{is_here, known, places, split};
 use crate::error::{Result, WebError};
 use crate::ranges::{Unread, read_ranges};
 use crate::runtime::{spawn, wait};
-
-/// Says that a `lab serve` answers.
-const SERVES: &str = "lab-serve";
 
 /// A store that is reached by HTTP.
 pub struct Web {

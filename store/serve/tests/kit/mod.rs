@@ -18,7 +18,7 @@ use lab_serve::{Access, Open, Served, Server, Settings, Stop, Tokens};
 use lab_web::{Patience, Web, WebError};
 
 pub use relay::{Fate, Relay};
-pub use scripted::{page, path, plain, scripted};
+pub use scripted::{ours, page, path, plain, scripted};
 
 pub const QUICK: Patience = Patience {
     silence: Duration::from_secs(2),

@@ -3,69 +3,146 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What happens to answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Each n-th breaks off, before it begins or in the middle.
     Broken(u32),
+    /// Each n-th does not come, and the connection stays open.
+    Lost(u32),
+    /// Each n-th comes again a moment later, whatever has been asked meanwhile.
+    Doubled(u32),
+    /// Each is held back for as long as is drawn, up to so many milliseconds, so that they come in another
+    /// order than they were asked for.
+    Late(u64),
+    /// Each n-th goes to who asked something else at the same time, whose answer comes here.
+    Crossed(u32),
 }
 
-/// What it counts.
+/// How long an answer waits for another one to be exchanged with.
+const MEETING: Duration = Duration::from_millis(10);
+
+/// What has happened so far.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct Seen {
+    asked: AtomicU32,
     /// Answers that came from the server.
     pub answers: AtomicU32,
     /// Those to which something happened.
     pub bent: AtomicU32,
+    /// The last question that was answered.
+    newest: AtomicU32,
+    draws: AtomicU64,
+    /// An answer that waits to be exchanged.
+    waits: Mutex<Option<(Vec<u8>, Sender<Vec<u8>>)>>,
 }
 
 pub struct Relay {
     pub address: SocketAddr,
-    pub counts: Arc<Counts>,
+    pub seen: Arc<Seen>,
 }
 
 impl Relay {
     pub fn to(server: SocketAddr, fate: Fate) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let counts = Arc::new(Counts::default());
-        let counted = Arc::clone(&counts);
+        let seen = Arc::new(Seen::default());
+        let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             for near in listener.incoming() {
-                let (Ok(near), counts) = (near, Arc::clone(&counted)) else { return };
+                let (Ok(near), seen) = (near, Arc::clone(&shared)) else { return };
                 // Its own thread: nobody joins it, since a client may keep a connection for ever.
                 std::thread::spawn(move || {
-                    drop(carry(&near, server, fate, &counts));
+                    drop(carry(&near, server, fate, &seen));
                     let _ = near.shutdown(Shutdown::Both);
                 });
             }
         });
-        Relay { address, counts }
+        Relay { address, seen }
     }
 }
 
-fn carry(near: &TcpStream, server: SocketAddr, fate: Fate, counts: &Counts) -> io::Result<()> {
+fn carry(near: &TcpStream, server: SocketAddr, fate: Fate, seen: &Seen) -> io::Result<()> {
     let far = TcpStream::connect(server)?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let (mut from_near, mut from_far) = (BufReader::new(near), BufReader::new(&far));
+    let back = Arc::new(Mutex::new(near.try_clone()?));
     loop {
         let question = message(&mut from_near)?;
+        let asked = seen.asked.fetch_add(1, Ordering::Relaxed);
         (&far).write_all(&question)?;
-        let answer = message(&mut from_far)?;
-        let number = counts.answers.fetch_add(1, Ordering::Relaxed);
+        let mut answer = message(&mut from_far)?;
+        let number = seen.answers.fetch_add(1, Ordering::Relaxed);
+        let is_each = |n: u32| number % n == n - 1;
         match fate {
-            Fate::Broken(each) if number % each == each - 1 => {
-                counts.bent.fetch_add(1, Ordering::Relaxed);
-                let part = if number / each % 2 == 0 { 0 } else { answer.len() / 2 };
-                return (&*near).write_all(&answer[..part]);
+            Fate::Broken(n) if is_each(n) => {
+                seen.bent.fetch_add(1, Ordering::Relaxed);
+                let part = if number / n % 2 == 0 { 0 } else { answer.len() / 2 };
+                return back.lock().unwrap().write_all(&answer[..part]);
             }
-            Fate::Broken(_) => (&*near).write_all(&answer)?,
+            Fate::Lost(n) if is_each(n) => {
+                seen.bent.fetch_add(1, Ordering::Relaxed);
+                // Until the client gives up.
+                return Ok(drop(from_near.read_until(b'\n', &mut Vec::new())));
+            }
+            // Whole packs: who asks for one again may have the same answer, and it may have been put right.
+            Fate::Doubled(n) if is_each(n) && !is_for_a_whole_pack(&question) => {
+                seen.bent.fetch_add(1, Ordering::Relaxed);
+                let (back, again) = (Arc::clone(&back), answer.clone());
+                let moment = Duration::from_micros(draw(seen) % 3_000);
+                std::thread::spawn(move || {
+                    std::thread::sleep(moment);
+                    let _ = back.lock().unwrap().write_all(&again);
+                });
+            }
+            Fate::Late(most) => {
+                std::thread::sleep(Duration::from_millis(draw(seen) % most));
+                if seen.newest.fetch_max(asked, Ordering::Relaxed) > asked {
+                    seen.bent.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Fate::Crossed(n) if is_each(n) => answer = exchanged(answer, seen),
+            _ => {}
         }
+        back.lock().unwrap().write_all(&answer)?;
     }
+}
+
+fn is_for_a_whole_pack(question: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(&question[..question.len().min(2_000)]);
+    head.starts_with("GET /packs/") && !head.contains("\r\nrange: ")
+}
+
+/// The answer of somebody else, if one comes within a moment.
+fn exchanged(answer: Vec<u8>, seen: &Seen) -> Vec<u8> {
+    let other = seen.waits.lock().unwrap().take();
+    if let Some((theirs, hand)) = other {
+        seen.bent.fetch_add(2, Ordering::Relaxed);
+        hand.send(answer).unwrap();
+        return theirs;
+    }
+    let (hand, handed) = channel();
+    *seen.waits.lock().unwrap() = Some((answer, hand));
+    if let Ok(theirs) = handed.recv_timeout(MEETING) {
+        return theirs;
+    }
+    let own = seen.waits.lock().unwrap().take();
+    // It may have been taken this very moment.
+    own.map_or_else(|| handed.recv().unwrap(), |(answer, _)| answer)
+}
+
+/// Numbers that look drawn, the same each time.
+fn draw(seen: &Seen) -> u64 {
+    let mut x = seen.draws.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 /// A question or an answer as a whole: its head, and the body that the head tells of.

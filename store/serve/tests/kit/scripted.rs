@@ -27,17 +27,23 @@ pub fn scripted(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Str
                     head.push(byte[0]);
                 }
                 let head = String::from_utf8_lossy(&head).into_owned();
-                let said = answer(&head);
-                if said == b"endless" {
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nlab-serve: 1\r\n\r\n");
-                    while stream.write_all(&[b'x'; 4096]).is_ok() {}
-                    return;
+                match answer(&head) {
+                    said if said == b"endless" => {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                        while stream.write_all(&[b'x'; 4096]).is_ok() {}
+                    }
+                    said => drop(stream.write_all(&said)),
                 }
-                let _ = stream.write_all(&said);
             });
         }
     });
     url(address, "lab_0_0")
+}
+
+/// What an answer of `lab serve` has in its head: that it is one, and to which question.
+pub fn ours(head: &str) -> String {
+    let question = head.lines().find_map(|line| line.strip_prefix("lab-question: "));
+    format!("lab-serve: 1\r\nlab-question: {}\r\n", question.unwrap_or_default())
 }
 
 /// What is asked for.
