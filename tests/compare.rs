@@ -204,6 +204,32 @@ fn commands_are_guarded_by_what_they_were_seen_to_use() {
 }
 
 #[test]
+fn the_log_can_be_asked_for_what_was_reached_when_and_by_whom() {
+    let place = trained("1..3");
+    let log = |more: &[&str]| {
+        let said = place.lab([&["log", "--json"], more].concat()).succeeds().json();
+        said.as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let all = log(&["--metric", "accuracy>0"]);
+    assert_eq!(all.len(), 6);
+    assert_eq!(log(&["--metric", "accuracy>0", "-n", "2"]), all[..2]);
+    let good = log(&["--metric", "accuracy>=0.9", "--metric", "loss<0.5"]);
+    assert!(!good.is_empty() && good.iter().all(|name| name.starts_with("mine")), "{good:?}");
+    assert_eq!(log(&["--metric", "accuracy>0.9", "--param", "seed=1"]), Vec::<String>::new());
+    assert_eq!(log(&["--metric", "accuracy>0", "--by", "ana", "--since", "1h"]), all);
+    assert_eq!(log(&["--by", "ben"]), Vec::<String>::new());
+    assert_eq!(log(&["--since", "2999-01-01"]), Vec::<String>::new());
+    place.lab(["log", "--metric", "accuracy"]).exits(2).complains("is no bound");
+    place.lab(["log", "--since", "yesterday"]).exits(2).complains("2026-11-30");
+    place.lab(["log", "mine.seed1", "--by", "ana"]).exits(2);
+    place.lab(["log", "--by", "ben"]).succeeds().complains("no run fits");
+}
+
+#[test]
 fn what_cannot_be_compared_is_said() {
     let place = trained("1,2");
     let compare = |more: &[&str]| place.lab([&["compare"], more].concat());

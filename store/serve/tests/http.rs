@@ -93,7 +93,7 @@ fn a_store_is_made_for_who_asks_for_it() {
 fn lengths(run: impl Fn(std::net::SocketAddr), server: &Running) -> [i64; 2] {
     let proxy = Proxy::to(server.address, Way::Clear);
     run(proxy.address);
-    proxy.carried.map(|sum| sum.load(Ordering::Relaxed))
+    proxy.carried.each_ref().map(|sum| sum.load(Ordering::Relaxed))
 }
 
 fn cuts(most: i64) -> impl Iterator<Item = i64> {

@@ -7,7 +7,7 @@ mod scripted;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -154,6 +154,7 @@ pub struct Proxy {
     pub connections: Arc<AtomicU32>,
     /// Bytes there and back.
     pub carried: [Arc<AtomicI64>; 2],
+    over: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -163,16 +164,29 @@ impl Proxy {
         let connections = Arc::new(AtomicU32::new(0));
         let carried = [Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0))];
         let (counted, sums) = (Arc::clone(&connections), carried.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&over);
         std::thread::spawn(move || {
             for near in listener.incoming() {
                 let Ok(near) = near else { return };
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
                 let number = counted.fetch_add(1, Ordering::Relaxed);
                 let sums = sums.clone();
                 // Its own thread: nobody joins it, since a client may keep a connection for ever.
                 std::thread::spawn(move || drop(carry(&near, server, way, number, &sums)));
             }
         });
-        Proxy { address, connections, carried }
+        Proxy { address, connections, carried, over }
+    }
+}
+
+impl Drop for Proxy {
+    /// It takes no more connections: a test makes one for each byte.
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
     }
 }
 

@@ -1,10 +1,13 @@
 //! `lab log`
 
+mod filter;
+
 use lab_lineage::Lineage;
 use lab_schema::{Attestation, Name, ObjectId, Recipe, Run, RunId, Signed, Verdict};
 use lab_trust::Judgement;
 use serde_json::{Value, json};
 
+use self::filter::Filter;
 use super::describe;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -22,35 +25,33 @@ pub(super) struct Args {
     /// How many
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     limit: usize,
-    /// Only runs with this parameter, given or found, as in lr=0.1; all of several
-    #[arg(long = "param", value_name = "KEY=VALUE", conflicts_with = "name")]
-    params: Vec<String>,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     match &args.name {
         Some(name) => moves(context, &registry, &Name::new(name.as_str())?, args.limit),
-        None => runs(context, &registry, args.limit, &args.params),
+        None => runs(context, &registry, args.limit, &args.filter),
     }
 }
 
-fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String]) -> Outcome {
+fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -> Outcome {
     let lineage = registry.lineage()?;
     let mut all = lineage.runs()?;
-    for typed in params {
-        let (key, value) = typed.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("'{typed}' is no parameter"))
-                .hint("write KEY=VALUE, as in lr=0.1")
-        })?;
-        let having = lineage.with_param(key, value)?;
-        all.retain(|row| having.contains(&row.id));
-    }
+    filter.apply(&lineage, context.now_ms(), &mut all)?;
     let names = registry.store.names().list()?;
     let believed = Believed::here(context, registry);
     let mut answers = Vec::new();
-    for row in all.iter().rev().take(limit) {
+    for row in all.iter().rev() {
+        if answers.len() == limit {
+            break;
+        }
         let run: Run = registry.store.load(row.id)?;
+        if !filter.fits(&run) {
+            continue;
+        }
         let recipe: Recipe = registry.store.load(row.recipe)?;
         let name = names.iter().find(|(_, m)| m.target == Some(ObjectId::Run(row.id)));
         let name = name.map(|(n, _)| n.to_string()).unwrap_or_default();
@@ -86,11 +87,11 @@ fn runs(context: &Context, registry: &Registry, limit: usize, params: &[String])
         answer["signatures"] = signatures.iter().map(trust::json_of).collect();
         answers.push(answer);
     }
-    if all.is_empty() && !params.is_empty() {
-        context.ui.hint(format!("no run has {}", params.join(" and ")));
+    if answers.is_empty() && filter.is_given() {
+        context.ui.hint("no run fits; `lab log` shows all");
     } else if all.is_empty() {
         context.ui.hint("no runs yet; `lab run -- COMMAND` makes one");
-    } else if all.len() > limit {
+    } else if all.len() > limit && filter.is_by_index() {
         context.ui.hint(format!(
             "{} earlier runs; `lab log -n {}` shows all",
             all.len() - limit,

@@ -1,0 +1,169 @@
+//! Which runs `lab log` shows.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use lab_lineage::{Lineage, RunRow};
+use lab_schema::Run;
+
+use crate::failure::{Failure, Outcome};
+use crate::times;
+
+/// What a run has to fit.
+#[derive(clap::Args, Debug)]
+pub(super) struct Filter {
+    /// Only runs with this parameter, given or found, as in lr=0.1; all of several
+    #[arg(long = "param", value_name = "KEY=VALUE", conflicts_with = "name")]
+    params: Vec<String>,
+    /// Only runs that reached this, as in 'accuracy>0.97' (also >=, <, <=, =); all of several
+    #[arg(long = "metric", value_name = "NAME>X", value_parser = bound, conflicts_with = "name")]
+    metrics: Vec<Bound>,
+    /// Only runs of this person
+    #[arg(long, value_name = "WHO", conflicts_with = "name")]
+    by: Option<String>,
+    /// Only runs since then: 2h or 14d ago, or a day as in 2026-11-30 (in UTC)
+    #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "name")]
+    since: Option<Since>,
+}
+
+/// What a number has to be.
+#[derive(Clone, Debug, PartialEq)]
+struct Bound {
+    metric: String,
+    is: Is,
+    than: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+    Just,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    Ago(Duration),
+    /// In milliseconds since 1970.
+    At(u64),
+}
+
+fn bound(text: &str) -> Result<Bound, String> {
+    let bad = || format!("'{text}' is no bound: a name, >, >=, <, <= or =, and a number");
+    let at = text.find(['<', '>', '=']).ok_or_else(bad)?;
+    let (metric, rest) = (text[..at].trim(), &text[at..]);
+    let words = [
+        (">=", Is::AtLeast),
+        ("<=", Is::AtMost),
+        (">", Is::Above),
+        ("<", Is::Below),
+        ("=", Is::Just),
+    ];
+    let found = words.into_iter().find_map(|(word, is)| Some((is, rest.strip_prefix(word)?)));
+    let (is, number) = found.ok_or_else(bad)?;
+    let than: f64 = number.trim().parse().map_err(|_| bad())?;
+    if metric.is_empty() || than.is_nan() {
+        return Err(bad());
+    }
+    Ok(Bound { metric: metric.to_owned(), is, than })
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    let bad =
+        || format!("'{text}' is no time: 2h or 14d ago is meant, or a day such as 2026-11-30");
+    if let Ok(ago) = times::duration(text) {
+        return Ok(Since::Ago(ago));
+    }
+    let time = match text.parse::<Date>() {
+        Ok(day) => TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).map_err(|_| bad())?,
+        Err(_) => text.parse::<Timestamp>().map_err(|_| bad())?,
+    };
+    u64::try_from(time.as_millisecond()).map(Since::At).map_err(|_| bad())
+}
+
+impl Bound {
+    fn holds(&self, row: &RunRow) -> bool {
+        let Some(value) = row.metrics.get(&self.metric).map(|value| value.get()) else {
+            return false;
+        };
+        match self.is {
+            Is::Above => value > self.than,
+            Is::AtLeast => value >= self.than,
+            Is::Below => value < self.than,
+            Is::AtMost => value <= self.than,
+            Is::Just => value == self.than,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether anything is asked of runs.
+    pub(super) fn is_given(&self) -> bool {
+        !self.params.is_empty()
+            || !self.metrics.is_empty()
+            || self.by.is_some()
+            || self.since.is_some()
+    }
+
+    /// Leaves the runs that fit, as far as the index tells.
+    pub(super) fn apply(&self, lineage: &Lineage, now_ms: u64, runs: &mut Vec<RunRow>) -> Outcome {
+        for typed in &self.params {
+            let (key, value) = typed.split_once('=').ok_or_else(|| {
+                Failure::usage(format!("'{typed}' is no parameter"))
+                    .hint("write KEY=VALUE, as in lr=0.1")
+            })?;
+            let having = lineage.with_param(key, value)?;
+            runs.retain(|row| having.contains(&row.id));
+        }
+        runs.retain(|row| self.metrics.iter().all(|bound| bound.holds(row)));
+        let from_ms = self.since.map(|since| match since {
+            Since::Ago(ago) => {
+                now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+            }
+            Since::At(ms) => ms,
+        });
+        runs.retain(|row| from_ms.is_none_or(|from_ms| row.started_ms >= from_ms));
+        Ok(())
+    }
+
+    /// Whether a run fits in what only its record tells.
+    pub(super) fn fits(&self, run: &Run) -> bool {
+        self.by.as_ref().is_none_or(|who| run.who == *who)
+    }
+
+    /// Whether all that is asked is known from the index.
+    pub(super) fn is_by_index(&self) -> bool {
+        self.by.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_a_name_a_sign_and_a_number() {
+        let ok = |text: &str| bound(text).unwrap();
+        let of = |metric: &str, is, than| Bound { metric: metric.to_owned(), is, than };
+        assert_eq!(ok("accuracy>0.97"), of("accuracy", Is::Above, 0.97));
+        assert_eq!(ok("val loss <= -1e-3"), of("val loss", Is::AtMost, -0.001));
+        assert_eq!(ok("f1=1"), of("f1", Is::Just, 1.0));
+        for bad in ["", "accuracy", ">1", "a>", "a>x", "a>nan", "a=>1", "a><1", "a==1"] {
+            assert!(bound(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_ago_or_a_day() {
+        assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_secs(7200))));
+        assert_eq!(since("1970-01-02"), Ok(Since::At(86_400_000)));
+        assert_eq!(since("1970-01-01T00:00:01Z"), Ok(Since::At(1000)));
+        for bad in ["", "yesterday", "2026-13-01", "1969-01-01", "2"] {
+            assert!(since(bad).is_err(), "{bad}");
+        }
+    }
+}
