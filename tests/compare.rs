@@ -204,6 +204,39 @@ fn commands_are_guarded_by_what_they_were_seen_to_use() {
 }
 
 #[test]
+fn a_grid_runs_every_setting_with_every_other() {
+    let place = Place::digits();
+    let grid = [
+        "run",
+        "digits.toml",
+        "--name",
+        "g",
+        "--grid",
+        "train.lr=0.003,0.01 x train.epochs=1,2",
+        "--seeds",
+        "1,2",
+    ];
+    let told = place.lab(grid).succeeds();
+    let told = told.says("g.lr0.003.epochs1\n").says("g.lr0.01.epochs2\n").says("2 runs");
+    assert_eq!(told.out.matches(", 2 runs").count(), 8, "{}", told.out);
+    place.lab(["show", "g.lr0.01.epochs2.seed2"]).succeeds();
+    let arms = ["g.lr0.003.epochs2@seeds", "g.lr0.01.epochs2@seeds"];
+    place
+        .lab(["compare", arms[0], arms[1], "-m", "accuracy"])
+        .succeeds()
+        .says("only lr differs (0.003 → 0.01)");
+    // What is there is not done again.
+    let again = place.lab([&grid[..], &["--json"]].concat()).succeeds().json();
+    assert!(again.as_array().unwrap().iter().all(|run| run["reused"] == true));
+    let run = |more: &[&str]| place.lab([&["run", "digits.toml"], more].concat()).exits(2);
+    run(&["--grid", "train.lr=0.1", "--set", "train.lr=0.2"])
+        .complains("--grid sets train.lr, and so does --set");
+    run(&["--grid", "train.lr=0.1", "--grid", "train.lr=0.2"]).complains("twice");
+    run(&["--grid", "train.lr"]).complains("no row of values");
+    run(&["--grid", "train.nothing=1,2"]).complains("nothing");
+}
+
+#[test]
 fn the_log_can_be_asked_for_what_was_reached_when_and_by_whom() {
     let place = trained("1..3");
     let log = |more: &[&str]| {

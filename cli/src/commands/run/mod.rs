@@ -80,6 +80,10 @@ pub(super) struct Args {
     /// Run the steps or the program once for each of these seeds, as in 1..10 or 1,2,5
     #[arg(long, value_name = "SEEDS", value_parser = seeds::seeds, conflicts_with_all = ["command", "seed"])]
     seeds: Option<seeds::Seeds>,
+    /// Run the program once for each of these values of a setting, as in train.lr=0.1,0.3; of several settings
+    /// with each other, as in 'train.lr=0.1,0.3 x train.epochs=5,10'
+    #[arg(long, value_name = "KEY=VALUES", value_parser = Axes::parse, conflicts_with = "command")]
+    grid: Vec<Axes>,
     /// Run the program once for each of so many folds: cross-validation
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with = "command")]
     folds: Option<u32>,
@@ -123,10 +127,24 @@ fn is_program(context: &Context, word: &str) -> Outcome<bool> {
     Ok(looks || is_file && Project::find(context, &context.registry()?, &[]).is_err())
 }
 
+/// What one `--grid` says.
+#[derive(Clone, Debug)]
+struct Axes(Vec<seeds::Axis>);
+
+impl Axes {
+    fn parse(text: &str) -> Result<Axes, String> {
+        seeds::axes(text).map(Axes)
+    }
+}
+
 impl Args {
+    fn axes(&self) -> Vec<seeds::Axis> {
+        self.grid.iter().flat_map(|axes| axes.0.clone()).collect()
+    }
+
     /// Whether a program is to be run more than once.
     fn are_many(&self) -> bool {
-        self.seeds.is_some() || self.folds.is_some()
+        self.seeds.is_some() || self.folds.is_some() || !self.grid.is_empty()
     }
 
     fn level(&self) -> Level {
@@ -151,6 +169,10 @@ impl Args {
             ("--no-probe", self.no_probe, "write `probe = false` at the top of lab.toml"),
             ("--level", self.level != 1, "write `level = 2` at the top of lab.toml"),
         ];
+        if !self.grid.is_empty() {
+            return Err(Failure::usage("--grid is for a tensor program")
+                .hint("`lab run --set KEY=VALUE` runs the steps with another parameter"));
+        }
         if self.folds.is_some() {
             return Err(Failure::usage(
                 "--folds is for a tensor program: `lab run PROGRAM.toml --folds 5`",

@@ -33,28 +33,30 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
     registry.store.rescue(&sources.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
     let running = Running { context, args, path, registry: &registry, bars: &bars, sources };
     let mut answers = Vec::new();
-    let variants = seeds::variants(args.seeds.as_ref(), args.folds)?;
+    let variants = seeds::variants(&args.axes(), args.seeds.as_ref(), args.folds)?;
     if variants.is_empty() {
         drop(running.stages(&program, name.as_ref(), &mut answers)?);
     } else {
         let mut runs = Vec::new();
-        for Variant { settings, suffix, fold } in variants {
+        for Variant { settings, suffix, cell, fold } in variants {
             let mut program = program.clone();
-            let set: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            let set: Vec<(&str, &str)> =
+                settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             program.set_all(&set)?;
-            let name = name.as_ref().map(|n| Name::new(format!("{n}{suffix}"))).transpose()?;
+            let name =
+                name.as_ref().map(|base| Name::new(format!("{base}{suffix}"))).transpose()?;
             if let Some((fold, of)) = fold {
                 context.ui.line(paint(DIM, format!("fold {fold} of {of}")));
             }
             let before = answers.len();
             if let Some((id, run)) = running.stages(&program, name.as_ref(), &mut answers)? {
-                runs.push((suffix, id, run));
+                runs.push((cell, id, run));
             }
             if let Some((fold, _)) = fold {
                 answers[before..].iter_mut().for_each(|answer| answer["fold"] = json!(fold));
             }
         }
-        seeds::table(context, &runs);
+        seeds::grid(context, &runs, name.as_ref().map(Name::as_str));
     }
     context.ui.answer(&json!(answers));
     if let (Some(name), false) = (&name, args.are_many()) {
@@ -165,6 +167,11 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
     {
         return Err(Failure::usage(format!("--folds sets {key}, and so does --set"))
             .hint("`--folds 5` alone runs all five folds, one after the other"));
+    }
+    if let Some((key, _)) =
+        settings.iter().find(|(key, _)| args.axes().iter().any(|axis| axis.key == *key))
+    {
+        return Err(Failure::usage(format!("--grid sets {key}, and so does --set")));
     }
     program.set_all(&settings)?;
     let mut typed = BTreeSet::new();

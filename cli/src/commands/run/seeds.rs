@@ -1,4 +1,4 @@
-//! Many runs of one program, by seeds and by folds: which, and what came of them.
+//! Many runs of one program, by settings, seeds and folds: which, and what came of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,48 +46,135 @@ pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
     }
 }
 
+/// Values of one setting that are tried one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Axis {
+    pub(super) key: String,
+    values: Vec<String>,
+}
+
+/// `train.lr=0.1,0.3`, or several with ` x ` between them; values are TOML, or words that need no quotes.
+pub(super) fn axes(text: &str) -> Result<Vec<Axis>, String> {
+    let mut all: Vec<Axis> = Vec::new();
+    for part in text.split(" x ").map(str::trim) {
+        let bad = || format!("'{part}' is no row of values: train.lr=0.1,0.3 is meant");
+        let (key, values) = part.split_once('=').ok_or_else(bad)?;
+        let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let twice = |value: &String| values.iter().filter(|other| *other == value).count() > 1;
+        if key.trim().is_empty() || values.iter().any(String::is_empty) {
+            return Err(bad());
+        }
+        if let Some(value) = values.iter().find(|value| twice(value)) {
+            return Err(format!("'{part}' has {value} twice"));
+        }
+        let key = key.trim().to_owned();
+        if all.iter().any(|axis| axis.key == key) {
+            return Err(format!("'{text}' has {key} twice"));
+        }
+        all.push(Axis { key, values });
+    }
+    Ok(all)
+}
+
+/// What the names of runs with this value end in: `.lr0.1`.
+fn ending(key: &str, value: &str) -> String {
+    let short = key.rsplit('.').next().unwrap_or(key);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let value: String = value.trim_matches('"').chars().map(plain).collect();
+    format!(".{short}{value}")
+}
+
 /// One of many runs of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Variant {
     /// What is set for it, in TOML.
-    pub(super) settings: Vec<(&'static str, String)>,
+    pub(super) settings: Vec<(String, String)>,
     /// What its name ends in.
     pub(super) suffix: String,
+    /// The part of that which tells its settings: runs that differ in seeds and folds alone share it.
+    pub(super) cell: String,
     /// Its fold, from 0, and how many there are.
     pub(super) fold: Option<(u32, u32)>,
 }
 
-/// Each seed with each fold; none if neither is asked for.
+/// Each value of each axis with each seed and each fold; none if none of them is asked for.
 ///
 /// # Errors
 /// More than 10,000 of them.
-pub(super) fn variants(seeds: Option<&Seeds>, folds: Option<u32>) -> Outcome<Vec<Variant>> {
+pub(super) fn variants(
+    axes: &[Axis],
+    seeds: Option<&Seeds>,
+    folds: Option<u32>,
+) -> Outcome<Vec<Variant>> {
+    let seeds = seeds.map(|Seeds(seeds)| seeds.as_slice());
+    let sizes = axes.iter().map(|axis| axis.values.len()).chain(seeds.map(<[u64]>::len));
+    let all = sizes.chain(folds.map(|n| n as usize)).try_fold(1usize, usize::checked_mul);
+    if all.is_none_or(|all| all > MANY) {
+        return Err(Failure::usage(format!("that would be more than {MANY} runs")));
+    }
+    let twice = |axis: &&Axis| axes.iter().filter(|other| other.key == axis.key).count() > 1;
+    if let Some(axis) = axes.iter().find(twice) {
+        return Err(Failure::usage(format!("--grid sets {} twice", axis.key)));
+    }
+    if axes.is_empty() && seeds.is_none() && folds.is_none() {
+        return Ok(Vec::new());
+    }
     let mut all = vec![Variant::default()];
-    if let Some(Seeds(seeds)) = seeds {
-        all = Vec::new();
-        for seed in seeds {
-            let settings = vec![("seed", seed.to_string())];
-            all.push(Variant { settings, suffix: format!(".seed{seed}"), fold: None });
-        }
+    for Axis { key, values } in axes {
+        all = times(all, values, |one, value| {
+            one.settings.push((key.clone(), value.clone()));
+            one.suffix.push_str(&ending(key, value));
+            one.cell.clone_from(&one.suffix);
+        });
     }
-    let Some(count) = folds else {
-        all.retain(|variant| !variant.settings.is_empty());
-        return Ok(all);
-    };
-    if all.len().saturating_mul(count as usize) > MANY {
-        let many = format!("{} seeds with {count} folds each", all.len());
-        return Err(Failure::usage(format!("{many} are more than {MANY} runs")));
+    if let Some(seeds) = seeds {
+        all = times(all, seeds, |one, seed| {
+            one.settings.push(("seed".to_owned(), seed.to_string()));
+            one.suffix.push_str(&format!(".seed{seed}"));
+        });
     }
-    let folded = |variant: Variant| {
-        (0..count).map(move |fold| {
-            let mut one = variant.clone();
-            one.settings.push(("prepare.folds", count.to_string()));
-            one.settings.push(("prepare.fold", fold.to_string()));
+    if let Some(count) = folds {
+        all = times(all, &(0..count).collect::<Vec<_>>(), |one, fold| {
+            one.settings.push(("prepare.folds".to_owned(), count.to_string()));
+            one.settings.push(("prepare.fold".to_owned(), fold.to_string()));
             one.suffix.push_str(&format!(".fold{fold}"));
-            Variant { fold: Some((fold, count)), ..one }
-        })
+            one.fold = Some((*fold, count));
+        });
+    }
+    Ok(all)
+}
+
+/// Each of these with each value.
+fn times<T>(all: Vec<Variant>, values: &[T], set: impl Fn(&mut Variant, &T)) -> Vec<Variant> {
+    let each = |variant: Variant| {
+        values
+            .iter()
+            .map(|value| {
+                let mut one = variant.clone();
+                set(&mut one, value);
+                one
+            })
+            .collect::<Vec<_>>()
     };
-    Ok(all.into_iter().flat_map(folded).collect())
+    all.into_iter().flat_map(each).collect()
+}
+
+/// A table of what came of the runs of each cell.
+pub(super) fn grid(context: &Context, runs: &[(String, RunId, Run)], base: Option<&str>) {
+    let mut cells: Vec<&str> = runs.iter().map(|(cell, ..)| cell.as_str()).collect();
+    cells.dedup();
+    for cell in cells {
+        let label = base.map_or_else(
+            || cell.trim_start_matches('.').to_owned(),
+            |base| format!("{base}{cell}"),
+        );
+        if !label.is_empty() {
+            context.ui.line(paint(NAME, label));
+        }
+        let own: Vec<&(String, RunId, Run)> =
+            runs.iter().filter(|(other, ..)| other == cell).collect();
+        table(context, &own.iter().map(|(_, id, run)| ((), *id, run.clone())).collect::<Vec<_>>());
+    }
 }
 
 /// A table of what came of all runs, and how far results lie apart.
@@ -154,20 +241,44 @@ mod tests {
 
     #[test]
     fn every_seed_meets_every_fold() {
-        assert_eq!(variants(None, None).unwrap(), []);
+        assert_eq!(variants(&[], None, None).unwrap(), []);
         let suffixes = |seeds: Option<&Seeds>, folds| -> Vec<String> {
-            variants(seeds, folds).unwrap().into_iter().map(|v| v.suffix).collect()
+            variants(&[], seeds, folds).unwrap().into_iter().map(|v| v.suffix).collect()
         };
         let two = Seeds(vec![3, 7]);
         assert_eq!(suffixes(Some(&two), None), [".seed3", ".seed7"]);
         assert_eq!(suffixes(None, Some(3)), [".fold0", ".fold1", ".fold2"]);
         let all = [".seed3.fold0", ".seed3.fold1", ".seed7.fold0", ".seed7.fold1"];
         assert_eq!(suffixes(Some(&two), Some(2)), all);
-        let last = variants(Some(&two), Some(2)).unwrap().pop().unwrap();
+        let last = variants(&[], Some(&two), Some(2)).unwrap().pop().unwrap();
         let set = [("seed", "7"), ("prepare.folds", "2"), ("prepare.fold", "1")];
-        assert_eq!(last.settings, set.map(|(key, value)| (key, value.to_owned())));
+        assert_eq!(last.settings, set.map(|(key, value)| (key.to_owned(), value.to_owned())));
         assert_eq!(last.fold, Some((1, 2)));
-        assert!(variants(Some(&Seeds((0..5001).collect())), Some(2)).is_err());
+        assert!(variants(&[], Some(&Seeds((0..5001).collect())), Some(2)).is_err());
+    }
+
+    #[test]
+    fn every_value_meets_every_other_and_every_seed() {
+        let grid = axes("train.lr=0.1,0.3 x prepare.scale=none,\"minmax\"").unwrap();
+        let all = variants(&grid, Some(&Seeds(vec![7])), None).unwrap();
+        let suffixes: Vec<&str> = all.iter().map(|one| one.suffix.as_str()).collect();
+        let ends =
+            [".lr0.1.scalenone", ".lr0.1.scaleminmax", ".lr0.3.scalenone", ".lr0.3.scaleminmax"];
+        assert_eq!(suffixes, ends.map(|end| format!("{end}.seed7")));
+        assert!(all.iter().all(|one| one.suffix == format!("{}.seed7", one.cell)));
+        let set = [("train.lr", "0.3"), ("prepare.scale", "none"), ("seed", "7")];
+        assert_eq!(all[2].settings, set.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        for bad in
+            ["", "lr", "lr=", "=1", "lr=1,,2", "lr=1,1", "lr=1 x lr=2", "lr=1 x ", "lr=1 x wd"]
+        {
+            assert!(axes(bad).is_err(), "{bad}");
+        }
+        let wide = axes(&format!(
+            "a={0} x b={0}",
+            (0..101).map(|n| n.to_string()).collect::<Vec<_>>().join(",")
+        ))
+        .unwrap();
+        assert!(variants(&wide, None, None).is_err());
     }
 
     #[test]
