@@ -39,8 +39,11 @@ pub struct Seen {
     newest: AtomicU32,
     draws: AtomicU64,
     /// An answer that waits to be exchanged.
-    waits: Mutex<Option<(Vec<u8>, Sender<Vec<u8>>)>>,
+    waits: Mutex<Option<Waits>>,
 }
+
+/// The number of a question, its answer, and who hears of the other one.
+type Waits = (u32, Vec<u8>, Sender<Vec<u8>>);
 
 pub struct Relay {
     pub address: SocketAddr,
@@ -79,17 +82,17 @@ fn carry(near: &TcpStream, server: SocketAddr, fate: Fate, seen: &Seen) -> io::R
         (&far).write_all(&question)?;
         let mut answer = message(&mut from_far)?;
         let number = seen.answers.fetch_add(1, Ordering::Relaxed);
-        let is_each = |n: u32| number % n == n - 1;
+        let is_each = |n: u32| (number + 1).is_multiple_of(n);
         match fate {
             Fate::Broken(n) if is_each(n) => {
                 seen.bent.fetch_add(1, Ordering::Relaxed);
-                let part = if number / n % 2 == 0 { 0 } else { answer.len() / 2 };
+                let part = answer.len() / 2 * (number / n % 2) as usize;
                 return back.lock().unwrap().write_all(&answer[..part]);
             }
             Fate::Lost(n) if is_each(n) => {
                 seen.bent.fetch_add(1, Ordering::Relaxed);
                 // Until the client gives up.
-                return Ok(drop(from_near.read_until(b'\n', &mut Vec::new())));
+                return from_near.read_until(b'\n', &mut Vec::new()).map(drop);
             }
             // Whole packs: who asks for one again may have the same answer, and it may have been put right.
             Fate::Doubled(n) if is_each(n) && !is_for_a_whole_pack(&question) => {
@@ -107,7 +110,7 @@ fn carry(near: &TcpStream, server: SocketAddr, fate: Fate, seen: &Seen) -> io::R
                     seen.bent.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Fate::Crossed(n) if is_each(n) => answer = exchanged(answer, seen),
+            Fate::Crossed(n) if is_each(n) => answer = exchanged(asked, answer, seen),
             _ => {}
         }
         back.lock().unwrap().write_all(&answer)?;
@@ -120,21 +123,24 @@ fn is_for_a_whole_pack(question: &[u8]) -> bool {
 }
 
 /// The answer of somebody else, if one comes within a moment.
-fn exchanged(answer: Vec<u8>, seen: &Seen) -> Vec<u8> {
-    let other = seen.waits.lock().unwrap().take();
-    if let Some((theirs, hand)) = other {
+fn exchanged(asked: u32, answer: Vec<u8>, seen: &Seen) -> Vec<u8> {
+    let (hand, handed) = channel();
+    let mut waits = seen.waits.lock().unwrap();
+    if let Some((_, theirs, hand)) = waits.take() {
         seen.bent.fetch_add(2, Ordering::Relaxed);
         hand.send(answer).unwrap();
         return theirs;
     }
-    let (hand, handed) = channel();
-    *seen.waits.lock().unwrap() = Some((answer, hand));
+    *waits = Some((asked, answer, hand));
+    drop(waits);
     if let Ok(theirs) = handed.recv_timeout(MEETING) {
         return theirs;
     }
-    let own = seen.waits.lock().unwrap().take();
-    // It may have been taken this very moment.
-    own.map_or_else(|| handed.recv().unwrap(), |(answer, _)| answer)
+    match seen.waits.lock().unwrap().take_if(|(number, ..)| *number == asked) {
+        Some((_, answer, _)) => answer,
+        // It was taken this very moment.
+        None => handed.recv().unwrap(),
+    }
 }
 
 /// Numbers that look drawn, the same each time.
