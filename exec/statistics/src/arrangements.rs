@@ -100,8 +100,7 @@ pub(crate) fn rounding(count: usize) -> f64 {
 pub(crate) fn in_order(a: &[f64], b: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let exponent = exponent(a.iter().chain(b));
     let [a, b] = [a, b].map(|arm| {
-        // Adding 0 makes 0 of -0.
-        let mut arm: Vec<f64> = scaled(arm, exponent).iter().map(|score| score + 0.0).collect();
+        let mut arm = scaled(arm, exponent);
         arm.sort_unstable_by(f64::total_cmp);
         arm
     });
@@ -119,6 +118,9 @@ mod tests {
         assert_eq!(test.attainable(0.05), Some(2.0 / 70.0));
         assert_eq!(test.attainable(4.0 / 70.0), Some(4.0 / 70.0));
         assert_eq!(test.attainable(0.02), None);
+        // 0.3 is a hair below three times 0.1.
+        let test = Test::exact(2, 20, Statistic::MeanDifference, true);
+        assert_eq!((test.attainable(0.3), test.attainable(0.29)), (Some(0.3), Some(0.2)));
         // Of drawn ones any, as good as.
         let drawn = Test::drawn(0, 199_999, Statistic::Studentised);
         assert_eq!(drawn.p, 1.0 / 200_000.0);

@@ -116,3 +116,37 @@ fn middle(values: &mut [f64], level: f64) -> (f64, f64) {
     };
     (at(level / 2.0), at(1.0 - level / 2.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_infinite_end_is_none() {
+        // A third of the draws have no 1.
+        let found = paired_bootstrap(&[0.0, 0.0, 0.0, 0.0, 1.0], &[0.0; 5], 0.05).unwrap();
+        assert_eq!((found.difference, found.percentile.low, found.studentised), (0.2, 0.0, None));
+        let same = paired_bootstrap(&[0.5; 9], &[0.25; 9], 0.05).unwrap();
+        assert_eq!(same.percentile, Interval { low: 0.25, high: 0.25 });
+        assert_eq!((same.difference, same.studentised), (0.25, None));
+    }
+
+    #[test]
+    fn the_same_examples_have_the_same_draws() {
+        let a: Vec<f64> = (0..30).map(|k| f64::from(k * k % 31)).collect();
+        let b: Vec<f64> = (0..30).map(|k| f64::from(k * 7 % 31)).collect();
+        let found = paired_bootstrap(&a, &b, 0.05).unwrap();
+        assert_eq!(found, paired_bootstrap(&a, &b, 0.05).unwrap());
+        let other = paired_bootstrap(&b, &a, 0.05).unwrap();
+        assert_eq!(found.difference, -other.difference);
+        assert!(paired_bootstrap(&a, &b[1..], 0.05).is_err());
+        assert!(paired_bootstrap(&a[..4], &b[..4], 0.05).is_err());
+    }
+
+    #[test]
+    fn between_two_values_in_proportion() {
+        assert_eq!(middle(&mut [4.0, 0.0, 2.0, 3.0, 1.0], 0.2), (0.4, 3.6));
+        let infinite = f64::INFINITY;
+        assert_eq!(middle(&mut [infinite, infinite, infinite], 0.2), (infinite, infinite));
+    }
+}

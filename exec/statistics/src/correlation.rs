@@ -30,25 +30,46 @@ pub fn correlation(a: &[f64], b: &[f64], level: f64) -> Result<Correlation> {
         return Err(StatisticsError::Unpaired { a: a.len(), b: b.len() });
     }
     let n = a.len() as f64;
-    // Each arm in a unit of its own, since r has none, and twice, since the distances from the mean
-    // may be far smaller than the scores.
+    // Each arm in a unit of its own, since r has none.
     let [a, b] = [a, b].map(|arm| {
         let arm = scaled(arm, exponent(arm));
         let mean = Moments::of(&arm).mean;
-        let constant = arm.iter().all(|score| *score == arm[0]);
-        let distances = arm.iter().map(|score| if constant { 0.0 } else { score - mean });
-        let distances: Vec<f64> = distances.collect();
-        scaled(&distances, exponent(&distances))
+        arm.iter().map(|score| score - mean).collect::<Vec<f64>>()
     });
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let (of_a, of_b) = (product(&a, &a), product(&b, &b));
     if of_a == 0.0 || of_b == 0.0 {
         return Err(StatisticsError::NoSpread("scores of one arm"));
     }
-    let r = (product(&a, &b) / (of_a.sqrt() * of_b.sqrt())).clamp(-1.0, 1.0);
+    let r = (product(&a, &b) / (of_a * of_b).sqrt()).clamp(-1.0, 1.0);
     let interval = (n > 3.0 && r.abs() < 1.0).then(|| {
         let (z, reach) = (libm::atanh(r), normal::exceeded_by(level / 2.0) / (n - 3.0).sqrt());
         Interval { low: libm::tanh(z - reach), high: libm::tanh(z + reach) }
     });
     Ok(Correlation { r, interval })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_vary_is_not_correlated() {
+        for value in [0.1, 1.0 / 3.0, 1e300] {
+            let error = correlation(&[value; 5], &[1.0, 2.0, 3.0, 4.0, 6.0], 0.05).unwrap_err();
+            assert_eq!(error, StatisticsError::NoSpread("scores of one arm"));
+        }
+    }
+
+    #[test]
+    fn neither_unit_nor_size_matters() {
+        let (a, b) = ([1.0, 2.0, 4.0, 3.0], [0.25, 0.5, 0.5, 1.0]);
+        let plain = correlation(&a, &b, 0.05).unwrap();
+        let tiny = a.map(|score| score * 2_f64.powi(-1000));
+        assert_eq!(correlation(&tiny, &b.map(|score| score * 2_f64.powi(1000)), 0.05), Ok(plain));
+        assert_eq!(correlation(&a, &a.map(|score| -score), 0.05).unwrap().r, -1.0);
+        assert_eq!(correlation(&a, &a, 0.05), Ok(Correlation { r: 1.0, interval: None }));
+        assert_eq!(correlation(&a[1..], &b[1..], 0.05).unwrap().interval, None);
+        assert!(correlation(&a, &b[1..], 0.05).is_err());
+    }
 }

@@ -112,7 +112,9 @@ fn deviations(of: &[f64]) -> Result<()> {
 
 /// The degrees of freedom of a difference of means whose variances are a and b.
 pub(crate) fn satterthwaite(a: f64, n: f64, b: f64, m: f64) -> f64 {
-    (a + b) * (a + b) / (a * a / (n - 1.0) + b * b / (m - 1.0))
+    // By their shares, since the squares of small variances vanish.
+    let (a, b) = (a / (a + b), b / (a + b));
+    1.0 / (a * a / (n - 1.0) + b * b / (m - 1.0))
 }
 
 /// The chance of a t beyond the critical one, on either side.

@@ -38,11 +38,9 @@ impl Estimate {
         let exponent = exponent(a.iter().chain(b));
         let [a, b] = [a, b].map(|arm| Moments::of(&scaled(arm, exponent)));
         let (of_a, of_b) = (a.of_mean(), b.of_mean());
-        if of_a + of_b == 0.0 {
-            return Err(StatisticsError::NoSpread("scores of each arm"));
-        }
         let degrees = satterthwaite(of_a, a.count, of_b, b.count);
-        Self::of(a.mean - b.mean, (of_a + of_b).sqrt(), degrees, exponent)
+        let design = Design { standard_error: (of_a + of_b).sqrt(), degrees };
+        Self::scaled(a.mean - b.mean, design, exponent, "scores of each arm")
     }
 
     /// Of at least 2 pairs: the scores of A and of B under the same seed and split, in the same
@@ -53,23 +51,27 @@ impl Estimate {
     pub fn paired(a: &[f64], b: &[f64]) -> Result<Self> {
         let (differences, exponent) = differences("the paired interval", a, b, 2)?;
         let moments = Moments::of(&differences);
-        if moments.variance == 0.0 {
-            return Err(StatisticsError::NoSpread("differences of the pairs"));
-        }
-        let error = moments.of_mean().sqrt();
-        Self::of(moments.mean, error, moments.count - 1.0, exponent)
+        let design =
+            Design { standard_error: moments.of_mean().sqrt(), degrees: moments.count - 1.0 };
+        Self::scaled(moments.mean, design, exponent, "differences of the pairs")
     }
 
-    fn of(difference: f64, standard_error: f64, degrees: f64, exponent: i32) -> Result<Self> {
-        let difference = libm::ldexp(difference, exponent);
-        let standard_error = libm::ldexp(standard_error, exponent);
+    /// In the units of the scores, which were divided by two to that power; `of` names what should
+    /// have varied. A standard error of 0 is also one that only the last bits of a float tell.
+    pub(crate) fn scaled(
+        difference: f64,
+        design: Design,
+        power: i32,
+        of: &'static str,
+    ) -> Result<Self> {
+        let difference = libm::ldexp(difference, power);
+        let standard_error = libm::ldexp(design.standard_error, power);
         checks::result("the difference of the means", difference)?;
-        checks::result("its standard error", standard_error)?;
-        // Scores that are told apart by the last bits that a float has.
+        checks::result("the standard error", standard_error)?;
         if standard_error == 0.0 {
-            return Err(StatisticsError::NoSpread("scores of each arm"));
+            return Err(StatisticsError::NoSpread(of));
         }
-        Ok(Self { difference, design: Design { standard_error, degrees } })
+        Ok(Self { difference, design: Design { standard_error, ..design } })
     }
 
     /// t of the difference: how many standard errors it is from 0.

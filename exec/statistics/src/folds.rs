@@ -2,7 +2,7 @@
 
 use crate::checks::{self, MAX_RUNS};
 use crate::design::Design;
-use crate::error::{Result, StatisticsError};
+use crate::error::Result;
 use crate::estimate::Estimate;
 use crate::sample::{Moments, exponent, scaled};
 
@@ -24,15 +24,28 @@ pub fn corrected_t(differences: &[f64], train: usize, test: usize) -> Result<Est
     }
     let power = exponent(differences);
     let moments = Moments::of(&scaled(differences, power));
-    if moments.variance == 0.0 {
-        return Err(StatisticsError::NoSpread("differences of the folds"));
-    }
     let share = 1.0 / moments.count + test as f64 / train as f64;
-    let error = libm::ldexp((share * moments.variance).sqrt(), power);
-    let difference = checks::result("the mean difference", libm::ldexp(moments.mean, power))?;
-    let standard_error = checks::result("its standard error", error)?;
-    if standard_error == 0.0 {
-        return Err(StatisticsError::NoSpread("differences of the folds"));
+    let standard_error = (share * moments.variance).sqrt();
+    let design = Design { standard_error, degrees: moments.count - 1.0 };
+    Estimate::scaled(moments.mean, design, power, "differences of the folds")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::StatisticsError;
+
+    #[test]
+    fn what_is_no_cross_validation_is_refused() {
+        let nothing = Err(StatisticsError::NoSpread("differences of the folds"));
+        assert_eq!(corrected_t(&[0.1; 5], 80, 20), nothing);
+        assert!(corrected_t(&[0.1], 80, 20).is_err());
+        let error = corrected_t(&[0.1, 0.2], 80, 0).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the corrected t test needs at least 1 examples to test on, not 0"
+        );
+        assert!(corrected_t(&[0.1, 0.2], 0, 20).is_err());
+        assert!(corrected_t(&[0.1, f64::NAN], 80, 20).is_err());
     }
-    Ok(Estimate { difference, design: Design { standard_error, degrees: moments.count - 1.0 } })
 }

@@ -31,16 +31,9 @@ impl Moments {
     pub(crate) fn of(values: &[f64]) -> Self {
         let (count, first) = (values.len() as f64, values[0]);
         let shift = values.iter().map(|value| value - first).sum::<f64>() / count;
-        let (mut squares, mut left) = (0.0, 0.0);
-        for value in values {
-            let distance = (value - first) - shift;
-            squares += distance * distance;
-            left += distance;
-        }
-        // What rounding left of the sum of distances is taken off (Chan, Golub, LeVeque,
-        // "Algorithms for Computing the Sample Variance", 1983).
-        let variance = (squares - left * left / count) / (count - 1.0).max(1.0);
-        Self { count, mean: first + (shift + left / count), variance: variance.max(0.0) }
+        let distances = values.iter().map(|value| (value - first) - shift);
+        let squares: f64 = distances.map(|distance| distance * distance).sum();
+        Self { count, mean: first + shift, variance: squares / (count - 1.0).max(1.0) }
     }
 
     /// The variance of the mean.

@@ -197,31 +197,46 @@ def arms():
 def decimals():
     """Scores with few digits, whose sums are ties in decimals and not in binary fractions."""
     cases = []
-    for n, m, digits in [(3, 3, 1), (4, 4, 2), (5, 5, 2), (4, 6, 2), (6, 6, 1), (6, 6, 3), (3, 7, 2), (5, 5, 4)]:
+    given = []
+    for n, m, digits in [(3, 3, 1), (4, 4, 2), (5, 5, 2), (4, 6, 2), (6, 6, 1), (6, 6, 3), (3, 7, 2), (5, 5, 4), (5, 7, 3), (4, 8, 4), (3, 9, 1)]:
         for _ in range(3):
             step = 10**digits
             base = 0 if digits < 3 else (step * 9) // 10
-            whole = [int(x) for x in base + rng.integers(1, step - base if digits == 1 else min(step - base, 12), n + m)]
-            exact = [Fraction(x, step) for x in whole]
-            total = sum(exact)
-            reach = abs(sum(exact[:n]) / n - sum(exact[n:]) / m)
-            hits = number = 0
-            for chosen in itertools.combinations(exact, n):
-                s = sum(chosen)
-                number += 1
-                hits += abs(s / n - (total - s) / m) >= reach
-            # Of pairs, all signs.
-            flips = None
-            if n == m:
-                d = [x - y for x, y in zip(exact[:n], exact[n:])]
-                flips = sum(abs(sum(x * s for x, s in zip(d, signs))) >= abs(sum(d)) for signs in itertools.product([1, -1], repeat=n)) / 2**n
-            floats = [x / step for x in whole]
-            share = permutation(numpy.array(floats[:n]), numpy.array(floats[n:]), difference, "independent")[1]
-            if n == m and abs(share - hits / number) > 1e-12:
-                print(f"SciPy misses ties of {floats}: {share}, not {hits / number}", file=sys.stderr)
-            cases.append(dict(a=floats[:n], b=floats[n:], permutation=hits / number, sign_flip=flips))
-    return cases
+            given.append((n, m, step, [int(x) for x in base + rng.integers(1, step - base if digits == 1 else min(step - base, 12), n + m)]))
+    # 1, 5, 6 and 2, 3, 7 have the same sum and the same sum of squares, so also t is a tie.
+    for base in [900, 910, 700, 330, 123, 970]:
+        given.append((3, 3 + base % 7, 1000, [base + x for x in [1, 5, 6, 2, 3, 7] + [int(x) for x in rng.integers(0, 9, base % 7)]]))
+    for n, m, step, whole in given:
+        exact = [Fraction(x, step) for x in whole]
+        total = sum(exact)
+        reach = abs(sum(exact[:n]) / n - sum(exact[n:]) / m)
+        # d^2 and the variance of d, of which d^2 / variance is t^2.
+        squares = sum(x * x for x in exact)
 
+        def parts(chosen):
+            s, q = sum(chosen), sum(x * x for x in chosen)
+            variance = (q - s * s / n) / (n * (n - 1)) + (squares - q - (total - s) ** 2 / m) / (m * (m - 1))
+            return (s / n - (total - s) / m) ** 2, variance
+
+        observed = parts(exact[:n])
+        hits = studentised = number = 0
+        for chosen in itertools.combinations(exact, n):
+            s = sum(chosen)
+            number += 1
+            hits += abs(s / n - (total - s) / m) >= reach
+            d, variance = parts(chosen)
+            studentised += d * observed[1] >= observed[0] * variance
+        # Of pairs, all signs.
+        flips = None
+        if n == m:
+            d = [x - y for x, y in zip(exact[:n], exact[n:])]
+            flips = sum(abs(sum(x * s for x, s in zip(d, signs))) >= abs(sum(d)) for signs in itertools.product([1, -1], repeat=n)) / 2**n
+        floats = [x / step for x in whole]
+        share = permutation(numpy.array(floats[:n]), numpy.array(floats[n:]), difference, "independent")[1]
+        if n == m and abs(share - hits / number) > 1e-12:
+            print(f"SciPy misses ties of {floats}: {share}, not {hits / number}", file=sys.stderr)
+        cases.append(dict(a=floats[:n], b=floats[n:], permutation=hits / number, studentised=studentised / number, sign_flip=flips))
+    return cases
 
 def counted():
     """Whole scores, too many to go through all arrangements: the sums are counted instead."""

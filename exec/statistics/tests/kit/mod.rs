@@ -96,8 +96,11 @@ impl Setting {
         (a, (0..self.m).map(|_| self.scores.one(draws) - mean).collect())
     }
 
-    /// The true P(A > B), of so many pairs.
+    /// The true P(A > B), of so many pairs if it is not plain.
     pub fn superiority(&self, pairs: usize) -> f64 {
+        if self.gain == 0.0 && self.spread == 1.0 {
+            return 0.5;
+        }
         let mut draws = Draws::new(99);
         let one = Setting { n: 1, m: 1, ..*self };
         let above = (0..pairs).filter(|_| {
@@ -142,7 +145,8 @@ pub struct Shares {
 }
 
 pub fn simulate(setting: &Setting, repetitions: usize, seed: u64, bootstrap: bool) -> Shares {
-    let mut draws = Draws::new(seed);
+    // The bootstrap draws for itself, so that the scores are the same with and without it.
+    let (mut draws, mut again) = (Draws::new(seed), Draws::new(seed + 1_000_000));
     let truth = setting.gain * setting.scores.deviation();
     let probability = setting.superiority(400_000);
     let mut counts = [0_u32; 6];
@@ -156,7 +160,7 @@ pub fn simulate(setting: &Setting, repetitions: usize, seed: u64, bootstrap: boo
         let answers = [
             ours,
             welch,
-            bootstrap && bootstrap_finds(&a, &b, &mut draws),
+            bootstrap && bootstrap_finds(&a, &b, &mut again),
             ours && welch,
             holds(estimate.interval(0.05).expect("an interval"), truth),
             holds(interval, probability),
