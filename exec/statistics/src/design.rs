@@ -12,15 +12,14 @@ use crate::{noncentral, student};
 
 /// The powers that are accepted.
 pub(crate) const POWERS: (f64, f64) = (0.5, 0.999);
-const EFFECTS: (f64, f64) = (0.0, 1e6);
+/// An effect, in standard errors, that is always found.
+const FAR: f64 = 1e6;
 
 /// How far a difference of means would vary if all was done again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Design {
-    /// The standard deviation of the difference, in the units of the scores.
-    pub standard_error: f64,
-    /// The degrees of freedom with which that is known; at least 1.
-    pub degrees: f64,
+    pub(crate) standard_error: f64,
+    pub(crate) degrees: f64,
 }
 
 impl Design {
@@ -72,6 +71,16 @@ impl Design {
         Ok(self)
     }
 
+    /// The standard deviation of the difference, in the units of the scores. Never 0.
+    pub fn standard_error(&self) -> f64 {
+        self.standard_error
+    }
+
+    /// The degrees of freedom with which that is known; at least 1.
+    pub fn degrees(&self) -> f64 {
+        self.degrees
+    }
+
     /// How often a true difference of that size, on either side, is found at that level: 0 to 1.
     /// The level is the chance of finding one where there is none.
     ///
@@ -82,7 +91,7 @@ impl Design {
         checks::finite("effects", &[effect])?;
         let shift = effect.abs() / self.standard_error;
         let critical = student::exceeded_by(level / 2.0, self.degrees);
-        Ok(power(shift.min(EFFECTS.1), self.degrees, critical))
+        Ok(power(shift.min(FAR), self.degrees, critical))
     }
 
     /// The least true difference that is found with that probability at that level, in the units of

@@ -18,10 +18,8 @@ pub struct Interval {
 /// A difference of means, A - B, in the units of the scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The difference.
-    pub difference: f64,
-    /// How far it would vary if all was done again. Never 0.
-    pub design: Design,
+    difference: f64,
+    design: Design,
 }
 
 impl Estimate {
@@ -72,6 +70,16 @@ impl Estimate {
             return Err(StatisticsError::NoSpread(of));
         }
         Ok(Self { difference, design: Design { standard_error, ..design } })
+    }
+
+    /// The difference.
+    pub fn difference(&self) -> f64 {
+        self.difference
+    }
+
+    /// How far it would vary if all was done again.
+    pub fn design(&self) -> Design {
+        self.design
     }
 
     /// t of the difference: how many standard errors it is from 0.

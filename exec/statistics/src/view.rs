@@ -98,7 +98,7 @@ impl View {
         let attainable = test.and_then(|test| test.attainable(demands.level));
         let detectable = estimate
             .zip(attainable)
-            .map(|(estimate, level)| estimate.design.minimum_detectable(level, demands.power));
+            .map(|(estimate, level)| estimate.design().minimum_detectable(level, demands.power));
         let margin = estimate.zip(demands.margin);
         let equivalence = margin.map(|(estimate, margin)| estimate.equivalence(margin));
         let mut view = Self {

@@ -135,7 +135,7 @@ fn runs_are_paired_if_all_of_them_can_be() {
     };
     assert!(correlation.r > 0.999, "{correlation:?}");
     assert_eq!(found.completed.test, Some(sign_flip(&HIGH, &LOW).unwrap()));
-    assert!(found.completed.paired && found.completed.estimate.unwrap().design.degrees == 5.0);
+    assert!(found.completed.paired && found.completed.estimate.unwrap().design().degrees() == 5.0);
     assert_eq!(found.verdict, Verdict::Better(Side::A));
     // The order of runs does not matter, their keys do.
     let mut turned = seeded(&b);
@@ -240,7 +240,7 @@ fn several_arms_of_which_some_crashed() {
 #[test]
 fn the_detectable_difference_is_asked_at_the_level_there_is() {
     let view = of(&[1.0, 2.0, 3.0, 4.0], &[1.5, 2.5, 3.5, 4.5]).completed;
-    let design = view.estimate.unwrap().design;
+    let design = view.estimate.unwrap().design();
     // 70 arrangements in 35 pairs: at 5 % one pair may be called extreme.
     let expected = design.minimum_detectable(2.0 / 70.0, 0.8).unwrap();
     assert_eq!(view.detectable, Some(expected));
@@ -266,7 +266,7 @@ fn more_runs_find_less() {
     }
     assert!(Design::pooled(1, 4, 1.0).is_err() && Design::paired(4, 0.0).is_err());
     let paired = Design::paired(9, 3.0).unwrap();
-    assert_eq!((paired.standard_error, paired.degrees), (1.0, 8.0));
+    assert_eq!((paired.standard_error(), paired.degrees()), (1.0, 8.0));
 }
 
 #[test]

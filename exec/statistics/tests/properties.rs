@@ -45,7 +45,7 @@ fn the_arms_can_change_places() {
             assert!((above.probability + below.probability - 1.0).abs() < 1e-15);
             assert!((above.interval.low + below.interval.high - 1.0).abs() < 1e-12);
             if let (Ok(one), Ok(other)) = (Estimate::welch(&a, &b), Estimate::welch(&b, &a)) {
-                assert!((one.difference + other.difference).abs() < 1e-15);
+                assert!((one.difference() + other.difference()).abs() < 1e-15);
                 assert!((one.p() - other.p()).abs() < 1e-12);
             }
             let c = &b[..n.min(m)];
@@ -265,7 +265,7 @@ fn intervals_hold_what_they_are_about() {
         if let Ok(estimate) = Estimate::welch(&a, &b) {
             for level in [0.01, 0.05, 0.2] {
                 let ends = estimate.interval(level).unwrap();
-                assert!(ends.low < estimate.difference && estimate.difference < ends.high);
+                assert!(ends.low < estimate.difference() && estimate.difference() < ends.high);
                 // The interval and the test are one.
                 let outside = ends.low > 0.0 || ends.high < 0.0;
                 assert_eq!(outside, estimate.p() < level, "{a:?} {b:?}");
@@ -321,8 +321,10 @@ fn nothing_panics() {
             }
         }
         for estimate in [Estimate::welch(&a, &b), Estimate::paired(&a, &b)].into_iter().flatten() {
-            assert!(estimate.difference.is_finite() && estimate.design.degrees >= 1.0 - 1e-12);
-            assert!(estimate.design.standard_error > 0.0, "{a:?} {b:?}");
+            assert!(
+                estimate.difference().is_finite() && estimate.design().degrees() >= 1.0 - 1e-12
+            );
+            assert!(estimate.design().standard_error() > 0.0, "{a:?} {b:?}");
             assert!((0.0..=1.0).contains(&estimate.p()), "{estimate:?}");
             if let Ok(ends) = estimate.interval(0.05) {
                 assert!(ends.low <= ends.high && ends.low.is_finite() && ends.high.is_finite());

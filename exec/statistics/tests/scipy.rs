@@ -71,7 +71,7 @@ fn welch_agrees() {
         let t = case["t"].as_f64().unwrap();
         assert!((estimate.t() - t).abs() <= 1e-9 * t.abs().max(1e-3), "{name}: {}", estimate.t());
         close(estimate.p(), case["p"].as_f64().unwrap(), name);
-        close(estimate.design.degrees, case["degrees"].as_f64().unwrap(), name);
+        close(estimate.design().degrees(), case["degrees"].as_f64().unwrap(), name);
         for level in [0.05, 0.1, 0.01] {
             let interval = estimate.interval(level).unwrap();
             close_ends(interval, &case[format!("interval_{level}")], name);
