@@ -14,7 +14,7 @@ use std::time::Instant;
 use lab_objects::{Backend, Key, Lease, Listings, ObjectsError, Room, has_moved, journal_digest};
 
 use crate::error::{On, RemoteError, Side};
-use crate::link::{Dial, Failure, Link, Patience, upload};
+use crate::link::{Dial, Failure, Link, Patience, Reply, upload};
 use crate::wire::{Answer, KINDS, Question, Trouble, VERSION};
 
 /// Ranges that are asked for at a time.
@@ -55,13 +55,6 @@ impl fmt::Debug for Far {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Far({})", self.dial.location())
     }
-}
-
-/// What a question came to.
-enum Reply {
-    Bytes(Vec<u8>),
-    No,
-    Absent,
 }
 
 impl Far {
@@ -115,7 +108,7 @@ impl Far {
         };
         if self.state().leased {
             let answers = link.ask(&[Question::Lease])?;
-            self.collect(&link, &answers, 0)?;
+            link.collect(&answers, 0, self.patience.silence)?.done()?;
         }
         self.state().link = Some(Arc::new(link));
         Ok(made)
@@ -159,38 +152,10 @@ impl Far {
         unreachable!("it returns with the last attempt")
     }
 
-    /// The answer to a question: at most `limit` bytes.
-    fn collect(
-        &self,
-        link: &Link,
-        answers: &Receiver<io::Result<Answer>>,
-        limit: u64,
-    ) -> Result<Reply, Failure> {
-        let mut bytes = Vec::new();
-        loop {
-            match link.next(answers, self.patience.silence)? {
-                Answer::Busy => {}
-                Answer::Data(part) if bytes.len() as u64 + part.len() as u64 <= limit => {
-                    bytes.extend(part);
-                }
-                Answer::Data(_) => {
-                    return Err(Failure::Broken("more came than was asked for".to_owned()));
-                }
-                Answer::Done { no: false } => return Ok(Reply::Bytes(bytes)),
-                Answer::Done { no: true } => return Ok(Reply::No),
-                Answer::Absent => return Ok(Reply::Absent),
-                Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
-                Answer::Welcome { .. } => {
-                    return Err(Failure::Broken("it greets twice".to_owned()));
-                }
-            }
-        }
-    }
-
     fn ask(&self, questions: &[Question], limit: u64) -> Result<Reply, Failure> {
         self.with_link(&mut |link| {
             let answers = link.ask(questions)?;
-            self.collect(link, &answers, limit)
+            link.collect(&answers, limit, self.patience.silence)
         })
     }
 
@@ -230,8 +195,9 @@ impl Far {
     /// What became of a pack that was sent; it is sent again if the connection broke.
     fn confirm(&self, pending: Option<Pending>) -> lab_objects::Result<()> {
         let Some(Pending { link, answers, key, bytes }) = pending else { return Ok(()) };
-        match self.collect(&link, &answers, 0) {
-            Ok(_) => Ok(()),
+        let answer = link.collect(&answers, 0, self.patience.silence);
+        match answer.and_then(Reply::done) {
+            Ok(()) => Ok(()),
             Err(Failure::Broken(_)) => {
                 self.give_up(&link);
                 self.put(&key, &bytes, false)
@@ -255,8 +221,8 @@ impl Far {
     fn put(&self, key: &Key, bytes: &[u8], mend: bool) -> lab_objects::Result<()> {
         self.seen.forget();
         let verb = if mend { "mend" } else { "publish" };
-        match self.ask(&publishing(key, bytes, mend), 0) {
-            Ok(_) => Ok(()),
+        match self.ask(&publishing(key, bytes, mend), 0).and_then(Reply::done) {
+            Ok(()) => Ok(()),
             Err(failure) => {
                 // As above.
                 self.state().link = None;
@@ -303,7 +269,7 @@ impl Backend for Far {
                     asked.push(link.ask(&[Question::Range(key.clone(), *at, *len)])?);
                 }
                 for (answers, (_, _, len)) in asked.iter().zip(window) {
-                    found.push(match self.collect(link, answers, *len)? {
+                    found.push(match link.collect(answers, *len, self.patience.silence)? {
                         Reply::Bytes(bytes) => Some(bytes),
                         Reply::Absent | Reply::No => None,
                     });
@@ -338,10 +304,8 @@ impl Backend for Far {
     fn settle(&self) -> lab_objects::Result<()> {
         let pending = self.pending().take();
         self.confirm(pending)?;
-        match self.ask(&[Question::Settle], 0) {
-            Ok(_) => Ok(()),
-            Err(failure) => Err(self.error("settle", failure)),
-        }
+        let settled = self.ask(&[Question::Settle], 0).and_then(Reply::done);
+        settled.map_err(|failure| self.error("settle", failure))
     }
 
     fn mend(&self, key: &Key, bytes: &[u8]) -> lab_objects::Result<()> {
@@ -387,10 +351,8 @@ impl Backend for Far {
 
     fn lease(&self) -> lab_objects::Result<Lease> {
         self.state().leased = true;
-        match self.ask(&[Question::Lease], 0) {
-            // It ends with the connection.
-            Ok(_) => Ok(Lease::default()),
-            Err(failure) => Err(self.error("lease", failure)),
-        }
+        let leased = self.ask(&[Question::Lease], 0).and_then(Reply::done);
+        // It ends with the connection.
+        leased.map(|()| Lease::default()).map_err(|failure| self.error("lease", failure))
     }
 }

@@ -76,6 +76,25 @@ pub(crate) enum Failure {
     Told(Trouble, String),
 }
 
+/// What a question came to.
+pub(crate) enum Reply {
+    Bytes(Vec<u8>),
+    No,
+    Absent,
+}
+
+impl Reply {
+    /// It was done, if that is what was said.
+    pub(crate) fn done(self) -> Result<(), Failure> {
+        match self {
+            Reply::Bytes(_) => Err(Failure::Told(Trouble::Nonsense, "it answers something else".to_owned())),
+            Reply::No | Reply::Absent => {
+                Ok(())
+            }
+        }
+    }
+}
+
 /// A question, and the bytes that it announces.
 pub(crate) fn upload(first: Question, bytes: &[u8]) -> Vec<Question> {
     let parts = bytes.chunks(PART).map(|part| Question::Part(part.to_vec()));
@@ -231,6 +250,34 @@ impl Link {
             Err(RecvTimeoutError::Disconnected) => {
                 let ended = lock(&self.waiting).ended.clone();
                 Err(self.broken(ended.unwrap_or_else(|| "it broke off".to_owned())))
+            }
+        }
+    }
+
+    /// The answer to a question: at most `limit` bytes.
+    pub(crate) fn collect(
+        &self,
+        answers: &Receiver<io::Result<Answer>>,
+        limit: u64,
+        silence: Duration,
+    ) -> Result<Reply, Failure> {
+        let mut bytes = Vec::new();
+        loop {
+            match self.next(answers, silence)? {
+                Answer::Busy => {}
+                Answer::Data(part) if bytes.len() as u64 + part.len() as u64 <= limit => {
+                    bytes.extend(part);
+                }
+                Answer::Data(_) => {
+                    return Err(Failure::Broken("more came than was asked for".to_owned()));
+                }
+                Answer::Done { no: false } => return Ok(Reply::Bytes(bytes)),
+                Answer::Done { no: true } => return Ok(Reply::No),
+                Answer::Absent => return Ok(Reply::Absent),
+                Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
+                Answer::Welcome { .. } => {
+                    return Err(Failure::Broken("it greets twice".to_owned()));
+                }
             }
         }
     }

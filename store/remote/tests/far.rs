@@ -429,7 +429,7 @@ fn nothing_is_stored_after_a_pack_that_could_not_be() {
 
 /// Talks to a server that says these bytes, one piece for each time that it is asked something, and then
 /// this without an end.
-fn hostile(said: Vec<Vec<u8>>, endless: Option<fn(u32) -> Vec<u8>>) -> Result<Store> {
+fn hostile(said: Vec<Vec<u8>>, endless: Option<fn(u32) -> Vec<u8>>) -> Result<Far> {
     #[derive(Debug)]
     struct Says(Vec<Vec<u8>>, Option<fn(u32) -> Vec<u8>>);
     impl Dial for Says {
@@ -458,7 +458,10 @@ fn hostile(said: Vec<Vec<u8>>, endless: Option<fn(u32) -> Vec<u8>>) -> Result<St
     let silence = Duration::from_secs(2);
     let patience = Patience { silence, tries: 0, pause: Duration::ZERO };
     let says = Box::new(Says(said, endless));
-    let (far, _) = Far::connect(says, patience, false, Box::new(|_| {}))?;
+    Far::connect(says, patience, false, Box::new(|_| {})).map(|(far, _)| far)
+}
+
+fn opened(far: Far) -> Result<Store> {
     Store::open(Arc::new(far))
         .map_err(|source| RemoteError::Store { side: Side::Remote, source: Box::new(source) })
 }
@@ -488,13 +491,37 @@ fn a_hostile_server_is_refused_in_words() {
         (with_welcome(&message(2, 2, 3, &[])), "a message is lost"),
     ];
     for (said, expected) in cases {
-        let error = hostile(said, None).unwrap_err().to_string();
+        let error = hostile(said, None).and_then(opened).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}, not {expected}");
     }
     // Without an end.
     let more = |n| message(n, 2, 1, &[b'x'; 900]);
-    let error = hostile(with_welcome(&more(1)), Some(more)).unwrap_err().to_string();
+    let far = hostile(with_welcome(&more(1)), Some(more));
+    let error = far.and_then(opened).unwrap_err().to_string();
     assert!(error.contains("more came than was asked for"), "{error}");
+}
+
+#[test]
+fn what_is_not_said_to_be_done_is_not_done() {
+    let key = Key::Pack(PackId::from_digest(Digest::from_bytes([1; 32])));
+    let asked: [fn(&Far, &Key) -> lab_objects::Result<()>; 5] = [
+        |far, key| far.publish(key, b"a pack"),
+        |far, key| far.mend(key, b"a pack"),
+        |far, key| far.publish_soon(key, b"a pack").and_then(|()| far.settle()),
+        |far, _| far.settle(),
+        |far, _| far.lease().map(drop),
+    ];
+    let answer = |word, body: &[u8]| [message(1, 2, word, body), message(2, 3, word, body)];
+    for (answers, done) in
+        [(answer(2, &[0]), true), (answer(2, &[1]), false), (answer(3, &[]), false)]
+    {
+        for ask in asked {
+            let mut said = vec![message(0, 1, 6, &[1, 0, 1, 0, b'x', 0])];
+            said.extend(answers.clone());
+            let far = hostile(said, None).unwrap();
+            assert_eq!(ask(&far, &key).is_ok(), done, "{answers:?}");
+        }
+    }
 }
 
 /// A list of more files than anybody has is not taken in.
@@ -506,7 +533,7 @@ fn an_endless_list_ends() {
     // Whatever is asked third: a list.
     let list = (3..63).flat_map(|n| message(n, 3, 1, &entry.repeat(20_000))).collect();
     let said = vec![welcome, format, list];
-    let store = hostile(said, None).unwrap();
+    let store = hostile(said, None).and_then(opened).unwrap();
     let error = store.packs().unwrap_err().to_string();
     assert!(error.contains("more than 1048576 files"), "{error}");
 }
