@@ -90,7 +90,7 @@ fn meant(names: &Names<'_>, part: &str) -> Outcome<Vec<String>> {
     };
     let mut found: Vec<String> =
         fits.iter().filter(|name| !is_stage(name)).map(|name| (*name).clone()).collect();
-    found.sort_by(|a, b| natural(a).cmp(&natural(b)));
+    found.sort_by_key(|name| natural(name));
     if found.is_empty() {
         let failure = Failure::not_found(format!("no run is called '{part}'"));
         return Err(match part.strip_suffix("@seeds") {
@@ -215,13 +215,11 @@ fn alike(store: &Store, a: RunId, b: RunId) -> Outcome<bool> {
     })
 }
 
+/// Seeds by their names.
+type Seeds = Vec<(String, Option<String>)>;
+
 /// In which seeds a run differs from another; none if it differs in anything else.
-fn seeds(
-    store: &Store,
-    lineage: &Lineage,
-    of: RunId,
-    run: RunId,
-) -> Outcome<Option<Vec<(String, Option<String>)>>> {
+fn seeds(store: &Store, lineage: &Lineage, of: RunId, run: RunId) -> Outcome<Option<Seeds>> {
     let found = variables(store, lineage, of, run)?;
     let causes: Vec<_> = found.into_iter().filter(|v| !v.layer.is_consequence()).collect();
     if causes.iter().any(|v| v.layer != lab_replay::Layer::Seed) {

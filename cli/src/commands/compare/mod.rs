@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
     let higher_is_better =
         args.higher_is_better || !(args.lower_is_better || tell::is_better_when_lower(&metric));
-    let paired = guards.iter().all(|guard| can_be_paired(guard));
+    let paired = guards.iter().all(can_be_paired);
     let options = Options { higher_is_better, paired, margin: args.margin, ..Options::default() };
     let keys = guards.first().map(|guard| guard.keys[0].clone()).unwrap_or_default();
     let first = statistic(base, paired.then_some(&keys));

@@ -53,7 +53,7 @@ fn beats(view: &View) -> Option<(f64, Interval)> {
 
 fn difference(view: &View) -> Option<f64> {
     let (base, other) = view.a.mean.zip(view.b.mean)?;
-    Some(view.estimate.map_or(other - base, |estimate| 0.0 - estimate.difference))
+    Some(view.estimate.map_or(other - base, |estimate| 0.0 - estimate.difference()))
 }
 
 /// The names of what differs, without what stands before their last dot.
