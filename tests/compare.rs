@@ -286,6 +286,7 @@ fn what_cannot_be_compared_is_said() {
         .exits(2)
         .complains("margin");
     compare(&["base@seeds", "../x", "-m", "loss"]).exits(2);
+    compare(&["base", "mine@seeds", "-m", "loss"]).exits(3).complains("`base@seeds` are 2 runs");
     // A star finds runs, and not the stages that they consist of.
     compare(&["base.*", "mine.*", "-m", "loss"]).succeeds().says("2 runs");
 }

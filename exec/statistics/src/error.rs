@@ -50,7 +50,7 @@ pub enum StatisticsError {
         b: usize,
     },
     /// A demand outside its range.
-    #[error("the {what} is {value}: a number from {low} to {high} is needed")]
+    #[error("the {what} is {value}: a number from {low:?} to {high:?} is needed")]
     Range {
         /// Which demand.
         what: &'static str,

@@ -11,11 +11,15 @@ use lab_schema::{Executor, Name, ObjectId, Recipe, Run, RunId};
 use super::super::pattern;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
+use crate::ui::{count, plain, shortened};
 
 /// Most runs of an arm.
 pub(super) const MOST: usize = 1000;
 /// Most failed runs that are looked at for the seeds that crashed, the newest first.
 const FAILED: usize = 200;
+
+/// Longest label, in characters.
+const LABEL: usize = 24;
 
 /// A set of runs.
 pub(super) struct Arm {
@@ -35,6 +39,11 @@ pub(super) struct Member {
 }
 
 impl Arm {
+    /// What it is called in a line.
+    pub(super) fn shown(&self) -> String {
+        shortened(&plain(&self.label), LABEL)
+    }
+
     pub(super) fn ids(&self) -> Vec<RunId> {
         self.runs.iter().map(|run| run.id).collect()
     }
@@ -49,7 +58,8 @@ pub(super) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm>
     let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
     for part in typed.split(',').map(str::trim) {
         for name in meant(&store.names(), part)? {
-            let id = resolve(store, &name)?.run(lineage)?;
+            let resolved = resolve(store, &name);
+            let id = resolved.map_err(|failure| with_seeds(store, &name, failure))?.run(lineage)?;
             if seen.insert(id) {
                 runs.push(Member { id, name, score: None });
             }
@@ -60,6 +70,15 @@ pub(super) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm>
         return Err(Failure::usage(format!("'{typed}' are {many} runs: at most {MOST} per arm")));
     }
     Ok(Arm { label: typed.trim_end_matches("@seeds").to_owned(), runs })
+}
+
+/// Of a name that only its seeds have, it says how they are called.
+fn with_seeds(store: &Store, name: &str, failure: Failure) -> Failure {
+    let seeds = format!("{name}@seeds");
+    match meant(&store.names(), &seeds) {
+        Ok(found) => failure.hint(format!("`{seeds}` are {}", count(found.len() as u64, "run"))),
+        Err(_) => failure,
+    }
 }
 
 /// The references that a part of what was typed stands for.

@@ -49,6 +49,11 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    if let Some(margin) = args.margin.filter(|margin| !(*margin > 0.0 && margin.is_finite())) {
+        return Err(Failure::usage(format!(
+            "a margin of {margin} is none: how large a difference would matter is meant"
+        )));
+    }
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
     let store = &registry.store;

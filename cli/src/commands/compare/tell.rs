@@ -82,13 +82,13 @@ pub(super) fn text(
     let scores: Vec<f64> = all.iter().flat_map(|arm| arm.scores()).collect();
     let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
     let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let width = all.iter().map(|arm| arm.label.chars().count()).max().unwrap_or(0).min(40);
+    let width = all.iter().map(|arm| arm.shown().chars().count()).max().unwrap_or(0);
     for arm in &all {
         show_arm(context, arm, width, (low, high));
     }
     for ((other, guard), comparison) in others.iter().zip(guards).zip(found) {
         if others.len() > 1 {
-            ui.line(paint(NAME, plain(&other.label)));
+            ui.line(paint(NAME, other.shown()));
         }
         ui.line(format!("  {}", differing(guard, &comparison.pairing)));
         for (list, why) in
@@ -133,7 +133,7 @@ fn show_arm(context: &Context, arm: &Arm, width: usize, (low, high): (f64, f64))
     let crashed = if crashed > 0 { format!(", {crashed} without a score") } else { String::new() };
     context.ui.line(format!(
         "  {}  {runs:<8} {mean:<20} {}{crashed}",
-        pad(NAME, &plain(&arm.label), width),
+        pad(NAME, &arm.shown(), width),
         strip(&scores, low, high)
     ));
     for line in scores.chunks(ON_A_LINE) {
@@ -182,7 +182,10 @@ fn differing(guard: &Guard, pairing: &Pairing) -> String {
         }
         Pairing::Paired { correlation: None } => "seeds and splits are shared".to_owned(),
         Pairing::TooFew { pairs } => {
-            format!("seeds are shared, but {pairs} pairs are too few to be taken as pairs")
+            format!(
+                "seeds are shared, but {} too few to be taken as such",
+                if *pairs == 1 { "one pair is".to_owned() } else { format!("{pairs} pairs are") }
+            )
         }
         _ => return what,
     };
@@ -238,7 +241,7 @@ fn show_view(context: &Context, view: &View, options: &Options, (base, other): (
         ui.line(format!("  {}", parts.join(", ")));
     }
     if let Some((p, at)) = beats(view) {
-        let (of, than) = (plain(&other.label), plain(&base.label));
+        let (of, than) = (other.shown(), base.shown());
         let meaningful = if p >= MEANINGFUL { "at least" } else { "less than" };
         let text = format!(
             "a run of {of} beats one of {than} with probability {p:.2} ({:.2} … {:.2}): {meaningful} the {MEANINGFUL} that counts as meaningful",
@@ -247,11 +250,7 @@ fn show_view(context: &Context, view: &View, options: &Options, (base, other): (
         ui.line(format!("  {}", paint(DIM, text)));
     }
     if let (Some(p), Some(margin)) = (view.equivalence, options.margin) {
-        ui.line(format!(
-            "  within the margin of {}: two one-sided tests p = {}",
-            number(margin),
-            short(p)
-        ));
+        ui.line(format!("  within the margin of {}: two one-sided tests p = {}", margin, short(p)));
     }
 }
 
@@ -259,9 +258,12 @@ fn show_view(context: &Context, view: &View, options: &Options, (base, other): (
 fn verdict(comparison: &Comparison, (base, other): (&Arm, &Arm)) -> String {
     let view = &comparison.completed;
     let (few, many) = (view.a.runs.min(view.b.runs), view.a.runs.max(view.b.runs));
-    let runs =
-        if few == many { format!("{few} runs each") } else { format!("{few} and {many} runs") };
-    let name = |side: Side| plain(if side == Side::A { &base.label } else { &other.label });
+    let runs = if few == many {
+        format!("{} each", count(few as u64, "run"))
+    } else {
+        format!("{few} and {many} runs")
+    };
+    let name = |side: Side| if side == Side::A { base.shown() } else { other.shown() };
     match comparison.verdict {
         Verdict::Better(side) => format!("{}  {} is better", paint(GOOD, "verdict"), paint(NAME, name(side))),
         Verdict::BetterWithinMargin(side) => {
