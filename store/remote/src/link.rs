@@ -87,10 +87,10 @@ impl Reply {
     /// It was done, if that is what was said.
     pub(crate) fn done(self) -> Result<(), Failure> {
         match self {
-            Reply::Bytes(_) => {
+            Reply::Bytes(_) => Ok(()),
+            Reply::No | Reply::Absent => {
                 Err(Failure::Told(Trouble::Nonsense, "it answers something else".to_owned()))
             }
-            Reply::No | Reply::Absent => Ok(()),
         }
     }
 }
