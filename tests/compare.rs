@@ -137,6 +137,26 @@ fn what_else_differs_refuses_a_comparison() {
         compare(&["base@seeds", "mine.seed1,mine.seed2,both.seed3,both.seed4", "-f", "epochs"])
             .exits(1);
     mixed.says("lr").says("not the same within one of them");
+    // What the seed of the split does to one arm is no chance to the other.
+    for split in ["1", "2"] {
+        let set = format!("prepare.split_seed={split}");
+        let name = format!("split{split}");
+        place
+            .lab([
+                "run",
+                "digits.toml",
+                "--name",
+                &name,
+                "--seeds",
+                "1..4",
+                "--set",
+                &set,
+                "--set",
+                "train.epochs=1",
+            ])
+            .succeeds();
+    }
+    compare(&["split1@seeds", "split2@seeds"]).exits(1).says("split_seed");
     // Several arms at once share what chance allows.
     compare(&["mine@seeds", "base@seeds", "both@seeds"]).succeeds().says("epochs").says("lr");
     let answer = json(&place, &["mine@seeds", "scaled@seeds", "-m", "accuracy"]);
@@ -192,6 +212,59 @@ fn commands_are_guarded_by_what_they_were_seen_to_use() {
         .says("with 1 crashed run counted as the worst score");
     let answer = json(&place, &["a@seeds", "b@seeds", "-m", "accuracy"]);
     assert_eq!(answer["compared"][0]["crashed"], serde_json::json!([0, 1]));
+
+    // What was done again counts once, and seeds that change nothing are no seeds.
+    for n in 1..=4 {
+        let again = [
+            "run",
+            "--name",
+            &format!("again.seed{n}"),
+            "--",
+            "bash",
+            "train.sh",
+            "--seed",
+            "5",
+            "--level",
+            "3",
+        ]
+        .map(str::to_owned);
+        place.lab(again).succeeds();
+        place.write("same.sh", "echo '{\"accuracy\": 0.9}' >metrics.json\n");
+        let same = [
+            "run",
+            "--name",
+            &format!("same.seed{n}"),
+            "--",
+            "bash",
+            "same.sh",
+            "--seed",
+            &n.to_string(),
+        ]
+        .map(str::to_owned);
+        place.lab(same).succeeds();
+    }
+    compare(&["a@seeds", "again@seeds"])
+        .succeeds()
+        .says("no verdict possible")
+        .complains("only 1 can be counted");
+    compare(&[
+        "a.seed1",
+        "same@seeds",
+        "--allow",
+        "argument",
+        "--allow",
+        "code",
+        "--allow",
+        "data",
+        "--allow",
+        "found",
+        "--allow",
+        "system",
+    ])
+    .succeeds()
+    .says("no verdict possible")
+    .complains("only 1 can be counted");
+    compare(&["again.seed1", "again.seed2"]).exits(2).complains("both hold the run");
 
     // An edit of the code, and other data.
     place.write("train.sh", script.replace("50", "60"));

@@ -74,6 +74,7 @@ impl Ahead {
             let ranges = std::mem::take(ranges);
             state.groups[n] = Group::Taken;
             shared.send_readers(&mut state);
+            shared.turned.notify_all();
             drop(state);
             return shared.read(&ranges);
         }

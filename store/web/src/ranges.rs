@@ -80,7 +80,7 @@ async fn read_short(asker: &Asker, ranges: &[Range], serves: bool) -> Result<Vec
         list => together(asker, list).await,
     });
     let answers: Vec<Vec<Found>> = asked.buffered(asker.width()).try_collect().await?;
-    Ok(answers.concat())
+    Ok(answers.into_iter().flatten().collect())
 }
 
 /// Ranges that are asked for together, in lists.

@@ -1,12 +1,12 @@
 //! The sets of runs that somebody wants to compare: what was typed, which runs that means, and what each of
 //! them reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::{Lineage, Node};
 use lab_objects::{Names, Store};
-use lab_replay::variables;
-use lab_schema::{Executor, Name, ObjectId, Recipe, Run, RunId};
+use lab_replay::{Layer, variables};
+use lab_schema::{ContentId, Executor, Name, ObjectId, Recipe, RecipeId, Run, RunId, Slot};
 
 use super::super::pattern;
 use crate::failure::{Failure, Outcome};
@@ -36,6 +36,18 @@ pub(super) struct Member {
     pub(super) name: String,
     /// What it reached; none if it crashed, or left no such number.
     pub(super) score: Option<f64>,
+    /// What was done, and what came of it; none if it crashed.
+    result: Option<Made>,
+}
+
+/// A recipe and the outputs that it left.
+type Made = (RecipeId, BTreeMap<Slot, ContentId>);
+
+impl Member {
+    /// Whether it is the same run, or the same done again to the same end.
+    pub(super) fn is_one_with(&self, other: &Member) -> bool {
+        self.id == other.id || self.result.is_some() && self.result == other.result
+    }
 }
 
 impl Arm {
@@ -57,11 +69,13 @@ impl Arm {
 pub(super) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm> {
     let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
     for part in typed.split(',').map(str::trim) {
-        for name in meant(&store.names(), part)? {
+        for name in meant(&store.names(), lineage, part)? {
             let resolved = resolve(store, &name);
-            let id = resolved.map_err(|failure| with_seeds(store, &name, failure))?.run(lineage)?;
+            let id = resolved
+                .map_err(|failure| with_seeds(store, lineage, &name, failure))?
+                .run(lineage)?;
             if seen.insert(id) {
-                runs.push(Member { id, name, score: None });
+                runs.push(Member { id, name, score: None, result: None });
             }
         }
     }
@@ -73,16 +87,16 @@ pub(super) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm>
 }
 
 /// Of a name that only its seeds have, it says how they are called.
-fn with_seeds(store: &Store, name: &str, failure: Failure) -> Failure {
+fn with_seeds(store: &Store, lineage: &Lineage, name: &str, failure: Failure) -> Failure {
     let seeds = format!("{name}@seeds");
-    match meant(&store.names(), &seeds) {
+    match meant(&store.names(), lineage, &seeds) {
         Ok(found) => failure.hint(format!("`{seeds}` are {}", count(found.len() as u64, "run"))),
         Err(_) => failure,
     }
 }
 
 /// The references that a part of what was typed stands for.
-fn meant(names: &Names<'_>, part: &str) -> Outcome<Vec<String>> {
+fn meant(names: &Names<'_>, lineage: &Lineage, part: &str) -> Outcome<Vec<String>> {
     let wanted: Box<dyn Fn(&str) -> bool> = if let Some(base) = part.strip_suffix("@seeds") {
         base.parse::<Name>()?;
         let start = format!("{base}.seed");
@@ -95,20 +109,26 @@ fn meant(names: &Names<'_>, part: &str) -> Outcome<Vec<String>> {
     } else {
         return Ok(vec![part.to_owned()]);
     };
-    let is_run = |target: Option<ObjectId>| matches!(target, Some(ObjectId::Run(_)));
-    let all: Vec<String> = names
-        .list()?
-        .into_iter()
-        .filter(|(_, moved)| is_run(moved.target))
-        .map(|(name, _)| name.to_string())
-        .collect();
-    let fits: BTreeSet<&String> = all.iter().filter(|name| wanted(name)).collect();
+    let mut fits: BTreeMap<String, RunId> = BTreeMap::new();
+    for (name, moved) in names.list()? {
+        if let Some(ObjectId::Run(run)) = moved.target
+            && wanted(name.as_str())
+        {
+            fits.insert(name.to_string(), run);
+        }
+    }
     // A star also finds the stages that a run consists of: of `base.seed1` and `base.seed1.train` the first is meant.
-    let is_stage = |name: &str| {
-        name.rsplit_once('.').is_some_and(|(whole, _)| fits.contains(&whole.to_owned()))
-    };
-    let mut found: Vec<String> =
-        fits.iter().filter(|name| !is_stage(name)).map(|name| (*name).clone()).collect();
+    let mut found = Vec::new();
+    for (name, run) in &fits {
+        let whole = name.rsplit_once('.').and_then(|(whole, _)| fits.get(whole));
+        let is_stage = match whole {
+            Some(whole) => lineage.ancestors(Node::Run(*whole))?.contains(&Node::Run(*run)),
+            None => false,
+        };
+        if !is_stage {
+            found.push(name.clone());
+        }
+    }
     found.sort_by_key(|name| natural(name));
     if found.is_empty() {
         let failure = Failure::not_found(format!("no run is called '{part}'"));
@@ -128,13 +148,59 @@ fn natural(name: &str) -> (String, u64) {
     (head.to_owned(), name[head.len()..].parse().unwrap_or(0))
 }
 
+/// A run that came to its end without this number is no crash, and nothing is known of it.
+pub(super) fn all_have(all: &[Arm], metric: &str) -> Outcome {
+    let lacks = |run: &&Member| run.result.is_some() && run.score.is_none();
+    match all.iter().flat_map(|arm| &arm.runs).find(lacks) {
+        Some(run) => {
+            let what = format!("{} has no number called '{metric}'", run.name);
+            Err(Failure::not_found(what).hint(
+                "name the runs that have one, with commas between them, or another `--metric`",
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Runs that are one and the same count once: a recipe that was done again to the same end, and seeds that change
+/// nothing at all. Says what it left out.
+pub(super) fn count_once(all: &mut [Arm]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for arm in all {
+        let before = arm.runs.len();
+        let mut distinct: Vec<Member> = Vec::new();
+        for run in arm.runs.drain(..) {
+            if !distinct.iter().any(|other| other.is_one_with(&run)) {
+                distinct.push(run);
+            }
+        }
+        arm.runs = distinct;
+        let outputs = |run: &Member| run.result.as_ref().map(|made| made.1.clone());
+        let first = arm.runs.first().and_then(outputs).filter(|outputs| !outputs.is_empty());
+        // Two may leave the same number by chance.
+        if arm.runs.len() > 2 && first.is_some() && arm.runs.iter().all(|run| outputs(run) == first)
+        {
+            arm.runs.truncate(1);
+        }
+        if arm.runs.len() < before {
+            let (left, runs) = (arm.runs.len(), count(before as u64, "run"));
+            notes.push(format!(
+                "of the {runs} of {} only {left} can be counted: the others left the same bytes",
+                arm.shown()
+            ));
+        }
+    }
+    notes
+}
+
 /// Reads what every run reached by this metric.
 pub(super) fn score(store: &Store, arm: &mut Arm, metric: &str) -> Outcome {
     for member in &mut arm.runs {
         let run: Run = store.load(member.id)?;
-        let succeeded = run.outcome.status.is_success();
-        let value = run.outcome.metrics.get(metric).map(|value| value.get());
-        member.score = value.filter(|_| succeeded);
+        if run.outcome.status.is_success() {
+            member.score = run.outcome.metrics.get(metric).map(|value| value.get());
+            member.result = Some((run.recipe, run.outcome.outputs));
+        }
     }
     Ok(())
 }
@@ -200,17 +266,17 @@ pub(super) fn add_crashed(store: &Store, lineage: &Lineage, arms: &mut [Arm]) ->
         let present: BTreeSet<RunId> = arm.ids().into_iter().collect();
         let mut tried = BTreeSet::new();
         for run in &arm.runs {
-            tried.insert(seeds(store, lineage, first, run.id)?.unwrap_or_default());
+            tried.insert(seeds(store, lineage, first, run.id, false)?.unwrap_or_default());
         }
         for id in failed.iter().filter(|id| !present.contains(id)) {
             for stage in &stages {
                 if !alike(store, *stage, *id)? {
                     continue;
                 }
-                let Some(own) = seeds(store, lineage, *stage, *id)? else { continue };
+                let Some(own) = seeds(store, lineage, *stage, *id, true)? else { continue };
                 if tried.insert(own) {
                     let name = id.short().to_string();
-                    arm.runs.push(Member { id: *id, name, score: None });
+                    arm.runs.push(Member { id: *id, name, score: None, result: None });
                 }
                 break;
             }
@@ -235,16 +301,38 @@ fn alike(store: &Store, a: RunId, b: RunId) -> Outcome<bool> {
 }
 
 /// Seeds by their names.
-type Seeds = Vec<(String, Option<String>)>;
+type Seeds = BTreeSet<(String, Option<String>)>;
 
-/// In which seeds a run differs from another; none if it differs in anything else.
-fn seeds(store: &Store, lineage: &Lineage, of: RunId, run: RunId) -> Outcome<Option<Seeds>> {
-    let found = variables(store, lineage, of, run)?;
-    let causes: Vec<_> = found.into_iter().filter(|v| !v.layer.is_consequence()).collect();
-    if causes.iter().any(|v| v.layer != lab_replay::Layer::Seed) {
+/// In which seeds a run, which may have crashed, differs from another; none if it differs in anything else.
+fn seeds(
+    store: &Store,
+    lineage: &Lineage,
+    of: RunId,
+    run: RunId,
+    crashed: bool,
+) -> Outcome<Option<Seeds>> {
+    // What a run that crashed did not come to is not there, and that is no difference.
+    let not_reached = [
+        Layer::Data,
+        Layer::Code,
+        Layer::Package,
+        Layer::System,
+        Layer::Found,
+        Layer::Order,
+        Layer::Seed,
+    ];
+    let beside = [Layer::Place, Layer::Time, Layer::Chance, Layer::Record];
+    let mut causes = variables(store, lineage, of, run)?;
+    causes.retain(|v| {
+        let is_lacking = crashed && v.after.is_none() && not_reached.contains(&v.layer);
+        !v.layer.is_consequence() && !beside.contains(&v.layer) && !is_lacking
+    });
+    if causes.iter().any(|v| v.layer != Layer::Seed) {
         return Ok(None);
     }
-    Ok(Some(causes.into_iter().map(|v| (v.what, v.after)).collect()))
+    // A stage by itself calls its seeds by shorter names than what stands on it.
+    let short = |what: &str| what.rsplit('.').next().unwrap_or(what).to_owned();
+    Ok(Some(causes.into_iter().map(|v| (short(&v.what), v.after)).collect()))
 }
 
 /// How many recorded runs have such a number and stand on all the data that these two do; none if they share none.

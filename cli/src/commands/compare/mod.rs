@@ -12,7 +12,7 @@ use self::arms::Arm;
 use super::diff;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::ui::{BAD, DIM, NAME, pad, paint};
+use crate::ui::{BAD, DIM, NAME, count, pad, paint};
 use crate::wiring::Registry;
 
 /// Tell whether a difference between two sets of runs is real: one thing differs, and chance does not explain it
@@ -61,7 +61,6 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     for typed in std::iter::once(&args.base).chain(&args.others) {
         all.push(arms::arm(store, &lineage, typed)?);
     }
-    disjoint(&all)?;
     let metric = match &args.metric {
         Some(metric) => metric.clone(),
         None => arms::only_metric(store, &all)?,
@@ -72,6 +71,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if all.iter().all(|arm| arm.scores().is_empty()) {
         return Err(arms::no_such_metric(store, &all, &metric)?);
     }
+    arms::all_have(&all, &metric)?;
+    disjoint(&all)?;
+    for note in arms::count_once(&mut all) {
+        context.ui.note(note);
+    }
     arms::add_crashed(store, &lineage, &mut all)?;
 
     let meant = Meant { factors: args.factors.clone(), allowed: args.allowed.clone() };
@@ -81,12 +85,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         let compared = [&completed(base)[..], &completed(other)[..]];
         guards.push(guard(store, &lineage, compared, &meant)?);
     }
-    if guards.iter().any(|guard| !guard.confounders.is_empty() || !guard.absent.is_empty()) {
+    if !guards.iter().all(Guard::holds) {
         return Err(refuse(context, base, others, &guards));
     }
+    for (other, guard) in others.iter().zip(&guards) {
+        stand_alone(context, [base, other], guard)?;
+    }
 
-    let higher_is_better =
-        args.higher_is_better || !(args.lower_is_better || tell::is_better_when_lower(&metric));
+    let direction = match (args.higher_is_better, args.lower_is_better) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => tell::is_better_when_higher(&metric),
+    };
+    let higher_is_better = direction.ok_or_else(|| {
+        Failure::usage(format!("is a higher or a lower '{metric}' better?"))
+            .hint("say so: `--higher-is-better` or `--lower-is-better`")
+    })?;
     let paired = guards.iter().all(can_be_paired);
     let options = Options { higher_is_better, paired, margin: args.margin, ..Options::default() };
     let keys = guards.first().map(|guard| guard.keys[0].clone()).unwrap_or_default();
@@ -122,12 +136,33 @@ fn completed(arm: &Arm) -> Vec<RunId> {
     arm.runs.iter().filter(|run| run.score.is_some()).map(|run| run.id).collect()
 }
 
+/// Runs that stand on one training tell of one training, however many they are.
+fn stand_alone(context: &Context, arms: [&Arm; 2], guard: &Guard) -> Outcome {
+    for (arm, origins) in arms.into_iter().zip(guard.origins) {
+        let runs = completed(arm).len();
+        let Some(origins) = origins.filter(|origins| *origins < runs) else { continue };
+        context.ui.line(format!(
+            "{}  the {} of {} stand on {} in which {} entered: they are not independent",
+            paint(BAD, "not comparable"),
+            count(runs as u64, "run"),
+            arm.shown(),
+            count(origins as u64, "run"),
+            tell::named(&guard.factors)
+        ));
+        context.ui.answer(
+            &json!({ "comparable": false, "arm": arm.label, "runs": runs, "independent": origins }),
+        );
+        return Err(Failure::no());
+    }
+    Ok(())
+}
+
 /// A run that is in two arms would be compared with itself.
 fn disjoint(all: &[Arm]) -> Outcome {
     for (n, arm) in all.iter().enumerate() {
         for other in &all[n + 1..] {
             if let Some(run) =
-                arm.runs.iter().find(|run| other.runs.iter().any(|there| there.id == run.id))
+                arm.runs.iter().find(|run| other.runs.iter().any(|there| run.is_one_with(there)))
             {
                 let both = format!("'{}' and '{}'", arm.label, other.label);
                 return Err(Failure::usage(format!(
@@ -167,13 +202,19 @@ fn refuse(context: &Context, base: &Arm, others: &[Arm], guards: &[Guard]) -> Fa
     let mut allow = None;
     for (other, guard) in others.iter().zip(guards) {
         answers.push(tell::guard_json(&other.label, guard));
-        if guard.confounders.is_empty() && guard.absent.is_empty() {
+        if guard.holds() {
             continue;
         }
         let besides = match guard.factors.is_empty() {
             true => String::new(),
             false => format!("besides {}, ", tell::named(&guard.factors)),
         };
+        for name in &guard.unclear {
+            context.ui.line(format!(
+                "{}  '{name}' could be more than one of these: name the whole of it",
+                paint(BAD, "not comparable")
+            ));
+        }
         for name in &guard.absent {
             context.ui.line(format!(
                 "{}  '{name}' does not differ between {} and {}",
@@ -205,17 +246,22 @@ fn refuse(context: &Context, base: &Arm, others: &[Arm], guards: &[Guard]) -> Fa
     }
     context.ui.answer(&json!({ "comparable": false, "arms": answers }));
     if let Some(difference) = allow {
-        let word = difference.layer.word();
         let first = |arm: &Arm| arm.runs.first().map(|run| run.name.clone()).unwrap_or_default();
         context.ui.hint(format!(
             "`lab diff {} {}` for all of it",
             first(base),
             others.first().map(first).unwrap_or_default()
         ));
-        context.ui.hint(format!(
-            "`--factor {}` if that is what you compare; `--allow {word}:{}` if you can argue that it does not matter",
-            difference.what, difference.what
-        ));
+        let (layer, name) = (difference.layer.word(), crate::ui::plain(difference.name()));
+        let quoted = |text: String| if text.contains(' ') { format!("'{text}'") } else { text };
+        let factor = format!("`--factor {}` if that is what you compare", quoted(name.clone()));
+        let allowed = quoted(format!("{layer}:{name}"));
+        match difference.is_between() {
+            true => context.ui.hint(format!(
+                "{factor}; `--allow {allowed}` if you can argue that it does not matter"
+            )),
+            false => context.ui.hint("within an arm nothing may differ but the seeds"),
+        }
     }
     Failure::no()
 }

@@ -18,25 +18,66 @@ const STRIP: usize = 24;
 /// Scores that are written out on a line.
 const ON_A_LINE: usize = 10;
 
-/// Whether a metric of this name is one that should be low.
-pub(super) fn is_better_when_lower(metric: &str) -> bool {
+/// Words of names of metrics that should be low, and ends of such words; the same of those that should be high.
+const LOW: [&str; 17] = [
+    "perplexity",
+    "ppl",
+    "mae",
+    "mape",
+    "nll",
+    "bpc",
+    "bpb",
+    "seconds",
+    "time",
+    "latency",
+    "duration",
+    "distance",
+    "wer",
+    "cer",
+    "brier",
+    "ece",
+    "fid",
+];
+const LOW_ENDS: [&str; 5] = ["loss", "error", "err", "mse", "entropy"];
+const HIGH: [&str; 18] = [
+    "acc",
+    "precision",
+    "recall",
+    "score",
+    "reward",
+    "return",
+    "bleu",
+    "rouge",
+    "iou",
+    "dice",
+    "psnr",
+    "ssim",
+    "kappa",
+    "mcc",
+    "r2",
+    "map",
+    "ndcg",
+    "mrr",
+];
+const HIGH_ENDS: [&str; 4] = ["accuracy", "auc", "auroc", "f1"];
+
+/// Whether a metric of this name should be high, or low; none if its name does not tell.
+pub(super) fn is_better_when_higher(metric: &str) -> Option<bool> {
     let metric = metric.to_ascii_lowercase();
-    let low = [
-        "loss",
-        "error",
-        "perplexity",
-        "mse",
-        "mae",
-        "rmse",
-        "nll",
-        "bpc",
-        "seconds",
-        "time",
-        "distance",
-        "wer",
-        "cer",
-    ];
-    metric.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| low.contains(&word))
+    let is = |word: &str, whole: &[&str], ends: &[&str]| {
+        whole.contains(&word) || ends.iter().any(|end| word.ends_with(end))
+    };
+    let words = metric.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut found: Vec<bool> = words
+        .filter_map(|word| match (is(word, &LOW, &LOW_ENDS), is(word, &HIGH, &HIGH_ENDS)) {
+            (true, false) => Some(false),
+            (false, true) => Some(true),
+            _ => None,
+        })
+        .collect();
+    // `error_score` could be either.
+    found.dedup();
+    if let [one] = found[..] { Some(one) } else { None }
 }
 
 /// The difference as a gain of what is compared: the statistics have A - B, of which A is what is compared with.
@@ -91,9 +132,7 @@ pub(super) fn text(
             ui.line(paint(NAME, other.shown()));
         }
         ui.line(format!("  {}", differing(guard, &comparison.pairing)));
-        for (list, why) in
-            [(&guard.allowed, "allowed"), (&guard.aside, "differs, taken to enter no result")]
-        {
+        for (list, why) in [(&guard.allowed, "allowed"), (&guard.aside, "differs as well")] {
             for difference in list {
                 let what = format!(
                     "{why}: {} {}  {}",
@@ -111,7 +150,7 @@ pub(super) fn text(
             ui.line(format!("  with {many} counted as the worst score:"));
             show_view(context, counted, options, (base, other));
         }
-        ui.line(format!("  {}", verdict(comparison, (base, other))));
+        ui.line(format!("  {}", verdict(comparison, (base, other), others.len())));
     }
     if let Some(looks) = looks {
         let runs = if looks == 1 { "run has".to_owned() } else { format!("{} have", "runs") };
@@ -241,7 +280,11 @@ fn show_view(context: &Context, view: &View, options: &Options, (base, other): (
         ui.line(format!("  {}", parts.join(", ")));
     }
     if let Some((p, at)) = beats(view) {
-        let (of, than) = (other.shown(), base.shown());
+        let turned = Interval { low: 1.0 - at.high, high: 1.0 - at.low };
+        let (p, at, of, than) = match p >= 0.5 {
+            true => (p, at, other.shown(), base.shown()),
+            false => (1.0 - p, turned, base.shown(), other.shown()),
+        };
         let meaningful = if p >= MEANINGFUL { "at least" } else { "less than" };
         let text = format!(
             "a run of {of} beats one of {than} with probability {p:.2} ({:.2} … {:.2}): {meaningful} the {MEANINGFUL} that counts as meaningful",
@@ -255,7 +298,7 @@ fn show_view(context: &Context, view: &View, options: &Options, (base, other): (
 }
 
 /// The last line.
-fn verdict(comparison: &Comparison, (base, other): (&Arm, &Arm)) -> String {
+fn verdict(comparison: &Comparison, (base, other): (&Arm, &Arm), arms: usize) -> String {
     let view = &comparison.completed;
     let (few, many) = (view.a.runs.min(view.b.runs), view.a.runs.max(view.b.runs));
     let runs = if few == many {
@@ -270,9 +313,10 @@ fn verdict(comparison: &Comparison, (base, other): (&Arm, &Arm)) -> String {
             format!("{}  {} is better, by less than the margin", paint(GOOD, "verdict"), paint(NAME, name(side)))
         }
         Verdict::WithinMargin => format!("{}  they differ by less than the margin", paint(GOOD, "verdict")),
-        Verdict::NotShown => match view.detectable {
+        // Of several arms each has to show more.
+        Verdict::NotShown => match view.detectable.filter(|_| arms == 1) {
             Some(least) => format!("no verdict: with {runs} a difference below {} would be missed more often than in one case of five", short(least)),
-            None => format!("no verdict: {runs} show no difference"),
+            None => format!("no verdict: no difference is shown by {runs}"),
         },
         Verdict::NotPossible => format!("no verdict possible with {runs}: at least {} per side are needed", lab_statistics::MIN_RUNS),
         Verdict::DependsOnCrashes => "no verdict: with the crashed runs counted as the worst something else follows than without them".to_owned(),
@@ -344,12 +388,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losses_and_times_should_be_low() {
-        for low in ["loss", "test_loss", "eval.error", "val-rmse", "train_time", "seconds"] {
-            assert!(is_better_when_lower(low), "{low}");
+    fn losses_should_be_low_and_of_what_nobody_knows_nothing_is_said() {
+        let low = [
+            "loss",
+            "test_loss",
+            "logloss",
+            "valLoss",
+            "eval.error",
+            "val-rmse",
+            "train_time",
+            "cross_entropy",
+        ];
+        for low in low {
+            assert_eq!(is_better_when_higher(low), Some(false), "{low}");
         }
-        for high in ["accuracy", "f1", "runtimes", "glossary", "auc"] {
-            assert!(!is_better_when_lower(high), "{high}");
+        for high in ["accuracy", "test_accuracy", "f1", "auc", "macro_f1", "val/acc"] {
+            assert_eq!(is_better_when_higher(high), Some(true), "{high}");
+        }
+        for unknown in ["runtimes", "glossary", "x", "", "error_score"] {
+            assert_eq!(is_better_when_higher(unknown), None, "{unknown}");
         }
     }
 

@@ -38,11 +38,17 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
         drop(running.stages(&program, name.as_ref(), &mut answers)?);
     } else {
         let mut runs = Vec::new();
-        for Variant { settings, suffix, cell, fold } in variants {
+        let set = |settings: &[(String, String)]| -> Outcome<Program> {
             let mut program = program.clone();
             let set: Vec<(&str, &str)> =
                 settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             program.set_all(&set)?;
+            Ok(program)
+        };
+        // What cannot be set is found before anything runs.
+        variants.iter().try_for_each(|variant| set(&variant.settings).map(drop))?;
+        for Variant { settings, suffix, cell, fold } in variants {
+            let program = set(&settings)?;
             let name =
                 name.as_ref().map(|base| Name::new(format!("{base}{suffix}"))).transpose()?;
             if let Some((fold, of)) = fold {

@@ -56,24 +56,37 @@ pub(super) struct Axis {
 /// `train.lr=0.1,0.3`, or several with ` x ` between them; values are TOML, or words that need no quotes.
 pub(super) fn axes(text: &str) -> Result<Vec<Axis>, String> {
     let mut all: Vec<Axis> = Vec::new();
-    for part in text.split(" x ").map(str::trim) {
+    for part in apart(text, " x ") {
         let bad = || format!("'{part}' is no row of values: train.lr=0.1,0.3 is meant");
         let (key, values) = part.split_once('=').ok_or_else(bad)?;
-        let values: Vec<String> = values.split(',').map(|value| value.trim().to_owned()).collect();
-        let twice = |value: &String| values.iter().filter(|other| *other == value).count() > 1;
+        let values = apart(values, ",");
         if key.trim().is_empty() || values.iter().any(String::is_empty) {
             return Err(bad());
         }
-        if let Some(value) = values.iter().find(|value| twice(value)) {
-            return Err(format!("'{part}' has {value} twice"));
-        }
-        let key = key.trim().to_owned();
-        if all.iter().any(|axis| axis.key == key) {
-            return Err(format!("'{text}' has {key} twice"));
-        }
-        all.push(Axis { key, values });
+        all.push(Axis { key: key.trim().to_owned(), values });
     }
     Ok(all)
+}
+
+/// The parts of a text between separators that do not lie in quotes or brackets.
+fn apart(text: &str, separator: &str) -> Vec<String> {
+    let (mut parts, mut depth, mut quote, mut from) = (Vec::new(), 0usize, None, 0);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '[' | '{') => depth += 1,
+            (None, ']' | '}') => depth = depth.saturating_sub(1),
+            _ if depth == 0 && at >= from && text[at..].starts_with(separator) => {
+                parts.push(text[from..at].trim().to_owned());
+                from = at + separator.len();
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[from..].trim().to_owned());
+    parts
 }
 
 /// What the names of runs with this value end in: `.lr0.1`.
@@ -112,9 +125,12 @@ pub(super) fn variants(
     if all.is_none_or(|all| all > MANY) {
         return Err(Failure::usage(format!("that would be more than {MANY} runs")));
     }
-    let twice = |axis: &&Axis| axes.iter().filter(|other| other.key == axis.key).count() > 1;
-    if let Some(axis) = axes.iter().find(twice) {
-        return Err(Failure::usage(format!("--grid sets {} twice", axis.key)));
+    let own = ["seed", "prepare.folds", "prepare.fold"];
+    for (n, Axis { key, .. }) in axes.iter().enumerate() {
+        let elsewhere = own.contains(&key.as_str()) && (seeds.is_some() || folds.is_some());
+        if elsewhere || axes[..n].iter().any(|other| other.key == *key) {
+            return Err(Failure::usage(format!("--grid sets {key}, which is set twice")));
+        }
     }
     if axes.is_empty() && seeds.is_none() && folds.is_none() {
         return Ok(Vec::new());
@@ -140,6 +156,11 @@ pub(super) fn variants(
             one.suffix.push_str(&format!(".fold{fold}"));
             one.fold = Some((*fold, count));
         });
+    }
+    let mut names = BTreeSet::new();
+    if let Some(one) = all.iter().find(|one| !names.insert(one.suffix.clone())) {
+        return Err(Failure::usage(format!("two settings would both be called '{}'", one.suffix))
+            .hint("run them apart, each with a `--name`"));
     }
     Ok(all)
 }
@@ -268,9 +289,7 @@ mod tests {
         assert!(all.iter().all(|one| one.suffix == format!("{}.seed7", one.cell)));
         let set = [("train.lr", "0.3"), ("prepare.scale", "none"), ("seed", "7")];
         assert_eq!(all[2].settings, set.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        for bad in
-            ["", "lr", "lr=", "=1", "lr=1,,2", "lr=1,1", "lr=1 x lr=2", "lr=1 x ", "lr=1 x wd"]
-        {
+        for bad in ["", "lr", "lr=", "=1", "lr=1,,2", "lr=1 x ", "lr=1 x wd"] {
             assert!(axes(bad).is_err(), "{bad}");
         }
         let wide = axes(&format!(
@@ -279,6 +298,13 @@ mod tests {
         ))
         .unwrap();
         assert!(variants(&wide, None, None).is_err());
+        for twice in ["lr=1,1", "lr=1 x lr=2", "lr=1e-3,1e+3", "lr=a/b,a-b"] {
+            assert!(variants(&axes(twice).unwrap(), None, None).is_err(), "{twice}");
+        }
+        assert!(variants(&axes("seed=1,2").unwrap(), Some(&Seeds(vec![3])), None).is_err());
+        let lists = axes("hidden=[64],[32, 16] x name=\"a x b\",c").unwrap();
+        assert_eq!(lists[0].values, ["[64]", "[32, 16]"]);
+        assert_eq!(lists[1].values, ["\"a x b\"", "c"]);
     }
 
     #[test]
