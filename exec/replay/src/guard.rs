@@ -317,9 +317,9 @@ mod tests {
 
         // And runs that stand on one training are counted by it.
         let lr = Variable { at: Some(run), ..variable(Layer::Parameter, "train.lr", "1", "2") };
-        let guard = sorted(&arms(&[lr.clone()]), &Meant::default());
+        let guard = sorted(&arms(std::slice::from_ref(&lr)), &Meant::default());
         assert_eq!(guard.origins, [None, Some(1)]);
-        let found = arms(&[lr.clone()]);
+        let found = arms(std::slice::from_ref(&lr));
         let back = vec![vec![lr.clone()], vec![lr], vec![], vec![]];
         assert_eq!(sort([&found, &back], 2, &Meant::default()).origins, [Some(1), Some(1)]);
     }
