@@ -427,6 +427,19 @@ fn nothing_is_stored_after_a_pack_that_could_not_be() {
     }
 }
 
+/// Takes a question, and the part that follows if it announces one.
+fn question(from: &mut UnixStream) -> io::Result<()> {
+    loop {
+        let mut head = [0; 13];
+        from.read_exact(&mut head)?;
+        let bytes = u32::from_le_bytes(head[..4].try_into().unwrap()) - 9;
+        from.read_exact(&mut vec![0; bytes as usize])?;
+        if ![4, 7].contains(&head[12]) {
+            return Ok(());
+        }
+    }
+}
+
 /// Talks to a server that says these bytes, one piece for each time that it is asked something, and then
 /// this without an end.
 fn hostile(said: Vec<Vec<u8>>, endless: Option<fn(u32) -> Vec<u8>>) -> Result<Far> {
@@ -438,8 +451,7 @@ fn hostile(said: Vec<Vec<u8>>, endless: Option<fn(u32) -> Vec<u8>>) -> Result<Fa
             let (said, endless) = (self.0.clone(), self.1);
             std::thread::spawn(move || {
                 for piece in &said {
-                    let asked = far.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0);
-                    if !asked || far.write_all(piece).is_err() {
+                    if question(&mut far).and_then(|()| far.write_all(piece)).is_err() {
                         return;
                     }
                 }
