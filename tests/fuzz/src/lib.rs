@@ -6,7 +6,10 @@
 
 #[path = "../../../store/objects/tests/forge/mod.rs"]
 pub mod forge;
+pub mod said;
+pub mod served;
 mod taken;
+pub mod wire;
 
 use std::io::{self, Write};
 

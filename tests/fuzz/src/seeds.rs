@@ -30,6 +30,15 @@ fn main() -> std::io::Result<()> {
         ("roundtrip", roundtrip()),
         ("layout", layout()),
         ("object", object()),
+        ("ranges", ranges()),
+        ("range", range()),
+        ("path", paths()),
+        ("token", tokens()),
+        ("inventory", inventories()),
+        ("handed", handed()),
+        ("part", parts()),
+        ("question", questions()),
+        ("answer", answers()),
     ];
     for (target, seeds) in all {
         let folder = Path::new(&folder).join(target);
@@ -222,5 +231,125 @@ fn object() -> Vec<Vec<u8>> {
         one(Kind::Attestation, samples::attestation().encode()),
         one(Kind::Signature, samples::signature().encode()),
         one(Kind::Aliases, samples::aliases().encode()),
+    ]
+}
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// What stands for words here is said in `served.rs`.
+fn ranges() -> Vec<Vec<u8>> {
+    let absent = format!("packs/{}.pack 0 9\nformat 3 4\n", "0a".repeat(32));
+    let many = "\x02 1 1\n".repeat(256);
+    texts(&[
+        "\x01 0 10\n\x02 3 8\nnames/other 0 1\n",
+        "\x01 5 8388608\r\n",
+        &absent,
+        &many,
+        "\x01 +1 -1\n\x02 1\n",
+    ])
+}
+
+fn range() -> Vec<Vec<u8>> {
+    texts(&[
+        "bytes=0-9",
+        "bytes=5-",
+        "bytes=-5",
+        "bytes=0-0,5-9",
+        "bytes=9999-",
+        "bytes=3-18446744073709551615",
+    ])
+}
+
+fn paths() -> Vec<Vec<u8>> {
+    texts(&[
+        "\x00one/format",
+        "\x00one/\x01",
+        "\x01one/\x02?x",
+        "\x00%6fne/names/%6e",
+        "\x02one/../two/names/n",
+        "\x00one/names/..%2f..%2ftwo%2fformat",
+        "\x03one/ranges",
+        "\x04one/leases",
+        "\x00-/health",
+        "\x00-/metrics",
+    ])
+}
+
+fn tokens() -> Vec<Vec<u8>> {
+    texts(&[
+        "\x00Bearer \x03",
+        "\x02bearer \x04",
+        "\x01BEARER  \x05",
+        "\x00Bearer \x06",
+        "\x02Basic \x03",
+        "\x00\x03",
+    ])
+}
+
+fn inventories() -> Vec<Vec<u8>> {
+    let digits = "0a".repeat(32);
+    let known = format!("\x01condemned/{digits} 0\npacks/{digits}.pack 4000\nnames/a.b 7\n");
+    texts(&[
+        &known,
+        "\x01locks/x 1\nnames/a 1\nnewer 3\n",
+        "\x01names/a 1\nnames/a 2\n",
+        "\x00lab inventory 2\n",
+    ])
+}
+
+fn handed() -> Vec<Vec<u8>> {
+    let found = |bytes: &[u8]| [&(bytes.len() as u64).to_le_bytes()[..], bytes].concat();
+    let absent = u64::MAX.to_le_bytes();
+    vec![
+        [&[1, 9, 9, 9][..], &found(b"123456789"), &absent, &found(b"")].concat(),
+        [&[0, 200, 3][..], &found(b"less than there could be"), &found(b"abc")].concat(),
+        [&[0, 1, 1][..], &found(b"too much"), &absent].concat(),
+        [&[0, 1, 1][..], &(u64::MAX - 1).to_le_bytes(), &absent].concat(),
+    ]
+}
+
+fn parts() -> Vec<Vec<u8>> {
+    let part = |server: u8, status: u8, from: u8, len: u16, range: &str, body: &[u8]| {
+        let head = [&[server, status, from][..], &len.to_le_bytes(), &[range.len() as u8]].concat();
+        [&head[..], range.as_bytes(), body].concat()
+    };
+    vec![
+        part(0, 1, 3, 10, "bytes 3-12/*", b"0123456789"),
+        part(1, 1, 3, 4, "bytes 3-6/100", b"0123"),
+        part(1, 0, 3, 4, "", b"the whole file"),
+        part(0, 1, 3, 4, "bytes 4-7/8", b"0123"),
+        part(0, 4, 200, 4, "bytes */8", b""),
+        part(1, 2, 0, 4, "", b"<html>"),
+    ]
+}
+
+fn questions() -> Vec<Vec<u8>> {
+    let line = b"-\tcode\t5\tada\tthe end";
+    let [zeros, many] = [[0; 8], 80u64.to_le_bytes()];
+    vec![
+        // A pack as it is; one with a wrong byte; what is read and listed.
+        b"\x01\x00\x01\x00\x00\x00".to_vec(),
+        b"\x01\x01\x01\x00\x14\x00\x04".to_vec(),
+        [&b"\x01\x00\x04\x00\x05\x00"[..], &zeros, &many, b"\x06\x00\x02\x07\x00\x87\x00"].concat(),
+        // A journal that goes on, one that is new; an upload; anything; bytes as they are.
+        [&b"\x01\x00\x83\x00\x00"[..], &[line.len() as u8], line, b"\x04\x00"].concat(),
+        [&b"\x01\x00\x03\x00\x01"[..], &[line.len() as u8], line].concat(),
+        b"\x01\x00\x82\x00\x05bytes\x00\x00\x00\x08\x03abc".to_vec(),
+        [&[0][..], &lab_fuzz::wire::message(0, 1, 1, &[1, 0, 0])].concat(),
+    ]
+}
+
+fn answers() -> Vec<Vec<u8>> {
+    let name = [&[2, 1, 0, b'n'][..], &7u64.to_le_bytes()].concat();
+    let list = [&[5, 0, 0, 1, name.len() as u8][..], &name, b"\x00\x02\x01\x00"].concat();
+    vec![
+        b"\x00\x00\x00\x01\x0clab store 2\n\x00\x02\x01\x00".to_vec(),
+        b"\x01\x08\x00\x05\x00\x00\x01\x04four\x00\x02\x01\x00".to_vec(),
+        b"\x02\x00\x00\x02\x01\x00".to_vec(),
+        b"\x03\x00\x00\x04\x05\x04\x00\x01\x00x".to_vec(),
+        b"\x04\x00\xff\x03\x00\x00\x02\x01\x00".to_vec(),
+        list,
     ]
 }
