@@ -266,6 +266,7 @@ fn paths() -> Vec<Vec<u8>> {
     texts(&[
         "\x00one/format",
         "\x00one/\x01",
+        "\x00two/\x02",
         "\x01one/\x02?x",
         "\x00%6fne/names/%6e",
         "\x02one/../two/names/n",
