@@ -1,16 +1,19 @@
 //! What is where: every frame of every pack that has been seen, in memory.
 //!
-//! The records stay in the form that they have on disk (45 bytes); an index over the first bytes
-//! of their digests finds them (16 bytes and some room). A million frames take about 80 MB.
+//! The records stay in the form that they have on disk (45 bytes), sorted within each pack. Who looks for a
+//! few of them looks in each pack by halves; once that has cost as much as an index over all of them would
+//! (16 bytes and some room for each), there is one. A million frames take about 45 MB, or 80 MB with the index.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lab_schema::{Digest, ObjectId};
 
 use crate::backend::PackId;
 use crate::block::Block;
 use crate::frame::FrameKey;
+use crate::index::Index;
 use crate::pack::{Frames, Record, Tail};
 
 /// A frame in a pack.
@@ -30,8 +33,8 @@ pub(crate) enum PackState {
     Broken(&'static str),
 }
 
-/// A pack by number, and a record in it by number.
-type Slot = (u32, u32);
+/// Looking for one frame in one pack by halves takes as long as taking so many into the index.
+const HALVING: usize = 4;
 
 /// Every frame of every pack that has been seen.
 #[derive(Debug, Default)]
@@ -39,41 +42,18 @@ pub(crate) struct Catalog {
     /// By number; none where one was forgotten.
     packs: Vec<Option<(PackId, Tail)>>,
     states: HashMap<PackId, PackState>,
-    /// Where the first frame with the start of a digest lies.
-    index: HashMap<u64, Slot, BuildHasherDefault<AsItIs>>,
-    /// Where further frames lie: the same one in other packs, or others with the same start.
-    more: HashMap<u64, Vec<Slot>>,
+    /// Finds them, once it pays.
+    index: OnceLock<Index>,
+    /// Number of frames.
+    frames: usize,
+    /// In how many packs something was looked for without the index.
+    searched: AtomicUsize,
     /// Whether others published some of the packs, and may not have made them durable.
     unsettled: bool,
     /// Blocks that turned out to be damaged, by their numbers.
     damaged: HashSet<(PackId, u32)>,
     /// Packs that are to be removed: what lies in them is not relied on.
     condemned: HashSet<PackId>,
-}
-
-/// The start of a digest is as good as a hash of it.
-#[derive(Debug, Default)]
-pub(crate) struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only the starts of digests are keys");
-    }
-
-    fn write_u64(&mut self, start: u64) {
-        self.0 = start;
-    }
-}
-
-/// The start of the digest; the kind sets equal digests of different kinds apart.
-pub(crate) fn start(key: &FrameKey) -> u64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&key.digest.as_bytes()[..8]);
-    u64::from_le_bytes(first) ^ u64::from(key.kind.code()).rotate_right(8)
 }
 
 impl Catalog {
@@ -96,16 +76,10 @@ impl Catalog {
         // It may have been mended in its place.
         self.absolve(pack);
         let number = self.packs.len() as u32;
-        self.index.reserve(tail.frames.len());
-        for (at, record) in tail.frames.iter().enumerate() {
-            let slot = (number, at as u32);
-            let start = start(&record.key);
-            if let std::collections::hash_map::Entry::Vacant(place) = self.index.entry(start) {
-                place.insert(slot);
-            } else {
-                self.more.entry(start).or_default().push(slot);
-            }
+        if let Some(index) = self.index.get_mut() {
+            index.insert(number, &tail.frames);
         }
+        self.frames += tail.frames.len();
         self.packs.push(Some((pack, tail)));
     }
 
@@ -120,24 +94,10 @@ impl Catalog {
         let holds = |p: &Option<(PackId, Tail)>| p.as_ref().is_some_and(|(id, _)| *id == pack);
         let Some(number) = self.packs.iter().position(holds) else { return };
         let Some((_, tail)) = self.packs[number].take() else { return };
-        for record in tail.frames.iter() {
-            let start = start(&record.key);
-            if let Some(others) = self.more.get_mut(&start) {
-                others.retain(|slot| slot.0 as usize != number);
-            }
-            let first = self.index.get(&start).is_some_and(|slot| slot.0 as usize == number);
-            let next = self.more.get_mut(&start).and_then(|others| {
-                if first && !others.is_empty() { Some(others.remove(0)) } else { None }
-            });
-            if self.more.get(&start).is_some_and(Vec::is_empty) {
-                self.more.remove(&start);
-            }
-            match next {
-                Some(slot) => drop(self.index.insert(start, slot)),
-                None if first => drop(self.index.remove(&start)),
-                None => {}
-            }
+        if let Some(index) = self.index.get_mut() {
+            index.forget(number as u32, &tail.frames);
         }
+        self.frames -= tail.frames.len();
     }
 
     /// Which packs are to be removed, be they here or not.
@@ -176,12 +136,37 @@ impl Catalog {
         self.damaged.retain(|(damaged, _)| *damaged != pack);
     }
 
+    /// The index, if there is one, or should be by now.
+    fn index(&self) -> Option<&Index> {
+        let index = self.index.get();
+        let searched = self.searched.load(Ordering::Relaxed);
+        if index.is_some() || searched.saturating_mul(HALVING) < self.frames {
+            self.searched.fetch_add(self.packs.len(), Ordering::Relaxed);
+            return index;
+        }
+        Some(self.index.get_or_init(|| {
+            let mut index = Index::default();
+            for (number, pack) in self.packs.iter().enumerate() {
+                if let Some((_, tail)) = pack {
+                    index.insert(number as u32, &tail.frames);
+                }
+            }
+            index
+        }))
+    }
+
+    /// The places of a frame, in the order of the packs.
     fn slots(&self, key: &FrameKey) -> impl Iterator<Item = Place> + '_ {
-        let (start, key) = (start(key), *key);
-        let more = self.more.get(&start).into_iter().flatten();
-        self.index.get(&start).into_iter().chain(more).filter_map(move |(pack, at)| {
-            let (id, tail) = self.packs[*pack as usize].as_ref()?;
-            let record = tail.frames.get(*at as usize);
+        let (key, index) = (*key, self.index());
+        let indexed = index.into_iter().flat_map(move |index| index.slots(key));
+        let all = if index.is_some() { &[] } else { &self.packs[..] };
+        let found = all.iter().enumerate().filter_map(move |(number, pack)| {
+            let (_, tail) = pack.as_ref()?;
+            Some((number as u32, tail.frames.find(&key)? as u32))
+        });
+        indexed.chain(found).filter_map(move |(pack, at)| {
+            let (id, tail) = self.packs[pack as usize].as_ref()?;
+            let record = tail.frames.get(at as usize);
             let block = tail.blocks[record.block as usize];
             (record.key == key).then_some(Place { pack: *id, record, block })
         })
@@ -273,6 +258,7 @@ mod tests {
     use super::*;
     use crate::block::Coder;
     use crate::frame::FrameKind;
+    use crate::index::start;
     use crate::pack::{Encoded, Pack, PackBuilder};
 
     fn key(text: &str) -> FrameKey {
@@ -307,7 +293,7 @@ mod tests {
         assert!(!catalog.knows(&key("y")) && catalog.knows(&key("z")));
         assert_eq!(catalog.packs().len(), 1);
         catalog.forget(q.id);
-        assert!(catalog.index.is_empty() && catalog.more.is_empty());
+        assert!(catalog.index.get().is_some_and(Index::is_empty) && catalog.frames == 0);
     }
 
     #[test]
@@ -336,5 +322,53 @@ mod tests {
         let p = pack(&["x"]);
         catalog.insert(p.id, p.tail);
         assert!(catalog.knows(&one) && !catalog.knows(&other));
+    }
+    /// Whether there is an index or not, as packs come and go and come again.
+    #[test]
+    fn an_index_finds_what_halving_finds() {
+        let texts: Vec<String> = (0..40).map(|n| format!("{n}")).collect();
+        let packs: Vec<Pack> = (0..6)
+            .map(|n| {
+                texts.iter().skip(n * 3).step_by(n + 1).map(String::as_str).collect::<Vec<_>>()
+            })
+            .map(|texts| pack(&texts))
+            .collect();
+        let (mut plain, mut indexed) = (Catalog::default(), Catalog::default());
+        indexed.index.get_or_init(Index::default);
+        for (step, n) in [0, 1, 2, 1, 3, 0, 4, 5, 2, 5, 1, 0, 1, 2].into_iter().enumerate() {
+            let Pack { id, tail, .. } = &packs[n];
+            for catalog in [&mut plain, &mut indexed] {
+                match catalog.packs().contains_key(id) {
+                    true => catalog.forget(*id),
+                    false => catalog.insert(*id, tail.clone()),
+                }
+                catalog.searched = AtomicUsize::new(0);
+            }
+            // One key each time, and never so many that an index pays.
+            for text in &texts {
+                plain.searched = AtomicUsize::new(0);
+                if plain.frames > 0 {
+                    assert_eq!(
+                        plain.places(&key(text)),
+                        indexed.places(&key(text)),
+                        "{step} {text}"
+                    );
+                    assert!(plain.index.get().is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_comes_when_it_pays() {
+        let mut catalog = Catalog::default();
+        let texts: Vec<String> = (0..100).map(|n| format!("{n}")).collect();
+        let pack = pack(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        catalog.insert(pack.id, pack.tail);
+        let first = (0..100).find(|n| {
+            assert!(catalog.knows(&key(&n.to_string())));
+            catalog.index.get().is_some()
+        });
+        assert_eq!(first, Some(100 / HALVING));
     }
 }

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use crate::atomic;
 use crate::backend::PackId;
-use crate::frame::Parsed;
 use crate::pack::{Tail, parse_tail};
 
 /// Most bytes that are kept; beyond them those go first that came first.
@@ -41,12 +40,12 @@ impl Ends {
         if !there.is_file() || there.len() > LONGEST {
             return None;
         }
-        parse_tail(id, &fs::read(&path).ok()?, pack_bytes).ok()
+        parse_tail(id, fs::read(&path).ok()?, pack_bytes).ok()
     }
 
     /// Keeps the end of a pack. That it could not is no harm: then it comes again.
-    pub(crate) fn keep(&self, id: PackId, end: &[u8], parsed: &Parsed<Tail>) {
-        if parsed.is_err() || end.len() as u64 > LONGEST {
+    pub(crate) fn keep(&self, id: PackId, end: &[u8]) {
+        if end.len() as u64 > LONGEST {
             return;
         }
         let bytes = end.len() as u64;

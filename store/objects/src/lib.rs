@@ -29,6 +29,7 @@ mod block;
 mod pack;
 mod ends;
 mod memory;
+mod index;
 mod catalog;
 mod list;
 mod blocks;

@@ -14,9 +14,10 @@ use lab_schema::ObjectId;
 
 use crate::backend::PackId;
 use crate::block::{self, Block};
-use crate::catalog::{AsItIs, Place, start};
+use crate::catalog::Place;
 use crate::error::{ObjectsError, Result};
 use crate::frame::{FrameKey, FrameKind};
+use crate::index::{AsItIs, start};
 use crate::list::{Part, Parts};
 use crate::listed;
 use crate::pack::Record;

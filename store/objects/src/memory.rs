@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::backend::{Backend, Key, Room};
 use crate::error::{ObjectsError, Result};
 use crate::lease::{Lease, Living};
-use crate::pack::{FOOTER_BYTES, parse_tail, tail_len};
+use crate::pack::{FOOTER_BYTES, check_tail, tail_len};
 
 /// Keeps files in memory.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ fn objection(
         Key::Pack(id) => {
             let footer = bytes.len().checked_sub(FOOTER_BYTES).ok_or("it is too short")?;
             let len = tail_len(&bytes[footer..], bytes.len() as u64)? as usize;
-            parse_tail(*id, &bytes[bytes.len() - len..], bytes.len() as u64)?;
+            check_tail(*id, &bytes[bytes.len() - len..], bytes.len() as u64)?;
         }
     }
     Ok(())
@@ -75,6 +75,10 @@ fn objection(
 impl Backend for Memory {
     fn location(&self) -> String {
         "memory".into()
+    }
+
+    fn is_complete(&self) -> bool {
+        true
     }
 
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>> {

@@ -14,6 +14,8 @@
 //! reading it all. Every number is checked against the size of the file and the limits of
 //! `frame.rs` and `block.rs` before it is used.
 
+use std::ops::Range;
+
 use lab_schema::Digest;
 
 use crate::backend::PackId;
@@ -57,18 +59,40 @@ pub(crate) struct Tail {
 }
 
 /// Frame records in the form that they have on disk, which takes the least memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Frames(Vec<u8>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frames {
+    /// May hold more than the records, since it is not copied for that.
+    memory: Vec<u8>,
+    records: Range<usize>,
+}
+
+impl PartialEq for Frames {
+    fn eq(&self, other: &Frames) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Frames {}
+
+impl From<Vec<u8>> for Frames {
+    fn from(memory: Vec<u8>) -> Frames {
+        Frames { records: 0..memory.len(), memory }
+    }
+}
 
 impl Frames {
+    fn bytes(&self) -> &[u8] {
+        &self.memory[self.records.clone()]
+    }
+
     /// Number of frames.
     pub(crate) fn len(&self) -> usize {
-        self.0.len() / FRAME_BYTES
+        self.records.len() / FRAME_BYTES
     }
 
     /// The record of that number.
     pub(crate) fn get(&self, number: usize) -> Record {
-        let bytes = &self.0[number * FRAME_BYTES..][..FRAME_BYTES];
+        let bytes = &self.bytes()[number * FRAME_BYTES..][..FRAME_BYTES];
         let mut digest = [0; 32];
         digest.copy_from_slice(&bytes[1..33]);
         let kind = FrameKind::from_code(bytes[0]).expect("kinds are checked when a tail is read");
@@ -76,6 +100,23 @@ impl Frames {
         let (block, start, bytes) =
             (number32(&bytes[33..]), number32(&bytes[37..]), number32(&bytes[41..]));
         Record { key, block, start, bytes }
+    }
+
+    /// The number of the record with this key.
+    pub(crate) fn find(&self, key: &FrameKey) -> Option<usize> {
+        let mut wanted = [0; 33];
+        wanted[0] = key.kind.code();
+        wanted[1..].copy_from_slice(key.digest.as_bytes());
+        let (mut first, mut end) = (0, self.len());
+        while first < end {
+            let middle = first + (end - first) / 2;
+            match self.bytes()[middle * FRAME_BYTES..][..33].cmp(&wanted) {
+                std::cmp::Ordering::Less => first = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => end = middle,
+            }
+        }
+        None
     }
 
     /// All records, sorted by key.
@@ -174,7 +215,7 @@ impl PackBuilder {
         let checksum = checksum(&self.memory[start..]);
         self.memory.extend_from_slice(checksum.as_bytes());
         self.memory.extend_from_slice(MAGIC);
-        let tail = Tail { blocks: self.blocks, frames: Frames(frames) };
+        let tail = Tail { blocks: self.blocks, frames: frames.into() };
         let id = PackId::from_digest(checksum);
         Pack { id, memory: self.memory, first: self.first, tail }
     }
@@ -247,7 +288,25 @@ fn counts(footer: &[u8]) -> [usize; 3] {
 }
 
 /// What the pack `id` of `pack_bytes` holds, by its tail.
-pub(crate) fn parse_tail(id: PackId, tail: &[u8], pack_bytes: u64) -> Parsed<Tail> {
+pub(crate) fn parse_tail(id: PackId, tail: Vec<u8>, pack_bytes: u64) -> Parsed<Tail> {
+    Ok(check_tail(id, &tail, pack_bytes)?.of(tail))
+}
+
+/// A tail that holds together: its blocks, and where in it the records of its frames lie.
+pub(crate) struct Checked {
+    blocks: Vec<Block>,
+    records: Range<usize>,
+}
+
+impl Checked {
+    /// What the pack holds, in the memory of the tail that was checked.
+    pub(crate) fn of(self, tail: Vec<u8>) -> Tail {
+        Tail { blocks: self.blocks, frames: Frames { memory: tail, records: self.records } }
+    }
+}
+
+/// The same without taking the tail.
+pub(crate) fn check_tail(id: PackId, tail: &[u8], pack_bytes: u64) -> Parsed<Checked> {
     let tables = tail.len().checked_sub(FOOTER_BYTES).ok_or("it is cut off")?;
     let footer = &tail[tables..];
     if tail_len(footer, pack_bytes)? != tail.len() as u64 {
@@ -265,7 +324,7 @@ pub(crate) fn parse_tail(id: PackId, tail: &[u8], pack_bytes: u64) -> Parsed<Tai
     let (base_table, frames) = rest.split_at(bases * BASE_BYTES);
     let blocks = parse_blocks(block_table, base_table, pack_bytes - tail.len() as u64)?;
     parse_frames(frames, &blocks)?;
-    Ok(Tail { blocks, frames: Frames(frames.to_vec()) })
+    Ok(Checked { blocks, records: tables - frames.len()..tables })
 }
 
 fn parse_blocks(table: &[u8], bases: &[u8], end: u64) -> Parsed<Vec<Block>> {
@@ -377,7 +436,7 @@ mod tests {
     #[test]
     fn the_tail_of_a_pack_tells_what_is_in_it() {
         let pack = pack(&["b", "a", &"long ".repeat(100)]);
-        let parsed = parse_tail(pack.id, tail(&pack), pack.bytes().len() as u64).unwrap();
+        let parsed = parse_tail(pack.id, tail(&pack).to_vec(), pack.bytes().len() as u64).unwrap();
         assert_eq!(parsed, pack.tail);
         assert_eq!((parsed.blocks.len(), parsed.frames.len()), (2, 3));
         assert!(parsed.frames.iter().is_sorted_by_key(|r| r.key));
@@ -403,31 +462,31 @@ mod tests {
         for bit in 0..tail.len() * 8 {
             let mut bad = tail.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(parse_tail(pack.id, &bad, len).is_err(), "bit {bit}");
+            assert!(check_tail(pack.id, &bad, len).is_err(), "bit {bit}");
         }
         for cut in 0..tail.len() {
             assert!(
-                parse_tail(pack.id, &tail[..cut], len).is_err()
-                    && parse_tail(pack.id, &tail[cut + 1..], len).is_err()
+                check_tail(pack.id, &tail[..cut], len).is_err()
+                    && check_tail(pack.id, &tail[cut + 1..], len).is_err()
             );
         }
-        assert!(parse_tail(pack.id, tail, len + 1).is_err());
+        assert!(check_tail(pack.id, tail, len + 1).is_err());
         let other = PackId::from_digest(BlobId::of(b"").digest());
-        assert!(parse_tail(other, tail, len).is_err());
+        assert!(check_tail(other, tail, len).is_err());
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_parser_panic(bytes: Vec<u8>, len: u64, numbers: [u8; 12], table: Vec<u8>) {
             let id = PackId::from_digest(BlobId::of(b"").digest());
-            prop_assert!(parse_tail(id, &bytes, len).is_err());
+            prop_assert!(check_tail(id, &bytes, len).is_err());
             prop_assert!(tail_len(&bytes, len).is_err());
             // As somebody would write it who wants to be believed.
             let mut forged = [&table[..], &numbers].concat();
             let checksum = checksum(&forged);
             forged.extend_from_slice(checksum.as_bytes());
             forged.extend_from_slice(MAGIC);
-            let _ = parse_tail(PackId::from_digest(checksum), &forged, len % 10_000);
+            let _ = check_tail(PackId::from_digest(checksum), &forged, len % 10_000);
             let blocks = parse_blocks(&table, &numbers, len).unwrap_or_default();
             let _ = parse_frames(&table, &blocks);
         }

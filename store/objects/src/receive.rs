@@ -110,5 +110,5 @@ fn tail(id: PackId, bytes: &[u8]) -> Parsed<Tail> {
     let size = bytes.len() as u64;
     let footer = &bytes[bytes.len().saturating_sub(FOOTER_BYTES)..];
     let len = pack::tail_len(footer, size)?;
-    pack::parse_tail(id, &bytes[bytes.len() - len as usize..], size)
+    pack::parse_tail(id, bytes[bytes.len() - len as usize..].to_vec(), size)
 }

@@ -50,17 +50,18 @@ impl Store {
             Err(why) => return Ok(Some(Err(why))),
         };
         if len <= end.len() as u64 {
-            return Ok(Some(self.parsed(id, &end[end.len() - len as usize..], pack_bytes)));
+            let tail = end[end.len() - len as usize..].to_vec();
+            return Ok(Some(self.parsed(id, tail, pack_bytes)));
         }
         let whole = self.backend().read_range(&Key::Pack(id), pack_bytes - len, len)?;
-        Ok(whole.map(|tail| self.parsed(id, &tail, pack_bytes)))
+        Ok(whole.map(|tail| self.parsed(id, tail, pack_bytes)))
     }
 
-    fn parsed(&self, id: PackId, tail: &[u8], pack_bytes: u64) -> Parsed<Tail> {
-        let parsed = pack::parse_tail(id, tail, pack_bytes);
+    fn parsed(&self, id: PackId, tail: Vec<u8>, pack_bytes: u64) -> Parsed<Tail> {
+        let checked = pack::check_tail(id, &tail, pack_bytes)?;
         if let Some(ends) = self.ends() {
-            ends.keep(id, tail, &parsed);
+            ends.keep(id, &tail);
         }
-        parsed
+        Ok(checked.of(tail))
     }
 }
