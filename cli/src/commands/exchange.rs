@@ -142,17 +142,22 @@ pub(super) fn tell(
 ) {
     let transfer = &done.transfer;
     let location = &lab_remote::shown(location);
-    let there = match transfer.already_there {
-        0 => String::new(),
-        n => format!(" ({} already there)", ui::count(n, "object")),
+    let what = match (transfer.objects, transfer.already_there) {
+        // How many those are is not known: what a name keeps there is not gone through.
+        (0, _) => "nothing new: what was asked for is already there".to_owned(),
+        (objects, there) => format!(
+            "{}, {} {}{}",
+            ui::count(objects, "object"),
+            ui::bytes(transfer.bytes),
+            if planned { "would move" } else { "new" },
+            match there {
+                0 => String::new(),
+                n => format!(" ({} already there)", ui::count(n, "object")),
+            }
+        ),
     };
-    let verb = if planned { "would move" } else { "new" };
-    context.ui.line(format!(
-        "{direction} {location}   {}, {} {verb}{there}{}",
-        ui::count(transfer.objects, "object"),
-        ui::bytes(transfer.bytes),
-        if planned { String::new() } else { format!("   {}", ui::duration(ms)) },
-    ));
+    let took = if planned { String::new() } else { format!("   {}", ui::duration(ms)) };
+    context.ui.line(format!("{direction} {location}   {what}{took}"));
     tell_parts(context, done);
     for step in &done.names {
         let name = paint(NAME, &step.name);

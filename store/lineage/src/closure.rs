@@ -46,6 +46,23 @@ pub fn closure(store: &Store, lineage: &Lineage, roots: &[ObjectId]) -> Result<C
     Ok(growing.closure)
 }
 
+/// The same without what these objects need by hash, themselves included, as far as that is known without
+/// reading any directory: to somebody who has `whole`, one after another with all that they need, it
+/// lacks nothing. So what a large directory holds costs nothing, and what was attested since comes along.
+pub fn closure_beyond(
+    store: &Store,
+    lineage: &Lineage,
+    roots: &[ObjectId],
+    whole: &[ObjectId],
+) -> Result<Closure> {
+    let mut growing = Growing::new(store, lineage)?;
+    growing.pass_over(whole)?;
+    for root in roots {
+        growing.add(*root)?;
+    }
+    Ok(growing.closure)
+}
+
 /// A closure to which one root after another is added.
 pub(crate) struct Growing<'a> {
     walk: Walk<'a>,
@@ -77,6 +94,18 @@ impl<'a> Growing<'a> {
         let walk = Walk { store: self.walk.store, lineage: self.walk.lineage, lenient: false };
         let (seen, closure) = (HashSet::new(), Closure::default());
         Growing { walk, seen, aliases: Rc::clone(&self.aliases), closure, lacking: 0 }
+    }
+
+    /// What these need by hash is not added.
+    fn pass_over(&mut self, whole: &[ObjectId]) -> Result<()> {
+        let mut todo = whole.to_vec();
+        while let Some(id) = todo.pop() {
+            let is_large = matches!(id, ObjectId::Tree(_) | ObjectId::Blob(_));
+            if self.seen.insert(id) && !is_large {
+                todo.extend(self.walk.links(id, None)?.into_iter().flatten());
+            }
+        }
+        Ok(())
     }
 
     /// Adds what a root needs.

@@ -46,6 +46,12 @@ impl Store {
         }
     }
 
+    /// Whether it is known that nothing was left out of what its names lead to: then whatever a name points
+    /// at is here with all that it needs, unless it was lost.
+    pub fn is_complete(&self) -> bool {
+        self.backend().is_complete()
+    }
+
     /// Notes that `from` has these blobs, with their sizes in bytes, which are left out here. Durable on
     /// return. Refused by a store that keeps no such notes.
     pub fn promise(&self, from: &str, blobs: &[(BlobId, u64)]) -> Result<()> {

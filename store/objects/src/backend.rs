@@ -22,6 +22,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether it is known that nothing was [left out](crate::Promises) of what its names lead to.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
     /// The whole file; none if it is absent. Refuses one larger than [`Key::max_bytes`].
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>>;
 

@@ -17,6 +17,7 @@ use crate::held::Held;
 use crate::inventory::{INVENTORY, inventory};
 use crate::layout::Layout;
 use crate::lease::{Lease, Living};
+use crate::promise::Promises;
 use crate::source::{Random, read_past_cache};
 
 /// How long to wait for somebody who moves the same name.
@@ -162,6 +163,13 @@ fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 impl Backend for Folder {
     fn location(&self) -> String {
         self.path().display().to_string()
+    }
+
+    fn is_complete(&self) -> bool {
+        match optional(fs::read_dir(Promises::folder(self.path()))) {
+            Ok(notes) => notes.is_none_or(|mut notes| notes.next().is_none()),
+            Err(_) => false,
+        }
     }
 
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>> {

@@ -74,9 +74,14 @@ pub struct Promises {
 }
 
 impl Promises {
+    /// Where they are noted.
+    pub(crate) fn folder(root: &Path) -> PathBuf {
+        root.join("promised")
+    }
+
     /// Those of the store in `root`.
     pub fn of(root: &Path) -> Promises {
-        let (folder, temporary) = (root.join("promised"), root.join("tmp"));
+        let (folder, temporary) = (Promises::folder(root), root.join("tmp"));
         Promises { folder, temporary, read: Mutex::default() }
     }
 

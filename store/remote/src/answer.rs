@@ -199,8 +199,9 @@ impl Session {
                 }
                 Ok(opened) => {
                     let (location, made) = (opened.backend.location(), opened.made);
+                    let complete = opened.backend.is_complete();
                     self.opened = Some(opened);
-                    Answer::Welcome { version: VERSION, location, made }
+                    Answer::Welcome { version: VERSION, location, made, complete }
                 }
                 Err(error) => refused(&error),
             };

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use lab_lineage::{Choice, Lineage, Only, Part, Skipped, Sorted, closure, sort};
+use lab_lineage::{Choice, Lineage, Only, Part, Skipped, Sorted, closure_beyond, sort};
 use lab_objects::{Expected, KnownAs, Move, NameKind, ObjectsError, Progress, Store};
 use lab_schema::alias::write_table;
 use lab_schema::{AliasPrefix, Aliases, Base, BlobId, ContentId, Name, ObjectId};
@@ -137,7 +137,8 @@ impl Deal<'_> {
                 steps.push((self.step(name, &last)?, last));
             }
         }
-        let closure = closure(giver, lineage, &targets).on(side)?;
+        let whole = self.whole(&steps)?;
+        let closure = closure_beyond(giver, lineage, &targets, &whole).on(side)?;
         if let Some(gate) = self.options.gate {
             // What others attested comes along as it is; asked for by itself, it is looked at.
             let runs = closure.objects.iter().filter(|id| matches!(id, ObjectId::Run(_)));
@@ -160,6 +161,25 @@ impl Deal<'_> {
         // They need nothing, and may go before what needs them.
         objects.splice(0..0, first.iter().map(|blob| ObjectId::from(*blob)));
         Ok(Agreed { targets, objects, left, first, sorted, steps, aliases })
+    }
+
+    /// What a remote has with all that it needs by hash, since a name there points at it and nothing was
+    /// left out: that is not gone through again, however large it is. Not so for what comes here: here a
+    /// fetch that finds something lost may bring it back.
+    fn whole(&self, steps: &[(NameStep, Move)]) -> Result<Vec<ObjectId>> {
+        let (taker, side) = self.taker;
+        let there = steps.iter().filter(|(step, _)| !step.moves());
+        let there: Vec<ObjectId> = there.map(|(step, _)| step.after).collect();
+        let is_kept = matches!(side, Side::Remote) && !self.options.repair && taker.is_complete();
+        if there.is_empty() || !is_kept {
+            return Ok(Vec::new());
+        }
+        // Whatever is called something since may be anywhere inside.
+        let aliases = self.giver.0.aliases().on(self.giver.1)?;
+        let mut asked = there.clone();
+        asked.extend(aliases.into_iter().map(|(id, _)| ObjectId::from(id)));
+        let lacking = taker.lacking(&asked).on(side)?;
+        Ok(if lacking.is_empty() { there } else { Vec::new() })
     }
 
     /// The contents that the giving store's names say are weights.

@@ -45,6 +45,8 @@ struct Pending {
 #[derive(Default)]
 struct State {
     link: Option<Arc<Link>>,
+    /// Whether nothing was left out there.
+    complete: bool,
     /// Whether the far side is to know that somebody is at work.
     leased: bool,
     /// Told when a connection is made anew.
@@ -98,10 +100,10 @@ impl Far {
         let ends = self.dial.dial().map_err(|error| Failure::Broken(error.to_string()))?;
         let link = Link::new(ends, self.patience.silence);
         let answers = link.ask(&[Question::Hello { version: VERSION, make }])?;
-        let made = loop {
+        let (made, complete) = loop {
             match link.next(&answers, self.patience.silence)? {
                 Answer::Busy => {}
-                Answer::Welcome { version: VERSION, made, .. } => break made,
+                Answer::Welcome { version: VERSION, made, complete, .. } => break (made, complete),
                 Answer::Failed(trouble, text) => return Err(Failure::Told(trouble, text)),
                 _ => return Err(Failure::Broken("it does not greet as lab does".to_owned())),
             }
@@ -110,7 +112,8 @@ impl Far {
             let answers = link.ask(&[Question::Lease])?;
             link.collect(&answers, 0, self.patience.silence)?.done()?;
         }
-        self.state().link = Some(Arc::new(link));
+        let mut state = self.state();
+        (state.link, state.complete) = (Some(Arc::new(link)), complete);
         Ok(made)
     }
 
@@ -243,6 +246,10 @@ impl Backend for Far {
 
     fn is_far(&self) -> bool {
         true
+    }
+
+    fn is_complete(&self) -> bool {
+        self.state().complete
     }
 
     fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {

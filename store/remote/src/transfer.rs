@@ -24,7 +24,7 @@ pub struct Transfer {
     pub bytes: u64,
     /// Bytes of files that went over, as they are stored.
     pub stored: u64,
-    /// Objects that the other side had.
+    /// Objects that the other side had, of those that it was asked for: what a name keeps there is not asked for.
     pub already_there: u64,
 }
 

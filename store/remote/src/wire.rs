@@ -54,8 +54,8 @@ pub(crate) enum Answer {
     Failed(Trouble, String),
     /// It takes a while.
     Busy,
-    /// The version, where the store is, and whether it was made.
-    Welcome { version: u16, location: String, made: bool },
+    /// The version, where the store is, whether it was made, and whether nothing was left out of it.
+    Welcome { version: u16, location: String, made: bool, complete: bool },
 }
 
 /// Why the far side could not do it.
@@ -285,10 +285,10 @@ impl Answer {
                 4
             }
             Answer::Busy => 5,
-            Answer::Welcome { version, location, made } => {
+            Answer::Welcome { version, location, made, complete } => {
                 body.extend(version.to_le_bytes());
                 put_text(&mut body, location);
-                body.push((*made).into());
+                body.extend([u8::from(*made), u8::from(*complete)]);
                 6
             }
         };
@@ -319,6 +319,7 @@ impl Answer {
                 version: body.short()?,
                 location: body.text()?.to_owned(),
                 made: body.flag()?,
+                complete: body.flag()?,
             },
             _ => return Err(nonsense("an unknown answer")),
         };
@@ -376,7 +377,7 @@ mod tests {
             Answer::Failed(Trouble::System(3), "cannot write".into()),
             Answer::Failed(Trouble::Nonsense, "é".repeat(3000)),
             Answer::Busy,
-            Answer::Welcome { version: 1, location: "/a".into(), made: false },
+            Answer::Welcome { version: 1, location: "/a".into(), made: false, complete: true },
         ]
     }
 

@@ -26,6 +26,8 @@ use crate::tokens::Access;
 const PIECE: u64 = 4 << 20;
 /// Says that a program of ours answers, and which version of the interface it has.
 pub(crate) const SERVES: &str = "lab-serve";
+/// The header of a format of whose store nothing was left out.
+pub(crate) const COMPLETE: &str = "lab-complete";
 /// Says which question is asked; the answer says which one it answers.
 const QUESTION: &str = "lab-question";
 
@@ -119,9 +121,16 @@ async fn read_format(
     headers: HeaderMap,
 ) -> Answer {
     let space = space(&shared, &params, &asker, &headers, Access::Read).await?;
-    let read = work(move || Ok(space.opened.backend.read(&Key::Format)?));
-    let format = read.await?.ok_or_else(no_store)?;
-    Ok(reply::whole(held(&shared, format).await?))
+    let read = work(move || {
+        let backend = &space.opened.backend;
+        Ok((backend.read(&Key::Format)?, backend.is_complete()))
+    });
+    let (format, is_complete) = read.await?;
+    let mut answer = reply::whole(held(&shared, format.ok_or_else(no_store)?).await?);
+    if is_complete {
+        answer.headers_mut().insert(COMPLETE, HeaderValue::from_static("1"));
+    }
+    Ok(answer)
 }
 
 async fn make_store(

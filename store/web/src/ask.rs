@@ -47,6 +47,8 @@ impl Default for Patience {
 
 /// Says that a `lab serve` answers.
 pub(crate) const SERVES: &str = "lab-serve";
+/// The header of a format of whose store nothing was left out.
+pub(crate) const COMPLETE: &str = "lab-complete";
 /// Which question is asked, and is answered: an answer that comes twice or to somebody else must not be taken
 /// for another one.
 const QUESTION: &str = "lab-question";

@@ -13,7 +13,7 @@ use lab_objects::{
 use reqwest::{Method, StatusCode, Url};
 use tokio::task::JoinHandle;
 
-use crate::ask::{Answer, Asker, Failure, Question, SERVES};
+use crate::ask::{Answer, Asker, COMPLETE, Failure, Question, SERVES};
 pub use crate::ask::{Patience, Told};
 use crate::credentials::{is_here, known, places, split};
 use crate::error::{Result, WebError};
@@ -25,6 +25,8 @@ pub struct Web {
     asker: Arc<Asker>,
     /// Whether it takes anything.
     serves: bool,
+    /// Whether it says that nothing was left out there.
+    complete: bool,
     seen: Listings,
     /// What it said in the beginning that it is, which is not asked for twice.
     format: Mutex<Option<Vec<u8>>>,
@@ -98,9 +100,10 @@ impl Web {
             StatusCode::FORBIDDEN => return Err(WebError::Refused(answer.trouble())),
             _ => return Err(WebError::Unreachable(answer.trouble())),
         };
+        let complete = serves && (made || answer.headers.contains_key(COMPLETE));
         let format = Mutex::new((!made).then_some(answer.body));
         let (asker, seen, pending) = (Arc::new(asker), Listings::default(), Mutex::default());
-        Ok((Web { asker, serves, seen, format, pending }, made))
+        Ok((Web { asker, serves, complete, seen, format, pending }, made))
     }
 
     fn first(asker: &Asker, question: &Question) -> Result<Answer> {
@@ -252,6 +255,10 @@ impl Backend for Web {
 
     fn is_far(&self) -> bool {
         true
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete
     }
 
     fn read(&self, key: &Key) -> lab_objects::Result<Option<Vec<u8>>> {

@@ -171,6 +171,7 @@ pub fn files_are_written_once(tried: &Tried<'_>) {
     tried.refused(backend.publish(&Key::Format, b"lab store 3\n"));
     tried.refused(backend.mend(&Key::Format, b"lab store 3\n"));
     tried.holds(&Key::Format, FORMAT);
+    assert!(backend.is_complete());
     if tried.behind().is_some() {
         // Whatever bit of it is wrong.
         for at in (0..bytes.len()).step_by(11) {

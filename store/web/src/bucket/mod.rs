@@ -165,6 +165,11 @@ impl Backend for Bucket {
         self.asking.location.clone()
     }
 
+    fn is_complete(&self) -> bool {
+        // Only folders keep notes of what was left out.
+        true
+    }
+
     fn is_far(&self) -> bool {
         true
     }
