@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::value::Number;
-    use crate::{Aliases, Attestation, Object, Recipe, Run, Signature, Tree};
+    use crate::{Aliases, Attestation, Evaluation, Object, Recipe, Run, Signature, Tree};
 
     /// What a reader has to accept by F-04, the long way: any value of the crate underneath, then
     /// the type, then its encoding, which has to be what was read.
@@ -109,6 +109,7 @@ mod tests {
             Kind::Attestation => agree::<Attestation>(bytes),
             Kind::Signature => agree::<Signature>(bytes),
             Kind::Aliases => agree::<Aliases>(bytes),
+            Kind::Evaluation => agree::<Evaluation>(bytes),
         }
     }
 

@@ -176,6 +176,10 @@ id_type!(
     /// Names an [`Aliases`](crate::Aliases).
     AliasesId
 );
+id_type!(
+    /// Names an [`Evaluation`](crate::Evaluation).
+    EvaluationId
+);
 
 impl BlobId {
     /// The id of a blob with these bytes.

@@ -20,11 +20,13 @@ pub enum Kind {
     Signature,
     /// Under which digests something is known elsewhere.
     Aliases,
+    /// What models are measured by.
+    Evaluation,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Blob,
         Kind::Tree,
         Kind::Recipe,
@@ -32,6 +34,7 @@ impl Kind {
         Kind::Attestation,
         Kind::Signature,
         Kind::Aliases,
+        Kind::Evaluation,
     ];
 
     /// The kind in one word.
@@ -44,6 +47,7 @@ impl Kind {
             Kind::Attestation => "attestation",
             Kind::Signature => "signature",
             Kind::Aliases => "aliases",
+            Kind::Evaluation => "evaluation",
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The object model: what `lab` keeps, and the one byte string that each value has.
 //!
 //! ```text
-//!   Name ──points at──▶ Blob | Tree | Run
+//!   Name ──points at──▶ Blob | Tree | Run | Evaluation
 //!
 //!   Recipe  what to compute (imperative)      inputs ▶ Blob | Tree     code, environment ▶ Tree
 //!   Run     what happened (past tense)        recipe ▶ Recipe          outputs ▶ Blob | Tree
 //!   Attestation  somebody did a run again     run ▶ Run                outputs ▶ Blob | Tree
 //!   Signature  somebody vouches for it        of ▶ Run | Attestation
 //!   Aliases   digests of other tools        of ▶ Blob | Tree | Run  table ▶ Blob
+//!   Evaluation  what models are measured by   run ▶ Run, but for one input
 //!   Tree    a directory                       entries ▶ Blob | Tree
 //!   Blob    a file's bytes; its id is what `b3sum` prints
 //! ```
@@ -35,6 +36,7 @@ pub mod run;
 pub mod attestation;
 pub mod signature;
 pub mod alias;
+pub mod evaluation;
 pub mod object;
 pub mod reference;
 
@@ -42,9 +44,10 @@ pub use alias::{Alias, AliasPrefix, Aliases, Scheme, Subject};
 pub use attestation::{Attestation, Difference, Verdict};
 pub use content::ContentId;
 pub use error::SchemaError;
+pub use evaluation::Evaluation;
 pub use hash::{
-    AliasesId, AttestationId, BlobHasher, BlobId, Digest, IdPrefix, RecipeId, RunId, SignatureId,
-    TreeId,
+    AliasesId, AttestationId, BlobHasher, BlobId, Digest, EvaluationId, IdPrefix, RecipeId, RunId,
+    SignatureId, TreeId,
 };
 pub use host::Host;
 pub use kind::Kind;

@@ -11,8 +11,10 @@ use crate::attestation::Attestation;
 use crate::codec;
 use crate::content::ContentId;
 use crate::error::SchemaError;
+use crate::evaluation::Evaluation;
 use crate::hash::{
-    AliasesId, AttestationId, BlobHasher, BlobId, Digest, RecipeId, RunId, SignatureId, TreeId,
+    AliasesId, AttestationId, BlobHasher, BlobId, Digest, EvaluationId, RecipeId, RunId,
+    SignatureId, TreeId,
 };
 use crate::kind::Kind;
 use crate::recipe::Recipe;
@@ -31,6 +33,7 @@ impl Kind {
             Kind::Attestation => Some("lab 2026-11-24 attestation"),
             Kind::Signature => Some("lab 2026-11-24 signature"),
             Kind::Aliases => Some("lab 2026-11-24 aliases"),
+            Kind::Evaluation => Some("lab 2026-11-24 evaluation"),
         }
     }
 
@@ -65,6 +68,8 @@ pub enum ObjectId {
     Signature(SignatureId),
     /// Of a table of aliases.
     Aliases(AliasesId),
+    /// Of an evaluation.
+    Evaluation(EvaluationId),
 }
 
 impl ObjectId {
@@ -78,6 +83,7 @@ impl ObjectId {
             Kind::Attestation => ObjectId::Attestation(AttestationId::from_digest(digest)),
             Kind::Signature => ObjectId::Signature(SignatureId::from_digest(digest)),
             Kind::Aliases => ObjectId::Aliases(AliasesId::from_digest(digest)),
+            Kind::Evaluation => ObjectId::Evaluation(EvaluationId::from_digest(digest)),
         }
     }
 
@@ -91,6 +97,7 @@ impl ObjectId {
             ObjectId::Attestation(_) => Kind::Attestation,
             ObjectId::Signature(_) => Kind::Signature,
             ObjectId::Aliases(_) => Kind::Aliases,
+            ObjectId::Evaluation(_) => Kind::Evaluation,
         }
     }
 
@@ -104,6 +111,7 @@ impl ObjectId {
             ObjectId::Attestation(id) => id.digest(),
             ObjectId::Signature(id) => id.digest(),
             ObjectId::Aliases(id) => id.digest(),
+            ObjectId::Evaluation(id) => id.digest(),
         }
     }
 
@@ -141,7 +149,7 @@ macro_rules! from_id {
 
 from_id!(
     BlobId Blob, TreeId Tree, RecipeId Recipe, RunId Run, AttestationId Attestation,
-    SignatureId Signature, AliasesId Aliases
+    SignatureId Signature, AliasesId Aliases, EvaluationId Evaluation
 );
 
 impl From<Signed> for ObjectId {
@@ -287,6 +295,19 @@ impl Object for Aliases {
     }
 }
 
+impl Object for Evaluation {
+    type Id = EvaluationId;
+    const KIND: Kind = Kind::Evaluation;
+
+    fn id_of(digest: Digest) -> EvaluationId {
+        EvaluationId::from_digest(digest)
+    }
+
+    fn links(&self) -> Vec<ObjectId> {
+        vec![self.run().into()]
+    }
+}
+
 /// What an object with these bytes points at; refuses bytes that are not canonical.
 pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
     match kind {
@@ -297,5 +318,6 @@ pub fn links(kind: Kind, bytes: &[u8]) -> Result<Vec<ObjectId>, SchemaError> {
         Kind::Attestation => Attestation::decode(bytes).map(|o| o.links()),
         Kind::Signature => Signature::decode(bytes).map(|o| o.links()),
         Kind::Aliases => Aliases::decode(bytes).map(|o| o.links()),
+        Kind::Evaluation => Evaluation::decode(bytes).map(|o| o.links()),
     }
 }

@@ -3,10 +3,11 @@
 
 mod samples;
 
+use lab_schema::recipe::Parts;
 use lab_schema::tree::Node;
 use lab_schema::{
-    Aliases, Attestation, AttestationId, BlobId, Entry, FileName, Kind, Object, Recipe, Run,
-    SchemaError, Signature, Signed, Tree, TreeId,
+    Aliases, Attestation, AttestationId, BlobId, Entry, Evaluation, FileName, Kind, Object, Recipe,
+    Run, SchemaError, Signature, Signed, Tree, TreeId, Value,
 };
 use proptest::prelude::*;
 
@@ -19,6 +20,7 @@ fn round(kind: Kind, bytes: &[u8]) -> Option<Vec<u8>> {
         Kind::Run => Run::decode(bytes).ok().map(|o| o.encode()),
         Kind::Attestation => Attestation::decode(bytes).ok().map(|o| o.encode()),
         Kind::Signature => Signature::decode(bytes).ok().map(|o| o.encode()),
+        Kind::Evaluation => Evaluation::decode(bytes).ok().map(|o| o.encode()),
         Kind::Aliases => Aliases::decode(bytes).ok().map(|o| o.encode()),
     }
 }
@@ -33,6 +35,7 @@ fn sample_bytes() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Run, samples::watched_run().encode()),
         (Kind::Attestation, samples::attestation().encode()),
         (Kind::Signature, samples::signature().encode()),
+        (Kind::Evaluation, samples::evaluation().encode()),
         (Kind::Aliases, samples::aliases().encode()),
     ]
 }
@@ -44,6 +47,7 @@ fn samples_round_trip() {
     assert_eq!(Run::decode(&samples::run().encode()), Ok(samples::run()));
     assert_eq!(Attestation::decode(&samples::attestation().encode()), Ok(samples::attestation()));
     assert_eq!(Signature::decode(&samples::signature().encode()), Ok(samples::signature()));
+    assert_eq!(Evaluation::decode(&samples::evaluation().encode()), Ok(samples::evaluation()));
     assert_eq!(Aliases::decode(&samples::aliases().encode()), Ok(samples::aliases()));
 }
 
@@ -385,4 +389,47 @@ proptest! {
             }
         }
     }
+}
+
+// proves F-36
+#[test]
+fn a_metric_has_a_name_that_can_be_printed() {
+    let evaluation = |metric: &str| {
+        let slot = samples::slot("model");
+        Evaluation::new(samples::run().id(), slot, metric.to_owned(), true)
+    };
+    for good in ["a", "top-5 accuracy", "ma\u{df}", &"x".repeat(200)] {
+        assert_eq!(evaluation(good).unwrap().metric(), good);
+    }
+    for bad in ["", "\u{1b}[2J", "a\nb", &"x".repeat(201), &"\u{df}".repeat(101)] {
+        assert!(evaluation(bad).is_err(), "{bad:?}");
+    }
+}
+
+// proves F-37
+#[test]
+fn runs_that_differ_in_the_hole_alone_are_of_one_evaluation() {
+    let recipe = samples::recipe();
+    let evaluation = samples::evaluation();
+    let protocol = evaluation.protocol(&recipe).unwrap().id();
+    let other = evaluation.filled(&recipe, BlobId::of(b"another model").into()).unwrap();
+    assert_ne!(other.id(), recipe.id());
+    assert_eq!(evaluation.protocol(&other).unwrap().id(), protocol);
+
+    let changes: [&dyn Fn(&mut Parts); 5] = [
+        &|parts| parts.code = None,
+        &|parts| parts.seed = Some(parts.seed.unwrap_or(0) + 1),
+        &|parts| drop(parts.params.insert("lr".into(), Value::Bool(true))),
+        &|parts| parts.limits.wall_ms = Some(1),
+        &|parts| drop(parts.inputs.insert(samples::slot("another"), samples::blob().into())),
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let mut parts = recipe.to_parts();
+        change(&mut parts);
+        let changed = Recipe::new(parts).unwrap();
+        assert_ne!(evaluation.protocol(&changed).unwrap().id(), protocol, "{n}");
+    }
+    let mut parts = recipe.to_parts();
+    parts.inputs.clear();
+    assert_eq!(evaluation.protocol(&Recipe::new(parts).unwrap()), None);
 }

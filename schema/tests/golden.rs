@@ -23,6 +23,7 @@ fn vectors() -> Vec<(&'static str, String, String)> {
         row("attestation", &samples::attestation()),
         row("signature", &samples::signature()),
         row("aliases", &samples::aliases()),
+        row("evaluation", &samples::evaluation()),
     ]
 }
 

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
-    Aliases, Attestation, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree,
+    Aliases, Attestation, Evaluation, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree,
 };
 
 use crate::error::{LineageError, Result};
@@ -253,6 +253,10 @@ impl<'a> Walk<'a> {
                 let attestation = self.load::<Attestation>(id, None)?;
                 runs.extend(attestation.map(|a| past(a.run, 0)));
             }
+            ObjectId::Evaluation(id) => {
+                let evaluation = self.load::<Evaluation>(id, None)?;
+                runs.extend(evaluation.map(|evaluation| past(evaluation.run(), 0)));
+            }
             ObjectId::Signature(id) => match self.load::<Signature>(id, None)?.map(|s| s.of()) {
                 Some(Signed::Run(run)) => runs.push(past(run, 0)),
                 Some(Signed::Attestation(id)) => {
@@ -324,6 +328,7 @@ impl<'a> Walk<'a> {
             ObjectId::Attestation(id) => self.must_load::<Attestation>(id, by)?.links(),
             ObjectId::Signature(id) => self.must_load::<Signature>(id, by)?.links(),
             ObjectId::Aliases(id) => self.must_load::<Aliases>(id, by)?.links(),
+            ObjectId::Evaluation(id) => self.must_load::<Evaluation>(id, by)?.links(),
         };
         Ok(Some(links))
     }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
-    Aliases, AliasesId, Attestation, AttestationId, BlobId, Completeness, ContentId, Object,
-    ObjectId, Recipe, RecipeId, Run, RunId, Signature, SignatureId, Tree, TreeId, Value,
+    Attestation, AttestationId, BlobId, Completeness, ContentId, Object, ObjectId, Recipe,
+    RecipeId, Run, RunId, Signature, SignatureId, Tree, TreeId, Value,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -137,9 +137,9 @@ impl Intake<'_> {
         Ok(())
     }
 
-    /// Whether aliases can be read is all that is noted of them: the store itself finds by them.
-    pub(crate) fn try_aliases(&mut self, id: AliasesId) -> std::result::Result<(), Fault> {
-        self.load::<Aliases>(id).map(drop)
+    /// Whether it can be read is all that is noted of what is found without an index.
+    pub(crate) fn try_to_read<O: Object>(&mut self, id: O::Id) -> std::result::Result<(), Fault> {
+        self.load::<O>(id).map(drop)
     }
 
     /// Notes what is in a tree, if it is in the store and not yet noted.

@@ -54,6 +54,7 @@ pub(crate) fn kind(kind: Kind) -> i64 {
         Kind::Attestation => 4,
         Kind::Signature => 5,
         Kind::Aliases => 6,
+        Kind::Evaluation => 7,
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lab_objects::{PackId, Store};
-use lab_schema::{Aliases, Attestation, Kind, ObjectId, Recipe, Run, Signature, Tree};
+use lab_schema::{Aliases, Attestation, Evaluation, Kind, ObjectId, Recipe, Run, Signature, Tree};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::{Fault, Result};
@@ -140,6 +140,9 @@ fn is_still_unreadable(store: &Store, what: Unread) -> bool {
             !matches!(store.get::<Signature>(id), Ok(Some(_)))
         }
         Unread::Object(ObjectId::Aliases(id)) => !matches!(store.get::<Aliases>(id), Ok(Some(_))),
+        Unread::Object(ObjectId::Evaluation(id)) => {
+            !matches!(store.get::<Evaluation>(id), Ok(Some(_)))
+        }
         Unread::Object(ObjectId::Blob(_)) => true,
     }
 }
@@ -166,7 +169,8 @@ impl Intake<'_> {
                     ObjectId::Run(id) => self.take_run(id)?,
                     ObjectId::Attestation(id) => self.take_attestation(id)?,
                     ObjectId::Signature(id) => self.take_signature(id)?,
-                    ObjectId::Aliases(id) => self.try_aliases(id)?,
+                    ObjectId::Aliases(id) => self.try_to_read::<Aliases>(id)?,
+                    ObjectId::Evaluation(id) => self.try_to_read::<Evaluation>(id)?,
                     ObjectId::Tree(id) => trees.push(id),
                     ObjectId::Blob(_) => {}
                 }
@@ -253,7 +257,7 @@ impl Intake<'_> {
 
     fn forget(&self, id: ObjectId) -> std::result::Result<u64, Fault> {
         let (digest, rest): (_, &[&str]) = match id {
-            ObjectId::Blob(_) | ObjectId::Aliases(_) => return Ok(0),
+            ObjectId::Blob(_) | ObjectId::Aliases(_) | ObjectId::Evaluation(_) => return Ok(0),
             ObjectId::Tree(id) => {
                 let tree = key::content(id.into());
                 self.prepared("DELETE FROM entry WHERE tree = ?1", [&tree[..]])?;

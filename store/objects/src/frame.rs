@@ -34,13 +34,16 @@ pub(crate) enum FrameKind {
     Attestation,
     Signature,
     Aliases,
+    Evaluation,
 }
 
-use FrameKind::{Aliases, Attestation, Blob, Chunk, List, Node, Recipe, Run, Signature, Tree};
+use FrameKind::{
+    Aliases, Attestation, Blob, Chunk, Evaluation, List, Node, Recipe, Run, Signature, Tree,
+};
 
 impl FrameKind {
-    const ALL: [FrameKind; 10] =
-        [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation, Signature, Aliases];
+    const ALL: [FrameKind; 11] =
+        [Blob, Chunk, List, Node, Tree, Recipe, Run, Attestation, Signature, Aliases, Evaluation];
 
     /// Its number on disk.
     pub(crate) const fn code(self) -> u8 {
@@ -57,7 +60,7 @@ impl FrameKind {
         match self {
             Blob | Chunk => chunk::MAX as u64,
             List | Node => MAX_LIST_BYTES as u64,
-            Tree | Recipe | Run | Attestation | Aliases => MAX_OBJECT_BYTES,
+            Tree | Recipe | Run | Attestation | Aliases | Evaluation => MAX_OBJECT_BYTES,
             Signature => MAX_SIGNATURE_BYTES,
         }
     }
@@ -73,6 +76,7 @@ impl FrameKind {
             Attestation => Some(Kind::Attestation),
             Signature => Some(Kind::Signature),
             Aliases => Some(Kind::Aliases),
+            Evaluation => Some(Kind::Evaluation),
         }
     }
 }
@@ -100,6 +104,7 @@ impl FrameKey {
             Kind::Attestation => &[Attestation],
             Kind::Signature => &[Signature],
             Kind::Aliases => &[Aliases],
+            Kind::Evaluation => &[Evaluation],
         };
         kinds.iter().map(move |kind| FrameKey::new(*kind, id.digest()))
     }
@@ -148,8 +153,8 @@ mod tests {
     #[test]
     fn codes_are_frozen() {
         let codes: Vec<_> = FrameKind::ALL.iter().map(|k| k.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         assert!(FrameKind::ALL.iter().all(|k| FrameKind::from_code(k.code()) == Some(*k)));
-        assert_eq!(FrameKind::from_code(10), None);
+        assert_eq!(FrameKind::from_code(11), None);
     }
 }

@@ -3,7 +3,7 @@
 use lab_lineage::Lineage;
 use lab_objects::Store;
 use lab_remote::Gate;
-use lab_schema::{Aliases, ObjectId, Signature, Signed, Subject};
+use lab_schema::{Aliases, Evaluation, ObjectId, Signature, Signed, Subject};
 
 use crate::allowed::Allowed;
 use crate::error::{Result, TrustError};
@@ -52,6 +52,8 @@ impl Gate for Policy {
                 Subject::Run(id) => Signed::Run(id),
                 Subject::Blob(_) | Subject::Tree(_) => return Ok(None),
             },
+            // So do evaluations.
+            ObjectId::Evaluation(id) => Signed::Run(store.load::<Evaluation>(id)?.run()),
             // Bytes say nothing, and a recipe does not say that it was followed.
             ObjectId::Blob(_) | ObjectId::Tree(_) | ObjectId::Recipe(_) => return Ok(None),
         };

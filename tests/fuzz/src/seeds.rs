@@ -230,6 +230,7 @@ fn object() -> Vec<Vec<u8>> {
         one(Kind::Run, samples::run().encode()),
         one(Kind::Attestation, samples::attestation().encode()),
         one(Kind::Signature, samples::signature().encode()),
+        one(Kind::Evaluation, samples::evaluation().encode()),
         one(Kind::Aliases, samples::aliases().encode()),
     ]
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use lab_schema::object::links;
-use lab_schema::{Aliases, Attestation, Kind, Object, Recipe, Run, Signature, Tree};
+use lab_schema::{Aliases, Attestation, Evaluation, Kind, Object, Recipe, Run, Signature, Tree};
 
 fn one<O: Object + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
     let decoded = O::decode(bytes);
@@ -29,6 +29,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         Kind::Run => one::<Run>(bytes),
         Kind::Attestation => one::<Attestation>(bytes),
         Kind::Signature => one::<Signature>(bytes),
+        Kind::Evaluation => one::<Evaluation>(bytes),
         Kind::Aliases => one::<Aliases>(bytes),
     }
 });
