@@ -39,6 +39,14 @@ pub enum ReplayError {
         /// Why not.
         why: String,
     },
+    /// A model cannot be evaluated as a run evaluated another.
+    #[error("the evaluation that {} shows cannot be done: {why}", .id.short())]
+    NotEvaluated {
+        /// The example.
+        id: RunId,
+        /// Why not.
+        why: String,
+    },
     /// The steps of the run cannot be done again one by one.
     #[error("{id} cannot be followed step by step: {why}")]
     NotFollowed {

@@ -16,14 +16,18 @@ mod plan;
 mod stands;
 mod suspects;
 mod verify;
+mod evaluate;
+mod board;
 mod follow;
 mod vary;
 mod variables;
 mod guard;
 
 pub use bench::{Again, Bench, again, execute, execute_resuming, observations, record};
+pub use board::{Claim, Entry, Shared, entries};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
+pub use evaluate::{Evaluated, evaluate};
 pub use follow::{Training, is_training, redo, sample};
 pub use guard::{Difference, Guard, Meant, guard};
 pub use lab_tensor::{Divergence, Segment};

@@ -6,6 +6,7 @@ use crate::estimate::{Estimate, Interval};
 use crate::permutation::permutation;
 use crate::sample::{Moments, exponent, scaled};
 use crate::sign_flip::sign_flip;
+use crate::student::exceeded_by;
 use crate::superiority::{Superiority, superiority};
 use crate::verdict::{MIN_RUNS, Side, Verdict};
 
@@ -22,7 +23,7 @@ pub struct Summary {
 
 impl Summary {
     /// Of finite scores.
-    pub(crate) fn of(scores: &[f64]) -> Self {
+    pub fn of(scores: &[f64]) -> Self {
         let runs = scores.len();
         if runs == 0 {
             return Self { runs, mean: None, deviation: None };
@@ -35,6 +36,18 @@ impl Summary {
             mean: Some(libm::ldexp(moments.mean, power)),
             deviation: (runs > 1).then_some(deviation),
         }
+    }
+
+    /// Where the mean of all runs that could be made lies, with this confidence, if the scores are spread
+    /// normally: Student's interval. None below two scores, or for a level that is not between 0 and 1.
+    pub fn interval(&self, level: f64) -> Option<Interval> {
+        let (mean, deviation) = (self.mean?, self.deviation?);
+        if !(level > 0.0 && level < 1.0) {
+            return None;
+        }
+        let runs = self.runs as f64;
+        let half = exceeded_by((1.0 - level) / 2.0, runs - 1.0) * deviation / runs.sqrt();
+        Some(Interval { low: mean - half, high: mean + half })
     }
 }
 
