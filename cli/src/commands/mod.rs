@@ -2,6 +2,7 @@
 
 mod add;
 mod baselines;
+mod board;
 mod cat;
 mod check;
 mod clone;
@@ -12,6 +13,7 @@ mod describe;
 mod curve;
 mod diff;
 mod du;
+mod eval;
 mod exchange;
 mod gc;
 mod get;
@@ -97,6 +99,8 @@ enum Command {
     Sign(sign::Args),
     Diff(diff::Args),
     Compare(compare::Args),
+    Eval(eval::Args),
+    Board(board::Args),
     Name(name::Args),
     Remote(remote::Args),
     Push(push::Args),
@@ -154,6 +158,8 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Sign(args) => sign::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
         Command::Compare(args) => compare::run(&context, args),
+        Command::Eval(args) => eval::run(&context, args),
+        Command::Board(args) => board::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),
         Command::Push(args) => push::run(&context, args),

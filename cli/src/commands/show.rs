@@ -11,7 +11,7 @@ use lab_schema::{
 use lab_trust::Judgement;
 use serde_json::{Value, json};
 
-use super::{curve, describe, log, why};
+use super::{curve, describe, eval, log, why};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::resolve::{names_of, resolve};
@@ -65,6 +65,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             answer
         }
         ObjectId::Signature(id) => show_signature(context, &registry, &registry.store.load(id)?),
+        ObjectId::Evaluation(id) => eval::tell(context, &registry, &registry.store.load(id)?)?,
         ObjectId::Aliases(id) => show_aliases(context, &registry, &registry.store.load(id)?)?,
     };
     answer["imported"] = imported(context, &registry, resolved.id)?;

@@ -87,7 +87,12 @@ pub(super) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm>
 }
 
 /// Of a name that only its seeds have, it says how they are called.
-fn with_seeds(store: &Store, lineage: &Lineage, name: &str, failure: Failure) -> Failure {
+pub(in crate::commands) fn with_seeds(
+    store: &Store,
+    lineage: &Lineage,
+    name: &str,
+    failure: Failure,
+) -> Failure {
     let seeds = format!("{name}@seeds");
     match meant(&store.names(), lineage, &seeds) {
         Ok(found) => failure.hint(format!("`{seeds}` are {}", count(found.len() as u64, "run"))),
@@ -96,7 +101,11 @@ fn with_seeds(store: &Store, lineage: &Lineage, name: &str, failure: Failure) ->
 }
 
 /// The references that a part of what was typed stands for.
-fn meant(names: &Names<'_>, lineage: &Lineage, part: &str) -> Outcome<Vec<String>> {
+pub(in crate::commands) fn meant(
+    names: &Names<'_>,
+    lineage: &Lineage,
+    part: &str,
+) -> Outcome<Vec<String>> {
     let wanted: Box<dyn Fn(&str) -> bool> = if let Some(base) = part.strip_suffix("@seeds") {
         base.parse::<Name>()?;
         let start = format!("{base}.seed");

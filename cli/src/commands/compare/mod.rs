@@ -9,6 +9,8 @@ use lab_statistics::{Options, PairKey, compare_several};
 use serde_json::{Value, json};
 
 use self::arms::Arm;
+pub(super) use self::arms::{meant, with_seeds};
+pub(super) use self::tell::is_better_when_higher;
 use super::diff;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};

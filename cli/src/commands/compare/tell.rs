@@ -62,7 +62,7 @@ const HIGH: [&str; 18] = [
 const HIGH_ENDS: [&str; 4] = ["accuracy", "auc", "auroc", "f1"];
 
 /// Whether a metric of this name should be high, or low; none if its name does not tell.
-pub(super) fn is_better_when_higher(metric: &str) -> Option<bool> {
+pub(in crate::commands) fn is_better_when_higher(metric: &str) -> Option<bool> {
     let metric = metric.to_ascii_lowercase();
     let is = |word: &str, whole: &[&str], ends: &[&str]| {
         whole.contains(&word) || ends.iter().any(|end| word.ends_with(end))

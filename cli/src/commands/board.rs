@@ -1,0 +1,247 @@
+//! `lab board`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab_lineage::Lineage;
+use lab_objects::Store;
+use lab_replay::{Claim, Entry, Meant, Shared, entries, guard};
+use lab_schema::{ContentId, ObjectId, RunId};
+use lab_statistics::Summary;
+use serde_json::{Value, json};
+
+use super::{describe, eval};
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::ui::{BAD, DIM, GOOD, NAME, count, pad, paint, plain, shortened};
+
+/// The confidence of the intervals.
+const LEVEL: f64 = 0.95;
+/// Longest name in a row, in characters.
+const WIDTH: usize = 28;
+/// Doubts that are told of a row.
+const TOLD: usize = 3;
+
+/// Who went through an evaluation: a leaderboard whose rows all have the same data, code and environment
+///
+/// A row is a model, or the seeds of one method: their mean, its 95 % interval, and how strong a claim it is, from
+/// reported to verified on other hardware. What looks like a leak stands under the row.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// An evaluation, as `lab eval define` makes it
+    #[arg(value_name = "EVAL")]
+    evaluation: String,
+}
+
+/// A method: one model, or one for each seed.
+struct Row {
+    label: String,
+    entries: Vec<Entry>,
+    summary: Summary,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let lineage = registry.lineage()?;
+    let pinned = eval::pinned(&registry.store, &args.evaluation)?;
+    let evaluation = &pinned.evaluation;
+    let all = entries(&registry.store, &lineage, evaluation)?;
+    let mut rows = rows(&registry.store, &lineage, all)?;
+    let higher = evaluation.higher_is_better();
+    let key = |row: &Row| row.summary.mean.unwrap_or(if higher { f64::MIN } else { f64::MAX });
+    rows.sort_by(|a, b| {
+        let order = key(a).total_cmp(&key(b));
+        let order = if higher { order.reverse() } else { order };
+        order.then_with(|| a.label.cmp(&b.label))
+    });
+
+    context.ui.line(format!(
+        "{}  {}, {} is better   {}",
+        paint(NAME, &pinned.label),
+        plain(evaluation.metric()),
+        if higher { "higher" } else { "lower" },
+        paint(DIM, format!("protocol {}", pinned.protocol()))
+    ));
+    let width = rows.iter().map(|row| shown(row).chars().count()).max().unwrap_or(0);
+    let mut answers = Vec::new();
+    let (mut rank, mut before) = (0, None);
+    for (n, row) in rows.iter().enumerate() {
+        // Equal means share a rank.
+        if before != Some(row.summary.mean) {
+            (rank, before) = (n + 1, Some(row.summary.mean));
+        }
+        context.ui.line(line(rank, row, width));
+        for doubt in doubts(row) {
+            context.ui.line(format!("       {}", paint(BAD, doubt)));
+        }
+        answers.push(answer(rank, row));
+    }
+    if rows.iter().all(|row| row.entries.len() < 2) && rows.len() > 1 {
+        context.ui.hint(
+            "one model each tells of these models, not of methods: `lab run --seeds` makes more",
+        );
+    }
+    if let Some(row) = rows.iter().find(|row| claim(row) == Claim::Recorded) {
+        let first = row.entries.first().map(|entry| entry.run.short()).unwrap_or_default();
+        context.ui.hint(format!(
+            "`lab verify --deep {first}` makes the claim of {} stronger",
+            shown(row)
+        ));
+    }
+    context.ui.answer(&json!({
+        "evaluation": pinned.label, "metric": evaluation.metric(), "higher_is_better": higher,
+        "protocol": pinned.protocol(), "rows": answers,
+    }));
+    Ok(())
+}
+
+/// Entries by method: what is called `NAME.seedN` is of one, if nothing but the seed differs.
+fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> {
+    let evaluated: BTreeSet<RunId> = all.iter().map(|entry| entry.run).collect();
+    let mut names: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
+    for (name, moved) in store.names().list()? {
+        if let Some(target) = moved.target {
+            names.entry(target).or_default().push(name.to_string());
+        }
+    }
+    let of = |id: ObjectId| {
+        let all = names.get(&id).into_iter().flatten();
+        all.min_by_key(|name| (name.len(), (*name).clone())).cloned()
+    };
+    let label = |entry: &Entry| -> Outcome<String> {
+        // Of several runs that left this model any may have the name.
+        let others = lineage.producers(entry.model)?.into_iter().map(|made| made.run);
+        let mut makers = entry.maker.into_iter().chain(others);
+        let made = makers.find_map(|run| of(run.into()).filter(|_| !evaluated.contains(&run)));
+        let found = made.or_else(|| of(entry.model.into())).or_else(|| of(entry.run.into()));
+        Ok(found.unwrap_or_else(|| entry.model.short()))
+    };
+    let mut groups: BTreeMap<String, Vec<(String, Entry)>> = BTreeMap::new();
+    for entry in all {
+        let label = label(&entry)?;
+        let method = method(&label).unwrap_or(&label).to_owned();
+        groups.entry(method).or_default().push((label, entry));
+    }
+    let mut rows = Vec::new();
+    for (method, members) in groups {
+        let makers: Vec<RunId> = members.iter().filter_map(|(_, entry)| entry.maker).collect();
+        if members.len() > 1 && makers.len() == members.len() && is_one(store, lineage, &makers)? {
+            rows.push(row(method, members.into_iter().map(|(_, entry)| entry).collect()));
+        } else {
+            rows.extend(members.into_iter().map(|(label, entry)| row(label, vec![entry])));
+        }
+    }
+    Ok(rows)
+}
+
+fn row(label: String, entries: Vec<Entry>) -> Row {
+    let scores: Vec<f64> = entries.iter().filter_map(|entry| entry.score).collect();
+    Row { label, summary: Summary::of(&scores), entries }
+}
+
+/// The method of a name that is one of its seeds.
+fn method(label: &str) -> Option<&str> {
+    let (method, seed) = label.rsplit_once(".seed")?;
+    let digits = seed.split('.').next().unwrap_or_default();
+    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(method)
+}
+
+/// Whether runs differ in nothing but their seeds.
+fn is_one(store: &Store, lineage: &Lineage, makers: &[RunId]) -> Outcome<bool> {
+    let [first, rest @ ..] = makers else { return Ok(true) };
+    let found = guard(store, lineage, [&[*first], rest], &Meant::default())?;
+    Ok(found.holds() && found.factors.is_empty())
+}
+
+fn claim(row: &Row) -> Claim {
+    row.entries.iter().map(|entry| entry.claim).min().unwrap_or(Claim::Reported)
+}
+
+fn shown(row: &Row) -> String {
+    shortened(&plain(&row.label), WIDTH)
+}
+
+fn line(rank: usize, row: &Row, width: usize) -> String {
+    let mean = row.summary.mean.map_or_else(|| "failed".to_owned(), describe::number);
+    let interval = row.summary.interval(LEVEL).map(|interval| {
+        format!("{} … {}", describe::number(interval.low), describe::number(interval.high))
+    });
+    let claim = claim(row);
+    let style = match claim {
+        Claim::Reported => BAD,
+        Claim::Recorded => DIM,
+        _ => GOOD,
+    };
+    let failed = row.entries.len() - row.summary.runs;
+    let seeds = match (row.entries.len(), failed) {
+        (1, _) => "1 model".to_owned(),
+        (n, 0) => count(n as u64, "seed"),
+        (n, failed) => format!("{}, {failed} failed", count(n as u64, "seed")),
+    };
+    format!(
+        "  {rank:>2}   {}  {mean:>9}  {:<19}  {seeds:<9}  {}",
+        pad(NAME, &shown(row), width),
+        interval.unwrap_or_default(),
+        paint(style, claim.as_str())
+    )
+}
+
+/// What speaks against a row.
+fn doubts(row: &Row) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for entry in &row.entries {
+        for Shared { tested, by, read } in &entry.shared {
+            let as_what =
+                if tested == read { String::new() } else { format!(" as {}", plain(read)) };
+            found.insert(format!(
+                "its making read {}{as_what}, which it is tested on (run {})",
+                plain(tested),
+                by.short()
+            ));
+        }
+        for run in &entry.disputed {
+            found.insert(format!("done again, run {} came to something else", run.short()));
+        }
+    }
+    if row.entries.iter().any(|entry| entry.maker.is_none()) {
+        found.insert("nobody recorded how the model was made".to_owned());
+    }
+    let more = found.len().saturating_sub(TOLD);
+    let mut told: Vec<String> = found.into_iter().take(TOLD).collect();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told
+}
+
+fn answer(rank: usize, row: &Row) -> Value {
+    let interval = row.summary.interval(LEVEL);
+    let content = |content: ContentId| describe::content_json(content);
+    json!({
+        "rank": rank, "name": row.label, "mean": row.summary.mean, "deviation": row.summary.deviation,
+        "interval": interval.map(|interval| [interval.low, interval.high]),
+        "runs": row.entries.len(), "failed": row.entries.len() - row.summary.runs,
+        "claim": claim(row).as_str(),
+        "entries": row.entries.iter().map(|entry| json!({
+            "run": entry.run.to_string(), "score": entry.score, "model": content(entry.model),
+            "maker": entry.maker.map(|maker| maker.to_string()), "claim": entry.claim.as_str(),
+            "disputed": entry.disputed.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "shared": entry.shared.iter().map(|shared| json!({
+                "tested": shared.tested, "by": shared.by.to_string(), "read": shared.read,
+            })).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_of_one_method() {
+        assert_eq!(method("base.seed1"), Some("base"));
+        assert_eq!(method("base.seed12.train"), Some("base"));
+        for single in ["base", "base.seed", "base.seedling", ".seedx"] {
+            assert_eq!(method(single), None, "{single}");
+        }
+    }
+}

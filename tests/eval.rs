@@ -1,0 +1,248 @@
+//! Evaluations: whoever is on a board went through the very same, and what speaks against an entry is said.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use kit::{Place, allows_boxes};
+use serde_json::Value;
+
+const TRAIN: &str = "cat train.csv >/dev/null
+echo $((70 + $2 * 4 + $4 % 3)) >model.txt
+";
+const EVALUATE: &str = "q=$(cat model.txt)
+[ \"$q\" = broken ] && exit 3
+rows=$(wc -l <test.csv)
+echo \"{\\\"accuracy\\\": 0.$q, \\\"rows\\\": $rows}\" >metrics.json
+";
+
+/// Models of two methods with three seeds each, and an evaluation that the first of them went through.
+fn evaluated() -> Option<Place> {
+    if !allows_boxes() {
+        eprintln!("skipped: no boxes here");
+        return None;
+    }
+    let place = Place::registry();
+    place.write("train.csv", "1\n2\n3\n");
+    place.write("test.csv", "4\n5\n");
+    place.write("train.sh", TRAIN);
+    place.write("evaluate.sh", EVALUATE);
+    for seed in 1..=3 {
+        train(&place, "base", 1, seed);
+        train(&place, "mine", 3, seed);
+    }
+    train(&place, "base", 1, 1);
+    place.lab(["run", "--name", "first", "--", "bash", "evaluate.sh"]).succeeds();
+    Some(place)
+}
+
+fn train(place: &Place, name: &str, level: u32, seed: u32) {
+    let (name, seed, level) = (format!("{name}.seed{seed}"), seed.to_string(), level.to_string());
+    let args =
+        ["run", "--name", &name, "--", "bash", "train.sh", "--level", &level, "--seed", &seed];
+    place.lab(args).succeeds();
+}
+
+fn define(place: &Place) {
+    place
+        .lab(["eval", "define", "test", "first", "--metric", "accuracy"])
+        .succeeds()
+        .says("read as model.txt: a higher accuracy is better")
+        .says("test.csv")
+        .says("protocol");
+}
+
+fn board(place: &Place) -> Value {
+    place.lab(["board", "test", "--json"]).succeeds().json()
+}
+
+fn row<'a>(board: &'a Value, name: &str) -> &'a Value {
+    let rows = board["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name} of {board}"))
+}
+
+#[test]
+fn methods_are_ranked_by_one_evaluation() {
+    let Some(place) = evaluated() else { return };
+    define(&place);
+    // The files of the example are not needed any more: all of it is in the store.
+    for file in ["evaluate.sh", "test.csv", "model.txt", "metrics.json"] {
+        std::fs::remove_file(place.at(file)).unwrap();
+    }
+    place
+        .lab(["eval", "run", "test", "base@seeds", "mine@seeds"])
+        .succeeds()
+        .says("test.base.seed2")
+        .says("accuracy 0.8300")
+        .says("went through before");
+    let told = place.lab(["board", "test"]).succeeds();
+    let told = told.says("accuracy, higher is better").says("3 seeds").says("recorded");
+    let lines: Vec<&str> = told.out.lines().collect();
+    assert!(lines[1].contains("1   mine") && lines[2].contains("2   base"), "{}", told.out);
+
+    let answer = board(&place);
+    let mine = row(&answer, "mine");
+    assert_eq!((mine["rank"].as_u64(), mine["runs"].as_u64()), (Some(1), Some(3)));
+    assert!((mine["mean"].as_f64().unwrap() - 0.83).abs() < 1e-12);
+    // Student's interval of 0.82, 0.83 and 0.84: 0.83 -+ 4.302653 * 0.01 / sqrt(3).
+    assert!((mine["interval"][0].as_f64().unwrap() - (0.83 - 0.024_841_4)).abs() < 1e-6);
+    assert_eq!(row(&answer, "base")["runs"], 3);
+    // Nothing is done twice.
+    let again = place.lab(["eval", "run", "test", "mine.seed2:model.txt", "--json"]).succeeds();
+    assert_eq!(again.json()[0]["was_there"], true);
+    // Each result can be done again by itself, as any run.
+    place.lab(["verify", "test.mine.seed2"]).succeeds().says("identical");
+}
+
+#[test]
+fn a_claim_is_as_strong_as_who_did_it_again() {
+    let Some(place) = evaluated() else { return };
+    define(&place);
+    place.lab(["eval", "run", "test", "mine.seed1"]).succeeds();
+    let claim = |place: &Place| row(&board(place), "mine.seed1")["claim"].clone();
+    assert_eq!(claim(&place), "recorded");
+    // The evaluation alone does not make the model's making stronger.
+    place.lab(["verify", "test.mine.seed1"]).succeeds();
+    assert_eq!(claim(&place), "recorded");
+    place.lab(["verify", "mine.seed1"]).succeeds();
+    assert_eq!(claim(&place), "verified by its author");
+    let verify = |reference: &str| {
+        let mut command = place.command();
+        command.args(["verify", reference]).env("LAB_USER", "grace");
+        kit::said(&mut command).succeeds();
+    };
+    verify("test.mine.seed1");
+    assert_eq!(claim(&place), "verified by its author");
+    verify("mine.seed1");
+    assert_eq!(claim(&place), "verified by another");
+}
+
+#[test]
+fn what_speaks_against_an_entry_is_said() {
+    let Some(place) = evaluated() else { return };
+    define(&place);
+    // Trained on what it is tested on.
+    place.write("peek.sh", "cat train.csv test.csv >/dev/null\necho 99 >model.txt\n");
+    place.lab(["run", "--name", "peek", "--", "bash", "peek.sh"]).succeeds();
+    // By way of a file that another run made of it.
+    place.write("copy.sh", "cat test.csv train.csv >both.csv\n");
+    place.lab(["run", "--name", "copy", "--", "bash", "copy.sh"]).succeeds();
+    place.write("sly.sh", "cat both.csv >/dev/null\necho 98 >model.txt\n");
+    place.lab(["run", "--name", "sly", "--", "bash", "sly.sh"]).succeeds();
+    // Brought along.
+    place.write("found.txt", "97\n");
+    place.lab(["add", "found.txt", "--name", "found"]).succeeds();
+    // Not the same each time.
+    place.write("draw.sh", "echo $((10 + $(od -An -N1 -tu1 /dev/urandom) % 80)) >model.txt\n");
+    place.lab(["run", "--name", "draw", "--", "bash", "draw.sh"]).succeeds();
+    let models = ["peek", "sly", "found", "draw", "mine.seed1"];
+    place.lab([&["eval", "run", "test"], &models[..]].concat()).succeeds();
+    for _ in 0..3 {
+        let _ = place.lab(["verify", "draw"]);
+    }
+
+    let told = place.lab(["board", "test"]).succeeds();
+    told.says("its making read test.csv, which it is tested on")
+        .says("nobody recorded how the model was made")
+        .says("came to something else");
+    let answer = board(&place);
+    let shared = |name: &str| row(&answer, name)["entries"][0]["shared"].clone();
+    assert_eq!(shared("peek")[0]["read"], "test.csv");
+    assert_eq!(shared("sly")[0]["tested"], "test.csv");
+    for clean in ["found", "draw", "mine.seed1"] {
+        assert_eq!(shared(clean), serde_json::json!([]), "{clean}");
+    }
+    assert_eq!(row(&answer, "mine.seed1")["entries"][0]["disputed"], serde_json::json!([]));
+    assert_eq!(row(&answer, "draw")["entries"][0]["disputed"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn only_runs_of_the_same_evaluation_share_a_board() {
+    let Some(place) = evaluated() else { return };
+    define(&place);
+    let rows = |place: &Place| board(place)["rows"].as_array().unwrap().len();
+    assert_eq!(rows(&place), 1);
+    // The same command on other data, by other code, in other surroundings.
+    place.write("test.csv", "4\n");
+    place.lab(["run", "--name", "other-data", "--", "bash", "evaluate.sh"]).succeeds();
+    place.write("test.csv", "4\n5\n");
+    place.write("evaluate.sh", EVALUATE.replace("0.$q", "0.9$q"));
+    place.lab(["run", "--name", "other-code", "--", "bash", "evaluate.sh"]).succeeds();
+    place.write("evaluate.sh", EVALUATE);
+    let args = ["run", "--name", "other-place", "--env", "OMP_NUM_THREADS=2", "--"];
+    place.lab([&args[..], &["bash", "evaluate.sh"]].concat()).succeeds();
+    assert_eq!(rows(&place), 1);
+    // By hand, and yet the very same.
+    place.write("model.txt", "96\n");
+    place.lab(["run", "--name", "by-hand", "--", "bash", "evaluate.sh"]).succeeds();
+    assert_eq!(rows(&place), 2);
+    // Made of another example, it is the same evaluation.
+    place
+        .lab(["eval", "define", "again", "by-hand", "-m", "accuracy", "--model", "model.txt"])
+        .succeeds();
+    let again = place.lab(["board", "again", "--json"]).succeeds().json();
+    assert_eq!(again["rows"].as_array().unwrap().len(), 2);
+    assert_eq!(again["protocol"], board(&place)["protocol"]);
+}
+
+#[test]
+fn a_board_travels() {
+    let Some(place) = evaluated() else { return };
+    define(&place);
+    place.lab(["eval", "run", "test", "mine@seeds"]).succeeds();
+    place.lab(["push", "./share"]).succeeds();
+    place.lab(["clone", "./share", "--into", "copy"]).succeeds();
+    let there = place.lab_in("copy", ["board", "test", "--json"]).succeeds().json();
+    assert_eq!(there["rows"], board(&place)["rows"]);
+    // A colleague's model through the same evaluation.
+    place.write("copy/better.txt", "95\n");
+    place.lab_in("copy", ["add", "better.txt", "--name", "better"]).succeeds();
+    place.lab_in("copy", ["eval", "run", "test", "better"]).succeeds().says("accuracy 0.9500");
+    place.lab_in("copy", ["push", "../share"]).succeeds();
+    place.lab(["pull", "./share"]).succeeds();
+    assert_eq!(row(&board(&place), "better")["rank"], 1);
+    // The evaluation by itself brings what it needs.
+    place.lab(["clone", "./share", "test", "--into", "alone"]).succeeds();
+    place.write("alone/better.txt", "94\n");
+    place.lab_in("alone", ["add", "better.txt", "--name", "next"]).succeeds();
+    place.lab_in("alone", ["eval", "run", "test", "next"]).succeeds().says("accuracy 0.9400");
+    place.lab_in("alone", ["gc"]).succeeds();
+    place.lab_in("alone", ["check"]).succeeds();
+    place.lab_in("alone", ["show", "test"]).succeeds().says("evaluation").says("model.txt");
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let Some(place) = evaluated() else { return };
+    let lab = |args: &[&str]| place.lab(args.iter().copied());
+    lab(&["eval", "define", "test", "first"]).exits(2).complains("which number");
+    lab(&["eval", "define", "test", "first", "-m", "acuracy"]).exits(3).complains("accuracy");
+    lab(&["eval", "define", "test", "first", "-m", "rows"]).exits(2).complains("higher or a lower");
+    lab(&["eval", "define", "test", "first", "-m", "accuracy", "--model", "modle.txt"])
+        .exits(3)
+        .complains("did you mean `model.txt`");
+    lab(&["eval", "define", "test", "nothing"]).exits(3);
+    define(&place);
+    lab(&["eval", "run", "first", "mine.seed1"]).exits(2).complains("lab eval define NAME first");
+    lab(&["board", "first"]).exits(2).complains("not an evaluation");
+    lab(&["eval", "run", "test", "mine"]).exits(3).complains("mine@seeds");
+    lab(&["eval", "run", "test", "mine@seeds", "--name", "x"]).exits(2);
+    lab(&["eval", "run", "test", "test"]).exits(2);
+    // A model that it cannot do with is a failure, which is recorded and counted.
+    place.write("bad.txt", "broken\n");
+    lab(&["add", "bad.txt", "--name", "bad"]).succeeds();
+    lab(&["eval", "run", "test", "bad"]).exits(1).says("exited with 3");
+    lab(&["board", "test"]).succeeds().says("failed");
+    // A folder where a file goes.
+    place.write("folder/a.txt", "1\n");
+    lab(&["add", "folder", "--name", "folder"]).succeeds();
+    lab(&["eval", "run", "test", "folder"]).exits(1);
+    // What it was not shown to need, it cannot have: the record says that it looked for it.
+    place.write("more.sh", "m=$(cat model.txt)\n[ -e \"$m\" ] && cat \"$m\" >/dev/null\necho '{\"accuracy\": 0.5}' >metrics.json\n");
+    place.write("model.txt", "none\n");
+    lab(&["run", "--name", "looks", "--", "bash", "more.sh"]).succeeds();
+    lab(&["eval", "define", "more", "looks", "--model", "model.txt"]).succeeds();
+    place.write("points.txt", "train.csv\n");
+    lab(&["add", "points.txt", "--name", "points"]).succeeds();
+    lab(&["eval", "run", "more", "points"]).succeeds().says("incomplete").says("train.csv");
+}
