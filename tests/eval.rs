@@ -236,7 +236,7 @@ fn what_does_not_fit_is_said() {
     // A folder where a file goes.
     place.write("folder/a.txt", "1\n");
     lab(&["add", "folder", "--name", "folder"]).succeeds();
-    lab(&["eval", "run", "test", "folder"]).exits(1);
+    lab(&["eval", "run", "test", "folder"]).exits(1).says("left no accuracy");
     // What it was not shown to need, it cannot have: the record says that it looked for it.
     place.write("more.sh", "m=$(cat model.txt)\n[ -e \"$m\" ] && cat \"$m\" >/dev/null\necho '{\"accuracy\": 0.5}' >metrics.json\n");
     place.write("model.txt", "none\n");
@@ -245,4 +245,44 @@ fn what_does_not_fit_is_said() {
     place.write("points.txt", "train.csv\n");
     lab(&["add", "points.txt", "--name", "points"]).succeeds();
     lab(&["eval", "run", "more", "points"]).succeeds().says("incomplete").says("train.csv");
+}
+
+#[test]
+fn a_model_of_several_files_and_another_split_of_the_same_data() {
+    let place = Place::digits();
+    for (name, seed, epochs) in [("a", "1", "1"), ("b", "1", "3"), ("c", "2", "3")] {
+        let epochs = format!("train.epochs={epochs}");
+        let args = ["run", "digits.toml", "--name", name, "--seed", seed, "--set", &epochs];
+        place.lab(args).succeeds();
+    }
+    place
+        .lab(["eval", "define", "test", "a", "-m", "accuracy"])
+        .succeeds()
+        .says("read as model.json, model.safetensors");
+    // A run that evaluated a model stands for it, and so does the one that made it.
+    place.lab(["eval", "run", "test", "b", "c.train"]).succeeds();
+    let answer = board(&place);
+    let shared = |name: &str| row(&answer, name)["entries"][0]["shared"].clone();
+    assert_eq!(shared("a.train"), serde_json::json!([]));
+    assert_eq!(shared("b.train"), serde_json::json!([]));
+    assert_eq!(shared("c.train")[0]["tested"], "prepare.json");
+    assert_eq!(shared("c.train")[0]["same"], false);
+    place.lab(["board", "test"]).succeeds().says("they may share rows");
+    place.lab(["eval", "run", "test", "c:model.json"]).exits(3);
+    place.lab(["eval", "run", "test", "c.train:model.json"]).exits(2).complains("one file");
+    place.lab(["eval", "run", "test", "digits"]).exits(2);
+
+    // In a folder.
+    let model = place.at("model");
+    std::fs::create_dir(&model).unwrap();
+    for file in ["model.json", "model.safetensors"] {
+        let to = format!("model/{file}");
+        place.lab(["get", &format!("b.train:{file}"), &to]).succeeds();
+    }
+    place.lab(["add", "model", "--name", "folder"]).succeeds();
+    let again = place.lab(["eval", "run", "test", "folder", "--json"]).succeeds().json();
+    assert_eq!(again[0]["was_there"], true);
+    std::fs::remove_file(model.join("model.json")).unwrap();
+    place.lab(["add", "model", "--name", "half"]).succeeds();
+    place.lab(["eval", "run", "test", "half"]).exits(3).complains("has no model.json");
 }

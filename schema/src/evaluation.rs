@@ -1,5 +1,7 @@
 //! A pinned evaluation: a recipe with a hole, where the model goes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::content::ContentId;
@@ -11,8 +13,10 @@ use crate::recipe::Recipe;
 
 /// Longest name of a metric, in bytes.
 const MAX_METRIC: usize = 200;
+/// Most files of a model.
+const MAX_FILES: usize = 10_000;
 
-/// What everybody's model is measured by: all that a run read, by hash, except for the one input that is the
+/// What everybody's model is measured by: all that a run read, by hash, except for the inputs that are the
 /// model's, and which number of what comes out counts.
 ///
 /// The run is the example: it shows how the command finds what it reads. Two evaluations are the same if
@@ -21,7 +25,7 @@ const MAX_METRIC: usize = 200;
 #[serde(try_from = "Wire", into = "Wire")]
 pub struct Evaluation {
     run: RunId,
-    hole: Slot,
+    model: BTreeSet<Slot>,
     metric: String,
     higher_is_better: bool,
 }
@@ -30,20 +34,21 @@ pub struct Evaluation {
 #[serde(deny_unknown_fields)]
 struct Wire {
     run: RunId,
-    hole: Slot,
+    model: Vec<Slot>,
     metric: String,
     higher_is_better: bool,
 }
 
 impl Evaluation {
-    /// The evaluation that `run` made of the model that it read as `hole`, by `metric`.
+    /// The evaluation that `run` made of the model that it read as these inputs, by `metric`.
     pub fn new(
         run: RunId,
-        hole: Slot,
+        model: BTreeSet<Slot>,
         metric: String,
         higher_is_better: bool,
     ) -> Result<Evaluation, SchemaError> {
-        Wire { run, hole, metric, higher_is_better }.try_into()
+        let model = model.into_iter().collect();
+        Wire { run, model, metric, higher_is_better }.try_into()
     }
 
     /// The example.
@@ -51,9 +56,9 @@ impl Evaluation {
         self.run
     }
 
-    /// The input that is the model's.
-    pub fn hole(&self) -> &Slot {
-        &self.hole
+    /// The inputs that are the model's: at least one.
+    pub fn model(&self) -> &BTreeSet<Slot> {
+        &self.model
     }
 
     /// The number that counts.
@@ -67,16 +72,25 @@ impl Evaluation {
     }
 
     /// What the recipes of all runs of one evaluation have in common, its protocol: the recipe with the empty blob in
-    /// the hole. None if this one has no such input.
+    /// the place of each file of the model. None if this one has no such inputs.
     pub fn protocol(&self, recipe: &Recipe) -> Option<Recipe> {
-        self.filled(recipe, BlobId::of(b"").into())
+        let nothing = ContentId::from(BlobId::of(b""));
+        self.filled(recipe, &self.model.iter().map(|slot| (slot.clone(), nothing)).collect())
     }
 
-    /// A recipe with this in the hole. None if it has no such input, or that cannot be there.
-    pub fn filled(&self, recipe: &Recipe, model: ContentId) -> Option<Recipe> {
+    /// A recipe with this model. None if it has no such inputs, the model lacks a file, or they cannot be there.
+    pub fn filled(&self, recipe: &Recipe, model: &BTreeMap<Slot, ContentId>) -> Option<Recipe> {
         let mut parts = recipe.to_parts();
-        *parts.inputs.get_mut(&self.hole)? = model;
+        for slot in &self.model {
+            *parts.inputs.get_mut(slot)? = *model.get(slot)?;
+        }
         Recipe::new(parts).ok()
+    }
+
+    /// The model that a recipe of this evaluation reads. None if it has no such inputs.
+    pub fn model_of(&self, recipe: &Recipe) -> Option<BTreeMap<Slot, ContentId>> {
+        let read = |slot: &Slot| Some((slot.clone(), *recipe.inputs().get(slot)?));
+        self.model.iter().map(read).collect()
     }
 }
 
@@ -84,21 +98,29 @@ impl TryFrom<Wire> for Evaluation {
     type Error = SchemaError;
 
     fn try_from(wire: Wire) -> Result<Evaluation, SchemaError> {
-        let Wire { run, hole, metric, higher_is_better } = wire;
+        let Wire { run, model, metric, higher_is_better } = wire;
         let invalid = |why| Err(SchemaError::Invalid { kind: Kind::Evaluation, why });
         if metric.is_empty() || metric.len() > MAX_METRIC {
             return invalid("the name of its metric has not 1 to 200 bytes");
         }
+        if model.is_empty() || model.len() > MAX_FILES {
+            return invalid("its model has not 1 to 10000 files");
+        }
+        if model.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return invalid("the files of its model are not in order");
+        }
         if metric.chars().any(char::is_control) {
             return invalid("the name of its metric holds a control character");
         }
-        Ok(Evaluation { run, hole, metric, higher_is_better })
+        let model = model.into_iter().collect();
+        Ok(Evaluation { run, model, metric, higher_is_better })
     }
 }
 
 impl From<Evaluation> for Wire {
     fn from(evaluation: Evaluation) -> Wire {
-        let Evaluation { run, hole, metric, higher_is_better } = evaluation;
-        Wire { run, hole, metric, higher_is_better }
+        let Evaluation { run, model, metric, higher_is_better } = evaluation;
+        let model = model.into_iter().collect();
+        Wire { run, model, metric, higher_is_better }
     }
 }

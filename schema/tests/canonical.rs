@@ -395,9 +395,10 @@ proptest! {
 #[test]
 fn a_metric_has_a_name_that_can_be_printed() {
     let evaluation = |metric: &str| {
-        let slot = samples::slot("model");
-        Evaluation::new(samples::run().id(), slot, metric.to_owned(), true)
+        let model = [samples::slot("model")].into();
+        Evaluation::new(samples::run().id(), model, metric.to_owned(), true)
     };
+    assert!(Evaluation::new(samples::run().id(), [].into(), "a".into(), true).is_err());
     for good in ["a", "top-5 accuracy", "ma\u{df}", &"x".repeat(200)] {
         assert_eq!(evaluation(good).unwrap().metric(), good);
     }
@@ -412,16 +413,27 @@ fn runs_that_differ_in_the_hole_alone_are_of_one_evaluation() {
     let recipe = samples::recipe();
     let evaluation = samples::evaluation();
     let protocol = evaluation.protocol(&recipe).unwrap().id();
-    let other = evaluation.filled(&recipe, BlobId::of(b"another model").into()).unwrap();
+    let mut model = evaluation.model_of(&recipe).unwrap();
+    assert_eq!(evaluation.filled(&recipe, &model), Some(recipe.clone()));
+    for content in model.values_mut() {
+        *content = BlobId::of(b"another model").into();
+    }
+    let other = evaluation.filled(&recipe, &model).unwrap();
     assert_ne!(other.id(), recipe.id());
+    assert_eq!(evaluation.model_of(&other), Some(model.clone()));
+    assert_eq!(evaluation.filled(&recipe, &model.into_iter().skip(1).collect()), None);
     assert_eq!(evaluation.protocol(&other).unwrap().id(), protocol);
 
     let changes: [&dyn Fn(&mut Parts); 5] = [
         &|parts| parts.code = None,
         &|parts| parts.seed = Some(parts.seed.unwrap_or(0) + 1),
-        &|parts| drop(parts.params.insert("lr".into(), Value::Bool(true))),
+        &|parts| {
+            parts.params.insert("lr".into(), Value::Bool(true));
+        },
         &|parts| parts.limits.wall_ms = Some(1),
-        &|parts| drop(parts.inputs.insert(samples::slot("another"), samples::blob().into())),
+        &|parts| {
+            parts.inputs.insert(samples::slot("another"), samples::blob().into());
+        },
     ];
     for (n, change) in changes.iter().enumerate() {
         let mut parts = recipe.to_parts();
@@ -431,5 +443,6 @@ fn runs_that_differ_in_the_hole_alone_are_of_one_evaluation() {
     }
     let mut parts = recipe.to_parts();
     parts.inputs.clear();
-    assert_eq!(evaluation.protocol(&Recipe::new(parts).unwrap()), None);
+    let without = Recipe::new(parts).unwrap();
+    assert_eq!((evaluation.protocol(&without), evaluation.model_of(&without)), (None, None));
 }

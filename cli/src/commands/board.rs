@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_lineage::Lineage;
 use lab_objects::Store;
 use lab_replay::{Claim, Entry, Meant, Shared, entries, guard};
-use lab_schema::{ContentId, ObjectId, RunId};
+use lab_schema::{ObjectId, RunId};
 use lab_statistics::Summary;
 use serde_json::{Value, json};
 
@@ -109,11 +109,15 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
     };
     let label = |entry: &Entry| -> Outcome<String> {
         // Of several runs that left this model any may have the name.
-        let others = lineage.producers(entry.model)?.into_iter().map(|made| made.run);
-        let mut makers = entry.maker.into_iter().chain(others);
+        let mut makers: Vec<RunId> = entry.maker.into_iter().collect();
+        for content in entry.model.values() {
+            makers.extend(lineage.producers(*content)?.into_iter().map(|made| made.run));
+        }
+        let mut makers = makers.into_iter();
         let made = makers.find_map(|run| of(run.into()).filter(|_| !evaluated.contains(&run)));
-        let found = made.or_else(|| of(entry.model.into())).or_else(|| of(entry.run.into()));
-        Ok(found.unwrap_or_else(|| entry.model.short()))
+        let mut files = entry.model.values().map(|content| ObjectId::from(*content));
+        let found = made.or_else(|| files.find_map(of)).or_else(|| of(entry.run.into()));
+        Ok(found.unwrap_or_else(|| entry.run.short()))
     };
     let mut groups: BTreeMap<String, Vec<(String, Entry)>> = BTreeMap::new();
     for entry in all {
@@ -189,7 +193,16 @@ fn line(rank: usize, row: &Row, width: usize) -> String {
 fn doubts(row: &Row) -> Vec<String> {
     let mut found = BTreeSet::new();
     for entry in &row.entries {
-        for Shared { tested, by, read } in &entry.shared {
+        for Shared { tested, by, read, is_same } in &entry.shared {
+            if !is_same {
+                found.insert(format!(
+                    "its making started from {} as well, and {} was split off by another run: they may share rows (run {})",
+                    plain(read),
+                    plain(tested),
+                    by.short()
+                ));
+                continue;
+            }
             let as_what =
                 if tested == read { String::new() } else { format!(" as {}", plain(read)) };
             found.insert(format!(
@@ -215,18 +228,17 @@ fn doubts(row: &Row) -> Vec<String> {
 
 fn answer(rank: usize, row: &Row) -> Value {
     let interval = row.summary.interval(LEVEL);
-    let content = |content: ContentId| describe::content_json(content);
     json!({
         "rank": rank, "name": row.label, "mean": row.summary.mean, "deviation": row.summary.deviation,
         "interval": interval.map(|interval| [interval.low, interval.high]),
         "runs": row.entries.len(), "failed": row.entries.len() - row.summary.runs,
         "claim": claim(row).as_str(),
         "entries": row.entries.iter().map(|entry| json!({
-            "run": entry.run.to_string(), "score": entry.score, "model": content(entry.model),
+            "run": entry.run.to_string(), "score": entry.score, "model": eval::model_json(&entry.model),
             "maker": entry.maker.map(|maker| maker.to_string()), "claim": entry.claim.as_str(),
             "disputed": entry.disputed.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "shared": entry.shared.iter().map(|shared| json!({
-                "tested": shared.tested, "by": shared.by.to_string(), "read": shared.read,
+                "tested": shared.tested, "by": shared.by.to_string(), "read": shared.read, "same": shared.is_same,
             })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })

@@ -7,7 +7,7 @@ use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
 use lab_schema::{
     Attestation, Completeness, ContentId, Evaluation, Executor, Object, ObjectId, Recipe, RecipeId,
-    Run, RunId, Tree,
+    Run, RunId, Slot, Tree,
 };
 
 use crate::error::{ReplayError, Result};
@@ -53,8 +53,10 @@ pub struct Shared {
     pub tested: String,
     /// The run that read it.
     pub by: RunId,
-    /// What that run calls it.
+    /// What that run calls it, or what it was split off from.
     pub read: String,
+    /// Whether it is the same; else it was split off from something that the model came from too, by another run.
+    pub is_same: bool,
 }
 
 /// A model that was evaluated.
@@ -64,8 +66,8 @@ pub struct Entry {
     pub run: RunId,
     /// What it reached; none if it failed, or left no such number.
     pub score: Option<f64>,
-    /// The model.
-    pub model: ContentId,
+    /// The model: its files, as the evaluation calls them.
+    pub model: BTreeMap<Slot, ContentId>,
     /// The run that made the model; none if it was brought along.
     pub maker: Option<RunId>,
     /// How strong a claim this is: as strong as the weaker one of the evaluation's and of the making's.
@@ -81,22 +83,20 @@ pub struct Entry {
 pub fn entries(store: &Store, lineage: &Lineage, evaluation: &Evaluation) -> Result<Vec<Entry>> {
     let example: Run = load(store, evaluation.run())?;
     let recipe: Recipe = load(store, example.recipe)?;
-    let hole = evaluation.hole();
     let Some(protocol) = evaluation.protocol(&recipe).map(|protocol| protocol.id()) else {
-        let (id, why) = (evaluation.run(), format!("it reads nothing as '{hole}'"));
+        let (id, why) = (evaluation.run(), "it does not read its model".to_owned());
         return Err(ReplayError::NotEvaluated { id, why });
     };
-    let mut tested = Tested::default();
-    for (slot, content) in recipe.reads().filter(|(slot, _)| slot != hole.as_str()) {
-        for blob in files(store, content)? {
-            tested.0.entry(blob).or_insert_with(|| slot.clone());
-        }
-    }
+    let reads: Vec<(String, ContentId)> = recipe
+        .reads()
+        .filter(|(slot, _)| evaluation.model().iter().all(|model| model.as_str() != slot))
+        .collect();
+    let mut tested = Tested::new(store, lineage, &reads)?;
     let (mut found, mut seen): (Vec<Entry>, BTreeMap<RecipeId, usize>) = Default::default();
-    for id in candidates(lineage, evaluation.run(), &recipe, hole.as_str())? {
+    for id in candidates(lineage, evaluation.run(), &recipe, &reads)? {
         let run: Run = load(store, id)?;
         let recipe: Recipe = load(store, run.recipe)?;
-        let Some(model) = recipe.inputs().get(hole).copied() else { continue };
+        let Some(model) = evaluation.model_of(&recipe) else { continue };
         if evaluation.protocol(&recipe).map(|protocol| protocol.id()) != Some(protocol) {
             continue;
         }
@@ -124,9 +124,9 @@ fn candidates(
     lineage: &Lineage,
     example: RunId,
     recipe: &Recipe,
-    hole: &str,
+    reads: &[(String, ContentId)],
 ) -> Result<Vec<RunId>> {
-    let reads = recipe.reads().filter(|(slot, _)| slot != hole).map(|(_, content)| content);
+    let reads = reads.iter().map(|(_, content)| *content);
     let mut fewest: Option<Vec<RunId>> = None;
     for content in reads.chain(recipe.code().map(ContentId::Tree)).take(WAYS) {
         let mut runs = Vec::new();
@@ -147,10 +147,10 @@ fn entry(
     lineage: &Lineage,
     evaluation: &Evaluation,
     (id, run): (RunId, &Run),
-    model: ContentId,
+    model: BTreeMap<Slot, ContentId>,
     tested: &mut Tested,
 ) -> Result<Entry> {
-    let maker = lineage.producer_for(model)?.filter(|maker| *maker != id);
+    let maker = maker_of(lineage, &model)?.filter(|maker| *maker != id);
     let (mut claim, mut disputed, mut shared) = (None::<Claim>, Vec::new(), BTreeSet::new());
     let mut chain = vec![id];
     if let Some(maker) = maker {
@@ -168,6 +168,9 @@ fn entry(
             shared.extend(tested.read_by(store, lineage, *at, &run)?);
         }
     }
+    if maker.is_some() {
+        shared.extend(tested.split_elsewhere(lineage, &chain[1..])?);
+    }
     // Nobody knows how a model came about that was brought along.
     let most = if maker.is_some() { Claim::VerifiedElsewhere } else { Claim::Recorded };
     let is_over = run.outcome.status.is_success();
@@ -181,6 +184,25 @@ fn entry(
         disputed,
         shared: shared.into_iter().collect(),
     })
+}
+
+/// The run that made the files of a model: the last, of several that stand on each other.
+pub fn maker_of(lineage: &Lineage, model: &BTreeMap<Slot, ContentId>) -> Result<Option<RunId>> {
+    let mut makers: Vec<RunId> = Vec::new();
+    for content in model.values() {
+        makers.extend(lineage.producer_for(*content)?);
+    }
+    makers.dedup();
+    let mut last: Option<RunId> = None;
+    for maker in makers {
+        last = match last {
+            Some(last) if last == maker || plan(lineage, last, true)?.contains(&maker) => {
+                Some(last)
+            }
+            _ => Some(maker),
+        };
+    }
+    Ok(last)
 }
 
 /// How strong a run's own record is, and whether somebody got something else.
@@ -206,12 +228,66 @@ fn claim_of(store: &Store, lineage: &Lineage, id: RunId, run: &Run) -> Result<(C
     Ok((claim, is_disputed))
 }
 
-/// The files that the evaluation reads beside the model, and what it calls them.
+/// Something that the evaluation reads and a run made.
+struct Made {
+    /// What the evaluation calls it.
+    tested: String,
+    maker: RunId,
+    /// The run and all before it.
+    before: BTreeSet<RunId>,
+    /// What these started from.
+    from: BTreeSet<ContentId>,
+}
+
+/// What the evaluation reads beside the model.
 #[derive(Default)]
-struct Tested(BTreeMap<ObjectId, String>, BTreeMap<ContentId, Option<String>>);
+struct Tested {
+    /// Its files, and what it calls them.
+    files: BTreeMap<ObjectId, String>,
+    /// What of it runs made.
+    made: Vec<Made>,
+    /// Which of the files lie in a content that was looked at before.
+    known: BTreeMap<ContentId, Option<String>>,
+    /// What is known of the sources of a run.
+    sources: BTreeMap<RunId, BTreeMap<ContentId, String>>,
+}
 
 impl Tested {
-    /// What a run read of them. The tensor engine keeps the rows that it tests on away from training by
+    fn new(store: &Store, lineage: &Lineage, reads: &[(String, ContentId)]) -> Result<Tested> {
+        let mut tested = Tested::default();
+        for (slot, content) in reads {
+            for blob in files(store, *content)? {
+                tested.files.entry(blob).or_insert_with(|| slot.clone());
+            }
+            if let Some(maker) = lineage.producer_for(*content)? {
+                let before: BTreeSet<RunId> = plan(lineage, maker, true)?.into_iter().collect();
+                let mut from = BTreeSet::new();
+                for run in &before {
+                    from.extend(tested.sources_of(lineage, *run)?.keys().copied());
+                }
+                tested.made.push(Made { tested: slot.clone(), maker, before, from });
+            }
+        }
+        Ok(tested)
+    }
+
+    /// What a run read that no run made, and what it calls that.
+    fn sources_of(&mut self, lineage: &Lineage, id: RunId) -> Result<&BTreeMap<ContentId, String>> {
+        if !self.sources.contains_key(&id) {
+            let mut sources = BTreeMap::new();
+            for (role, content) in lineage.run_inputs(id)? {
+                if let Some(read) = called(&role)
+                    && lineage.producer_for(content)?.is_none()
+                {
+                    sources.insert(content, read);
+                }
+            }
+            self.sources.insert(id, sources);
+        }
+        Ok(&self.sources[&id])
+    }
+
+    /// What a run read of the files. The tensor engine keeps the rows that it tests on away from training by
     /// itself.
     fn read_by(
         &mut self,
@@ -226,24 +302,48 @@ impl Tested {
         }
         let mut found = Vec::new();
         for (role, content) in lineage.run_inputs(id)? {
-            let read = match role {
-                Role::Input(slot) => slot.to_string(),
-                Role::Outside(slot) => format!("/{slot}"),
-                Role::Code => continue,
-            };
-            let Tested(tested, known) = self;
-            let shared = match known.get(&content) {
+            let Some(read) = called(&role) else { continue };
+            let shared = match self.known.get(&content) {
                 Some(shared) => shared.clone(),
                 None => {
                     let files = files(store, content)?;
-                    let shared = files.into_iter().find_map(|file| tested.get(&file)).cloned();
-                    known.insert(content, shared.clone());
+                    let shared = files.into_iter().find_map(|file| self.files.get(&file)).cloned();
+                    self.known.insert(content, shared.clone());
                     shared
                 }
             };
-            found.extend(shared.map(|tested| Shared { tested, by: id, read }));
+            found.extend(shared.map(|tested| Shared { tested, by: id, read, is_same: true }));
         }
         Ok(found)
+    }
+
+    /// What of the evaluation was split off from something that a run of these, which made a model, started from as
+    /// well: one that neither led to the split nor came after it, so that nothing kept the two apart.
+    fn split_elsewhere(&mut self, lineage: &Lineage, chain: &[RunId]) -> Result<Vec<Shared>> {
+        let mut found = Vec::new();
+        let all = std::mem::take(&mut self.made);
+        for Made { tested, maker, before, from } in &all {
+            for run in chain.iter().filter(|run| !before.contains(run)) {
+                let sources = self.sources_of(lineage, *run)?;
+                let both = sources.iter().find(|(content, _)| from.contains(*content));
+                let Some(read) = both.map(|(_, read)| read.clone()) else { continue };
+                if !plan(lineage, *run, true)?.contains(maker) {
+                    found.push(Shared { tested: tested.clone(), by: *run, read, is_same: false });
+                    break;
+                }
+            }
+        }
+        self.made = all;
+        Ok(found)
+    }
+}
+
+/// What a run calls an input; none of code.
+fn called(role: &Role) -> Option<String> {
+    match role {
+        Role::Input(slot) => Some(slot.to_string()),
+        Role::Outside(slot) => Some(format!("/{slot}")),
+        Role::Code => None,
     }
 }
 

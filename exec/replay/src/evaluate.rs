@@ -4,6 +4,7 @@
 //! nothing beyond it. So the run has the recipe of the example but for one input, and can be verified as any
 //! other.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -41,16 +42,22 @@ pub struct Evaluated {
 ///
 /// [`ReplayError::NotEvaluated`] if the model cannot be put in the hole, or the example cannot be done again;
 /// whatever keeps a command from starting.
-pub fn evaluate(bench: &Bench<'_>, evaluation: &Evaluation, model: ContentId) -> Result<Evaluated> {
+pub fn evaluate(
+    bench: &Bench<'_>,
+    evaluation: &Evaluation,
+    model: &BTreeMap<Slot, ContentId>,
+) -> Result<Evaluated> {
     let cannot = |why: String| ReplayError::NotEvaluated { id: evaluation.run(), why };
     let store = bench.store;
     let example: Run =
         store.get(evaluation.run())?.ok_or(ReplayError::Missing { id: evaluation.run().into() })?;
     let recipe: Recipe =
         store.get(example.recipe)?.ok_or(ReplayError::Missing { id: example.recipe.into() })?;
-    let hole = evaluation.hole();
     let Some(filled) = evaluation.filled(&recipe, model) else {
-        return Err(cannot(format!("it reads nothing as '{hole}'")));
+        let lacks =
+            |slot: &&Slot| !(model.contains_key(*slot) && recipe.inputs().contains_key(*slot));
+        let slot = evaluation.model().iter().find(lacks).map_or("the model", Slot::as_str);
+        return Err(cannot(format!("there is nothing to be read as '{slot}'")));
     };
     if let Some(id) = cached(store, bench.lineage, filled.id())? {
         let run = store.get(id)?.ok_or(ReplayError::Missing { id: id.into() })?;
@@ -64,8 +71,13 @@ pub fn evaluate(bench: &Bench<'_>, evaluation: &Evaluation, model: ContentId) ->
     let (execution, observed) = match (filled.executor(), example.outcome.observed) {
         (Executor::Command(Command { place: Some(place), directory, .. }), Some(observed)) => {
             let started = directory.as_ref().map_or("", Slot::as_str);
-            let at = Path::new(&place.project).join(started).join(hole.as_str());
-            let observed = with_model(store, observations(store, observed)?, &at, model)?;
+            let at = Path::new(&place.project).join(started);
+            let mut observed = observations(store, observed)?;
+            for (slot, content) in
+                model.iter().filter(|(slot, _)| evaluation.model().contains(slot))
+            {
+                with_file(store, &mut observed, &at.join(slot.as_str()), *content)?;
+            }
             (in_box(bench, &filled, &observed)?, Some(keep(store, &observed)?))
         }
         _ => (execute(bench, &filled)?, None),
@@ -95,32 +107,28 @@ fn keep(store: &Store, observed: &Observed) -> Result<BlobId> {
     Ok(id)
 }
 
-/// What was seen of the example, with what is known of the model that lies `at` this path in the place of what
-/// was seen of the other.
-fn with_model(
-    store: &Store,
-    mut observed: Observed,
-    at: &Path,
-    model: ContentId,
-) -> Result<Observed> {
+/// What was seen of the example, with what is known of the file of the model that lies `at` this path in the
+/// place of what was seen of the other.
+fn with_file(store: &Store, observed: &mut Observed, at: &Path, content: ContentId) -> Result<()> {
     let below = |path: &Vec<u8>| {
         let path = Path::new(OsStr::from_bytes(path));
-        path.starts_with(&at) && path != at
+        path.starts_with(at) && path != at
     };
     observed.things.retain(|path, _| !below(path));
     observed.links.retain(|path, _| !below(path));
     observed.absent.retain(|path| !below(path));
     observed.listed.retain(|path, _| !below(path));
-    if let ContentId::Blob(blob) = model {
-        let size = store.size(blob)?.ok_or(ReplayError::Missing { id: blob.into() })?;
-        if let Some(seen) = observed.things.get_mut(at.as_os_str().as_bytes()) {
-            seen.size = size;
+    match content {
+        ContentId::Blob(blob) => {
+            let size = store.size(blob)?.ok_or(ReplayError::Missing { id: blob.into() })?;
+            if let Some(seen) = observed.things.get_mut(at.as_os_str().as_bytes()) {
+                seen.size = size;
+            }
         }
-    } else {
         // Its entries come in the order of the tree, and not as some other folder was listed.
-        observed.listed.remove(at.as_os_str().as_bytes());
+        ContentId::Tree(_) => drop(observed.listed.remove(at.as_os_str().as_bytes())),
     }
-    Ok(observed)
+    Ok(())
 }
 
 /// What keeps a record from being complete: the evaluation has not all that this model needed.

@@ -24,7 +24,7 @@ mod variables;
 mod guard;
 
 pub use bench::{Again, Bench, again, execute, execute_resuming, observations, record};
-pub use board::{Claim, Entry, Shared, entries};
+pub use board::{Claim, Entry, Shared, entries, maker_of};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
 pub use evaluate::{Evaluated, evaluate};

@@ -135,8 +135,8 @@ pub fn watched_run() -> Run {
 
 /// What the recipe measures the file that it reads by.
 pub fn evaluation() -> Evaluation {
-    let (hole, _) = recipe().inputs().iter().next().map(|(slot, id)| (slot.clone(), *id)).unwrap();
-    Evaluation::new(run().id(), hole, "accuracy".into(), true).unwrap()
+    let model = recipe().inputs().keys().cloned().collect();
+    Evaluation::new(run().id(), model, "accuracy".into(), true).unwrap()
 }
 
 /// What a directory and a file in it are called elsewhere.

@@ -1,17 +1,20 @@
 //! `lab eval define`
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab_lineage::Lineage;
 use lab_objects::NameKind;
+use lab_replay::plan;
 use lab_schema::{Completeness, Evaluation, Name, Recipe, Run, RunId, Slot};
 use serde_json::json;
 
-use super::{made, tell};
+use super::tell;
 use crate::commands::compare::is_better_when_higher;
 use crate::commands::name::point;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::resolve::{closest, resolve};
-use crate::ui::{HASH, NAME, paint};
-use crate::wiring::Registry;
+use crate::ui::{HASH, NAME, paint, plain, shortened};
 
 /// Pin what a run measured its model by, under a name
 #[derive(clap::Args, Debug)]
@@ -22,9 +25,9 @@ pub(super) struct Args {
     /// A run that read a model and left a number
     #[arg(value_name = "RUN")]
     run: String,
-    /// The input that is the model [default: the one that another run made]
-    #[arg(long, value_name = "INPUT")]
-    model: Option<String>,
+    /// The inputs that are the model, or a folder of them [default: what the last run before made]
+    #[arg(long, value_name = "INPUT", value_delimiter = ',')]
+    model: Vec<String>,
     /// The number that counts [default: the only one]
     #[arg(short, long, value_name = "NAME")]
     metric: Option<String>,
@@ -44,10 +47,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let run: Run = registry.store.load(id)?;
     let recipe: Recipe = registry.store.load(run.recipe)?;
     can_be_done_again(&args.run, &run)?;
-    let hole = match &args.model {
-        Some(typed) => named(&recipe, typed)?,
-        None => guessed(&registry, id, &recipe)?,
-    };
+    let mut model = BTreeSet::new();
+    for typed in &args.model {
+        model.extend(named(&recipe, typed)?);
+    }
+    if model.is_empty() {
+        model = guessed(&registry.lineage()?, id, &recipe)?;
+    }
     let metric = metric(args, &run)?;
     let direction = match (args.higher_is_better, args.lower_is_better) {
         (true, _) => Some(true),
@@ -58,7 +64,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Failure::usage(format!("is a higher or a lower '{metric}' better?"))
             .hint("say so: `--higher-is-better` or `--lower-is-better`")
     })?;
-    let evaluation = Evaluation::new(id, hole, metric, higher_is_better)?;
+    let evaluation = Evaluation::new(id, model, metric, higher_is_better)?;
     let mut writer = registry.store.writer();
     let id = writer.put(&evaluation)?;
     writer.finish()?;
@@ -89,40 +95,59 @@ fn can_be_done_again(typed: &str, run: &Run) -> Outcome {
         .hint("what others are measured by has to be all known: record it with `lab run`, without what makes it incomplete"))
 }
 
-fn named(recipe: &Recipe, typed: &str) -> Outcome<Slot> {
-    let slots: Vec<&str> = recipe.inputs().keys().map(Slot::as_str).collect();
-    let whole = recipe.inputs().keys().find(|slot| slot.as_str() == typed);
-    let end = format!("/{typed}");
-    let mut ends = recipe.inputs().keys().filter(|slot| slot.as_str().ends_with(&end));
-    match (whole, ends.next(), ends.next()) {
-        (Some(slot), ..) | (None, Some(slot), None) => Ok(slot.clone()),
-        _ => {
-            let failure = Failure::not_found(format!("the run read nothing as '{typed}'"));
-            Err(match closest(typed, slots.iter().copied()) {
-                Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint(format!("it read {}", slots.join(", "))),
-            })
-        }
+/// The inputs that were meant: one by its name or the end of it, or those in a folder.
+fn named(recipe: &Recipe, typed: &str) -> Outcome<Vec<Slot>> {
+    let slots = || recipe.inputs().keys();
+    if let Some(slot) = slots().find(|slot| slot.as_str() == typed) {
+        return Ok(vec![slot.clone()]);
     }
+    let folder = format!("{}/", typed.trim_end_matches('/'));
+    let inside: Vec<Slot> =
+        slots().filter(|slot| slot.as_str().starts_with(&folder)).cloned().collect();
+    if !inside.is_empty() {
+        return Ok(inside);
+    }
+    let end = format!("/{typed}");
+    let ends: Vec<Slot> = slots().filter(|slot| slot.as_str().ends_with(&end)).cloned().collect();
+    if ends.len() == 1 {
+        return Ok(ends);
+    }
+    let failure = Failure::not_found(format!("the run read nothing as '{typed}'"));
+    Err(match closest(typed, slots().map(Slot::as_str)) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint(format!("it read {}", listed(slots()))),
+    })
 }
 
-fn guessed(registry: &Registry, id: RunId, recipe: &Recipe) -> Outcome<Slot> {
-    let made = made(&registry.lineage()?, id, recipe)?;
-    let is_model = |slot: &&Slot| slot.as_str() == "model";
-    match (&made[..], made.iter().find(is_model)) {
-        ([one], _) | (_, Some(one)) => Ok(one.clone()),
-        _ => {
-            let all: Vec<&str> = match made.is_empty() {
-                true => recipe.inputs().keys().map(Slot::as_str).collect(),
-                false => made.iter().map(Slot::as_str).collect(),
-            };
-            let Some(first) = all.first() else {
-                return Err(Failure::usage("the run read no model: nothing but code"));
-            };
-            Err(Failure::usage("which of what the run read is the model?")
-                .hint(format!("say so, as in `--model {first}`; it read {}", all.join(", "))))
+/// What was made last of what the run read: by a run that stands on those that made the rest.
+fn guessed(lineage: &Lineage, id: RunId, recipe: &Recipe) -> Outcome<BTreeSet<Slot>> {
+    let mut made: BTreeMap<RunId, BTreeSet<Slot>> = BTreeMap::new();
+    for (slot, content) in recipe.inputs() {
+        if let Some(maker) = lineage.producer_for(*content)?.filter(|maker| *maker != id) {
+            made.entry(maker).or_default().insert(slot.clone());
         }
     }
+    let mut last = Vec::new();
+    for (maker, slots) in &made {
+        let before = plan(lineage, *maker, true)?;
+        if made.keys().all(|other| before.contains(other)) {
+            last.push(slots.clone());
+        }
+    }
+    if let [slots] = &last[..] {
+        return Ok(slots.clone());
+    }
+    let Some(first) = recipe.inputs().keys().next() else {
+        return Err(Failure::usage("the run read no model: nothing but code"));
+    };
+    Err(Failure::usage("which of what the run read is the model?").hint(format!(
+        "say so, as in `--model {first}`; it read {}",
+        listed(recipe.inputs().keys())
+    )))
+}
+
+fn listed<'a>(slots: impl Iterator<Item = &'a Slot>) -> String {
+    shortened(&plain(&slots.map(Slot::as_str).collect::<Vec<_>>().join(", ")), 200)
 }
 
 fn metric(args: &Args, run: &Run) -> Outcome<String> {

@@ -3,17 +3,18 @@
 mod define;
 mod run;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clap::Subcommand;
-use lab_lineage::Lineage;
-use lab_objects::Store;
-use lab_schema::{ContentId, Evaluation, Object, ObjectId, Recipe, Run, Slot};
+use lab_objects::{Store, find_in_tree};
+use lab_schema::{ContentId, Evaluation, FileName, Object, ObjectId, Recipe, Run, Slot};
 use serde_json::{Value, json};
 
 use super::describe;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::{Resolved, resolve};
-use crate::ui::{HASH, paint, plain};
+use crate::ui::{HASH, paint, plain, shortened};
 use crate::wiring::Registry;
 
 /// Pin an evaluation, data, code and environment by hash, and put any model through it
@@ -85,14 +86,14 @@ pub(super) fn tell(
     let recipe: Recipe = registry.store.load(run.recipe)?;
     let direction = if evaluation.higher_is_better() { "higher" } else { "lower" };
     let protocol = evaluation.protocol(&recipe).map(|recipe| recipe.id());
+    let model: Vec<&str> = evaluation.model().iter().map(Slot::as_str).collect();
     context.ui.line(format!(
-        "  measures  {}, read as {}: a {direction} {} is better",
-        "a model",
-        evaluation.hole(),
+        "  measures  a model, read as {}: a {direction} {} is better",
+        shortened(&plain(&model.join(", ")), 100),
         plain(evaluation.metric())
     ));
     context.ui.line(format!("  by        {}", describe::action(&recipe)));
-    let others = recipe.reads().filter(|(slot, _)| slot != evaluation.hole().as_str());
+    let others = recipe.reads().filter(|(slot, _)| !model.contains(&slot.as_str()));
     for (slot, content) in others {
         context.ui.line(format!("  reads     {}  {}", paint(HASH, content.short()), plain(&slot)));
     }
@@ -106,59 +107,105 @@ pub(super) fn tell(
         context.ui.line(format!("  protocol  {}", paint(HASH, protocol.short())));
     }
     Ok(json!({
-        "run": evaluation.run().to_string(), "model": evaluation.hole().as_str(),
+        "run": evaluation.run().to_string(), "model": model,
         "metric": evaluation.metric(), "higher_is_better": evaluation.higher_is_better(),
         "protocol": protocol.map(|id| id.to_string()),
     }))
 }
 
-/// The model that was meant: a content, or that output of a run which fits.
-fn model(
-    store: &Store,
-    resolved: &Resolved,
-    hole: &Slot,
-    example: ContentId,
-) -> Outcome<ContentId> {
-    let ObjectId::Run(id) = resolved.id else { return resolved.content() };
-    let run: Run = store.load(id)?;
-    let file = |slot: &Slot| slot.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    let is_like = |content: &ContentId| {
-        matches!(
-            (content, &example),
-            (ContentId::Blob(_), ContentId::Blob(_)) | (ContentId::Tree(_), ContentId::Tree(_))
-        )
+/// A model, by the names that an evaluation has for its files.
+pub(super) type Files = BTreeMap<Slot, ContentId>;
+
+/// The model that was meant: a file or a folder; the outputs of a run that are called as the evaluation calls
+/// its model, or else what it read under such names: a run that evaluated it stands for the model.
+fn model(store: &Store, resolved: &Resolved, slots: &BTreeSet<Slot>) -> Outcome<Files> {
+    let ObjectId::Run(id) = resolved.id else {
+        return of_content(store, resolved, resolved.content()?, slots);
     };
+    let run: Run = store.load(id)?;
     let outputs = &run.outcome.outputs;
-    if outputs.is_empty() {
-        return Err(Failure::usage(format!("the run '{}' left nothing", resolved.typed)));
+    let recipe: Recipe = store.load(run.recipe)?;
+    if let Some(found) = called(outputs, slots).or_else(|| called(recipe.inputs(), slots)) {
+        return Ok(found);
     }
-    let mut same = outputs.iter().filter(|(slot, _)| file(slot) == file(hole));
-    if let (Some((_, content)), None) = (same.next(), same.next()) {
-        return Ok(*content);
+    if let (1, [(_, content)]) = (slots.len(), &outputs.iter().collect::<Vec<_>>()[..]) {
+        return of_content(store, resolved, **content, slots);
     }
-    let mut like = outputs.iter().filter(|(_, content)| is_like(content));
-    match (like.next(), like.next()) {
-        (Some((_, content)), None) => Ok(*content),
-        _ => {
-            let slots: Vec<String> = outputs.keys().map(|slot| plain(slot.as_str())).collect();
-            let what = format!("which of the outputs of '{}' is the model?", resolved.typed);
-            Err(Failure::usage(what).hint(format!(
-                "name it, as in `{}:{}`; there are {}",
-                resolved.typed,
-                slots[0],
-                slots.join(", ")
-            )))
-        }
-    }
+    let wanted: Vec<&str> = slots.iter().map(Slot::as_str).collect();
+    let there: Vec<String> = outputs.keys().map(|slot| plain(slot.as_str())).collect();
+    let what = format!("which of the outputs of '{}' is the model?", resolved.typed);
+    Err(Failure::usage(what).hint(format!(
+        "name it, as in `{}:OUTPUT`; the evaluation reads {}, the run left {}",
+        resolved.typed,
+        shortened(&wanted.join(", "), 100),
+        if there.is_empty() { "nothing".to_owned() } else { shortened(&there.join(", "), 100) }
+    )))
 }
 
-/// The inputs of a recipe that some other run made.
-fn made(lineage: &Lineage, run: lab_schema::RunId, recipe: &Recipe) -> Outcome<Vec<Slot>> {
-    let mut found = Vec::new();
-    for (slot, content) in recipe.inputs() {
-        if lineage.producer_for(*content)?.is_some_and(|maker| maker != run) {
-            found.push(slot.clone());
+/// Those that have these names, or files of that name somewhere, if each has one.
+fn called(there: &Files, slots: &BTreeSet<Slot>) -> Option<Files> {
+    let file = |slot: &Slot| slot.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+    let mut found = Files::new();
+    for slot in slots {
+        let mut same = there.iter().filter(|(other, _)| file(other) == file(slot));
+        let content = match (there.get(slot), same.next(), same.next()) {
+            (Some(content), ..) | (None, Some((_, content)), None) => *content,
+            _ => return None,
+        };
+        found.insert(slot.clone(), content);
+    }
+    Some(found)
+}
+
+/// A file for an evaluation that reads one; a folder for one that reads several files of a folder.
+fn of_content(
+    store: &Store,
+    resolved: &Resolved,
+    content: ContentId,
+    slots: &BTreeSet<Slot>,
+) -> Outcome<Files> {
+    let all: Vec<&Slot> = slots.iter().collect();
+    if let [slot] = all[..] {
+        return Ok([(slot.clone(), content)].into());
+    }
+    let ContentId::Tree(tree) = content else {
+        let what =
+            format!("'{}' is one file, and the evaluation reads {}", resolved.typed, slots.len());
+        return Err(Failure::usage(what).hint("name the folder, or the run that left them"));
+    };
+    // What they have in common is where the folder goes.
+    let first = all.first().map_or("", |slot| slot.as_str());
+    let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = std::iter::successors(Some(folder), |folder| {
+        (!folder.is_empty()).then(|| folder.rsplit_once('/').map_or("", |(above, _)| above))
+    })
+    .find(|folder| {
+        folder.is_empty()
+            || all.iter().all(|slot| {
+                slot.as_str().strip_prefix(*folder).is_some_and(|rest| rest.starts_with('/'))
+            })
+    })
+    .unwrap_or_default();
+    let mut found = Files::new();
+    for slot in slots {
+        let path = slot.as_str()[folder.len()..].trim_start_matches('/');
+        let mut parts = Vec::new();
+        for part in path.split('/') {
+            parts.push(FileName::new(part)?);
         }
+        let node = find_in_tree(store, tree, &parts)?.and_then(|node| node.content());
+        let content = node.ok_or_else(|| {
+            Failure::not_found(format!("'{}' has no {path}", resolved.typed))
+                .hint("it is one of the files of the model that the evaluation reads")
+        })?;
+        found.insert(slot.clone(), content);
     }
     Ok(found)
+}
+
+/// A model for programs.
+pub(super) fn model_json(model: &Files) -> Value {
+    let file =
+        |(slot, content): (&Slot, &ContentId)| (slot.to_string(), describe::content_json(*content));
+    Value::Object(model.iter().map(file).collect())
 }

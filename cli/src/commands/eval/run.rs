@@ -6,7 +6,7 @@ use lab_replay::{Bench, Evaluated, evaluate};
 use lab_schema::{Completeness, Name, ObjectId, Signed};
 use serde_json::json;
 
-use super::{Pinned, model, pinned};
+use super::{Files, Pinned, model, model_json, pinned};
 use crate::bars::Bars;
 use crate::commands::name::point;
 use crate::commands::{compare, describe};
@@ -47,11 +47,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             models.len()
         )));
     }
-    let example = pinned.recipe.inputs().get(pinned.evaluation.hole()).copied();
     let mut todo = Vec::new();
     for resolved in &models {
-        let example = example.unwrap_or(lab_schema::BlobId::of(b"").into());
-        let model = model(&registry.store, resolved, pinned.evaluation.hole(), example)?;
+        let model = model(&registry.store, resolved, pinned.evaluation.model())?;
         let name = match &args.name {
             Some(name) => Name::new(name.as_str())?,
             None => name_of(&pinned, resolved)?,
@@ -74,9 +72,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             echo,
             twice: false,
         };
-        let done = evaluate(&bench, &pinned.evaluation, model)?;
+        let done = evaluate(&bench, &pinned.evaluation, &model)?;
         drop(bars);
-        let why = format!("lab eval run {} {}", pinned.label, model.short());
+        let why = format!("lab eval run {} of {}", pinned.label, names_of(&model));
         point(context, &registry, &name, done.id.into(), NameKind::Result, &why)?;
         let signature = match done.was_there {
             true => json!(null),
@@ -85,13 +83,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         all_well &= tell(context, &pinned, &name, &done);
         let mut answer = describe::run_json(done.id, &done.run);
         answer["name"] = json!(name);
-        answer["model"] = describe::content_json(model);
+        answer["model"] = model_json(&model);
         answer["was_there"] = json!(done.was_there);
         answer["signature"] = signature;
         answers.push(answer);
     }
     context.ui.answer(&json!(answers));
     if all_well { Ok(()) } else { Err(Failure::no()) }
+}
+
+/// The files of a model, by their hashes.
+fn names_of(model: &Files) -> String {
+    model.values().map(|content| content.short()).collect::<Vec<_>>().join(", ")
 }
 
 /// What was typed, one by one.
