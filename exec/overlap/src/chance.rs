@@ -360,6 +360,26 @@ mod tests {
         assert!(fewest.is_some_and(|fewest| (30..=40).contains(&fewest)), "{fewest:?}");
     }
 
+    /// Groups of two, three and four, of which none says enough alone.
+    #[test]
+    fn sizes_are_judged_together_too() {
+        let groups = [
+            (50, 2, 0),
+            (48, 1, 1),
+            (2, 0, 2),
+            (38, 3, 0),
+            (56, 2, 1),
+            (5, 1, 2),
+            (1, 0, 3),
+            (28, 4, 0),
+            (60, 3, 1),
+            (12, 2, 2),
+        ];
+        let found = of(&groups, 8_000, 2_000);
+        assert!(found.classes.iter().all(|class| 4.0 * class.any > ANY_LEVEL), "{found:?}");
+        assert_eq!(found.verdict, Verdict::Leak, "{found:?}");
+    }
+
     #[test]
     fn what_is_common_says_nothing() {
         assert_eq!(of(&[(1_000, 8, 2)], 10_000, 2_500).verdict, Verdict::Chance);

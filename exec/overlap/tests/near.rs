@@ -158,14 +158,15 @@ fn changed_texts_are_found() {
     let count = found.near.unwrap().count;
     assert!(count >= 190, "{count}");
     assert!(found.pairs.iter().all(|pair| pair.train == pair.test + 500), "{:?}", found.pairs);
-    // Half of the words are others: another text.
+    // One word in five is another: that is too much, though half of the shingles are the same.
     let change = |text: &String| {
         let words = text.split_whitespace().enumerate();
-        let words = words.map(|(at, word)| if at % 2 == 1 { "forsooth" } else { word });
+        let words = words.map(|(at, word)| if at % 5 == 3 { "forsooth" } else { word });
         words.collect::<Vec<_>>().join(" ")
     };
     let changed: Vec<String> = speeches[500..700].iter().map(change).collect();
-    assert_eq!(near(&train, &texts(&changed)).near.unwrap().count, 0);
+    let count = near(&train, &texts(&changed)).near.unwrap().count;
+    assert!(count <= 10, "{count}");
 }
 
 #[test]
