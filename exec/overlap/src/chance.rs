@@ -38,7 +38,8 @@
 //!
 //! Both condition on how often each example occurs in the two parts together, so nothing is assumed
 //! of the data. An honest random split is accused at most once in a thousand times, and more rarely
-//! where few examples recur: fewer than ten pairs cannot accuse it at all.
+//! where few examples recur: fewer than ten groups cannot accuse it at all. Of 22,500 random splits
+//! (tests/alarms.rs, with 1,500 of each of 15 kinds) 5 were accused.
 //!
 //! **From what number on.** Where nothing else recurs, ten copies are found, whatever the sizes of
 //! the parts (that nine pairs all lie in both has the chance 0.0105 under 2, of ten 0.0055). Where
@@ -46,8 +47,9 @@
 //! are found from three to four times that on: among as many pairs as ggplot2's diamonds have, 146
 //! at 80:20, from 40 on, which is 0.4 % of the test part. Where most examples have an equal, copies
 //! hide among them: of 2,000 examples with 1,500 values at random, not even those of a fifth of the
-//! test part are found. What occurs nine times or more in both parts together accuses nobody. What is not accused is counted and listed all the same, with the
-//! number that a random split would share beside it.
+//! test part are found. What occurs nine times or more in both parts together accuses nobody. What
+//! is not accused is counted and listed all the same, with the number that a random split would
+//! share beside it.
 //!
 //! **What is taken for a leak besides.** A split that keeps equal examples apart on purpose or by
 //! its order, such as every second row of a sorted table, shares more than a random one, and is

@@ -13,6 +13,9 @@
 //! closest hashes in numerical order, which bounds the work where thousands look alike. Images with
 //! a side of 256 or more are not moved, as a pixel is little there; with one below [`MIN_SIDE`], or
 //! without structure, they are compared for equality alone. Colours do not count.
+//! Pictures that lost much, such as JPEG of a quality far below 50, are not found.
+//!
+//! Memory: 304 bytes an image, and 16 in each of five lists.
 
 use crate::examples::Arrays;
 use crate::frequencies::{BITS, Frequencies, Transform};
