@@ -62,6 +62,42 @@ pub fn csv<E: From<DataError>>(
     Ok(builder.finish())
 }
 
+/// Gives each row to `row`: the names of all columns, and the cells as they are written, none where
+/// missing. For those who compare cells and learn nothing from them: texts may be long, and all
+/// different. The names come back.
+///
+/// # Errors
+/// What `row` says, and [`DataError`] as [`csv`], but for numbers and counts of rows and texts.
+pub fn csv_cells<E: From<DataError>>(
+    source: impl Read,
+    form: CsvForm,
+    mut row: impl FnMut(&[String], &[Option<&str>]) -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<String>, E> {
+    check_delimiter(form.delimiter)?;
+    let mut rows = Rows::new(gunzipped(source), form.delimiter);
+    let Some(first) = rows.next()? else { return Err(DataError::Empty("the table").into()) };
+    let names = names(first, &rows.fields, form.header)?;
+    distinct(&names)?;
+    let mut next = if form.header { rows.next()? } else { Some(first) };
+    while let Some(line) = next {
+        let (expected, found) = (names.len() as u64, rows.fields.len() as u64);
+        if expected != found {
+            return Err(DataError::Ragged { line, expected, found }.into());
+        }
+        let text = |(column, name): (usize, &String)| {
+            let bytes = rows.fields.get(column);
+            let text = str::from_utf8(bytes).map_err(|_| {
+                cell(line, name.clone(), &String::from_utf8_lossy(bytes), "not UTF-8")
+            })?;
+            Ok((!is_missing(text)).then_some(text))
+        };
+        let cells = names.iter().enumerate().map(text).collect::<Result<Vec<_>>>()?;
+        row(&names, &cells)?;
+        next = rows.next()?;
+    }
+    Ok(names)
+}
+
 /// A letter or digit as delimiter would cut words and numbers apart.
 fn check_delimiter(delimiter: u8) -> Result<()> {
     let bad = !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric();

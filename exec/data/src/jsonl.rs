@@ -6,6 +6,7 @@
 //! of text takes strings as they are, numbers as they are written (`3.0` is not `3`) and booleans
 //! as `true` and `false`. Lists and objects are refused unless their column is skipped.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -46,6 +47,60 @@ pub fn jsonl<E: From<DataError>>(
         add(&mut builder, &places, lines.number(), &object)?;
     }
     Ok(builder.finish())
+}
+
+/// Gives each object to `row`: the keys of the first one, and the values, none where missing.
+/// Strings are given as they are, all else, also lists and objects, as it is written. For those who
+/// compare values and learn nothing from them. The keys come back.
+///
+/// # Errors
+/// What `row` says, and [`DataError`] as [`jsonl`], but for what a role demands.
+pub fn jsonl_cells<E: From<DataError>>(
+    source: impl Read,
+    mut row: impl FnMut(&[String], &[Option<&str>]) -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<String>, E> {
+    let mut lines = Lines::new(gunzipped(source));
+    let mut line = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut places = HashMap::new();
+    while next(&mut lines, &mut line)? {
+        let number = lines.number();
+        let entries = object(&line, number)?.0;
+        if names.is_empty() {
+            names = entries.iter().map(|(key, _)| key.clone()).collect();
+            places = names.iter().cloned().zip(0..).collect::<HashMap<String, usize>>();
+        }
+        if names.is_empty() {
+            let why = "the first object has no keys".into();
+            return Err(DataError::Row { line: number, why }.into());
+        }
+        let mut values = vec![None; names.len()];
+        for (key, value) in entries {
+            let Some(place) = places.get(&key) else {
+                return Err(DataError::UnknownKey { line: number, key }.into());
+            };
+            values[*place] = value_text(value.get(), number)?;
+        }
+        let cells: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+        row(&names, &cells)?;
+    }
+    match names.is_empty() {
+        true => Err(DataError::Empty("the table").into()),
+        false => Ok(names),
+    }
+}
+
+/// What a value with this JSON text says; nothing if it is null.
+fn value_text(json: &str, line: u64) -> Result<Option<Cow<'_, str>>> {
+    match json.as_bytes().first() {
+        Some(b'n') => Ok(None),
+        Some(b'"') => {
+            let text: String = serde_json::from_str(json)
+                .map_err(|_| DataError::Row { line, why: "a string is not Unicode".into() })?;
+            Ok(Some(Cow::Owned(text)))
+        }
+        _ => Ok(Some(Cow::Borrowed(json))),
+    }
 }
 
 /// Reads the next line that is not empty.

@@ -35,11 +35,11 @@ mod jpeg_file;
 mod images;
 
 pub use array::{Array, MISSING_F32, Values};
-pub use csv::{CsvForm, csv};
+pub use csv::{CsvForm, csv, csv_cells};
 pub use error::{DataError, Result};
 pub use idx::idx;
 pub use images::{Images, images, images_resized};
-pub use jsonl::jsonl;
+pub use jsonl::{jsonl, jsonl_cells};
 pub use npy::npy;
 pub use npz::npz;
 pub use safetensors::safetensors;

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use lab_data::{Cells, CsvForm, DataError, Role, Table, csv, jsonl};
+use lab_data::{Cells, CsvForm, DataError, Role, Table, csv, csv_cells, jsonl, jsonl_cells};
 
 const COMMA: CsvForm = CsvForm { header: true, delimiter: b',' };
 const BARE: CsvForm = CsvForm { header: false, delimiter: b',' };
@@ -256,4 +256,71 @@ fn json_errors_say_where() {
     // Deep nesting is passed over in a skipped column, or refused, but never a stack overflow.
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(1 << 20), "]".repeat(1 << 20));
     let _ = jsonl(deep.as_bytes(), all(Role::Skip));
+}
+
+/// The cells of a table, row by row, `-` where missing.
+fn written(cells: &[Option<&str>]) -> String {
+    cells.iter().map(|cell| cell.unwrap_or("-")).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn cells_are_given_as_they_are_written() {
+    let rows = |text: &str, form| {
+        let mut rows = Vec::new();
+        let names = csv_cells(text.as_bytes(), form, |names, cells| {
+            rows.push(format!("{}: {}", names.join(" "), written(cells)));
+            Ok::<(), DataError>(())
+        });
+        names.map(|names| (names, rows))
+    };
+    let (names, all) = rows("x,y\n1.0,\"a, b\"\nNA, 1 \n", COMMA).unwrap();
+    assert_eq!(
+        (names.join(","), all),
+        ("x,y".into(), vec!["x y: 1.0|a, b".into(), "x y: -|1".into()])
+    );
+    let (names, all) = rows("x,y\n", BARE).unwrap();
+    assert_eq!((names.join(","), all.len()), ("0,1".into(), 1));
+    assert_eq!(rows("x,y\n", COMMA).unwrap().1.len(), 0);
+    for (text, why) in [
+        ("", "is empty"),
+        ("x,x\n", "two columns"),
+        ("x,y\n1\n", "line 2 of the table has 1 fields"),
+        ("x,y\n\"1", "a quote is not closed"),
+    ] {
+        let error = rows(text, COMMA).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+    // As many different and long texts as there are: nothing is learned from them.
+    let long: String = (0..70_000).map(|i| format!("{i} {}\n", "x".repeat(300))).collect();
+    assert_eq!(rows(&long, BARE).unwrap().1.len(), 70_000);
+    let bytes = csv_cells(&b"x\n\xff\n"[..], COMMA, |_, _| Ok::<(), DataError>(()));
+    assert_eq!(
+        bytes.unwrap_err().to_string(),
+        "line 2 of the table, column x: '\u{fffd}' is not UTF-8"
+    );
+}
+
+#[test]
+fn values_are_given_as_they_are_written() {
+    let rows = |text: &str| {
+        let mut rows = Vec::new();
+        let names = jsonl_cells(text.as_bytes(), |_, cells| {
+            rows.push(written(cells));
+            Ok::<(), DataError>(())
+        });
+        names.map(|names| (names.join(","), rows))
+    };
+    let text = "{\"a\": 1.0, \"b\": \"\\u00e9\", \"c\": [1, 2]}\n\n{\"c\": true, \"a\": null}\n";
+    let found = rows(text).unwrap();
+    assert_eq!(found, ("a,b,c".into(), vec!["1.0|é|[1, 2]".into(), "-|-|true".into()]));
+    for (text, why) in [
+        ("", "is empty"),
+        ("{}\n", "no keys"),
+        ("{\"a\": 1}\n{\"b\": 1}\n", "no key 'b'"),
+        ("{\"a\": 1}\n[1]\n", "line 2 of the table: not a JSON object"),
+        ("{\"a\": \"\\ud800\"}\n", "line 1 of the table"),
+    ] {
+        let error = rows(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    }
 }
