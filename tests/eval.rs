@@ -286,3 +286,61 @@ fn a_model_of_several_files_and_another_split_of_the_same_data() {
     place.lab(["add", "model", "--name", "half"]).succeeds();
     place.lab(["eval", "run", "test", "half"]).exits(3).complains("has no model.json");
 }
+
+#[test]
+fn copied_test_rows_are_found_by_content_whatever_the_files_are_called() {
+    let Some(place) = evaluated() else { return };
+    let table = std::fs::read_to_string(kit::top().join("tests/data/penguins.csv")).unwrap();
+    let mut lines = table.lines();
+    let head = lines.next().unwrap();
+    // Every fifth is tested on, in an order of which the table knows nothing.
+    let mut rows: Vec<&str> = lines.collect();
+    rows.sort_by_key(|row| lab_schema::BlobId::of(row.as_bytes()));
+    let (mut train, mut test) = (vec![head], vec![head]);
+    for (n, row) in rows.iter().enumerate() {
+        if n % 5 == 0 { test.push(row) } else { train.push(row) }
+    }
+    let text = |rows: &[&str]| rows.join("\n") + "\n";
+    place.write("test.csv", text(&test));
+    place.write("clean.csv", text(&train));
+    // A dozen test rows among the training rows, at the end and with other ends of lines.
+    let planted = text(&[&train[..], &test[1..13]].concat()).replace('\n', "\r\n");
+    place.write("planted.csv", planted);
+    for name in ["test", "clean", "planted"] {
+        place.lab(["add", &format!("{name}.csv"), "--name", name]).succeeds();
+    }
+    place.lab(["eval", "leaks", "clean", "test"]).succeeds().says("apart");
+    let told = place.lab(["eval", "leaks", "planted", "test"]).exits(1);
+    told.says("leak").says("12 of 69 test examples").says("equal: number 1 of test is number 276");
+    let found = place.lab(["eval", "leaks", "planted", "test", "--json"]).exits(1).json();
+    assert_eq!(
+        (found["equal"]["count"].as_u64(), found["verdict"].as_str()),
+        (Some(12), Some("leak"))
+    );
+    place.lab(["eval", "leaks", "planted", "first"]).exits(2);
+    place
+        .lab(["eval", "leaks", "planted", "base.seed1:model.txt"])
+        .exits(2)
+        .complains("cannot be compared");
+    place
+        .lab(["eval", "leaks", "planted", "test", "--leave-out", "spcies"])
+        .exits(2)
+        .complains("species");
+
+    // By way of a board: no run read the test file, one read its rows.
+    place.lab(["run", "--name", "penguins", "--", "bash", "evaluate.sh"]).succeeds();
+    place.lab(["eval", "define", "penguin-test", "penguins", "-m", "accuracy"]).succeeds();
+    for name in ["clean", "planted"] {
+        place.write(
+            "fit.sh",
+            format!("cat {name}.csv >/dev/null\necho 9{} >model.txt\n", name.len()),
+        );
+        place.lab(["run", "--name", &format!("{name}-model"), "--", "bash", "fit.sh"]).succeeds();
+    }
+    place.lab(["eval", "run", "penguin-test", "clean-model", "planted-model"]).succeeds();
+    let quiet = place.lab(["board", "penguin-test"]).succeeds();
+    assert!(!quiet.out.contains("leak from"), "{}", quiet.out);
+    let told = place.lab(["board", "penguin-test", "--leaks"]).succeeds();
+    let told = told.says("leak from test.csv into planted.csv: 12 of 69 test examples");
+    assert!(!told.out.contains("into clean.csv"), "{}", told.out);
+}

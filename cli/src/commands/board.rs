@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_lineage::Lineage;
+use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
-use lab_replay::{Claim, Entry, Meant, Shared, entries, guard};
-use lab_schema::{ObjectId, RunId};
+use lab_overlap::{Overlap, Reading, overlap};
+use lab_replay::{Claim, Entry, Meant, Shared, entries, guard, plan};
+use lab_schema::{ContentId, ObjectId, RunId};
 use lab_statistics::Summary;
 use serde_json::{Value, json};
 
+use super::eval::leaks;
 use super::{describe, eval};
 use crate::context::Context;
 use crate::failure::Outcome;
@@ -30,6 +32,9 @@ pub(super) struct Args {
     /// An evaluation, as `lab eval define` makes it
     #[arg(value_name = "EVAL")]
     evaluation: String,
+    /// Also compare what the models were trained on with what they are tested on, example by example
+    #[arg(long)]
+    leaks: bool,
 }
 
 /// A method: one model, or one for each seed.
@@ -37,6 +42,16 @@ struct Row {
     label: String,
     entries: Vec<Entry>,
     summary: Summary,
+    /// Test examples that are among the training examples, beyond what chance explains.
+    leaks: Vec<Leak>,
+}
+
+/// What a model was trained on and tested on has examples in common.
+struct Leak {
+    by: RunId,
+    read: String,
+    tested: String,
+    found: Overlap,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
@@ -46,6 +61,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let evaluation = &pinned.evaluation;
     let all = entries(&registry.store, &lineage, evaluation)?;
     let mut rows = rows(&registry.store, &lineage, all)?;
+    if args.leaks {
+        let looked = look(&registry.store, &lineage, &pinned, &mut rows)?;
+        if looked == 0 {
+            context.ui.note("nothing that was trained on could be taken apart into examples such as those that are tested on");
+        }
+    }
     let higher = evaluation.higher_is_better();
     let key = |row: &Row| row.summary.mean.unwrap_or(if higher { f64::MIN } else { f64::MAX });
     rows.sort_by(|a, b| {
@@ -139,7 +160,64 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
 
 fn row(label: String, entries: Vec<Entry>) -> Row {
     let scores: Vec<f64> = entries.iter().filter_map(|entry| entry.score).collect();
-    Row { label, summary: Summary::of(&scores), entries }
+    Row { label, summary: Summary::of(&scores), entries, leaks: Vec::new() }
+}
+
+/// Compares what was trained on with what is tested on; returns how many pairs of contents could be.
+fn look(
+    store: &Store,
+    lineage: &Lineage,
+    pinned: &eval::Pinned,
+    rows: &mut [Row],
+) -> Outcome<usize> {
+    let reading = Reading::default();
+    let mut tests = Vec::new();
+    for (slot, content) in pinned.tested() {
+        if let Ok(examples) = leaks::read(store, &slot, content, &reading)? {
+            tests.push((slot, content, examples));
+        }
+    }
+    // Each pair once, however many models there are.
+    let mut known: BTreeMap<ContentId, Vec<(String, Overlap)>> = BTreeMap::new();
+    let mut looked = 0;
+    for row in rows {
+        let mut read: BTreeMap<ContentId, (RunId, String)> = BTreeMap::new();
+        for maker in row.entries.iter().filter_map(|entry| entry.maker) {
+            for run in plan(lineage, maker, true)? {
+                for (role, content) in lineage.run_inputs(run)? {
+                    let slot = match role {
+                        Role::Input(slot) => slot.to_string(),
+                        Role::Outside(slot) => format!("/{slot}"),
+                        Role::Code => continue,
+                    };
+                    read.entry(content).or_insert((run, slot));
+                }
+            }
+        }
+        for (content, (by, slot)) in read {
+            if !known.contains_key(&content) {
+                let mut found = Vec::new();
+                let train = leaks::read(store, &slot, content, &reading)?.ok();
+                for (tested, test, examples) in &tests {
+                    // The very same stands under the row already.
+                    let train = train.as_ref().filter(|_| *test != content);
+                    let both = train.and_then(|train| {
+                        overlap(train, examples, &lab_overlap::Options::default()).ok()
+                    });
+                    found.extend(both.map(|both| (tested.clone(), both)));
+                }
+                looked += found.len();
+                known.insert(content, found);
+            }
+            for (tested, found) in known.get(&content).into_iter().flatten() {
+                if found.verdict() == lab_overlap::Verdict::Leak {
+                    let (read, tested, found) = (slot.clone(), tested.clone(), found.clone());
+                    row.leaks.push(Leak { by, read, tested, found });
+                }
+            }
+        }
+    }
+    Ok(looked)
 }
 
 /// The method of a name that is one of its seeds.
@@ -215,6 +293,15 @@ fn doubts(row: &Row) -> Vec<String> {
             found.insert(format!("done again, run {} came to something else", run.short()));
         }
     }
+    for Leak { by, read, tested, found: overlap } in &row.leaks {
+        found.insert(format!(
+            "leak from {} into {}: {} (run {})",
+            plain(tested),
+            plain(read),
+            leaks::sentence(overlap),
+            by.short()
+        ));
+    }
     if row.entries.iter().any(|entry| entry.maker.is_none()) {
         found.insert("nobody recorded how the model was made".to_owned());
     }
@@ -233,6 +320,9 @@ fn answer(rank: usize, row: &Row) -> Value {
         "interval": interval.map(|interval| [interval.low, interval.high]),
         "runs": row.entries.len(), "failed": row.entries.len() - row.summary.runs,
         "claim": claim(row).as_str(),
+        "leaks": row.leaks.iter().map(|leak| json!({
+            "by": leak.by.to_string(), "read": leak.read, "tested": leak.tested, "found": leaks::answer(&leak.found),
+        })).collect::<Vec<_>>(),
         "entries": row.entries.iter().map(|entry| json!({
             "run": entry.run.to_string(), "score": entry.score, "model": eval::model_json(&entry.model),
             "maker": entry.maker.map(|maker| maker.to_string()), "claim": entry.claim.as_str(),

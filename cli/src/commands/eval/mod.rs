@@ -1,6 +1,7 @@
 //! `lab eval`
 
 mod define;
+pub(super) mod leaks;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,12 +32,14 @@ pub(super) struct Args {
 enum What {
     Define(define::Args),
     Run(run::Args),
+    Leaks(leaks::Args),
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     match &args.what {
         What::Define(args) => define::run(context, args),
         What::Run(args) => run::run(context, args),
+        What::Leaks(args) => leaks::run(context, args),
     }
 }
 
@@ -70,6 +73,13 @@ pub(super) fn pinned(store: &Store, typed: &str) -> Outcome<Pinned> {
 }
 
 impl Pinned {
+    /// What it reads beside the model.
+    pub(super) fn tested(&self) -> impl Iterator<Item = (String, ContentId)> + '_ {
+        let is_model =
+            |slot: &str| self.evaluation.model().iter().any(|model| model.as_str() == slot);
+        self.recipe.reads().filter(move |(slot, _)| !is_model(slot))
+    }
+
     /// The first digits of what all its runs have in common.
     pub(super) fn protocol(&self) -> String {
         self.evaluation.protocol(&self.recipe).map(|recipe| recipe.id().short()).unwrap_or_default()
