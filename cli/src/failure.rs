@@ -314,6 +314,9 @@ impl From<ReplayError> for Failure {
             ReplayError::Process(inner) => inner.into(),
             ReplayError::Tensor(inner) => inner.into(),
             ReplayError::Schema(inner) => inner.into(),
+            ReplayError::NotForked { .. } | ReplayError::NotEvaluated { .. } => {
+                Failure::usage(error.to_string())
+            }
             ReplayError::NotFollowed { .. } => Failure::usage(error.to_string())
                 .hint("`lab verify` without these options does any run again as a whole"),
             ReplayError::Fixed { .. } => Failure::usage(error.to_string())

@@ -249,7 +249,9 @@ impl Object for Run {
         let outputs = self.outcome.outputs.values().copied().map(ObjectId::from);
         let logs = self.outcome.logs.values().copied().map(ObjectId::from);
         let observed = self.outcome.observed.map(ObjectId::from);
-        std::iter::once(self.recipe.into()).chain(outputs).chain(logs).chain(observed).collect()
+        let parent = self.parent.map(ObjectId::from);
+        let parts = outputs.chain(logs).chain(observed).chain(parent);
+        std::iter::once(self.recipe.into()).chain(parts).collect()
     }
 }
 

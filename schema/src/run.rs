@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content::ContentId;
-use crate::hash::{BlobId, RecipeId};
+use crate::hash::{BlobId, RecipeId, RunId};
 use crate::host::Host;
 use crate::name::Slot;
 use crate::value::{Number, Value};
@@ -23,6 +23,9 @@ pub struct Run {
     /// The state of the project's git repository, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<Git>,
+    /// The run that it was forked from: the same but for what its recipe says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
     /// By whom: a name that the person chose.
     pub who: String,
 }

@@ -126,6 +126,7 @@ pub(super) fn run_json(id: RunId, run: &Run) -> Value {
         "complete": outcome.completeness == lab_schema::Completeness::Complete,
         "observed": outcome.observed.map(|id| id.to_string()),
         "who": run.who,
+        "parent": run.parent.map(|id| id.to_string()),
         "host": {
             "os": run.host.os, "kernel": run.host.kernel, "arch": run.host.arch, "cpu": run.host.cpu,
             "cpu_features": run.host.cpu_features, "cpus": run.host.cpus,

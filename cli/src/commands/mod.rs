@@ -15,6 +15,7 @@ mod diff;
 mod du;
 mod eval;
 mod exchange;
+mod fork;
 mod gc;
 mod get;
 mod graph;
@@ -99,6 +100,7 @@ enum Command {
     Sign(sign::Args),
     Diff(diff::Args),
     Compare(compare::Args),
+    Fork(fork::Args),
     Eval(eval::Args),
     Board(board::Args),
     Name(name::Args),
@@ -158,6 +160,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Sign(args) => sign::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
         Command::Compare(args) => compare::run(&context, args),
+        Command::Fork(args) => fork::run(&context, args),
         Command::Eval(args) => eval::run(&context, args),
         Command::Board(args) => board::run(&context, args),
         Command::Name(args) => name::run(&context, args),

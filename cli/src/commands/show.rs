@@ -141,6 +141,11 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
             Completeness::Incomplete(why) => paint(BAD, format!("incomplete: {why}")),
         }
     ));
+    if let Some(parent) = run.parent {
+        let name = names_of(&registry.store, parent.into())?.first().map(ToString::to_string);
+        let name = paint(NAME, name.unwrap_or_default());
+        context.ui.line(format!("  forked    from {}  {name}", paint(HASH, parent.short())));
+    }
     for (slot, content) in &outcome.outputs {
         let size = describe::size(&registry.store, *content)?;
         context.ui.line(format!(

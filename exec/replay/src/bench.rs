@@ -143,6 +143,21 @@ pub fn observations(store: &Store, id: BlobId) -> Result<Observed> {
     Observed::from_bytes(&store.read_range(id, 0..size)?).map_err(bad)
 }
 
+/// Where a run comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The state of the project's git repository.
+    pub git: Option<Git>,
+    /// The run that it was forked from.
+    pub parent: Option<RunId>,
+}
+
+impl From<Option<Git>> for Origin {
+    fn from(git: Option<Git>) -> Origin {
+        Origin { git, parent: None }
+    }
+}
+
 /// Writes down that `recipe` was executed by `who` on this machine with this outcome, and returns the
 /// record. Recipe and run are durable when it returns.
 pub fn record(
@@ -150,14 +165,16 @@ pub fn record(
     who: &str,
     recipe: &Recipe,
     outcome: Outcome,
-    git: Option<Git>,
+    origin: impl Into<Origin>,
 ) -> Result<(RunId, Run)> {
+    let Origin { git, parent } = origin.into();
     let mut writer = store.writer();
     let run = Run {
         recipe: writer.put(recipe)?,
         outcome,
         host: lab_process::host(),
         git,
+        parent,
         who: who.to_owned(),
     };
     let id = writer.put(&run)?;

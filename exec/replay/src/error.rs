@@ -39,6 +39,14 @@ pub enum ReplayError {
         /// Why not.
         why: String,
     },
+    /// A result cannot be done with something changed.
+    #[error("{} cannot be forked: {why}", .id.short())]
+    NotForked {
+        /// The run.
+        id: RunId,
+        /// Why not.
+        why: String,
+    },
     /// A model cannot be evaluated as a run evaluated another.
     #[error("the evaluation that {} shows cannot be done: {why}", .id.short())]
     NotEvaluated {

@@ -356,7 +356,8 @@ mod tests {
             peak_memory_bytes: None,
         };
         let recipe_id = RecipeId::from_digest(lab_schema::BlobId::of(b"").digest());
-        let run = Run { recipe: recipe_id, outcome, host, git: None, who: String::new() };
+        let run =
+            Run { recipe: recipe_id, outcome, host, git: None, parent: None, who: String::new() };
         suspects(&run, &here(), recipe, observed, sealed)
     }
 

@@ -99,7 +99,14 @@ fn every_layer_in_its_place() {
         outcome.metrics.insert("accuracy".into(), number(accuracy));
         outcome.outputs.insert(slot("model"), world.blob(file));
         let host = lab_schema::Host { cpus, kernel: format!("6.{cpus}"), ..common::host() };
-        let run = Run { recipe: world.put(recipe), outcome, host, git: None, who: "x".into() };
+        let run = Run {
+            recipe: world.put(recipe),
+            outcome,
+            host,
+            git: None,
+            parent: None,
+            who: "x".into(),
+        };
         world.put(&run)
     };
     let a = run(&world, &p, 0.5, 2, b"m");

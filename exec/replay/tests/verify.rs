@@ -135,8 +135,14 @@ fn failures_are_compared_too() {
     let recipe = shell("true", &[]);
     let mut outcome = outcome(1);
     outcome.status = Status::Signalled(9);
-    let run =
-        Run { recipe: recipe.id(), outcome, host: common::host(), git: None, who: "x".into() };
+    let run = Run {
+        recipe: recipe.id(),
+        outcome,
+        host: common::host(),
+        git: None,
+        parent: None,
+        who: "x".into(),
+    };
     world.put(&recipe);
     let found = verify(&world.bench(), world.put(&run)).unwrap().attestation;
     assert_eq!(found.verdict, Verdict::Diverged);
@@ -149,7 +155,8 @@ fn an_incomplete_record_cannot_be_verified() {
     let recipe = world.put(&shell("true", &[]));
     let mut outcome = outcome(1);
     outcome.completeness = Completeness::Incomplete("it used the network".into());
-    let run = Run { recipe, outcome, host: common::host(), git: None, who: "x".into() };
+    let run =
+        Run { recipe, outcome, host: common::host(), git: None, parent: None, who: "x".into() };
     let found = verify(&world.bench(), world.put(&run)).unwrap().attestation;
     assert_eq!(found.verdict, Verdict::Unverifiable("it used the network".into()));
 }
@@ -191,8 +198,14 @@ fn only_a_complete_and_present_success_is_reused() {
         let mut outcome = outcome(started_ms);
         outcome.completeness = Completeness::Complete;
         (outcome.outputs, outcome.status) = (outputs, status);
-        let run =
-            Run { recipe: recipe.id(), outcome, host: common::host(), git: None, who: "x".into() };
+        let run = Run {
+            recipe: recipe.id(),
+            outcome,
+            host: common::host(),
+            git: None,
+            parent: None,
+            who: "x".into(),
+        };
         let id = world.put(&run);
         world.refresh();
         id

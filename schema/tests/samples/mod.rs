@@ -120,8 +120,14 @@ pub fn run() -> Run {
             branch: Some("main".into()),
             dirty: vec!["train.py".into()],
         }),
+        parent: None,
         who: "ana".into(),
     }
+}
+
+/// A run that was forked from another.
+pub fn forked_run() -> Run {
+    Run { parent: Some(run().id()), ..run() }
 }
 
 /// A run of which is known what it touched.

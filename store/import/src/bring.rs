@@ -301,6 +301,7 @@ impl Import<'_> {
                 branch,
                 dirty: Vec::new(),
             }),
+            parent: None,
             who: record.who.clone().unwrap_or_else(|| "unknown".to_owned()),
         };
         let id = writer.put(&run)?;

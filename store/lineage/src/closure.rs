@@ -1,7 +1,7 @@
 //! Everything that an object needs, and nothing else.
 //!
 //! Two kinds of need. By hash: a tree its entries, a recipe its inputs and code, a run its recipe,
-//! outputs and logs. By history: a run the runs that made its inputs, and theirs, as
+//! outputs and logs. By history: a run the one that it was forked from and the runs that made its inputs, and theirs, as
 //! [`Lineage::producer_for`] chooses them, what was attested of all of these, and the signatures of
 //! either. Content that was asked for by itself brings no history: who wants that asks for the run.
 //!
@@ -280,6 +280,9 @@ impl<'a> Walk<'a> {
             runs[next].is_here = loaded.is_some();
             next += 1;
             let Some(run) = loaded else { continue };
+            if let Some(parent) = run.parent.filter(|parent| seen.insert(*parent)) {
+                runs.push(Past { run: parent, by: Some(id.into()), generation, is_here: false });
+            }
             if let Some(recipe) = self.load::<Recipe>(run.recipe, Some(id.into()))? {
                 for run in self.producers(&recipe)? {
                     if seen.insert(run) {

@@ -177,7 +177,10 @@ fn full(store: &Store, label: &str, inputs: &[ContentId], output: ContentId) -> 
         peak_memory_bytes: None,
     };
     let recipe = put(store, &recipe);
-    let run = put(store, &Run { recipe, outcome, host: host(), git: None, who: "ada".into() });
+    let run = put(
+        store,
+        &Run { recipe, outcome, host: host(), git: None, parent: None, who: "ada".into() },
+    );
     let by_part = BTreeMap::from([
         ("code", code),
         ("environment", environment),

@@ -15,6 +15,7 @@ use lab_pipeline::{bytes, milliseconds};
 use lab_process::{Level, with_portable_variables};
 use lab_schema::{Limits, Name, Number, Slot, Tolerance};
 
+pub(super) use self::seeds::{Seeds, seeds};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::project::Project;

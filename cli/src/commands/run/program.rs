@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lab_objects::NameKind;
 use lab_process::Echo;
-use lab_replay::{Bench, cached, execute_resuming, record};
+use lab_replay::{Bench, Origin, cached, execute_resuming, record};
 use lab_schema::{ContentId, Name, Object, Run, RunId, Signed, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
@@ -117,8 +117,13 @@ impl Running<'_> {
                 Some(id) => (id, registry.store.load::<Run>(id)?, true),
                 None => {
                     let execution = execute_resuming(&bench, &recipe)?;
-                    let (id, run) =
-                        record(&registry.store, &who, &recipe, execution.outcome, None)?;
+                    let (id, run) = record(
+                        &registry.store,
+                        &who,
+                        &recipe,
+                        execution.outcome,
+                        Origin::default(),
+                    )?;
                     (id, run, false)
                 }
             };

@@ -14,10 +14,10 @@ const MANY: usize = 10_000;
 
 /// Distinct seeds, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seeds(pub(super) Vec<u64>);
+pub(in crate::commands) struct Seeds(pub(in crate::commands) Vec<u64>);
 
 /// `1..10` (both included), `1,2,5`, or both: `1..3,7`.
-pub(super) fn seeds(text: &str) -> Result<Seeds, String> {
+pub(in crate::commands) fn seeds(text: &str) -> Result<Seeds, String> {
     let number = |text: &str| {
         text.trim()
             .parse::<u64>()

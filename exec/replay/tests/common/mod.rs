@@ -79,8 +79,14 @@ impl World {
     ) -> RunId {
         let mut outcome = outcome(started_ms);
         outcome.outputs = outputs.iter().map(|(name, id)| (slot(name), *id)).collect();
-        let run =
-            Run { recipe: self.put(recipe), outcome, host: host(), git: None, who: "x".into() };
+        let run = Run {
+            recipe: self.put(recipe),
+            outcome,
+            host: host(),
+            git: None,
+            parent: None,
+            who: "x".into(),
+        };
         let id = self.put(&run);
         self.refresh();
         id

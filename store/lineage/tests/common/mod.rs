@@ -216,6 +216,7 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
         },
         host: host(),
         git: None,
+        parent: None,
         who: "ada".into(),
     }
 }

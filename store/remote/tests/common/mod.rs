@@ -116,6 +116,7 @@ pub fn run(store: &Store, argv: &str, input: ContentId, output: ContentId) -> Ru
             },
             host: host(),
             git: None,
+            parent: None,
             who: "ada".into(),
         },
     )

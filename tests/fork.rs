@@ -1,0 +1,165 @@
+//! Forking: one thing is changed, all that follows is done again, and everything else is what it was.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod kit;
+
+use kit::{Place, allows_boxes};
+use serde_json::Value;
+
+fn differs(place: &Place, a: &str, b: &str) -> Vec<String> {
+    let found = place.lab(["diff", a, b, "--json"]).exits(1).json();
+    let causes = found["differs"].as_array().unwrap().iter().filter(|v| v["consequence"] == false);
+    causes.map(|v| v["what"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_program_is_forked_where_the_setting_belongs() {
+    let place = Place::digits();
+    place.lab(["run", "digits.toml", "--name", "base", "--set", "train.epochs=1"]).succeeds();
+    let told = place.lab(["fork", "base", "--set", "lr=0.01", "--name", "mine"]).succeeds();
+    let told = told.says("mine.train").says("forked from base.train").says("accuracy").says(" → ");
+    assert!(!told.out.contains("prepare"), "what the change does not reach stands: {}", told.out);
+    assert_eq!(differs(&place, "base", "mine"), ["train.lr"]);
+    place.lab(["show", "mine"]).succeeds().says("forked    from").says("base");
+    // As if the program had been run so.
+    place
+        .lab([
+            "run",
+            "digits.toml",
+            "--name",
+            "same",
+            "--set",
+            "train.epochs=1",
+            "--set",
+            "train.lr=0.01",
+        ])
+        .succeeds()
+        .says("as before");
+    assert_eq!(place.id("same"), place.id("mine"));
+    // The same again is not done again, and does not pretend to be.
+    place
+        .lab(["fork", "base", "--set", "train.lr=0.01", "--name", "again"])
+        .succeeds()
+        .says("as before");
+    // What comes first moves all that follows.
+    place.lab(["fork", "base", "--set", "prepare.scale=\"none\"", "--name", "unscaled"]).exits(2);
+    let told = place.lab(["fork", "base", "--set", "split_seed=5", "--name", "split"]).succeeds();
+    told.says("split.prepare").says("split.train");
+    assert_eq!(differs(&place, "base", "split"), ["prepare.split_seed"]);
+    place.lab(["verify", "mine", "--deep"]).succeeds().says("identical");
+}
+
+#[test]
+fn seeds_are_forked_from_the_same_seeds() {
+    let place = Place::digits();
+    let run =
+        ["run", "digits.toml", "--name", "base", "--seeds", "1..6", "--set", "train.epochs=1"];
+    place.lab(run).succeeds();
+    place
+        .lab(["fork", "base", "--set", "epochs=4", "--name", "mine", "--seeds", "1..7"])
+        .succeeds()
+        .complains("lab compare base@seeds mine@seeds");
+    for seed in 1..=6 {
+        let seed = format!("seed{seed}");
+        let what = differs(&place, &format!("base.{seed}"), &format!("mine.{seed}"));
+        assert_eq!(what, ["train.epochs"], "{seed}");
+    }
+    // A seed that the base has not comes from its first, with its seed changed.
+    let what = differs(&place, "mine.seed6", "mine.seed7");
+    assert!(what.iter().all(|what| what.contains("seed")), "{what:?}");
+    let only = "mine.seed1,mine.seed2,mine.seed3,mine.seed4,mine.seed5,mine.seed6";
+    place
+        .lab(["compare", "base@seeds", only, "-m", "accuracy"])
+        .succeeds()
+        .says("only epochs differs (1 → 4); seeds and splits are shared");
+}
+
+/// Data prepared, a number fitted, and that number measured: three commands.
+#[cfg(target_os = "linux")]
+fn commands() -> Option<Place> {
+    if !allows_boxes() {
+        eprintln!("skipped: no boxes here");
+        return None;
+    }
+    let place = Place::registry();
+    place.write("raw.csv", "1\n2\n3\n");
+    place.write("test.csv", "4\n");
+    place.write("prepare.sh", "cat raw.csv >clean.csv\necho scale $2 >>clean.csv\n");
+    place.write("train.sh", "n=$(wc -l <clean.csv)\n[ \"$LEVEL\" = 9 ] && exit 4\necho $((40 + n + ${1#lr=})) >model.txt\n");
+    place.write(
+        "evaluate.sh",
+        "cat test.csv >/dev/null\necho \"{\\\"accuracy\\\": 0.$(cat model.txt)}\" >metrics.json\n",
+    );
+    let run = |args: &[&str]| place.lab([&["run"], args].concat()).succeeds();
+    run(&["--name", "base.prepare", "--", "bash", "prepare.sh", "--scale", "2"]);
+    run(&["--name", "base.train", "--env", "LEVEL=1", "--", "bash", "train.sh", "lr=3"]);
+    run(&["--name", "base", "--", "bash", "evaluate.sh"]);
+    Some(place)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn commands_are_forked_from_their_records_alone() {
+    let Some(place) = commands() else { return };
+    for file in ["raw.csv", "clean.csv", "model.txt", "metrics.json", "train.sh", "test.csv"] {
+        std::fs::remove_file(place.at(file)).unwrap();
+    }
+    let told = place.lab(["fork", "base", "--set", "lr=5", "--name", "mine"]).succeeds();
+    told.says("mine.train").says("0.4700 → 0.4900   (+0.02000)");
+    // What has no dashes is told by its place.
+    assert_eq!(differs(&place, "base", "mine"), ["argument 2"]);
+    place.lab(["show", "mine.train"]).succeeds().says("lr=5").says("base.train");
+    place.lab(["verify", "mine", "--deep"]).succeeds().says("identical");
+    assert!(!place.at("model.txt").exists(), "the work tree is left alone");
+
+    // An option with dashes, further back: all three.
+    let told = place.lab(["fork", "base", "--set", "scale=7", "--name", "scaled"]).succeeds();
+    told.says("scaled.prepare").says("scaled.train").says("scaled  ");
+    // A variable; the run that fails is the last.
+    place.lab(["fork", "base", "--set", "LEVEL=9", "--name", "bad"]).exits(1).says("exited with 4");
+    place.lab(["show", "bad"]).exits(3);
+    // Other data.
+    place.write("more.csv", "1\n2\n3\n4\n5\n6\n7\n8\n");
+    place.lab(["add", "more.csv", "--name", "more"]).succeeds();
+    place
+        .lab(["fork", "base", "--input", "raw.csv=more", "--name", "larger"])
+        .succeeds()
+        .says("0.4700 → 0.5200");
+    assert_eq!(differs(&place, "base", "larger"), ["raw.csv"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_changed_is_said() {
+    let Some(place) = commands() else { return };
+    let fork = |more: &[&str]| place.lab([&["fork", "base", "--name", "x"], more].concat());
+    fork(&[]).exits(2).complains("--set KEY=VALUE");
+    fork(&["--set", "lr"]).exits(2).complains("KEY=VALUE is meant");
+    fork(&["--set", "rl=3"]).exits(2).complains("there are lr, scale");
+    fork(&["--set", "lr=3"]).exits(2).complains("nothing of it changes");
+    fork(&["--input", "raw=nothing"]).exits(3);
+    fork(&["--input", "wrong.csv=base.train:model.txt"]).exits(2).complains("raw.csv");
+    fork(&["--seeds", "1..2"]).exits(2).complains("no parameter 'seed'");
+    place.lab(["fork", "bsae", "--set", "lr=1", "--name", "x"]).exits(3).complains("base");
+    // A record that is not complete is no ground to stand on.
+    place.lab(["run", "--apart", "--name", "apart", "--", "sh", "-c", "echo 1 > out"]).succeeds();
+    let _: Value = place.lab(["show", "apart", "--json"]).succeeds().json();
+    place.lab(["show", "x"]).exits(3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_fork_brings_what_it_was_forked_from() {
+    let Some(place) = commands() else { return };
+    place.lab(["push", "./share"]).succeeds();
+    place.lab(["clone", "./share", "base", "--into", "copy"]).succeeds();
+    place.lab_in("copy", ["fork", "base", "--set", "lr=5", "--name", "mine"]).succeeds();
+    let parent = place.id("base.train");
+    place.lab_in("copy", ["push", "../other", "mine"]).succeeds();
+    place.lab(["clone", "./other", "mine", "--into", "third"]).succeeds();
+    // The base is there without a name, with all that it needs.
+    place.lab_in("third", ["verify", &parent]).succeeds().says("identical");
+    place.lab_in("third", ["gc"]).succeeds();
+    place.lab_in("third", ["show", &parent]).succeeds();
+    place.lab_in("third", ["check"]).succeeds().says("sound");
+}
