@@ -80,7 +80,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         let last = done.last().map(|forked| &forked.run);
         let is_well = last.is_some_and(|run| run.outcome.status.is_success());
         all_well &= is_well;
-        if let (false, true, Some(last)) = (many, is_well, last) {
+        let is_new = done.last().is_some_and(|forked| forked.parent == base.id);
+        if let (false, true, true, Some(last)) = (many, is_well, is_new, last) {
             beside(context, &registry, base.id, &last.outcome.metrics)?;
         }
         answers.extend(done.iter().map(answer));
@@ -187,10 +188,21 @@ fn one(
             failed = failed.take().or(told.err());
         });
     })?;
-    match failed {
-        Some(failure) => Err(failure),
-        None => Ok(done),
+    if let Some(failure) = failed {
+        return Err(failure);
     }
+    let is_over = done.iter().all(|forked| forked.run.outcome.status.is_success());
+    if is_over && done.iter().all(|forked| forked.parent != base.id) {
+        let why = format!("lab fork {} --name {name}", base.name);
+        point(context, registry, name, base.id.into(), NameKind::Result, &why)?;
+        context.ui.line(format!(
+            "{}  {}  is {}: the change made no difference to what it reads",
+            paint(HASH, base.id.short()),
+            paint(NAME, name),
+            paint(NAME, &base.name)
+        ));
+    }
+    Ok(done)
 }
 
 /// Names a run that was done, signs it, and tells of it.
