@@ -12,12 +12,13 @@ use kit::{files, top};
 use regex::Regex;
 
 /// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
-const FLOORS: [(&str, &str, u32); 21] = [
+const FLOORS: [(&str, &str, u32); 22] = [
     ("schema", "lab-schema", 0),
     ("exec/arithmetic", "lab-arithmetic", 0),
     ("exec/data", "lab-data", 0),
     ("exec/metrics", "lab-metrics", 0),
     ("exec/statistics", "lab-statistics", 0),
+    ("exec/page", "lab-page", 0),
     ("exec/preparation", "lab-preparation", 1),
     ("store/encoding", "lab-encoding", 1),
     ("store/objects", "lab-objects", 2),
