@@ -21,6 +21,7 @@ mod init;
 mod log;
 mod ls;
 mod name;
+mod page;
 mod pattern;
 mod pull;
 mod push;

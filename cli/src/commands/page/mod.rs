@@ -1,0 +1,9 @@
+//! What people look at: pages and pictures, written as one file each.
+
+mod file;
+mod lineage;
+mod standing;
+
+pub(super) use file::{Target, written};
+pub(super) use lineage::{Walk, add_outputs, graph, neighbours, walk};
+pub(super) use standing::standing;
