@@ -26,6 +26,7 @@ mod pattern;
 mod pull;
 mod push;
 mod remote;
+mod report;
 mod run;
 mod serve;
 mod show;
@@ -98,6 +99,7 @@ enum Command {
     Sign(sign::Args),
     Diff(diff::Args),
     Compare(compare::Args),
+    Report(report::Args),
     Name(name::Args),
     Remote(remote::Args),
     Push(push::Args),
@@ -155,6 +157,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Sign(args) => sign::run(&context, args),
         Command::Diff(args) => diff::run(&context, args),
         Command::Compare(args) => compare::run(&context, args),
+        Command::Report(args) => report::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),
         Command::Push(args) => push::run(&context, args),

@@ -6,4 +6,4 @@ mod standing;
 
 pub(super) use file::{Target, written};
 pub(super) use lineage::{Walk, add_outputs, graph, neighbours, walk};
-pub(super) use standing::standing;
+pub(super) use standing::{Standing, standing};
