@@ -3,7 +3,9 @@
 mod file;
 mod lineage;
 mod standing;
+mod difference;
 
+pub(super) use difference::difference;
 pub(super) use file::{Target, written};
 pub(super) use lineage::{Walk, add_outputs, graph, neighbours, walk};
 pub(super) use standing::{Standing, standing};
