@@ -18,6 +18,7 @@ const FLOORS: [(&str, &str, u32); 22] = [
     ("exec/data", "lab-data", 0),
     ("exec/metrics", "lab-metrics", 0),
     ("exec/statistics", "lab-statistics", 0),
+    ("exec/page", "lab-page", 0),
     ("exec/preparation", "lab-preparation", 1),
     ("exec/overlap", "lab-overlap", 1),
     ("store/encoding", "lab-encoding", 1),

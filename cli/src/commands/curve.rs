@@ -1,6 +1,8 @@
 //! How a training went, in a line: its losses from the first epoch to the last; of an imported run, what was
 //! logged of it.
 
+use std::collections::BTreeMap;
+
 use lab_import::HISTORY;
 use lab_objects::Store;
 use lab_schema::{ContentId, Executor, Recipe, Run, Slot};
@@ -59,6 +61,68 @@ fn logged(store: &Store, run: &Run) -> Vec<(&'static str, String)> {
     curves
 }
 
+/// Numbers over the steps of a run: what counts the steps, and the numbers by what they are called. Of each epoch of a training, of what MLflow was told, and of
+/// the lines of a `.jsonl`. What cannot be read is no curve.
+pub(super) fn series(store: &Store, run: &Run) -> (&'static str, Series) {
+    let mut steps = "step";
+    let mut found = Series::new();
+    if let Some(history) = history(store, run) {
+        steps = rows(history["epochs"].as_array().into_iter().flatten(), &mut found);
+    } else if let Some(Value::Object(logged)) = json_of(store, run, HISTORY) {
+        for (key, points) in logged {
+            let points = points.as_array().into_iter().flatten().zip(0_u32..);
+            let point = |(point, n): (&Value, u32)| {
+                let step = point["step"].as_f64().unwrap_or(f64::from(n));
+                Some((step, point["value"].as_f64()?))
+            };
+            found.insert(key, points.filter_map(point).collect());
+        }
+    }
+    let lines = |(slot, content): (&Slot, &ContentId)| match content {
+        ContentId::Blob(id) if slot.as_str().ends_with(".jsonl") => Some(*id),
+        _ => None,
+    };
+    for id in run.outcome.outputs.iter().filter_map(lines) {
+        let Ok(bytes) = store.read_blob(id, MAX_BYTES) else { continue };
+        let values: Vec<Value> = bytes
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        steps = rows(values.iter(), &mut found);
+    }
+    found.retain(|_, points| !points.is_empty());
+    (steps, found)
+}
+
+/// Numbers over steps, by what they are called.
+pub(super) type Series = BTreeMap<String, Vec<(f64, f64)>>;
+
+/// What a row counts its steps by.
+const STEPS: [&str; 5] = ["step", "global_step", "iteration", "epoch", "_step"];
+
+/// Adds the numbers of rows, each at the step that its row says, or at its place; returns what the rows count by.
+fn rows<'a>(rows: impl Iterator<Item = &'a Value>, found: &mut Series) -> &'static str {
+    let mut counted = "row";
+    for (row, n) in rows.zip(0_u32..) {
+        let Some(row) = row.as_object() else { continue };
+        let step = STEPS.iter().find_map(|name| Some((*name, row.get(*name)?.as_f64()?)));
+        counted = step.map_or(counted, |(name, _)| name);
+        let step = step.map_or(f64::from(n), |(_, step)| step);
+        for (key, value) in row.iter().filter(|(key, _)| !STEPS.contains(&key.as_str())) {
+            // Whoever writes a thousand names means none of them to be looked at.
+            if let Some(value) = value.as_f64()
+                && (found.len() < NAMES || found.contains_key(key))
+            {
+                found.entry(key.clone()).or_default().push((step, value));
+            }
+        }
+    }
+    counted
+}
+
+/// Most numbers of a run that are followed over its steps.
+const NAMES: usize = 64;
+
 fn history(store: &Store, run: &Run) -> Option<Value> {
     let recipe: Recipe = store.load(run.recipe).ok()?;
     let Executor::Tensor(_) = recipe.executor() else { return None };
@@ -98,6 +162,29 @@ fn draw(values: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_give_numbers_at_their_steps() {
+        let mut found = BTreeMap::new();
+        let text = [
+            "{\"step\": 10, \"loss\": 1.5}",
+            "{\"loss\": 1, \"note\": \"x\"}",
+            "3",
+            "{\"step\": 30, \"loss\": null}",
+        ];
+        let values: Vec<Value> =
+            text.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+        rows(values.iter(), &mut found);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("loss".to_owned(), vec![(10.0, 1.5), (1.0, 1.0)])]
+        );
+        let wide: Vec<Value> =
+            (0..1000).map(|n| serde_json::json!({ format!("k{n}"): n })).collect();
+        let mut found = BTreeMap::new();
+        rows(wide.iter(), &mut found);
+        assert_eq!(found.len(), NAMES);
+    }
 
     #[test]
     fn curves_fall_as_their_values_do() {

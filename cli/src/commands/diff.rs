@@ -1,9 +1,11 @@
 //! `lab diff`
 
+use std::path::PathBuf;
+
 use lab_replay::{Layer, Variable, variables};
 use serde_json::json;
 
-use super::describe;
+use super::{describe, page};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
@@ -18,6 +20,9 @@ pub(crate) struct Args {
     /// Another
     #[arg(value_name = "B")]
     after: String,
+    /// Write it as a page to this file, which must not be there yet; to standard output, if it is '-'
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
@@ -26,6 +31,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let one = resolve(&registry.store, &args.before)?.run(&lineage)?;
     let other = resolve(&registry.store, &args.after)?.run(&lineage)?;
     let found = variables(&registry.store, &lineage, one, other)?;
+    if let Some(path) = &args.html {
+        let sides = [(args.before.as_str(), one), (&args.after, other)];
+        return page::difference(context, &registry, path, sides, &found);
+    }
     let width = found.iter().map(|v| v.what.chars().count()).max().unwrap_or(0).min(40);
     let mut consequences = false;
     for variable in &found {

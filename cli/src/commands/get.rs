@@ -80,7 +80,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 /// The store is written by nobody but the store. Links on the way are followed, also where the
 /// last folders do not exist yet.
-fn refuse_registry(registry: &Registry, to: &Path) -> Outcome {
+pub(super) fn refuse_registry(registry: &Registry, to: &Path) -> Outcome {
     let existing = to.ancestors().find_map(|folder| folder.canonicalize().ok());
     let inside = match (existing, registry.folder.canonicalize()) {
         (Some(existing), Ok(store)) => existing.starts_with(store),

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use lab_lineage::{Lineage, Node, Role};
+use lab_lineage::{Lineage, Node};
+use lab_page::Picture;
 use lab_schema::{Name, ObjectId, Recipe, Run, RunId};
 use serde_json::json;
 
-use super::describe;
+use super::{describe, page};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
+use crate::trust::Believed;
 use crate::ui::{self, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
 
@@ -23,11 +25,24 @@ pub(super) struct Args {
     #[arg(short, long, requires = "reference")]
     down: bool,
     /// Print it for Graphviz
-    #[arg(long)]
+    #[arg(long, conflicts_with = "svg")]
     dot: bool,
+    /// Draw it as a picture: data, runs and outputs, and which runs were verified
+    #[arg(long)]
+    svg: bool,
+    #[command(flatten)]
+    target: page::Target,
 }
 
+/// Nodes of a picture; with more, what is repeated is drawn once.
+const NODES: usize = 300;
+/// How wide a picture should be, in CSS pixels.
+const WIDTH: f64 = 1400.0;
+
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    if args.target.output.is_some() && !args.svg {
+        return Err(Failure::usage("only a picture is written to a file").hint("add `--svg`"));
+    }
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
     let mut names: BTreeMap<ObjectId, Vec<Name>> = BTreeMap::new();
@@ -50,6 +65,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             .filter_map(|id| if let ObjectId::Run(run) = id { Some(Node::Run(*run)) } else { None })
             .collect(),
     };
+    if args.svg {
+        return picture(context, (&registry, &lineage), &roots, args);
+    }
     let drawing =
         Drawing { context, registry: &registry, lineage: &lineage, names: &names, down: args.down };
     if context.ui.json || args.dot {
@@ -78,6 +96,30 @@ fn node_of(id: ObjectId, typed: &str) -> Outcome<Node> {
         ))
         .hint("name a run, a file or a directory")),
     }
+}
+
+/// The lineage as a picture, with what the runs left that were asked for.
+fn picture(
+    context: &Context,
+    (registry, lineage): (&Registry, &Lineage),
+    roots: &[Node],
+    args: &Args,
+) -> Outcome {
+    let believed = Believed::here(context, registry);
+    let mut walk = page::walk(lineage, roots, args.down)?;
+    if !args.down {
+        page::add_outputs(lineage, roots, &mut walk)?;
+    }
+    let graph = page::graph(registry, lineage, &believed, &walk, (None, &BTreeMap::new()))?;
+    let of = args.reference.as_deref().unwrap_or("every named run");
+    let title = format!("What {} {of}", if args.down { "came of" } else { "leads to" });
+    let drawing = lab_page::draw(&graph, &Picture { title, most: NODES, width: WIDTH });
+    let what = format!("lineage of {}", ui::count(graph.nodes.len() as u64, "node"));
+    let mut answer = page::written(context, registry, &args.target, (&what, &drawing.file()))?;
+    answer["nodes"] = json!(graph.nodes.len());
+    answer["edges"] = json!(graph.edges.len());
+    context.ui.answer(&answer);
+    Ok(())
 }
 
 struct Drawing<'a> {
@@ -115,7 +157,7 @@ impl Drawing<'_> {
                 paint(HASH, short(node)),
                 self.describe(node)
             ));
-            let next = self.next(node)?;
+            let next = page::neighbours(self.lineage, node, self.down)?;
             let last = next.len();
             for (i, (label, node)) in next.into_iter().enumerate().rev() {
                 let (branch, below) =
@@ -124,41 +166,6 @@ impl Drawing<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The neighbours of a node, each with the slot that joins them.
-    fn next(&self, node: Node) -> Outcome<Vec<(String, Node)>> {
-        let role = |role: &Role| match role {
-            Role::Input(slot) => slot.to_string(),
-            Role::Outside(path) => format!("/{path}"),
-            Role::Code => "code".to_owned(),
-        };
-        Ok(match (node, self.down) {
-            (Node::Run(run), false) => self
-                .lineage
-                .run_inputs(run)?
-                .iter()
-                .map(|(r, content)| (role(r), Node::Content(*content)))
-                .collect(),
-            (Node::Run(run), true) => self
-                .lineage
-                .run_outputs(run)?
-                .into_iter()
-                .map(|(slot, content)| (slot.to_string(), Node::Content(content)))
-                .collect(),
-            (Node::Content(content), false) => self
-                .lineage
-                .producer_for(content)?
-                .into_iter()
-                .map(|run| (String::new(), Node::Run(run)))
-                .collect(),
-            (Node::Content(content), true) => self
-                .lineage
-                .consumers(content)?
-                .iter()
-                .map(|c| (role(&c.role), Node::Run(c.run)))
-                .collect(),
-        })
     }
 
     fn describe(&self, node: Node) -> String {
@@ -190,32 +197,34 @@ impl Drawing<'_> {
         }
     }
 
+    /// A line that says what came of doing a run again.
+    fn standing(&self, id: RunId, believed: &Believed) -> Outcome<String> {
+        // What the store lacks is said beside it.
+        let Some(run) = self.registry.store.get::<Run>(id)? else { return Ok(String::new()) };
+        let found = page::standing(self.registry, self.lineage, believed, (id, &run))?;
+        Ok(format!("\n{}", found.words))
+    }
+
     /// The edges, for programs or for Graphviz.
     fn edges(&self, roots: &[Node], dot: bool) -> Outcome {
-        let mut seen = HashSet::new();
-        let mut todo: Vec<Node> = roots.to_vec();
-        let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-        while let Some(node) = todo.pop() {
-            if !seen.insert(node) {
-                continue;
-            }
-            nodes.push(node);
-            for (label, other) in self.next(node)? {
-                edges.push(if self.down { (node, label, other) } else { (other, label, node) });
-                todo.push(other);
-            }
-        }
+        let page::Walk { nodes, edges } = page::walk(self.lineage, roots, self.down)?;
         if dot {
+            let believed = Believed::here(self.context, self.registry);
             let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
             self.context.ui.line("digraph lab {\n  rankdir=LR;");
             for node in &nodes {
                 let shape = if matches!(node, Node::Run(_)) { "box" } else { "ellipse" };
                 let text = anstream::adapter::strip_str(&self.describe(*node)).to_string();
+                let standing = match node {
+                    Node::Run(run) => self.standing(*run, &believed)?,
+                    Node::Content(_) => String::new(),
+                };
                 self.context.ui.line(format!(
-                    "  \"{}\" [shape={shape}, label=\"{}\\n{}\"];",
+                    "  \"{}\" [shape={shape}, label=\"{}\\n{}{}\"];",
                     short(*node),
                     short(*node),
-                    quote(&text)
+                    quote(&text),
+                    quote(&standing).replace('\n', "\\n")
                 ));
             }
             for (from, label, to) in &edges {

@@ -24,10 +24,12 @@ mod init;
 mod log;
 mod ls;
 mod name;
+mod page;
 mod pattern;
 mod pull;
 mod push;
 mod remote;
+mod report;
 mod run;
 mod serve;
 mod show;
@@ -103,6 +105,7 @@ enum Command {
     Fork(fork::Args),
     Eval(eval::Args),
     Board(board::Args),
+    Report(report::Args),
     Name(name::Args),
     Remote(remote::Args),
     Push(push::Args),
@@ -163,6 +166,7 @@ pub(crate) fn run(ui: Ui, cli: &Cli) -> Outcome {
         Command::Fork(args) => fork::run(&context, args),
         Command::Eval(args) => eval::run(&context, args),
         Command::Board(args) => board::run(&context, args),
+        Command::Report(args) => report::run(&context, args),
         Command::Name(args) => name::run(&context, args),
         Command::Remote(args) => remote::run(&context, args),
         Command::Push(args) => push::run(&context, args),

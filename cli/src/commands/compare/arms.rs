@@ -14,7 +14,7 @@ use crate::resolve::resolve;
 use crate::ui::{count, plain, shortened};
 
 /// Most runs of an arm.
-pub(super) const MOST: usize = 1000;
+pub(in crate::commands) const MOST: usize = 1000;
 /// Most failed runs that are looked at for the seeds that crashed, the newest first.
 const FAILED: usize = 200;
 
@@ -22,20 +22,20 @@ const FAILED: usize = 200;
 const LABEL: usize = 24;
 
 /// A set of runs.
-pub(super) struct Arm {
+pub(in crate::commands) struct Arm {
     /// As it was typed, without `@seeds`.
-    pub(super) label: String,
+    pub(in crate::commands) label: String,
     /// What was recorded, in the order of their names.
-    pub(super) runs: Vec<Member>,
+    pub(in crate::commands) runs: Vec<Member>,
 }
 
 /// One of them.
-pub(super) struct Member {
-    pub(super) id: RunId,
+pub(in crate::commands) struct Member {
+    pub(in crate::commands) id: RunId,
     /// The name that led to it, or the reference.
-    pub(super) name: String,
+    pub(in crate::commands) name: String,
     /// What it reached; none if it crashed, or left no such number.
-    pub(super) score: Option<f64>,
+    pub(in crate::commands) score: Option<f64>,
     /// What was done, and what came of it; none if it crashed.
     result: Option<Made>,
 }
@@ -45,28 +45,28 @@ type Made = (RecipeId, BTreeMap<Slot, ContentId>);
 
 impl Member {
     /// Whether it is the same run, or the same done again to the same end.
-    pub(super) fn is_one_with(&self, other: &Member) -> bool {
+    pub(in crate::commands) fn is_one_with(&self, other: &Member) -> bool {
         self.id == other.id || self.result.is_some() && self.result == other.result
     }
 }
 
 impl Arm {
     /// What it is called in a line.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::commands) fn shown(&self) -> String {
         shortened(&plain(&self.label), LABEL)
     }
 
-    pub(super) fn ids(&self) -> Vec<RunId> {
+    pub(in crate::commands) fn ids(&self) -> Vec<RunId> {
         self.runs.iter().map(|run| run.id).collect()
     }
 
-    pub(super) fn scores(&self) -> Vec<f64> {
+    pub(in crate::commands) fn scores(&self) -> Vec<f64> {
         self.runs.iter().filter_map(|run| run.score).collect()
     }
 }
 
 /// The runs that were meant: `NAME@seeds`, names with stars, references with commas between them.
-pub(super) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm> {
+pub(in crate::commands) fn arm(store: &Store, lineage: &Lineage, typed: &str) -> Outcome<Arm> {
     let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
     for part in typed.split(',').map(str::trim) {
         for name in meant(&store.names(), lineage, part)? {
@@ -158,7 +158,7 @@ fn natural(name: &str) -> (String, u64) {
 }
 
 /// A run that came to its end without this number is no crash, and nothing is known of it.
-pub(super) fn all_have(all: &[Arm], metric: &str) -> Outcome {
+pub(in crate::commands) fn all_have(all: &[Arm], metric: &str) -> Outcome {
     let lacks = |run: &&Member| run.result.is_some() && run.score.is_none();
     match all.iter().flat_map(|arm| &arm.runs).find(lacks) {
         Some(run) => {
@@ -173,7 +173,7 @@ pub(super) fn all_have(all: &[Arm], metric: &str) -> Outcome {
 
 /// Runs that are one and the same count once: a recipe that was done again to the same end, and seeds that change
 /// nothing at all. Says what it left out.
-pub(super) fn count_once(all: &mut [Arm]) -> Vec<String> {
+pub(in crate::commands) fn count_once(all: &mut [Arm]) -> Vec<String> {
     let mut notes = Vec::new();
     for arm in all {
         let before = arm.runs.len();
@@ -203,7 +203,7 @@ pub(super) fn count_once(all: &mut [Arm]) -> Vec<String> {
 }
 
 /// Reads what every run reached by this metric.
-pub(super) fn score(store: &Store, arm: &mut Arm, metric: &str) -> Outcome {
+pub(in crate::commands) fn score(store: &Store, arm: &mut Arm, metric: &str) -> Outcome {
     for member in &mut arm.runs {
         let run: Run = store.load(member.id)?;
         if run.outcome.status.is_success() {
@@ -215,7 +215,7 @@ pub(super) fn score(store: &Store, arm: &mut Arm, metric: &str) -> Outcome {
 }
 
 /// The one number that every run has.
-pub(super) fn only_metric(store: &Store, all: &[Arm]) -> Outcome<String> {
+pub(in crate::commands) fn only_metric(store: &Store, all: &[Arm]) -> Outcome<String> {
     let mut common = metrics(store, all)?.into_iter();
     match (common.next(), common.next()) {
         (Some(one), None) => Ok(one),
@@ -247,7 +247,11 @@ fn metrics(store: &Store, all: &[Arm]) -> Outcome<BTreeSet<String>> {
 }
 
 /// Says which numbers there are instead.
-pub(super) fn no_such_metric(store: &Store, all: &[Arm], metric: &str) -> Outcome<Failure> {
+pub(in crate::commands) fn no_such_metric(
+    store: &Store,
+    all: &[Arm],
+    metric: &str,
+) -> Outcome<Failure> {
     let failure = Failure::not_found(format!("no run has a number called '{metric}'"));
     let there: Vec<String> = metrics(store, all)?.into_iter().collect();
     Ok(match there.is_empty() {
@@ -258,7 +262,11 @@ pub(super) fn no_such_metric(store: &Store, all: &[Arm], metric: &str) -> Outcom
 
 /// Adds the runs that failed and differ from those of the arm in nothing but the seed: a seed that crashed says
 /// something of the method. One that was tried again and succeeded is there already.
-pub(super) fn add_crashed(store: &Store, lineage: &Lineage, arms: &mut [Arm]) -> Outcome {
+pub(in crate::commands) fn add_crashed(
+    store: &Store,
+    lineage: &Lineage,
+    arms: &mut [Arm],
+) -> Outcome {
     let all = lineage.runs()?;
     let failed: Vec<RunId> =
         all.iter().rev().filter(|row| !row.success).take(FAILED).map(|row| row.id).collect();
@@ -345,7 +353,11 @@ fn seeds(
 }
 
 /// How many recorded runs have such a number and stand on all the data that these two do; none if they share none.
-pub(super) fn looks(lineage: &Lineage, [a, b]: [RunId; 2], metric: &str) -> Outcome<Option<usize>> {
+pub(in crate::commands) fn looks(
+    lineage: &Lineage,
+    [a, b]: [RunId; 2],
+    metric: &str,
+) -> Outcome<Option<usize>> {
     let data = |run: RunId| -> Outcome<BTreeSet<Node>> {
         let mut found = BTreeSet::new();
         for node in lineage.ancestors(Node::Run(run))? {
