@@ -1,5 +1,7 @@
 //! What can go wrong when a store is to be reached.
 
+use reqwest::StatusCode;
+
 /// The result of reaching a store.
 pub type Result<T, E = WebError> = std::result::Result<T, E>;
 
@@ -22,4 +24,15 @@ pub enum WebError {
     /// A store is there, and it failed.
     #[error(transparent)]
     Store(#[from] lab_objects::ObjectsError),
+}
+
+impl WebError {
+    /// Why a store that answers so was not opened; `places` says where what is shown to it is looked for.
+    pub(crate) fn of_answer(status: StatusCode, why: String, places: &str) -> WebError {
+        match status {
+            StatusCode::UNAUTHORIZED => WebError::Refused(format!("{why}; {places}")),
+            StatusCode::FORBIDDEN => WebError::Refused(why),
+            _ => WebError::Unreachable(why),
+        }
+    }
 }

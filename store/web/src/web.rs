@@ -94,11 +94,7 @@ impl Web {
             StatusCode::OK if answer.body.starts_with(b"lab store ") => false,
             StatusCode::NOT_FOUND if serves && make => true,
             StatusCode::OK | StatusCode::NOT_FOUND => return Err(WebError::NotAStore),
-            StatusCode::UNAUTHORIZED => {
-                return Err(WebError::Refused(format!("{}; {}", answer.trouble(), places(host))));
-            }
-            StatusCode::FORBIDDEN => return Err(WebError::Refused(answer.trouble())),
-            _ => return Err(WebError::Unreachable(answer.trouble())),
+            status => return Err(WebError::of_answer(status, answer.trouble(), &places(host))),
         };
         let complete = serves && (made || answer.headers.contains_key(COMPLETE));
         let format = Mutex::new((!made).then_some(answer.body));
@@ -231,16 +227,12 @@ impl Web {
         if !answer.status.is_success() {
             return Err(self.refusal("list", &answer));
         }
-        let mut files = Vec::new();
         let all = parse_inventory(&answer.body)?;
+        let of = |room| all.iter().filter(move |(key, _)| key.room() == room).cloned().collect();
         for told in TOLD {
-            let in_room = all.iter().filter(|(key, _)| key.room() == told).cloned().collect();
-            if told == room {
-                files.clone_from(&in_room);
-            }
-            self.seen.note(told, at, in_room);
+            self.seen.note(told, at, of(told));
         }
-        Ok(files)
+        Ok(of(room))
     }
 }
 
