@@ -263,10 +263,10 @@ fn a_model_of_several_files_and_another_split_of_the_same_data() {
     place.lab(["eval", "run", "test", "b", "c.train"]).succeeds();
     let answer = board(&place);
     let shared = |name: &str| row(&answer, name)["entries"][0]["shared"].clone();
-    assert_eq!(shared("a.train"), serde_json::json!([]));
-    assert_eq!(shared("b.train"), serde_json::json!([]));
-    assert_eq!(shared("c.train")[0]["tested"], "prepare.json");
-    assert_eq!(shared("c.train")[0]["same"], false);
+    assert_eq!(shared("a"), serde_json::json!([]));
+    assert_eq!(shared("b"), serde_json::json!([]));
+    assert_eq!(shared("c")[0]["tested"], "prepare.json");
+    assert_eq!(shared("c")[0]["same"], false);
     place.lab(["board", "test"]).succeeds().says("they may share rows");
     place.lab(["eval", "run", "test", "c:model.json"]).exits(3);
     place.lab(["eval", "run", "test", "c.train:model.json"]).exits(2).complains("one file");

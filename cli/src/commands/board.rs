@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
 use lab_overlap::{Overlap, Reading, overlap};
-use lab_replay::{Claim, Entry, Meant, Shared, entries, guard, plan};
+use lab_replay::{Claim, Entry, Meant, Shared, chain, entries, guard};
 use lab_schema::{ContentId, ObjectId, RunId};
-use lab_statistics::Summary;
+use lab_statistics::{Interval, Summary};
 use serde_json::{Value, json};
 
 use super::eval::leaks;
@@ -18,6 +18,8 @@ use crate::ui::{BAD, DIM, GOOD, NAME, count, pad, paint, plain, shortened};
 
 /// The confidence of the intervals.
 const LEVEL: f64 = 0.95;
+/// Scores of which an interval is told.
+const FEW: usize = 3;
 /// Longest name in a row, in characters.
 const WIDTH: usize = 28;
 /// Doubts that are told of a row.
@@ -119,9 +121,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> {
     let evaluated: BTreeSet<RunId> = all.iter().map(|entry| entry.run).collect();
     let mut names: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
+    let mut runs: BTreeMap<String, RunId> = BTreeMap::new();
     for (name, moved) in store.names().list()? {
         if let Some(target) = moved.target {
             names.entry(target).or_default().push(name.to_string());
+            if let ObjectId::Run(run) = target {
+                runs.insert(name.to_string(), run);
+            }
         }
     }
     let of = |id: ObjectId| {
@@ -135,7 +141,21 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
             makers.extend(lineage.producers(*content)?.into_iter().map(|made| made.run));
         }
         let mut makers = makers.into_iter();
-        let made = makers.find_map(|run| of(run.into()).filter(|_| !evaluated.contains(&run)));
+        let made = makers.find_map(|run| {
+            of(run.into()).filter(|_| !evaluated.contains(&run)).map(|name| (run, name))
+        });
+        // A stage goes by the name of the whole.
+        let made = match made {
+            Some((run, name)) => {
+                let whole = name.rsplit_once('.').map(|(whole, _)| whole.to_owned());
+                let is_part = match whole.as_ref().and_then(|whole| runs.get(whole)) {
+                    Some(last) => chain(lineage, *last)?.contains(&run),
+                    None => false,
+                };
+                Some(whole.filter(|_| is_part).unwrap_or(name))
+            }
+            None => None,
+        };
         let mut files = entry.model.values().map(|content| ObjectId::from(*content));
         let found = made.or_else(|| files.find_map(of)).or_else(|| of(entry.run.into()));
         Ok(found.unwrap_or_else(|| entry.run.short()))
@@ -183,7 +203,7 @@ fn look(
     for row in rows {
         let mut read: BTreeMap<ContentId, (RunId, String)> = BTreeMap::new();
         for maker in row.entries.iter().filter_map(|entry| entry.maker) {
-            for run in plan(lineage, maker, true)? {
+            for run in chain(lineage, maker)? {
                 for (role, content) in lineage.run_inputs(run)? {
                     let slot = match role {
                         Role::Input(slot) => slot.to_string(),
@@ -244,7 +264,7 @@ fn shown(row: &Row) -> String {
 
 fn line(rank: usize, row: &Row, width: usize) -> String {
     let mean = row.summary.mean.map_or_else(|| "failed".to_owned(), describe::number);
-    let interval = row.summary.interval(LEVEL).map(|interval| {
+    let interval = interval(row).map(|interval| {
         format!("{} … {}", describe::number(interval.low), describe::number(interval.high))
     });
     let claim = claim(row);
@@ -267,18 +287,19 @@ fn line(rank: usize, row: &Row, width: usize) -> String {
     )
 }
 
+/// Where the mean of all seeds lies; of two scores it could be anywhere.
+fn interval(row: &Row) -> Option<Interval> {
+    row.summary.interval(LEVEL).filter(|_| row.summary.runs >= FEW)
+}
+
 /// What speaks against a row.
 fn doubts(row: &Row) -> Vec<String> {
     let mut found = BTreeSet::new();
+    let mut split: BTreeMap<(RunId, &str), BTreeSet<&str>> = BTreeMap::new();
     for entry in &row.entries {
         for Shared { tested, by, read, is_same } in &entry.shared {
             if !is_same {
-                found.insert(format!(
-                    "its making started from {} as well, and {} was split off by another run: they may share rows (run {})",
-                    plain(read),
-                    plain(tested),
-                    by.short()
-                ));
+                split.entry((*by, read)).or_default().insert(tested);
                 continue;
             }
             let as_what =
@@ -292,6 +313,15 @@ fn doubts(row: &Row) -> Vec<String> {
         for run in &entry.disputed {
             found.insert(format!("done again, run {} came to something else", run.short()));
         }
+    }
+    for ((by, read), tested) in split {
+        let tested: Vec<String> = tested.into_iter().map(plain).collect();
+        found.insert(format!(
+            "its making started from {} as well, of which another run split off {}: they may share rows (run {})",
+            plain(read),
+            tested.join(", "),
+            by.short()
+        ));
     }
     for Leak { by, read, tested, found: overlap } in &row.leaks {
         found.insert(format!(
@@ -314,7 +344,7 @@ fn doubts(row: &Row) -> Vec<String> {
 }
 
 fn answer(rank: usize, row: &Row) -> Value {
-    let interval = row.summary.interval(LEVEL);
+    let interval = interval(row);
     json!({
         "rank": rank, "name": row.label, "mean": row.summary.mean, "deviation": row.summary.deviation,
         "interval": interval.map(|interval| [interval.low, interval.high]),

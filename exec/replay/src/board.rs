@@ -11,7 +11,7 @@ use lab_schema::{
 };
 
 use crate::error::{ReplayError, Result};
-use crate::plan::plan;
+use crate::plan::{chain, made_by};
 
 /// Most inputs of the example by which runs are looked for.
 const WAYS: usize = 32;
@@ -152,11 +152,11 @@ fn entry(
 ) -> Result<Entry> {
     let maker = maker_of(lineage, &model)?.filter(|maker| *maker != id);
     let (mut claim, mut disputed, mut shared) = (None::<Claim>, Vec::new(), BTreeSet::new());
-    let mut chain = vec![id];
+    let mut all = vec![id];
     if let Some(maker) = maker {
-        chain.extend(plan(lineage, maker, true)?);
+        all.extend(chain(lineage, maker)?);
     }
-    for (n, at) in chain.iter().enumerate() {
+    for (n, at) in all.iter().enumerate() {
         let run: Run = load(store, *at)?;
         // The evaluation itself, and the run that made the model; what came before that is not claimed.
         if n == 0 || Some(*at) == maker {
@@ -169,7 +169,7 @@ fn entry(
         }
     }
     if maker.is_some() {
-        shared.extend(tested.split_elsewhere(lineage, &chain[1..])?);
+        shared.extend(tested.split_elsewhere(lineage, &all[1..])?);
     }
     // Nobody knows how a model came about that was brought along.
     let most = if maker.is_some() { Claim::VerifiedElsewhere } else { Claim::Recorded };
@@ -187,22 +187,16 @@ fn entry(
 }
 
 /// The run that made the files of a model: the last, of several that stand on each other.
-pub fn maker_of(lineage: &Lineage, model: &BTreeMap<Slot, ContentId>) -> Result<Option<RunId>> {
-    let mut makers: Vec<RunId> = Vec::new();
-    for content in model.values() {
-        makers.extend(lineage.producer_for(*content)?);
-    }
-    makers.dedup();
-    let mut last: Option<RunId> = None;
+fn maker_of(lineage: &Lineage, model: &BTreeMap<Slot, ContentId>) -> Result<Option<RunId>> {
+    let files: Vec<ContentId> = model.values().copied().collect();
+    let makers: BTreeSet<RunId> = made_by(lineage, &files)?.into_iter().flatten().collect();
+    let mut last: Option<(RunId, Vec<RunId>)> = None;
     for maker in makers {
-        last = match last {
-            Some(last) if last == maker || plan(lineage, last, true)?.contains(&maker) => {
-                Some(last)
-            }
-            _ => Some(maker),
-        };
+        if last.as_ref().is_none_or(|(_, before)| !before.contains(&maker)) {
+            last = Some((maker, chain(lineage, maker)?));
+        }
     }
-    Ok(last)
+    Ok(last.map(|(maker, _)| maker))
 }
 
 /// How strong a run's own record is, and whether somebody got something else.
@@ -255,12 +249,13 @@ struct Tested {
 impl Tested {
     fn new(store: &Store, lineage: &Lineage, reads: &[(String, ContentId)]) -> Result<Tested> {
         let mut tested = Tested::default();
-        for (slot, content) in reads {
+        let contents: Vec<ContentId> = reads.iter().map(|(_, content)| *content).collect();
+        for ((slot, content), maker) in reads.iter().zip(made_by(lineage, &contents)?) {
             for blob in files(store, *content)? {
                 tested.files.entry(blob).or_insert_with(|| slot.clone());
             }
-            if let Some(maker) = lineage.producer_for(*content)? {
-                let before: BTreeSet<RunId> = plan(lineage, maker, true)?.into_iter().collect();
+            if let Some(maker) = maker {
+                let before: BTreeSet<RunId> = chain(lineage, maker)?.into_iter().collect();
                 let mut from = BTreeSet::new();
                 for run in &before {
                     from.extend(tested.sources_of(lineage, *run)?.keys().copied());
@@ -319,15 +314,15 @@ impl Tested {
 
     /// What of the evaluation was split off from something that a run of these, which made a model, started from as
     /// well: one that neither led to the split nor came after it, so that nothing kept the two apart.
-    fn split_elsewhere(&mut self, lineage: &Lineage, chain: &[RunId]) -> Result<Vec<Shared>> {
+    fn split_elsewhere(&mut self, lineage: &Lineage, runs: &[RunId]) -> Result<Vec<Shared>> {
         let mut found = Vec::new();
         let all = std::mem::take(&mut self.made);
         for Made { tested, maker, before, from } in &all {
-            for run in chain.iter().filter(|run| !before.contains(run)) {
+            for run in runs.iter().filter(|run| !before.contains(run)) {
                 let sources = self.sources_of(lineage, *run)?;
                 let both = sources.iter().find(|(content, _)| from.contains(*content));
                 let Some(read) = both.map(|(_, read)| read.clone()) else { continue };
-                if !plan(lineage, *run, true)?.contains(maker) {
+                if !chain(lineage, *run)?.contains(maker) {
                     found.push(Shared { tested: tested.clone(), by: *run, read, is_same: false });
                     break;
                 }

@@ -26,7 +26,7 @@ mod variables;
 mod guard;
 
 pub use bench::{Again, Bench, Origin, again, execute, execute_resuming, observations, record};
-pub use board::{Claim, Entry, Shared, entries, maker_of};
+pub use board::{Claim, Entry, Shared, entries};
 pub use compare::compare;
 pub use error::{ReplayError, Result};
 pub use evaluate::{Evaluated, evaluate};
@@ -34,7 +34,7 @@ pub use follow::{Training, is_training, redo, sample};
 pub use fork::{Change, Forked, fork};
 pub use guard::{Difference, Guard, Meant, guard};
 pub use lab_tensor::{Divergence, Segment};
-pub use plan::plan;
+pub use plan::{chain, plan};
 pub use presence::cached;
 pub use stands::{Stands, stands};
 pub use suspects::{Sort, Suspect, suspects};

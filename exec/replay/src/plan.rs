@@ -3,12 +3,15 @@
 //! The order is that of causes: by the time a run is judged, everything that its inputs came from
 //! has been. A run that the lineage does not know has no ancestry here, so refresh it before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::{Lineage, Role};
-use lab_schema::RunId;
+use lab_schema::{ContentId, RunId};
 
 use crate::error::Result;
+
+/// Most runs that left the same content of which one is chosen.
+const MANY: usize = 1000;
 
 /// The runs to redo so that `run` is checked: itself, or, if `deep`, also every run that its
 /// inputs came from, causes before effects. An input's run is the one that the lineage follows;
@@ -34,6 +37,72 @@ pub fn plan(lineage: &Lineage, run: RunId, deep: bool) -> Result<Vec<RunId>> {
         }
     }
     Ok(order)
+}
+
+/// The run, and those that it came from, causes before effects, as somebody would name them who was there: where
+/// several runs left one and the same file, such as a description of a model that all trainings share, it came
+/// from the one that left most of what lay beside it.
+pub fn chain(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
+    let (mut order, mut seen) = (Vec::new(), BTreeSet::from([run]));
+    let mut open = vec![(run, makers(lineage, run)?)];
+    while let Some((at, pending)) = open.last_mut() {
+        match pending.pop() {
+            Some(cause) if seen.insert(cause) => {
+                let further = makers(lineage, cause)?;
+                open.push((cause, further));
+            }
+            Some(_) => {}
+            None => {
+                order.push(*at);
+                open.pop();
+            }
+        }
+    }
+    Ok(order)
+}
+
+/// The runs that made the inputs of a run, each once, by what they made of it.
+fn makers(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
+    let mut inputs = Vec::new();
+    for (role, content) in lineage.run_inputs(run)? {
+        if matches!(role, Role::Input(_) | Role::Outside(_)) {
+            inputs.push(content);
+        }
+    }
+    let made = made_by(lineage, &inputs)?;
+    let mut found: Vec<RunId> = Vec::new();
+    for maker in made.into_iter().flatten().filter(|maker| *maker != run) {
+        if !found.contains(&maker) {
+            found.push(maker);
+        }
+    }
+    Ok(found)
+}
+
+/// Who made each of these contents, which lay beside each other: of several the one that made most of them,
+/// and else [the one that counts](Lineage::producer_for).
+pub(crate) fn made_by(lineage: &Lineage, contents: &[ContentId]) -> Result<Vec<Option<RunId>>> {
+    let (mut all, mut most) = (Vec::new(), BTreeMap::<RunId, usize>::new());
+    for content in contents {
+        let usual = lineage.producer_for(*content)?;
+        let mut makers: Vec<RunId> = Vec::new();
+        if usual.is_some() {
+            makers.extend(lineage.producers(*content)?.into_iter().take(MANY).map(|made| made.run));
+            makers.sort();
+            makers.dedup();
+        }
+        for maker in &makers {
+            *most.entry(*maker).or_default() += 1;
+        }
+        all.push((usual, makers));
+    }
+    let best = |(usual, makers): (Option<RunId>, Vec<RunId>)| {
+        let count = |maker: &RunId| most.get(maker).copied().unwrap_or(0);
+        let best = makers.iter().map(count).max().unwrap_or(0);
+        let usual = usual.filter(|usual| count(usual) == best);
+        usual.or_else(|| makers.into_iter().find(|maker| count(maker) == best))
+    };
+    Ok(all.into_iter().map(best).collect())
 }
 
 /// The runs that made the inputs of a run, those of the last slot first.

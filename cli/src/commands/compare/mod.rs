@@ -82,16 +82,18 @@ fn refuse(context: &Context, base: &Arm, others: &[Arm], guards: &[Guard]) -> Fa
         };
         for name in &guard.unclear {
             context.ui.line(format!(
-                "{}  '{name}' could be more than one of these: name the whole of it",
-                paint(BAD, "not comparable")
+                "{}  '{}' could be more than one of these: name the whole of it",
+                paint(BAD, "not comparable"),
+                crate::ui::plain(name)
             ));
         }
         for name in &guard.absent {
             context.ui.line(format!(
-                "{}  '{name}' does not differ between {} and {}",
+                "{}  '{}' does not differ between {} and {}",
                 paint(BAD, "not comparable"),
-                base.label,
-                other.label
+                crate::ui::plain(name),
+                base.shown(),
+                other.shown()
             ));
         }
         if guard.confounders.is_empty() {
@@ -100,8 +102,8 @@ fn refuse(context: &Context, base: &Arm, others: &[Arm], guards: &[Guard]) -> Fa
         context.ui.line(format!(
             "{}  {} and {}: {besides}these differ",
             paint(BAD, "not comparable"),
-            base.label,
-            other.label
+            base.shown(),
+            other.shown()
         ));
         let width =
             guard.confounders.iter().map(|d| d.what.chars().count()).max().unwrap_or(0).min(40);
@@ -113,16 +115,12 @@ fn refuse(context: &Context, base: &Arm, others: &[Arm], guards: &[Guard]) -> Fa
                 words::values(difference)
             ));
         }
-        allow = allow.or(guard.confounders.first());
+        allow = allow.or(guard.confounders.first().map(|difference| (other, difference)));
     }
     context.ui.answer(&json!({ "comparable": false, "arms": answers }));
-    if let Some(difference) = allow {
+    if let Some((other, difference)) = allow {
         let first = |arm: &Arm| arm.runs.first().map(|run| run.name.clone()).unwrap_or_default();
-        context.ui.hint(format!(
-            "`lab diff {} {}` for all of it",
-            first(base),
-            others.first().map(first).unwrap_or_default()
-        ));
+        context.ui.hint(format!("`lab diff {} {}` for all of it", first(base), first(other)));
         let (layer, name) = (difference.layer.word(), crate::ui::plain(difference.name()));
         let quoted = |text: String| if text.contains(' ') { format!("'{text}'") } else { text };
         let factor = format!("`--factor {}` if that is what you compare", quoted(name.clone()));

@@ -130,6 +130,7 @@ pub(super) fn guard_json(label: &str, guard: &Guard) -> Value {
     json!({
         "arm": label, "factors": json_of(&guard.factors), "confounders": json_of(&guard.confounders),
         "allowed": json_of(&guard.allowed), "aside": json_of(&guard.aside), "absent": guard.absent,
+        "unclear": guard.unclear,
     })
 }
 

@@ -90,10 +90,16 @@ pub(in crate::commands) fn difference(view: &View) -> Option<f64> {
     Some(view.estimate.map_or(other - base, |estimate| 0.0 - estimate.difference()))
 }
 
-/// The names of what differs, without what stands before their last dot.
+/// The names of what differs, without what stands before their last dot where that is clear.
 pub(in crate::commands) fn named(all: &[Difference]) -> String {
-    let short = |d: &Difference| plain(d.what.rsplit('.').next().unwrap_or(&d.what));
-    all.iter().map(short).collect::<Vec<_>>().join(" and ")
+    fn short(d: &Difference) -> &str {
+        d.what.rsplit('.').next().unwrap_or(&d.what)
+    }
+    let name = |d: &Difference| {
+        let is_clear = all.iter().filter(|other| short(other) == short(d)).count() == 1;
+        plain(if is_clear { short(d) } else { &d.what })
+    };
+    all.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
 /// The mean of scores; none of none.

@@ -15,7 +15,7 @@ use lab_schema::{ContentId, Object, Recipe, Run, RunId, Slot, Tree};
 use crate::bench::{Bench, Origin, record};
 use crate::changed::do_changed;
 use crate::error::{ReplayError, Result};
-use crate::plan::plan;
+use crate::plan::chain;
 use crate::presence::cached;
 use set::set;
 
@@ -80,16 +80,16 @@ pub fn fork(
 ) -> Result<Vec<Forked>> {
     let store = bench.store;
     let cannot = |why: String| ReplayError::NotForked { id, why };
-    let mut chain = Vec::new();
-    for id in plan(bench.lineage, id, true)? {
+    let mut runs = Vec::new();
+    for id in chain(bench.lineage, id)? {
         let run: Run = load(store, id)?;
         let recipe: Recipe = load(store, run.recipe)?;
-        chain.push((id, run, recipe));
+        runs.push((id, run, recipe));
     }
-    let changed = placed(&chain, changes).map_err(cannot)?;
+    let changed = placed(&runs, changes).map_err(cannot)?;
     let (mut done, mut new): (Vec<Forked>, BTreeMap<ContentId, Vec<ContentId>>) =
         Default::default();
-    for ((parent, run, recipe), changed) in chain.into_iter().zip(changed) {
+    for ((parent, run, recipe), changed) in runs.into_iter().zip(changed) {
         let mut parts = changed.unwrap_or_else(|| recipe.clone()).to_parts();
         for (slot, content) in &mut parts.inputs {
             match new.get(content).map(Vec::as_slice) {
