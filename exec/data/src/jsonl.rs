@@ -49,7 +49,7 @@ pub fn jsonl<E: From<DataError>>(
 }
 
 /// Reads the next line that is not empty.
-fn next(lines: &mut Lines<impl Read>, line: &mut Vec<u8>) -> Result<bool> {
+pub(crate) fn next(lines: &mut Lines<impl Read>, line: &mut Vec<u8>) -> Result<bool> {
     loop {
         line.clear();
         if !lines.append(line)? {
@@ -61,7 +61,7 @@ fn next(lines: &mut Lines<impl Read>, line: &mut Vec<u8>) -> Result<bool> {
     }
 }
 
-fn object(line: &[u8], number: u64) -> Result<Object<'_>> {
+pub(crate) fn object(line: &[u8], number: u64) -> Result<Object<'_>> {
     let row = |why| DataError::Row { line: number, why };
     let text = str::from_utf8(line).map_err(|_| row("not UTF-8".into()))?;
     serde_json::from_str(text).map_err(|error| row(format!("not a JSON object: {error}")))
