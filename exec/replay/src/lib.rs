@@ -10,6 +10,7 @@
 
 mod error;
 mod compare;
+mod trees;
 mod bench;
 mod presence;
 mod plan;
