@@ -104,7 +104,7 @@ impl<'a> TableRows<'a> {
     /// # Errors
     /// [`DataError`]: a row that is ragged, longer than 16 MiB or wrongly quoted; a line that is no
     /// object, or has a key twice; more than 65,536 columns; damaged gzip data.
-    pub fn next(&mut self) -> Result<Option<u64>> {
+    pub fn advance(&mut self) -> Result<Option<u64>> {
         self.text.clear();
         self.cells.clear();
         match &mut self.inner {
@@ -197,7 +197,7 @@ mod tests {
     fn read(text: &str, form: TableForm) -> Result<Vec<String>> {
         let mut rows = TableRows::new(text.as_bytes(), form)?;
         let mut all = Vec::new();
-        while let Some(line) = rows.next()? {
+        while let Some(line) = rows.advance()? {
             let cells: Vec<String> = (0..rows.names().len())
                 .map(|column| match rows.cell(column) {
                     Written::Missing => "-".to_owned(),

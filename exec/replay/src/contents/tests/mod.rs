@@ -1,0 +1,42 @@
+//! Contents with something changed inside, and contents that are made to mislead.
+
+use super::*;
+
+mod others;
+mod tables;
+
+fn of(a: impl AsRef<[u8]>, b: impl AsRef<[u8]>, name: &str) -> Inside {
+    files(&a.as_ref(), &b.as_ref(), name).unwrap()
+}
+
+fn gzipped(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    use std::io::Write;
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(bytes.as_ref()).unwrap();
+    gz.finish().unwrap()
+}
+
+#[test]
+fn texts_are_told_by_lines_also_where_they_are_compressed() {
+    let (a, b) = ("some words\nand more\n", "some words\nand others\n");
+    let Inside::Text(plain) = of(a, b, "") else { panic!() };
+    assert_eq!((plain.added, plain.removed), (1, 1));
+    assert_eq!(of(gzipped(a), b, ""), Inside::Text(plain.clone()));
+    assert_eq!(of(gzipped(a), gzipped(b), "x.txt.gz"), Inside::Text(plain));
+    let Inside::Bytes(same) = of(gzipped(a), a, "") else { panic!() };
+    assert!(same.why.unwrap().contains("compressed in another way"));
+    let damaged = &gzipped(a)[..20];
+    let Inside::Bytes(bytes) = of(damaged, b, "") else { panic!() };
+    assert!(bytes.why.unwrap().contains("damaged"));
+}
+
+#[test]
+fn what_is_not_parsed_is_told_by_its_bytes_with_the_reason() {
+    let file = |fill: u8| [b"PAR1".as_slice(), &[fill; 20], b"PAR1"].concat();
+    let Inside::Bytes(bytes) = of(file(1), file(2), "x.parquet") else { panic!() };
+    assert_eq!((bytes.before, bytes.after, bytes.first), (28, 28, 4));
+    assert!((bytes.equal - 8.0 / 28.0).abs() < 1e-12);
+    assert!(bytes.why.unwrap().contains("Parquet is not parsed"));
+    let Inside::Bytes(bytes) = of([0, 1, 2], [0, 1], "") else { panic!() };
+    assert_eq!((bytes.first, bytes.why), (2, None));
+}
