@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::compare::source::{Blob, Source};
 use crate::compare::text::is_text;
-use crate::error::Result;
+use crate::error::{ReplayError, Result};
 pub use folder::{FileChange, Files, FolderChange, ImagesChange};
 pub use octets::BytesChange;
 pub use pictures::ImageChange;
@@ -70,6 +70,7 @@ pub fn inside(store: &Store, a: ContentId, b: ContentId, name: &str) -> Result<I
     }
     match (a, b) {
         (ContentId::Blob(a), ContentId::Blob(b)) => {
+            bring(store, a, b)?;
             files(&Blob::open(store, a)?, &Blob::open(store, b)?, name)
         }
         (ContentId::Tree(a), ContentId::Tree(b)) => {
@@ -78,6 +79,18 @@ pub fn inside(store: &Store, a: ContentId, b: ContentId, name: &str) -> Result<I
         }
         (ContentId::Blob(_), ContentId::Tree(_)) => Ok(sorts("a file", "a directory")),
         (ContentId::Tree(_), ContentId::Blob(_)) => Ok(sorts("a directory", "a file")),
+    }
+}
+
+/// Most bytes of two files that were left out here and are fetched as a whole, since they are read more
+/// than once; of larger ones their parts are read where they are.
+const MAX_BROUGHT: u64 = 1 << 30;
+
+fn bring(store: &Store, a: BlobId, b: BlobId) -> Result<()> {
+    let promised = |id| Ok::<u64, ReplayError>(store.promised(id)?.unwrap_or(0));
+    match promised(a)?.saturating_add(promised(b)?) {
+        1..=MAX_BROUGHT => Ok(store.bring(&[a, b])?),
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Contents with something changed inside, and contents that are made to mislead.
 
+use proptest::prelude::*;
+
 use super::*;
 
 mod others;
@@ -39,4 +41,41 @@ fn what_is_not_parsed_is_told_by_its_bytes_with_the_reason() {
     assert!(bytes.why.unwrap().contains("Parquet is not parsed"));
     let Inside::Bytes(bytes) = of([0, 1, 2], [0, 1], "") else { panic!() };
     assert_eq!((bytes.first, bytes.why), (2, None));
+}
+
+/// Files that begin like one of the formats, with anything behind.
+fn any_file() -> impl Strategy<Value = Vec<u8>> {
+    let start = prop_oneof![
+        Just(b"".to_vec()),
+        Just(b"id,a\n1,2\n".to_vec()),
+        Just(b"{\"a\":1}\n{\"a\":2}\n".to_vec()),
+        Just(gzipped(b"id,a\n1,2\n")),
+        Just(b"\x93NUMPY\x01\x00".to_vec()),
+        Just(b"\x10\0\0\0\0\0\0\0{\"a\":".to_vec()),
+        Just(b"\x89PNG\r\n\x1a\n".to_vec()),
+        Just(b"\xff\xd8\xff".to_vec()),
+        Just(b"PK\x03\x04".to_vec()),
+    ];
+    let rest = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        "[ -~\n\r,;\"]{0,200}".prop_map(String::into_bytes),
+        "([0-9]{1,2},[a-c]\n){0,40}".prop_map(String::into_bytes),
+    ];
+    (start, rest).prop_map(|(start, rest)| [start, rest].concat())
+}
+
+proptest! {
+    #[test]
+    fn no_file_is_trouble(a in any_file(), b in any_file(), name in "(|t\\.csv|x\\.py|y\\.jsonl\\.gz)") {
+        if a != b {
+            // Without an error, and with something to say that programs can read.
+            let said = serde_json::to_value(of(&a, &b, &name)).unwrap();
+            prop_assert!(said["kind"].is_string());
+        }
+        if let Inside::Table(change) = of(&a, &b, &name) {
+            let (rows, before, after) = (&change.rows, change.before_rows, change.after_rows);
+            prop_assert_eq!(rows.same + rows.removed + rows.changed, before);
+            prop_assert_eq!(rows.same + rows.added + rows.changed, after);
+        }
+    }
 }

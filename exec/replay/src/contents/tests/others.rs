@@ -115,7 +115,7 @@ fn tree(store: &Store, files: &[(&str, &[u8])]) -> TreeId {
     for (path, bytes) in files {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let id = writer.put_bytes(bytes).unwrap();
-        let node = Node::File { id, size: bytes.len() as u64, executable: false };
+        let node = Node::File { id, size: bytes.len(), executable: false };
         let name = FileName::new(name).unwrap();
         folders.entry(folder).or_default().push(Entry { name, node });
     }
