@@ -105,6 +105,9 @@ pub(super) fn block(change: &TableChange) -> Vec<Row> {
         out.push(("columns", format!("{columns} numbers the rows and is left out")));
     }
     out.extend(change.form.iter().map(|form| ("form", form.clone())));
+    if line(change).is_empty() {
+        out.push(("form", "the same cells, with other quotes, blanks or line ends".to_owned()));
+    }
     let mut parts = rows(change);
     if change.rows.same > 0 {
         parts.insert(0, format!("{} the same", digits(change.rows.same)));

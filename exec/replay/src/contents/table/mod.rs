@@ -133,7 +133,10 @@ fn compare((a, b): (Side<'_>, Side<'_>)) -> Result<Told<TableChange>> {
     let mut form = Vec::new();
     let names = names((&a, &x), (&b, &y), &mut form);
     let shared = Shared::new(&x, &y, &names);
+    let rows = (x.rows.len(), y.rows.len());
     if !shared.is_all((&x, &y)) {
+        // What was held makes room for what is read now.
+        (x.rows, y.rows) = (Vec::new(), Vec::new());
         let (one, other) = shared.chosen();
         match (a.scan(&hasher, &Choice::These(&one))?, b.scan(&hasher, &Choice::These(&other))?) {
             (Ok(p), Ok(q)) => (x.rows, y.rows) = (p.rows, q.rows),
@@ -141,7 +144,7 @@ fn compare((a, b): (Side<'_>, Side<'_>)) -> Result<Told<TableChange>> {
         }
     }
     let matched = pairs::by_content(&x.rows, &y.rows);
-    let (rows, columns) = ((x.rows.len(), y.rows.len()), shared.compared);
+    let columns = shared.compared;
     let candidates = candidates(&x, &y, &columns);
     (x.rows, y.rows) = (Vec::new(), Vec::new());
     let (pairs, by) = match paired((&a, &b), &hasher, &matched, rows, candidates)? {
