@@ -26,9 +26,9 @@ mod guard;
 pub use bench::{Again, Bench, again, execute, execute_resuming, observations, record};
 pub use compare::compare;
 pub use contents::{
-    BytesChange, ColumnCells, ColumnsChange, Example, ExampleCell, FileChange, Files, FolderChange,
-    Hunk, ImageChange, ImagesChange, Inside, Moved, Paired, Retyped, RowsChange, TableChange,
-    TensorChange, TextChange, Values, WeightsChange, inside,
+    Beside, BytesChange, ColumnCells, ColumnsChange, Example, ExampleCell, FileChange, Files,
+    FolderChange, Hunk, ImageChange, ImagesChange, Inside, Moved, Paired, Retyped, RowsChange,
+    TableChange, TensorChange, TextChange, Values, WeightsChange, inside,
 };
 pub use error::{ReplayError, Result};
 pub use follow::{Training, is_training, redo, sample};

@@ -6,7 +6,7 @@
 //! a file holds can make this fail, and no more than a few blocks of it are in memory, except JSON
 //! up to a limit. There is never "no difference" between contents whose ids differ.
 
-mod found;
+pub(crate) mod found;
 pub(crate) mod source;
 pub(crate) mod bytes;
 pub(crate) mod element;

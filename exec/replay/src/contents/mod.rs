@@ -12,6 +12,7 @@ mod text;
 mod octets;
 mod stream;
 mod table;
+mod arrays;
 mod weights;
 mod pictures;
 mod folder;
@@ -32,7 +33,7 @@ pub use table::{
     Values,
 };
 pub use text::{Hunk, TextChange};
-pub use weights::{Moved, TensorChange, WeightsChange};
+pub use weights::{Beside, Moved, TensorChange, WeightsChange};
 
 /// What differs inside two contents.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -105,7 +106,7 @@ fn files(a: &dyn Source, b: &dyn Source, name: &str) -> Result<Inside> {
     {
         return Ok(Inside::Image(change));
     }
-    if let (Some(x), Some(y)) = (weights::parse(a)?, weights::parse(b)?) {
+    if let (Some(x), Some(y)) = (arrays::parse(a)?, arrays::parse(b)?) {
         return Ok(Inside::Weights(Box::new(weights::change((a, &x), (b, &y))?)));
     }
     let name = plain_name(name);

@@ -77,3 +77,13 @@ pub(crate) fn plain(source: &dyn Source, most: u64) -> Result<Told<Vec<u8>>> {
         }
     })
 }
+
+/// The first bytes of what is compressed, nine if there are as many; none if it is damaged.
+pub(crate) fn begins(source: &dyn Source) -> Result<Vec<u8>> {
+    let failed = Failed::default();
+    let read = parsed(&failed, || {
+        let mut bytes = Vec::new();
+        gunzipped(Stream::new(source, &failed)).take(9).read_to_end(&mut bytes).map(|_| bytes)
+    })?;
+    Ok(read.unwrap_or_default())
+}

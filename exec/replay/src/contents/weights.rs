@@ -10,10 +10,10 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use serde::Serialize;
 
 use crate::compare::element::{Class, Dtype, Float};
-use crate::compare::members::Member;
+use crate::compare::found::shown;
 use crate::compare::source::{Source, Window};
 use crate::compare::tensors::Tensor;
-use crate::compare::{archive, checkpoint, members, npy, safetensors};
+use crate::contents::arrays::Weights;
 use crate::error::Result;
 
 /// Most tensors that are told one by one.
@@ -46,10 +46,21 @@ pub struct WeightsChange {
     pub renamed: Vec<(String, String)>,
     /// How many tensors were not read, since the file names its bytes too often.
     pub unread: u64,
-    /// Keys of texts and numbers beside the tensors that differ, such as an epoch.
-    pub beside: Vec<String>,
+    /// Texts and numbers beside the tensors that differ, such as an epoch.
+    pub beside: Vec<Beside>,
     /// All tensors that are compared, as if they were one.
     pub total: Moved,
+}
+
+/// A text or number beside tensors, shortened; none where it is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Beside {
+    /// What it is called.
+    pub key: String,
+    /// What it was.
+    pub before: Option<String>,
+    /// What it is.
+    pub after: Option<String>,
 }
 
 /// A tensor that differs.
@@ -82,39 +93,13 @@ pub struct Moved {
     pub not_finite: u64,
 }
 
-/// The tensors of a file, and what stands beside them.
-pub(crate) struct Weights {
-    tensors: Vec<Tensor>,
-    beside: BTreeMap<String, String>,
-}
-
-/// The tensors of a file; none if it holds none that can be told apart.
-pub(crate) fn parse(source: &dyn Source) -> Result<Option<Weights>> {
-    let bare = |tensors| Weights { tensors, beside: BTreeMap::new() };
-    if let Some(array) = npy::parse(source)? {
-        return Ok(Some(bare(vec![array])));
-    }
-    if let Some(header) = safetensors::parse(source)? {
-        let (tensors, beside) = header.into_parts();
-        return Ok(Some(Weights { tensors, beside }));
-    }
-    let Some(members) = members::parse(source)? else { return Ok(None) };
-    packed(source, &members)
-}
-
-fn packed(source: &dyn Source, members: &[Member]) -> Result<Option<Weights>> {
-    if let Some(tensors) = archive::arrays(source, members)? {
-        return Ok(Some(Weights { tensors, beside: BTreeMap::new() }));
-    }
-    let found = checkpoint::parse(source, members)?.map(checkpoint::Checkpoint::into_parts);
-    Ok(found.map(|(tensors, beside)| Weights { tensors, beside }))
-}
-
 /// What differs between two files of tensors.
 pub(crate) fn change(
     (x, a): (&dyn Source, &Weights),
     (y, b): (&dyn Source, &Weights),
 ) -> Result<WeightsChange> {
+    let (mut p, mut q): (&[u8], &[u8]) = (&[], &[]);
+    let (x, y) = (a.within(x, &mut p), b.within(y, &mut q));
     let (mut p, mut q) = (by_name(&a.tensors), by_name(&b.tensors));
     let renamed = renamed((x, &mut p), (y, &mut q))?;
     let alone = |these: &BTreeMap<&str, &Tensor>, others: &BTreeMap<&str, &Tensor>| {
@@ -176,9 +161,14 @@ fn by_name(tensors: &[Tensor]) -> BTreeMap<&str, &Tensor> {
     tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect()
 }
 
-fn beside(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<String> {
+fn beside(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<Beside> {
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).take(KEPT).cloned().collect()
+    let differ = keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).take(KEPT);
+    let text =
+        |from: &BTreeMap<String, String>, key: &String| from.get(key).map(|text| shown(text));
+    differ
+        .map(|key| Beside { key: key.clone(), before: text(a, key), after: text(b, key) })
+        .collect()
 }
 
 /// Takes out the tensors that stand in the other file under another name, with the same bits: of those
@@ -337,6 +327,7 @@ fn values(dtype: &Dtype, bytes: &[u8], out: &mut Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::safetensors;
 
     fn dtype(name: &str) -> Dtype {
         safetensors::known(name).unwrap()

@@ -18,9 +18,15 @@ fn columns(change: &TableChange) -> Vec<String> {
     for (old, new) in columns.renamed.iter().take(NAMES) {
         parts.push(format!("{} is now {}", quoted(old), quoted(new)));
     }
+    if columns.renamed.len() > NAMES {
+        parts.push(format!("{} more have another name", columns.renamed.len() - NAMES));
+    }
     for retyped in columns.retyped.iter().take(NAMES) {
         let (before, after) = (values(retyped.before), values(retyped.after));
         parts.push(format!("{} {before} → {after}", quoted(&retyped.column)));
+    }
+    if columns.retyped.len() > NAMES {
+        parts.push(format!("{} more of another sort", columns.retyped.len() - NAMES));
     }
     if !columns.rewritten.is_empty() {
         let written = names(columns.rewritten.iter());

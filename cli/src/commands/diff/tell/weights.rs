@@ -2,9 +2,9 @@
 
 use lab_replay::{Moved, WeightsChange};
 
-use super::{NAME, NAMES, ROWS, Row, digits, names, quoted, share};
+use super::{NAME, NAMES, ROWS, Row, VALUE, digits, names, quoted, share};
 use crate::commands::describe::number;
-use crate::commands::diff::plain;
+use crate::commands::diff::{parting, plain};
 use crate::ui::{DIM, count, paint};
 
 pub(super) fn line(change: &WeightsChange) -> Vec<String> {
@@ -31,12 +31,16 @@ pub(super) fn line(change: &WeightsChange) -> Vec<String> {
         parts.push(format!("{} {what}", digits(n as u64)));
     }
     if !change.beside.is_empty() {
-        parts.push(format!("beside them: {}", names(change.beside.iter())));
+        parts.push(format!("beside them: {}", names(keys(change).iter())));
     }
     if change.unread > 0 {
         parts.push(format!("{} not read", digits(change.unread)));
     }
     parts
+}
+
+fn keys(change: &WeightsChange) -> Vec<String> {
+    change.beside.iter().map(|beside| beside.key.clone()).collect()
 }
 
 fn moved(moved: &Moved) -> String {
@@ -61,7 +65,7 @@ pub(super) fn block(change: &WeightsChange) -> Vec<Row> {
         false => format!("{} → {}", digits(change.before), count(change.after, "tensor")),
     };
     let mut out = vec![("weights", format!("{size}, {} the same", digits(change.equal)))];
-    if change.total.elements > 0 {
+    if !change.changed.is_empty() {
         let all = count(change.total.elements, "element");
         out.push(("all", format!("{}   ({all})", moved(&change.total))));
     }
@@ -99,8 +103,17 @@ pub(super) fn block(change: &WeightsChange) -> Vec<Row> {
         }
         out.push(("renamed", text.join(", ")));
     }
-    if !change.beside.is_empty() {
-        out.push(("beside", names(change.beside.iter())));
+    for beside in change.beside.iter().take(ROWS) {
+        let text = |text: &Option<String>, from: usize| {
+            text.as_deref().map_or_else(|| "absent".to_owned(), |text| plain(text, from, VALUE))
+        };
+        let (p, q) = (beside.before.as_deref(), beside.after.as_deref());
+        let from = parting(p.unwrap_or_default(), q.unwrap_or_default(), VALUE);
+        let (before, after) = (text(&beside.before, from), text(&beside.after, from));
+        out.push(("beside", format!("{} {before} → {after}", quoted(&beside.key))));
+    }
+    if change.beside.len() > ROWS {
+        out.push(("", format!("{} more beside", change.beside.len() - ROWS)));
     }
     if change.unread > 0 {
         out.push((

@@ -77,12 +77,32 @@ fn tensors_that_came_went_have_another_name_type_or_shape() {
         ("F32[2]", "BF16[2]", 1)
     );
     assert!((cast.moved.largest - 0.001).abs() < 1e-6);
-    assert_eq!(change.beside, ["note"]);
+    let note = Beside { key: "note".into(), before: Some("one".into()), after: Some("two".into()) };
+    assert_eq!(change.beside, [note]);
     let one = weights(
         &npy("<i4", "False", "(2,)", &[1, 0, 0, 0, 5, 0, 0, 0]),
         &npy("<i4", "False", "(2,)", &[1, 0, 0, 0, 2, 0, 0, 0]),
     );
     assert_eq!((one.changed[0].moved.largest, one.changed[0].moved.equal), (3.0, 1));
+}
+
+#[test]
+fn arrays_that_are_compressed_are_tensors_too() {
+    let idx = |labels: &[u8]| [&[0, 0, 8, 1, 0, 0, 0, labels.len() as u8], labels].concat();
+    let change = weights(&gzipped(idx(&[3, 4, 5])), &idx(&[3, 9, 5]));
+    assert_eq!(
+        (change.changed[0].before.as_str(), change.changed[0].moved.largest),
+        ("U8[3]", 5.0)
+    );
+    // A length that is a lie makes it no array.
+    assert!(matches!(of(&idx(&[3, 4])[..9], idx(&[3]), ""), Inside::Bytes(_)));
+    let packed = |name: &str| {
+        std::fs::read(format!("{}/src/compare/data/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let change = weights(&packed("packed-a.npz"), &packed("packed-b.npz"));
+    let stored = weights(&packed("stored-a.npz"), &packed("stored-b.npz"));
+    assert_eq!((change.before, change.equal, change.changed.len()), (2, 1, 1));
+    assert_eq!(change.total, stored.total);
 }
 
 fn png(pixels: &[u8], text: &str) -> Vec<u8> {
