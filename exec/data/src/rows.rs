@@ -41,10 +41,12 @@ pub enum Written<'a> {
 pub struct TableRows<'a> {
     inner: Inner<'a>,
     names: Vec<String>,
-    /// The texts of the row that was read last.
+    /// Of JSON lines the texts of the row that was read last.
     text: Vec<u8>,
-    /// For each column its sort, and where its text ends; those of columns that came later lack.
+    /// And for each column its sort, and where its text lies; none where it is missing.
     cells: Vec<Option<Cell>>,
+    /// Those that are not: a row may have few of many columns.
+    given: Vec<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -91,7 +93,7 @@ impl<'a> TableRows<'a> {
                 (Inner::Csv(rows, (!header).then_some(first)), names)
             }
         };
-        Ok(TableRows { inner, names, text: Vec::new(), cells: Vec::new() })
+        Ok(TableRows { inner, names, text: Vec::new(), cells: Vec::new(), given: Vec::new() })
     }
 
     /// The names of the columns, as far as they have come: those of JSON lines grow.
@@ -106,7 +108,9 @@ impl<'a> TableRows<'a> {
     /// object, or has a key twice; more than 65,536 columns; damaged gzip data.
     pub fn advance(&mut self) -> Result<Option<u64>> {
         self.text.clear();
-        self.cells.clear();
+        for column in self.given.drain(..) {
+            self.cells[column] = None;
+        }
         match &mut self.inner {
             Inner::Csv(rows, pending) => {
                 let Some(line) = pending.take().map_or_else(|| rows.next(), |at| Ok(Some(at)))?
@@ -117,18 +121,6 @@ impl<'a> TableRows<'a> {
                     let (expected, found) = (self.names.len() as u64, rows.fields.len() as u64);
                     return Err(DataError::Ragged { line, expected, found });
                 }
-                for column in 0..rows.fields.len() {
-                    let field = rows.fields.get(column);
-                    let cell = match str::from_utf8(field) {
-                        Ok(text) if is_missing(text) => None,
-                        Ok(text) if text.parse().is_ok_and(f64::is_finite) => Some(Sort::Number),
-                        _ => Some(Sort::Word),
-                    };
-                    let start = self.text.len();
-                    self.text.extend_from_slice(if cell.is_some() { field } else { &[] });
-                    let end = self.text.len();
-                    self.cells.push(cell.map(|sort| Cell { sort, start, end }));
-                }
                 Ok(Some(line))
             }
             Inner::Jsonl(lines, line, places) => {
@@ -136,7 +128,6 @@ impl<'a> TableRows<'a> {
                     return Ok(None);
                 }
                 let number = lines.number();
-                self.cells.resize(self.names.len(), None);
                 for (at, (key, value)) in jsonl::object(line, number)?.0.into_iter().enumerate() {
                     let same = self.names.get(at).is_some_and(|name| *name == key);
                     let column = match if same { Some(at) } else { places.get(&key).copied() } {
@@ -169,6 +160,7 @@ impl<'a> TableRows<'a> {
                     if !matches!(sort, Sort::Word) {
                         self.text.extend_from_slice(json.as_bytes());
                     }
+                    self.given.push(column);
                     self.cells[column] = Some(Cell { sort, start, end: self.text.len() });
                 }
                 Ok(Some(number))
@@ -178,6 +170,12 @@ impl<'a> TableRows<'a> {
 
     /// The cell of the row that was read last in a column, by its index.
     pub fn cell(&self, column: usize) -> Written<'_> {
+        if let Inner::Csv(rows, _) = &self.inner {
+            return match column < rows.fields.len() {
+                true => field(rows.fields.get(column)),
+                false => Written::Missing,
+            };
+        }
         let Some(Cell { sort, start, end }) = self.cells.get(column).copied().flatten() else {
             return Written::Missing;
         };
@@ -187,6 +185,15 @@ impl<'a> TableRows<'a> {
             (Sort::Json, Ok(text)) => Written::Json(text),
             _ => Written::Word(bytes),
         }
+    }
+}
+
+/// A field of a CSV file.
+fn field(bytes: &[u8]) -> Written<'_> {
+    match str::from_utf8(bytes) {
+        Ok(text) if is_missing(text) => Written::Missing,
+        Ok(text) if text.parse().is_ok_and(f64::is_finite) => Written::Number(text),
+        _ => Written::Word(bytes),
     }
 }
 
@@ -236,7 +243,12 @@ mod tests {
             assert!(read(text, TableForm::Jsonl).is_err(), "{text}");
         }
         let many = (0..=MAX_COLUMNS).map(|at| format!("{{\"{at}\":1}}\n")).collect::<String>();
-        let error = read(&many, TableForm::Jsonl).unwrap_err().to_string();
+        let mut rows = TableRows::new(many.as_bytes(), TableForm::Jsonl).unwrap();
+        let error = loop {
+            if let Err(error) = rows.advance() {
+                break error.to_string();
+            }
+        };
         assert_eq!(error, "columns of the table: the limit is 65536");
     }
 }

@@ -33,6 +33,13 @@ fn texts_are_told_by_lines_also_where_they_are_compressed() {
 }
 
 #[test]
+fn what_would_not_fit_into_memory_is_refused_and_not_cut() {
+    let packed = gzipped([7; 1000]);
+    assert_eq!(stream::plain(&packed.as_slice(), 1000).unwrap().unwrap().len(), 1000);
+    assert!(stream::plain(&packed.as_slice(), 999).unwrap().is_err());
+}
+
+#[test]
 fn what_is_not_parsed_is_told_by_its_bytes_with_the_reason() {
     let file = |fill: u8| [b"PAR1".as_slice(), &[fill; 20], b"PAR1"].concat();
     let Inside::Bytes(bytes) = of(file(1), file(2), "x.parquet") else { panic!() };
