@@ -99,7 +99,7 @@ pub fn csv_cells<E: From<DataError>>(
 }
 
 /// A letter or digit as delimiter would cut words and numbers apart.
-fn check_delimiter(delimiter: u8) -> Result<()> {
+pub(crate) fn check_delimiter(delimiter: u8) -> Result<()> {
     let bad = !delimiter.is_ascii() || delimiter.is_ascii_alphanumeric();
     match bad || matches!(delimiter, b'"' | b'\n' | b'\r' | b'.' | b'+' | b'-') {
         true => Err(DataError::Delimiter { delimiter: delimiter.into() }),
@@ -147,7 +147,7 @@ impl<R: Read> Rows<R> {
     }
 }
 
-fn names(line: u64, fields: &Fields, header: bool) -> Result<Vec<String>> {
+pub(crate) fn names(line: u64, fields: &Fields, header: bool) -> Result<Vec<String>> {
     if fields.len() as u64 > MAX_COLUMNS {
         return Err(DataError::TooLarge { what: "columns of the table", limit: MAX_COLUMNS });
     }

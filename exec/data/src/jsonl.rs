@@ -104,7 +104,7 @@ fn value_text(json: &str, line: u64) -> Result<Option<Cow<'_, str>>> {
 }
 
 /// Reads the next line that is not empty.
-fn next(lines: &mut Lines<impl Read>, line: &mut Vec<u8>) -> Result<bool> {
+pub(crate) fn next(lines: &mut Lines<impl Read>, line: &mut Vec<u8>) -> Result<bool> {
     loop {
         line.clear();
         if !lines.append(line)? {
@@ -116,7 +116,7 @@ fn next(lines: &mut Lines<impl Read>, line: &mut Vec<u8>) -> Result<bool> {
     }
 }
 
-fn object(line: &[u8], number: u64) -> Result<Object<'_>> {
+pub(crate) fn object(line: &[u8], number: u64) -> Result<Object<'_>> {
     let row = |why| DataError::Row { line: number, why };
     let text = str::from_utf8(line).map_err(|_| row("not UTF-8".into()))?;
     serde_json::from_str(text).map_err(|error| row(format!("not a JSON object: {error}")))

@@ -137,6 +137,12 @@ impl Start {
         }
     }
 
+    /// Those of them that do so, in all of the first rows.
+    pub fn even_delimiters(&self) -> Vec<u8> {
+        let even = |delimiter: &u8| matches!(self.cut(*delimiter), (2.., true));
+        DELIMITERS.into_iter().filter(even).collect()
+    }
+
     /// The fields of the first row, and whether the others have as many.
     fn cut(&self, delimiter: u8) -> (usize, bool) {
         let mut rows = Rows::new(self.bytes.as_slice(), delimiter);

@@ -2,14 +2,16 @@
 //!
 //! [`verify()`] re-executes a recorded run from its recorded inputs and answers with a verdict and
 //! its evidence, down to the first tensor and element that differ; [`suspects()`] says what may be
-//! behind a difference, and [`variables()`] what differs between two runs that were meant to be
-//! comparable. A run that could not be repeated is a verdict, not an error.
+//! behind a difference, [`variables()`] what differs between two runs that were meant to be
+//! comparable, and [`inside()`] what differs inside two contents. A run that could not be repeated is a verdict, not an error.
 //!
 //! The modules stand in dependency order; none uses one that is declared below it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
 mod compare;
+mod trees;
+mod contents;
 mod bench;
 mod presence;
 mod plan;
@@ -28,6 +30,11 @@ mod guard;
 pub use bench::{Again, Bench, Origin, again, execute, execute_resuming, observations, record};
 pub use board::{Claim, Entry, Shared, entries};
 pub use compare::compare;
+pub use contents::{
+    Beside, BytesChange, ColumnCells, ColumnsChange, Example, ExampleCell, FileChange, Files,
+    FolderChange, Hunk, ImageChange, ImagesChange, Inside, Moved, Paired, Retyped, RowsChange,
+    TableChange, TensorChange, TextChange, Values, WeightsChange, inside,
+};
 pub use error::{ReplayError, Result};
 pub use evaluate::{Evaluated, evaluate};
 pub use follow::{Training, is_training, redo, sample};

@@ -72,7 +72,7 @@ pub(crate) fn compare(
 }
 
 /// The arrays of a `.npz` whose members lie there as they are.
-fn arrays(source: &dyn Source, members: &[Member]) -> Result<Option<Vec<Tensor>>> {
+pub(crate) fn arrays(source: &dyn Source, members: &[Member]) -> Result<Option<Vec<Tensor>>> {
     let mut all = Vec::new();
     for member in members {
         let Some(name) = member.name.strip_suffix(".npy").filter(|_| member.stored) else {

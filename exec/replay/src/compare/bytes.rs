@@ -9,34 +9,48 @@ use crate::error::Result;
 /// What stands where one file has ended.
 pub(crate) const END: &str = "end of file";
 
-/// The first differing byte; none if all bytes are equal.
-pub(crate) fn compare(expected: &dyn Source, actual: &dyn Source) -> Result<Option<Found>> {
-    let (mut a, mut b) = (Window::new(expected), Window::new(actual));
+/// How two files differ as bytes.
+pub(crate) struct Measured {
+    /// Bytes of the longer one.
+    pub(crate) all: u64,
+    /// Places at which they differ; those that only one has differ.
+    pub(crate) different: u64,
+    /// The first of them.
+    pub(crate) first: Option<u64>,
+}
+
+/// Compares all bytes.
+pub(crate) fn measure(a: &dyn Source, b: &dyn Source) -> Result<Measured> {
+    let (mut a, mut b) = (Window::new(a), Window::new(b));
     let common = a.len().min(b.len());
     let all = a.len().max(b.len());
-    let mut tally = Tally::default();
-    tally.count(all, all - common);
+    let (mut different, mut first) = (all - common, None);
     let mut offset = 0;
     while offset < common {
         let (x, y) = (a.take(offset, common - offset)?, b.take(offset, common - offset)?);
         let step = x.len().min(y.len());
         if x[..step] != y[..step] {
             let pairs = || x.iter().zip(y).enumerate().filter(|(_, (x, y))| x != y);
-            tally.count(0, pairs().count() as u64);
-            if let Some((i, (x, y))) = pairs().next() {
-                let at = format!("byte {}", offset + i as u64);
-                tally.offer(false, || Found::new(at, &byte(*x), &byte(*y)));
-            }
+            different += pairs().count() as u64;
+            first = first.or_else(|| pairs().next().map(|(i, _)| offset + i as u64));
         }
         offset += step as u64;
     }
-    if a.len() != b.len() {
-        let at_end = |w: &mut Window<'_>| -> Result<String> {
-            Ok(w.take(common, 1)?.first().map_or_else(|| END.to_owned(), |b| byte(*b)))
-        };
-        let (x, y) = (at_end(&mut a)?, at_end(&mut b)?);
-        tally.offer(false, || Found::new(format!("byte {common}"), &x, &y));
-    }
+    Ok(Measured { all, different, first: first.or((common < all).then_some(common)) })
+}
+
+/// The first differing byte; none if all bytes are equal.
+pub(crate) fn compare(expected: &dyn Source, actual: &dyn Source) -> Result<Option<Found>> {
+    let Measured { all, different, first } = measure(expected, actual)?;
+    let Some(first) = first else { return Ok(None) };
+    let at = |source: &dyn Source| -> Result<String> {
+        let read = if first < source.len() { source.read(first, 1)? } else { Vec::new() };
+        Ok(read.first().map_or_else(|| END.to_owned(), |b| byte(*b)))
+    };
+    let mut tally = Tally::default();
+    tally.count(all, different);
+    let (x, y) = (at(expected)?, at(actual)?);
+    tally.offer(false, || Found::new(format!("byte {first}"), &x, &y));
     Ok(tally.finish())
 }
 

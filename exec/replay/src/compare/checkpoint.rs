@@ -30,6 +30,13 @@ pub(crate) struct Checkpoint {
     values: BTreeMap<String, String>,
 }
 
+impl Checkpoint {
+    /// The tensors and the values beside them.
+    pub(crate) fn into_parts(self) -> (Vec<Tensor>, BTreeMap<String, String>) {
+        (self.tensors, self.values)
+    }
+}
+
 /// The checkpoint in an archive; none if there is none, or one that is not understood.
 pub(crate) fn parse(source: &dyn Source, members: &[Member]) -> Result<Option<Checkpoint>> {
     let is_pickle = |m: &&Member| m.name == "data.pkl" || m.name.ends_with("/data.pkl");

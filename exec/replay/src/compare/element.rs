@@ -62,6 +62,21 @@ impl Dtype {
         }
     }
 
+    /// The value of an element of any type that has a meaning, as near as a float comes to it.
+    pub(crate) fn number(&self, bytes: &[u8]) -> Option<f64> {
+        match self.class {
+            Class::Float(float) => Some(float.value(self.bits(bytes))),
+            Class::Unsigned | Class::Bool => Some(self.bits(bytes) as f64),
+            Class::Signed => Some(self.signed(bytes) as f64),
+            Class::Opaque => None,
+        }
+    }
+
+    fn signed(&self, bytes: &[u8]) -> i64 {
+        let unused = 64 - 8 * self.size.clamp(1, 8) as u32;
+        ((self.bits(bytes) << unused) as i64) >> unused
+    }
+
     /// The distance of two finite floats in units in the last place.
     pub(crate) fn ulps(&self, a: &[u8], b: &[u8]) -> Option<u64> {
         let Class::Float(float) = self.class else { return None };
@@ -76,10 +91,7 @@ impl Dtype {
         match self.class {
             Class::Float(float) => float.text(bits),
             Class::Unsigned => bits.to_string(),
-            Class::Signed => {
-                let unused = 64 - 8 * self.size.clamp(1, 8) as u32;
-                (((bits << unused) as i64) >> unused).to_string()
-            }
+            Class::Signed => self.signed(bytes).to_string(),
             Class::Bool if bits <= 1 => (bits == 1).to_string(),
             Class::Bool | Class::Opaque => format!("0x{}", hex(bytes)),
         }

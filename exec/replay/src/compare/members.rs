@@ -24,7 +24,7 @@ pub(crate) struct Member {
     /// How many there are.
     pub(crate) len: u64,
     /// How many they are when they are decompressed.
-    size: u64,
+    pub(crate) size: u64,
     deflated: bool,
 }
 

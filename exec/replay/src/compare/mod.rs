@@ -6,23 +6,23 @@
 //! a file holds can make this fail, and no more than a few blocks of it are in memory, except JSON
 //! up to a limit. There is never "no difference" between contents whose ids differ.
 
-mod found;
-mod source;
-mod bytes;
-mod element;
-mod tensors;
+pub(crate) mod found;
+pub(crate) mod source;
+pub(crate) mod bytes;
+pub(crate) mod element;
+pub(crate) mod tensors;
 mod json;
-mod safetensors;
-mod npy;
-mod text;
-mod pixels;
-mod members;
+pub(crate) mod safetensors;
+pub(crate) mod npy;
+pub(crate) mod text;
+pub(crate) mod pixels;
+pub(crate) mod members;
 mod pickle;
-mod checkpoint;
-mod archive;
+pub(crate) mod checkpoint;
+pub(crate) mod archive;
 mod directory;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use lab_objects::Store;
 use lab_schema::{ContentId, Difference, Slot, Tolerance};

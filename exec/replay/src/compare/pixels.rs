@@ -34,8 +34,27 @@ impl Image {
         self.color.samples() * wide
     }
 
-    fn form(&self) -> String {
+    pub(crate) fn form(&self) -> String {
         format!("{} x {}, {:?} of {} bits", self.width, self.height, self.color, self.depth as u8)
+    }
+
+    /// Pixels, how many of them differ, and the largest difference of two samples; none if the images
+    /// have another size or form.
+    pub(crate) fn differing(&self, other: &Image) -> Option<(u64, u64, u16)> {
+        if self.form() != other.form() {
+            return None;
+        }
+        let size = self.size();
+        let (mut all, mut differ, mut largest) = (0, 0, 0);
+        for (p, q) in self.bytes.chunks_exact(size).zip(other.bytes.chunks_exact(size)) {
+            all += 1;
+            if p != q {
+                differ += 1;
+                let steps = self.samples(p).zip(other.samples(q)).map(|(p, q)| p.abs_diff(q));
+                largest = largest.max(steps.max().unwrap_or(0));
+            }
+        }
+        Some((all, differ, largest))
     }
 
     fn samples<'a>(&self, pixel: &'a [u8]) -> impl Iterator<Item = u16> + use<'a> {

@@ -30,6 +30,13 @@ pub(crate) struct Header {
     metadata: BTreeMap<String, String>,
 }
 
+impl Header {
+    /// The tensors and the texts beside them.
+    pub(crate) fn into_parts(self) -> (Vec<Tensor>, BTreeMap<String, String>) {
+        (self.tensors, self.metadata)
+    }
+}
+
 /// The header; none if the file is not in this format.
 pub(crate) fn parse(source: &dyn Source) -> Result<Option<Header>> {
     if source.len() < 8 + 2 {

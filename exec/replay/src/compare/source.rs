@@ -89,7 +89,7 @@ impl<'a> Window<'a> {
     }
 }
 
-#[cfg(test)]
+/// Bytes in memory.
 impl Source for &[u8] {
     fn len(&self) -> u64 {
         <[u8]>::len(self) as u64

@@ -40,7 +40,7 @@ impl Tensor {
     }
 
     /// `F32[3, 4]`.
-    fn form(&self) -> String {
+    pub(crate) fn form(&self) -> String {
         let order = if self.fortran { ", first index fastest" } else { "" };
         format!("{}{:?}{order}", self.dtype.name, self.shape)
     }

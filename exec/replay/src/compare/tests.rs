@@ -18,7 +18,7 @@ fn tolerance(absolute: f64, relative: f64) -> Option<Tolerance> {
 }
 
 /// A safetensors file of tensors `(name, dtype, shape, bytes)`, in the order given.
-fn safetensors(metadata: &str, tensors: &[(&str, &str, &[u64], Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn safetensors(metadata: &str, tensors: &[(&str, &str, &[u64], Vec<u8>)]) -> Vec<u8> {
     let (mut entries, mut data) = (Vec::new(), Vec::new());
     if !metadata.is_empty() {
         entries.push(format!(r#""__metadata__":{{"note":"{metadata}"}}"#));
@@ -37,7 +37,7 @@ fn safetensors(metadata: &str, tensors: &[(&str, &str, &[u64], Vec<u8>)]) -> Vec
     file
 }
 
-fn f32s(values: &[f32]) -> Vec<u8> {
+pub(crate) fn f32s(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
@@ -46,7 +46,7 @@ fn weights(values: &[f32; 6]) -> Vec<u8> {
     safetensors("", &[("fc1.weight", "F32", &[2, 3], f32s(values)), bias])
 }
 
-fn npy(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header =
         format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
     let mut file = b"\x93NUMPY\x01\x00".to_vec();
