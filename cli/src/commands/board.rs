@@ -295,13 +295,14 @@ fn interval(row: &Row) -> Option<Interval> {
 /// What speaks against a row.
 fn doubts(row: &Row) -> Vec<String> {
     let mut found = BTreeSet::new();
-    let mut split: BTreeMap<(RunId, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut split: BTreeMap<(&str, BTreeSet<&str>), Vec<RunId>> = BTreeMap::new();
     for entry in &row.entries {
-        for Shared { tested, by, read, is_same } in &entry.shared {
-            if !is_same {
-                split.entry((*by, read)).or_default().insert(tested);
-                continue;
-            }
+        let apart = entry.shared.iter().filter(|shared| !shared.is_same);
+        if let Some(first) = apart.clone().next() {
+            let tested = apart.map(|shared| shared.tested.as_str()).collect();
+            split.entry((&first.read, tested)).or_default().push(first.by);
+        }
+        for Shared { tested, by, read, .. } in entry.shared.iter().filter(|shared| shared.is_same) {
             let as_what =
                 if tested == read { String::new() } else { format!(" as {}", plain(read)) };
             found.insert(format!(
@@ -314,13 +315,16 @@ fn doubts(row: &Row) -> Vec<String> {
             found.insert(format!("done again, run {} came to something else", run.short()));
         }
     }
-    for ((by, read), tested) in split {
+    for ((read, tested), by) in split {
         let tested: Vec<String> = tested.into_iter().map(plain).collect();
+        let (n, all) = (by.len(), row.entries.len());
+        let whose =
+            if all == 1 { "its making".to_owned() } else { format!("the making of {n} of {all}") };
+        let first = by.first().map(|run| run.short()).unwrap_or_default();
         found.insert(format!(
-            "its making started from {} as well, of which another run split off {}: they may share rows (run {})",
+            "{whose} started from {} as well, of which another run split off {}: they may share rows (run {first})",
             plain(read),
-            tested.join(", "),
-            by.short()
+            tested.join(", ")
         ));
     }
     for Leak { by, read, tested, found: overlap } in &row.leaks {

@@ -19,6 +19,16 @@ impl Lineage {
         self.at_once(|ask| ask.runs())
     }
 
+    /// The last so many runs, the latest first.
+    pub fn latest(&self, count: usize) -> Result<Vec<RunRow>> {
+        self.at_once(|ask| ask.latest(count))
+    }
+
+    /// How many runs there are.
+    pub fn count_runs(&self) -> Result<u64> {
+        self.at_once(|ask| ask.count_runs())
+    }
+
     /// The runs that left `content`: first those whose output it is, then those that have it
     /// inside one; each by start, run and output.
     pub fn producers(&self, content: ContentId) -> Result<Vec<Production>> {

@@ -4,7 +4,7 @@
 //! joins is spelled out (`CROSS`), because SQLite, which knows nothing of the sizes of these tables,
 //! would at times read all outputs of all runs to find one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use lab_schema::{
     AttestationId, ContentId, Digest, Number, ObjectId, RecipeId, RunId, SignatureId, Signed, Slot,
@@ -34,8 +34,6 @@ pub struct RunRow {
     pub success: bool,
     /// Whether its record names everything that it read.
     pub complete: bool,
-    /// The numbers found in its outputs.
-    pub metrics: BTreeMap<String, Number>,
 }
 
 /// A run that left a content.
@@ -102,28 +100,20 @@ const NOT_READ: &str = "
 
 impl Asking<'_> {
     pub(crate) fn runs(&self) -> Answer<Vec<RunRow>> {
-        let sql = "SELECT id, recipe, started_ms, success, complete FROM run ORDER BY 3, 1";
-        let mut runs = self.rows(sql, [], |row| {
-            Ok(RunRow {
-                id: RunId::from_digest(digest(row, 0)?),
-                recipe: RecipeId::from_digest(digest(row, 1)?),
-                started_ms: key::to_time(row.get(2)?)?,
-                success: row.get(3)?,
-                complete: row.get(4)?,
-                metrics: BTreeMap::new(),
-            })
-        })?;
-        let places: BTreeMap<RunId, usize> = runs.iter().map(|r| r.id).zip(0..).collect();
-        let metrics = self.rows("SELECT run, key, value FROM metric", [], |row| {
-            let value = Number::new(row.get(2)?).map_err(|_| Fault::Impossible("metric"))?;
-            Ok((RunId::from_digest(digest(row, 0)?), row.get(1)?, value))
-        })?;
-        for (run, name, value) in metrics {
-            if let Some(place) = places.get(&run) {
-                runs[*place].metrics.insert(name, value);
-            }
-        }
-        Ok(runs)
+        let sql =
+            "SELECT id, recipe, started_ms, success, complete FROM run ORDER BY started_ms, id";
+        self.rows(sql, [], run_row)
+    }
+
+    pub(crate) fn latest(&self, count: usize) -> Answer<Vec<RunRow>> {
+        let sql = "SELECT id, recipe, started_ms, success, complete FROM run
+                   ORDER BY started_ms DESC, id DESC LIMIT ?1";
+        self.rows(sql, [i64::try_from(count).unwrap_or(i64::MAX)], run_row)
+    }
+
+    pub(crate) fn count_runs(&self) -> Answer<u64> {
+        let counted = self.rows("SELECT COUNT(*) FROM run", [], |row| Ok(row.get::<_, i64>(0)?))?;
+        Ok(counted.first().map_or(0, |count| count.unsigned_abs()))
     }
 
     pub(crate) fn producers(&self, content: ContentId) -> Answer<Vec<Production>> {
@@ -277,6 +267,16 @@ impl Edges for Asking<'_> {
 
 fn blob<'r>(row: &'r Row<'_>, column: usize) -> Answer<&'r [u8]> {
     row.get_ref(column)?.as_blob().map_err(|_| Fault::Impossible("column"))
+}
+
+fn run_row(row: &Row<'_>) -> Answer<RunRow> {
+    Ok(RunRow {
+        id: RunId::from_digest(digest(row, 0)?),
+        recipe: RecipeId::from_digest(digest(row, 1)?),
+        started_ms: key::to_time(row.get(2)?)?,
+        success: row.get(3)?,
+        complete: row.get(4)?,
+    })
 }
 
 fn digest(row: &Row<'_>, column: usize) -> Answer<Digest> {

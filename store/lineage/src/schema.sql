@@ -48,6 +48,7 @@ CREATE TABLE run (
     complete   INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX run_by_recipe ON run (recipe, started_ms, id);
+CREATE INDEX run_by_start ON run (started_ms, id);
 
 -- What a run left.
 CREATE TABLE makes (

@@ -75,12 +75,16 @@ fn runs_are_listed_by_start_with_their_metrics() {
     assert_eq!(runs.iter().map(|r| r.id).collect::<Vec<_>>(), [early, late]);
     assert_eq!(runs.iter().map(|r| r.success).collect::<Vec<_>>(), [false, true]);
     assert_eq!((runs[1].started_ms, runs[1].complete), (30, true));
-    assert_eq!(runs[1].metrics["accuracy"].get(), 15.0);
     assert_eq!(lineage.runs_of(runs[0].recipe).unwrap(), [early, late]);
     let values: Vec<f64> =
         lineage.metric("accuracy").unwrap().iter().map(|(_, v)| v.get()).collect();
     assert_eq!(values, [5.0, 15.0]);
     assert_eq!(lineage.metric("loss").unwrap(), []);
+    let latest = |count| -> Vec<_> {
+        lineage.latest(count).unwrap().into_iter().map(|row| row.id).collect()
+    };
+    assert_eq!((latest(0), latest(1), latest(9)), (vec![], vec![late], vec![late, early]));
+    assert_eq!(lineage.count_runs().unwrap(), 2);
 }
 
 #[test]

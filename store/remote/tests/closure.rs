@@ -11,8 +11,8 @@ use lab_objects::{Silent, Store};
 use lab_remote::transfer;
 use lab_schema::alias::write_table;
 use lab_schema::{
-    Alias, Aliases, Attestation, BlobId, ContentId, Kind, Object, ObjectId, Recipe, Run, Scheme,
-    Signature, Signed, Subject, Tree,
+    Alias, Aliases, Attestation, BlobId, ContentId, Evaluation, Kind, Object, ObjectId, Recipe,
+    Run, Scheme, Signature, Signed, Subject, Tree,
 };
 
 fn closure(store: &Store, lineage: &Lineage, root: ObjectId) -> lab_lineage::Result<Closure> {
@@ -28,6 +28,7 @@ fn links(store: &Store, id: ObjectId) -> Vec<ObjectId> {
         ObjectId::Attestation(id) => store.load::<Attestation>(id).unwrap().links(),
         ObjectId::Signature(id) => store.load::<Signature>(id).unwrap().links(),
         ObjectId::Aliases(id) => store.load::<Aliases>(id).unwrap().links(),
+        ObjectId::Evaluation(id) => store.load::<Evaluation>(id).unwrap().links(),
     }
 }
 
@@ -147,6 +148,30 @@ fn signatures_travel_with_what_they_are_of() {
         assert_eq!(set(root), of_run);
     }
     assert!(set(p.bystander.into()).contains(&beside));
+}
+
+#[test]
+fn an_evaluation_brings_its_example_and_a_fork_its_parent() {
+    let store = memory();
+    let p = pipeline(&store);
+    let model = [common::slot("in")].into();
+    let evaluation = Evaluation::new(p.train, model, "accuracy".into(), true).unwrap();
+    let evaluation = common::put(&store, &evaluation);
+    // Forked from a run that was attested and has a history of its own.
+    let train: Run = store.load(p.train).unwrap();
+    let fork = common::put(&store, &Run { parent: Some(p.train), who: "ben".into(), ..train });
+    let known = lineage(&store);
+    let whole = closure(&store, &known, p.train.into()).unwrap();
+    for (root, more) in
+        [(ObjectId::from(evaluation), evaluation.into()), (fork.into(), fork.into())]
+    {
+        let found = closure(&store, &known, root).unwrap();
+        assert_well_formed(&store, &found);
+        let mut expected: BTreeSet<ObjectId> = whole.objects.iter().copied().collect();
+        expected.insert(more);
+        assert_eq!(found.objects.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+    assert!(!whole.objects.contains(&fork.into()), "a parent does not bring its forks");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Which runs `lab log` shows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lab_lineage::{Lineage, RunRow};
-use lab_schema::Run;
+use lab_schema::{Run, RunId};
 
 use crate::failure::{Failure, Outcome};
 use crate::times;
@@ -86,10 +87,7 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 impl Bound {
-    fn holds(&self, row: &RunRow) -> bool {
-        let Some(value) = row.metrics.get(&self.metric).map(|value| value.get()) else {
-            return false;
-        };
+    fn holds(&self, value: f64) -> bool {
         match self.is {
             Is::Above => value > self.than,
             Is::AtLeast => value >= self.than,
@@ -119,7 +117,12 @@ impl Filter {
             let having = lineage.with_param(key, value)?;
             runs.retain(|row| having.contains(&row.id));
         }
-        runs.retain(|row| self.metrics.iter().all(|bound| bound.holds(row)));
+        for bound in &self.metrics {
+            let having = lineage.metric(&bound.metric)?.into_iter();
+            let having: BTreeSet<RunId> =
+                having.filter(|(_, value)| bound.holds(value.get())).map(|(run, _)| run).collect();
+            runs.retain(|row| having.contains(&row.id));
+        }
         let from_ms = self.since.map(|since| match since {
             Since::Ago(ago) => {
                 now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))

@@ -39,12 +39,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -> Outcome {
     let lineage = registry.lineage()?;
-    let mut all = lineage.runs()?;
-    filter.apply(&lineage, context.now_ms(), &mut all)?;
+    let (mut all, number) = match filter.is_given() {
+        // Of a long history only the end is looked at.
+        false => (lineage.latest(limit)?, lineage.count_runs()? as usize),
+        true => {
+            let mut all = lineage.runs()?;
+            all.reverse();
+            filter.apply(&lineage, context.now_ms(), &mut all)?;
+            let number = all.len();
+            (all, number)
+        }
+    };
+    if !filter.is_given() || filter.is_by_index() {
+        all.truncate(limit);
+    }
     let names = registry.store.names().list()?;
     let believed = Believed::here(context, registry);
     let mut answers = Vec::new();
-    for row in all.iter().rev() {
+    for row in &all {
         if answers.len() == limit {
             break;
         }
@@ -91,12 +103,10 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
         context.ui.hint("no run fits; `lab log` shows all");
     } else if all.is_empty() {
         context.ui.hint("no runs yet; `lab run -- COMMAND` makes one");
-    } else if all.len() > limit && filter.is_by_index() {
-        context.ui.hint(format!(
-            "{} earlier runs; `lab log -n {}` shows all",
-            all.len() - limit,
-            all.len()
-        ));
+    } else if number > limit && filter.is_by_index() {
+        context
+            .ui
+            .hint(format!("{} earlier runs; `lab log -n {number}` shows all", number - limit));
     }
     context.ui.answer(&json!(answers));
     Ok(())
