@@ -236,7 +236,7 @@ fn what_does_not_fit_is_said() {
     // A folder where a file goes.
     place.write("folder/a.txt", "1\n");
     lab(&["add", "folder", "--name", "folder"]).succeeds();
-    lab(&["eval", "run", "test", "folder"]).exits(1).says("left no accuracy");
+    lab(&["eval", "run", "test", "folder"]).exits(2).complains("is a folder");
     // What it was not shown to need, it cannot have: the record says that it looked for it.
     place.write("more.sh", "m=$(cat model.txt)\n[ -e \"$m\" ] && cat \"$m\" >/dev/null\necho '{\"accuracy\": 0.5}' >metrics.json\n");
     place.write("model.txt", "none\n");
@@ -269,6 +269,7 @@ fn a_model_of_several_files_and_another_split_of_the_same_data() {
     assert_eq!(shared("c")[0]["same"], false);
     place.lab(["board", "test"]).succeeds().says("they may share rows");
     place.lab(["eval", "run", "test", "c:model.json"]).exits(3);
+    place.lab(["eval", "run", "test", "c.prepare"]).exits(2).complains("which of the outputs");
     place.lab(["eval", "run", "test", "c.train:model.json"]).exits(2).complains("one file");
     place.lab(["eval", "run", "test", "digits"]).exits(2);
 
@@ -343,4 +344,81 @@ fn copied_test_rows_are_found_by_content_whatever_the_files_are_called() {
     let told = place.lab(["board", "penguin-test", "--leaks"]).succeeds();
     let told = told.says("leak from test.csv into planted.csv: 12 of 69 test examples");
     assert!(!told.out.contains("into clean.csv"), "{}", told.out);
+}
+
+#[test]
+fn a_model_put_together_is_as_strong_as_its_weakest_part() {
+    if !allows_boxes() {
+        return eprintln!("skipped: no boxes here");
+    }
+    let place = Place::registry();
+    place.write("test.txt", "1\n");
+    place.write("train.sh", "mkdir -p m\necho c >m/config.txt\necho $1 >m/w.txt\n");
+    place.write(
+        "evaluate.sh",
+        "cat m/config.txt test.txt >/dev/null\necho \"{\\\"accuracy\\\": 0.$(cat m/w.txt)}\" >metrics.json\n",
+    );
+    let run = |name: &str, args: &[&str]| {
+        place.lab([&["run", "--name", name, "--", "bash"], args].concat()).succeeds()
+    };
+    run("base", &["train.sh", "50"]);
+    run("first", &["evaluate.sh"]);
+    place
+        .lab(["eval", "define", "test", "first", "-m", "accuracy"])
+        .succeeds()
+        .complains("m/config.txt, m/w.txt");
+    // One file of somebody's model, and one of nobody's.
+    place.write("cheat/config.txt", "c\n");
+    place.write("cheat/w.txt", "99\n");
+    place.lab(["add", "cheat", "--name", "cheat"]).succeeds();
+    place.lab(["eval", "run", "test", "cheat"]).succeeds().says("0.99");
+    for done in ["base", "first", "test.cheat"] {
+        place.lab(["verify", done]).succeeds();
+    }
+    let answer = board(&place);
+    assert_eq!(row(&answer, "base")["claim"], "verified by its author");
+    let cheat = row(&answer, "cheat");
+    assert_eq!((cheat["claim"].as_str(), cheat["runs"].as_u64()), (Some("recorded"), Some(1)));
+    assert_eq!(cheat["entries"][0]["is_made"], false);
+    place.lab(["board", "test"]).succeeds().says("nobody recorded how the model was made");
+
+    // Checkpoints of one run are no seeds, and another file of the same name is no model of it.
+    place.write(
+        "epochs.sh",
+        "for n in 1 2 3; do mkdir -p e$n; echo c >e$n/config.txt; echo 6$n >e$n/w.txt; done\n",
+    );
+    run("epochs", &["epochs.sh"]);
+    for n in ["1", "2", "3"] {
+        let args =
+            ["run", "--name", &format!("pick{n}"), "--", "bash", "-c", &format!("cp -r e{n}/. m/")];
+        place.lab(args).succeeds();
+        place
+            .lab(["eval", "run", "test", &format!("pick{n}"), "--name", &format!("test.e{n}")])
+            .succeeds();
+    }
+    place.lab(["eval", "run", "test", "epochs"]).exits(2).complains("which of the outputs");
+    let rows = board(&place)["rows"].as_array().unwrap().clone();
+    assert!(rows.iter().all(|row| row["runs"] == 1), "{rows:?}");
+}
+
+#[test]
+fn an_evaluation_that_reads_nothing_but_the_model_has_a_board_too() {
+    if !allows_boxes() {
+        return eprintln!("skipped: no boxes here");
+    }
+    let place = Place::registry();
+    place.write("w.txt", "5\n");
+    let script = "echo \"{\\\"accuracy\\\": 0.$(cat w.txt)}\" > metrics.json";
+    place.lab(["run", "--name", "e", "--", "sh", "-c", script]).succeeds();
+    place.lab(["eval", "define", "test", "e", "--model", "w.txt"]).succeeds();
+    for (name, text) in [("v2", "6\n"), ("v3", "7\n")] {
+        place.write("w.txt", text);
+        place.lab(["add", "w.txt", "--name", name]).succeeds();
+        place.lab(["eval", "run", "test", name]).succeeds();
+    }
+    assert_eq!(board(&place)["rows"].as_array().unwrap().len(), 3);
+    // A run that read a model and made another is not taken for the one that it read.
+    place.write("tune.sh", "cat w.txt >/dev/null\necho 9 >tuned.txt\n");
+    place.lab(["run", "--name", "tuned", "--", "bash", "tune.sh"]).succeeds();
+    place.lab(["eval", "run", "test", "tuned"]).succeeds().says("accuracy 0.9000");
 }

@@ -138,10 +138,11 @@ fn what_cannot_be_changed_is_said() {
     fork(&[]).exits(2).complains("--set KEY=VALUE");
     fork(&["--set", "lr"]).exits(2).complains("KEY=VALUE is meant");
     fork(&["--set", "rl=3"]).exits(2).complains("there are lr, scale");
-    fork(&["--set", "lr=3"]).exits(2).complains("nothing of it changes");
+    fork(&["--set", "lr=3"]).exits(2).complains("nothing of base changes");
     fork(&["--input", "raw=nothing"]).exits(3);
     fork(&["--input", "wrong.csv=base.train:model.txt"]).exits(2).complains("raw.csv");
     fork(&["--seeds", "1..2"]).exits(2).complains("no parameter 'seed'");
+    fork(&["--seeds", "1..2", "--set", "seed=3"]).exits(2).complains("one of them");
     place.lab(["fork", "bsae", "--set", "lr=1", "--name", "x"]).exits(3).complains("base");
     // A record that is not complete is no ground to stand on.
     place.lab(["run", "--apart", "--name", "apart", "--", "sh", "-c", "echo 1 > out"]).succeeds();
@@ -164,4 +165,54 @@ fn a_fork_brings_what_it_was_forked_from() {
     place.lab_in("third", ["gc"]).succeeds();
     place.lab_in("third", ["show", &parent]).succeeds();
     place.lab_in("third", ["check"]).succeeds().says("sound");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn equal_bytes_are_told_apart_by_where_they_lie() {
+    let Some(place) = commands() else { return };
+    place.write("threshold.txt", "1\n");
+    place.write("fit.sh", "echo $1 >model.txt\n");
+    place.write(
+        "measure.sh",
+        "echo \"{\\\"accuracy\\\": $(cat model.txt)$(cat threshold.txt)}\" >metrics.json\n",
+    );
+    place.lab(["run", "--name", "m.fit", "--", "bash", "fit.sh", "lr=1"]).succeeds();
+    place.write("fit.sh", "echo ${1#lr=} >model.txt\n");
+    place.lab(["run", "--name", "m.fit", "--", "bash", "fit.sh", "lr=1"]).succeeds();
+    place.lab(["run", "--name", "m", "--", "bash", "measure.sh"]).succeeds();
+    // The threshold has the bytes that the model had, and is none of it.
+    place.lab(["fork", "m", "--set", "lr=2", "--name", "f"]).succeeds().says("11 → 21");
+    // What somebody put in the place of an output stays.
+    place
+        .lab(["fork", "m", "--set", "lr=2", "--input", "model.txt=m.fit:model.txt", "--name", "g"])
+        .succeeds();
+    place.lab(["show", "g"]).succeeds().says("11");
+
+    // A file that is not left any more is not silently the old one.
+    place.write("named.sh", "echo ${1#lr=} >\"out-${1#lr=}.txt\"\n");
+    place.write("read.sh", "echo \"{\\\"accuracy\\\": $(cat out-*.txt)}\" >metrics.json\n");
+    place.lab(["run", "--name", "n.fit", "--", "bash", "named.sh", "lr=1"]).succeeds();
+    place.lab(["run", "--name", "n", "--", "bash", "read.sh"]).succeeds();
+    place
+        .lab(["fork", "n", "--set", "lr=2", "--name", "h"])
+        .exits(2)
+        .complains("out-1.txt, which is not left any more");
+    place.lab(["show", "h"]).exits(3);
+}
+
+#[test]
+fn seeds_that_are_there_already_are_named_as_well() {
+    let place = Place::digits();
+    let run = ["run", "digits.toml", "--name", "base", "--seed", "2", "--set", "train.epochs=1"];
+    place.lab(run).succeeds();
+    place
+        .lab(["fork", "base", "--seeds", "1..3", "--name", "s"])
+        .succeeds()
+        .says("s.seed2  is base");
+    assert_eq!(place.id("s.seed2"), place.id("base"));
+    place
+        .lab(["fork", "base", "--set", "seed=2", "--name", "t"])
+        .exits(2)
+        .complains("nothing of base changes");
 }

@@ -69,6 +69,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             }
         }
     }
+    let sets_seed = |change: &Change| matches!(change, Change::Set { name, .. } if name == "seed");
+    if args.seeds.is_some() && changes.iter().any(sets_seed) {
+        return Err(Failure::usage(
+            "`--seeds` sets the seed, and so does `--set seed`: one of them",
+        ));
+    }
     if changes.is_empty() && args.seeds.is_none() {
         return Err(Failure::usage("what is to be changed?")
             .hint("`--set KEY=VALUE` changes a parameter, `--input NAME=REF` what is read, `--seeds 1..10` the seed"));
@@ -78,7 +84,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     for (base, name, changes) in todo {
         let done = one(context, &registry, args, &base, &name, &changes)?;
         let last = done.last().map(|forked| &forked.run);
-        let is_well = last.is_some_and(|run| run.outcome.status.is_success());
+        let is_well = last.is_none_or(|run| run.outcome.status.is_success());
         all_well &= is_well;
         let is_new = done.last().is_some_and(|forked| forked.parent == base.id);
         if let (false, true, true, Some(last)) = (many, is_well, is_new, last) {
@@ -191,15 +197,22 @@ fn one(
     if let Some(failure) = failed {
         return Err(failure);
     }
+    if done.is_empty() && args.seeds.is_none() {
+        return Err(Failure::usage(format!("nothing of {} changes: it is so already", base.name)));
+    }
     let is_over = done.iter().all(|forked| forked.run.outcome.status.is_success());
     if is_over && done.iter().all(|forked| forked.parent != base.id) {
         let why = format!("lab fork {} --name {name}", base.name);
         point(context, registry, name, base.id.into(), NameKind::Result, &why)?;
         context.ui.line(format!(
-            "{}  {}  is {}: the change made no difference to what it reads",
+            "{}  {}  is {}: {}",
             paint(HASH, base.id.short()),
             paint(NAME, name),
-            paint(NAME, &base.name)
+            paint(NAME, &base.name),
+            match done.is_empty() {
+                true => "nothing of it changes",
+                false => "the change made no difference to what it reads",
+            }
         ));
     }
     Ok(done)

@@ -34,7 +34,7 @@ impl From<RemoteError> for Failure {
                 }
                 failure.hint("type more digits")
             }
-            RemoteError::Missing { .. } => Failure::not_found(message).hint("`lab check` there lists all that is missing, or left out: then `lab pull` there completes it"),
+            RemoteError::Missing { .. } => Failure::not_found(message).hint("`lab check` there lists all that is missing, or left out: then `lab pull` there completes it, or `lab push --repair` from where it is whole"),
             RemoteError::Damaged { .. } => Failure::new(Exit::No, message).hint("`lab check` there lists all damage; nothing damaged was kept"),
             RemoteError::NameMoved { ref name, .. } => Failure::new(Exit::Refused, message)
                 .hint(format!("look at theirs first: `lab pull REMOTE {name}`; `--force` moves the name over it"))

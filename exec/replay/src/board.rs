@@ -68,11 +68,13 @@ pub struct Entry {
     pub score: Option<f64>,
     /// The model: its files, as the evaluation calls them.
     pub model: BTreeMap<Slot, ContentId>,
-    /// The run that made the model; none if it was brought along.
-    pub maker: Option<RunId>,
-    /// How strong a claim this is: as strong as the weaker one of the evaluation's and of the making's.
+    /// The runs that made the model; none of them stands on another.
+    pub makers: Vec<RunId>,
+    /// Whether each of its files was made by a run, and none was brought along.
+    pub is_made: bool,
+    /// How strong a claim this is: as strong as the weakest one, of the evaluation's run and of the makers.
     pub claim: Claim,
-    /// Runs, of these two, that somebody did again and got something else.
+    /// Runs, of these, that somebody did again and got something else, or that got something else themselves.
     pub disputed: Vec<RunId>,
     /// What the model's making read of what it is tested on.
     pub shared: Vec<Shared>,
@@ -92,8 +94,9 @@ pub fn entries(store: &Store, lineage: &Lineage, evaluation: &Evaluation) -> Res
         .filter(|(slot, _)| evaluation.model().iter().all(|model| model.as_str() != slot))
         .collect();
     let mut tested = Tested::new(store, lineage, &reads)?;
+    tested.by_engine = matches!(recipe.executor(), Executor::Tensor(_));
     let (mut found, mut seen): (Vec<Entry>, BTreeMap<RecipeId, usize>) = Default::default();
-    for id in candidates(lineage, evaluation.run(), &recipe, &reads)? {
+    for id in candidates(lineage, &recipe, &reads)? {
         let run: Run = load(store, id)?;
         let recipe: Recipe = load(store, run.recipe)?;
         let Some(model) = evaluation.model_of(&recipe) else { continue };
@@ -102,14 +105,7 @@ pub fn entries(store: &Store, lineage: &Lineage, evaluation: &Evaluation) -> Res
         }
         let entry = entry(store, lineage, evaluation, (id, &run), model, &mut tested)?;
         match seen.get(&run.recipe).map(|at| &mut found[*at]) {
-            // One that came to an end goes before one that did not, and else the first.
-            Some(first) if first.score.is_none() && entry.score.is_some() => *first = entry,
-            Some(first) => {
-                if entry.score.is_some() && entry.score != first.score {
-                    first.disputed.push(id);
-                }
-                first.claim = first.claim.max(entry.claim);
-            }
+            Some(best) => best.beside(entry),
             None => {
                 seen.insert(run.recipe, found.len());
                 found.push(entry);
@@ -119,10 +115,23 @@ pub fn entries(store: &Store, lineage: &Lineage, evaluation: &Evaluation) -> Res
     Ok(found)
 }
 
+impl Entry {
+    /// Of two runs of one model the one with a score counts, then the stronger claim, then the first. A claim is for
+    /// the score that it was made of.
+    fn beside(&mut self, mut other: Entry) {
+        let worth = |entry: &Entry| (entry.score.is_some(), entry.claim);
+        if worth(&other) > worth(self) {
+            std::mem::swap(self, &mut other);
+        }
+        if other.score.is_some() && other.score != self.score {
+            self.disputed.push(other.run);
+        }
+    }
+}
+
 /// Runs that read what few others read of what the example reads: all runs of the evaluation are among them.
 fn candidates(
     lineage: &Lineage,
-    example: RunId,
     recipe: &Recipe,
     reads: &[(String, ContentId)],
 ) -> Result<Vec<RunId>> {
@@ -139,7 +148,11 @@ fn candidates(
             fewest = Some(runs);
         }
     }
-    Ok(fewest.unwrap_or_else(|| vec![example]))
+    match fewest {
+        Some(fewest) => Ok(fewest),
+        // It reads nothing but the model.
+        None => Ok(lineage.runs()?.into_iter().map(|row| row.id).collect()),
+    }
 }
 
 fn entry(
@@ -150,53 +163,64 @@ fn entry(
     model: BTreeMap<Slot, ContentId>,
     tested: &mut Tested,
 ) -> Result<Entry> {
-    let maker = maker_of(lineage, &model)?.filter(|maker| *maker != id);
+    let (makers, is_made) = makers_of(lineage, &model, id)?;
     let (mut claim, mut disputed, mut shared) = (None::<Claim>, Vec::new(), BTreeSet::new());
-    let mut all = vec![id];
-    if let Some(maker) = maker {
-        all.extend(chain(lineage, maker)?);
-    }
-    for (n, at) in all.iter().enumerate() {
-        let run: Run = load(store, *at)?;
-        // The evaluation itself, and the run that made the model; what came before that is not claimed.
-        if n == 0 || Some(*at) == maker {
-            let (own, is_disputed) = claim_of(store, lineage, *at, &run)?;
-            claim = Some(claim.map_or(own, |claim| claim.min(own)));
-            disputed.extend(is_disputed.then_some(*at));
-        }
-        if n > 0 {
-            shared.extend(tested.read_by(store, lineage, *at, &run)?);
+    let mut before: Vec<RunId> = Vec::new();
+    for maker in &makers {
+        for run in chain(lineage, *maker)? {
+            if !before.contains(&run) {
+                before.push(run);
+            }
         }
     }
-    if maker.is_some() {
-        shared.extend(tested.split_elsewhere(lineage, &all[1..])?);
+    // The evaluation itself, and the runs that made the model; what came before these is not claimed.
+    for at in [id].iter().chain(&makers) {
+        let (own, is_disputed) = claim_of(store, lineage, *at, &load(store, *at)?)?;
+        claim = Some(claim.map_or(own, |claim| claim.min(own)));
+        disputed.extend(is_disputed.then_some(*at));
     }
-    // Nobody knows how a model came about that was brought along.
-    let most = if maker.is_some() { Claim::VerifiedElsewhere } else { Claim::Recorded };
+    for at in &before {
+        shared.extend(tested.read_by(store, lineage, *at, &load(store, *at)?)?);
+    }
+    shared.extend(tested.split_elsewhere(lineage, &before)?);
+    // Nobody knows how came about what was brought along.
+    let most = if is_made { Claim::VerifiedElsewhere } else { Claim::Recorded };
     let is_over = run.outcome.status.is_success();
     let score = run.outcome.metrics.get(evaluation.metric()).filter(|_| is_over);
     Ok(Entry {
         run: id,
         score: score.map(|score| score.get()),
         model,
-        maker,
+        makers,
+        is_made,
         claim: claim.unwrap_or(Claim::Reported).min(most),
         disputed,
         shared: shared.into_iter().collect(),
     })
 }
 
-/// The run that made the files of a model: the last, of several that stand on each other.
-fn maker_of(lineage: &Lineage, model: &BTreeMap<Slot, ContentId>) -> Result<Option<RunId>> {
-    let files: Vec<ContentId> = model.values().copied().collect();
-    let makers: BTreeSet<RunId> = made_by(lineage, &files)?.into_iter().flatten().collect();
-    let mut last: Option<(RunId, Vec<RunId>)> = None;
-    for maker in makers {
-        if last.as_ref().is_none_or(|(_, before)| !before.contains(&maker)) {
-            last = Some((maker, chain(lineage, maker)?));
+/// The runs that made the files of a model, but for those on which others of them stand; and whether each file was
+/// made by one. What the evaluation itself left does not count.
+fn makers_of(
+    lineage: &Lineage,
+    model: &BTreeMap<Slot, ContentId>,
+    but: RunId,
+) -> Result<(Vec<RunId>, bool)> {
+    let files: Vec<(String, ContentId)> =
+        model.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
+    let made: Vec<Option<RunId>> = made_by(lineage, &files)?
+        .into_iter()
+        .map(|maker| maker.filter(|run| *run != but))
+        .collect();
+    let is_made = made.iter().all(Option::is_some);
+    let all: BTreeSet<RunId> = made.into_iter().flatten().collect();
+    let mut last = all.clone();
+    for maker in &all {
+        for before in chain(lineage, *maker)?.iter().filter(|run| *run != maker) {
+            last.remove(before);
         }
     }
-    Ok(last.map(|(maker, _)| maker))
+    Ok((last.into_iter().collect(), is_made))
 }
 
 /// How strong a run's own record is, and whether somebody got something else.
@@ -236,6 +260,8 @@ struct Made {
 /// What the evaluation reads beside the model.
 #[derive(Default)]
 struct Tested {
+    /// Whether the tensor engine evaluates.
+    by_engine: bool,
     /// Its files, and what it calls them.
     files: BTreeMap<ObjectId, String>,
     /// What of it runs made.
@@ -249,8 +275,7 @@ struct Tested {
 impl Tested {
     fn new(store: &Store, lineage: &Lineage, reads: &[(String, ContentId)]) -> Result<Tested> {
         let mut tested = Tested::default();
-        let contents: Vec<ContentId> = reads.iter().map(|(_, content)| *content).collect();
-        for ((slot, content), maker) in reads.iter().zip(made_by(lineage, &contents)?) {
+        for ((slot, content), maker) in reads.iter().zip(made_by(lineage, reads)?) {
             for blob in files(store, *content)? {
                 tested.files.entry(blob).or_insert_with(|| slot.clone());
             }
@@ -282,8 +307,8 @@ impl Tested {
         Ok(&self.sources[&id])
     }
 
-    /// What a run read of the files. The tensor engine keeps the rows that it tests on away from training by
-    /// itself.
+    /// What a run read of the files. Of its own splits the tensor engine keeps the rows that it tests on away from
+    /// training by itself.
     fn read_by(
         &mut self,
         store: &Store,
@@ -292,7 +317,7 @@ impl Tested {
         run: &Run,
     ) -> Result<Vec<Shared>> {
         let recipe: Recipe = load(store, run.recipe)?;
-        if matches!(recipe.executor(), Executor::Tensor(_)) {
+        if self.by_engine && matches!(recipe.executor(), Executor::Tensor(_)) {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();

@@ -65,13 +65,14 @@ pub fn chain(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
 fn makers(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
     let mut inputs = Vec::new();
     for (role, content) in lineage.run_inputs(run)? {
-        if matches!(role, Role::Input(_) | Role::Outside(_)) {
-            inputs.push(content);
+        match role {
+            Role::Input(slot) => inputs.push((slot.to_string(), content)),
+            Role::Outside(slot) => inputs.push((format!("/{slot}"), content)),
+            Role::Code => {}
         }
     }
-    let made = made_by(lineage, &inputs)?;
     let mut found: Vec<RunId> = Vec::new();
-    for maker in made.into_iter().flatten().filter(|maker| *maker != run) {
+    for maker in made_by(lineage, &inputs)?.into_iter().flatten().filter(|maker| *maker != run) {
         if !found.contains(&maker) {
             found.push(maker);
         }
@@ -79,28 +80,33 @@ fn makers(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
     Ok(found)
 }
 
-/// Who made each of these contents, which lay beside each other: of several the one that made most of them,
-/// and else [the one that counts](Lineage::producer_for).
-pub(crate) fn made_by(lineage: &Lineage, contents: &[ContentId]) -> Result<Vec<Option<RunId>>> {
+/// Who made each of these contents, which lay beside each other under these names: of several the one that made
+/// most of them, more so under the same names, and else [the one that counts](Lineage::producer_for).
+pub(crate) fn made_by(
+    lineage: &Lineage,
+    contents: &[(String, ContentId)],
+) -> Result<Vec<Option<RunId>>> {
     let (mut all, mut most) = (Vec::new(), BTreeMap::<RunId, usize>::new());
-    for content in contents {
+    for (name, content) in contents {
         let usual = lineage.producer_for(*content)?;
-        let mut makers: Vec<RunId> = Vec::new();
+        let mut makers: BTreeMap<RunId, usize> = BTreeMap::new();
         if usual.is_some() {
-            makers.extend(lineage.producers(*content)?.into_iter().take(MANY).map(|made| made.run));
-            makers.sort();
-            makers.dedup();
+            for made in lineage.producers(*content)?.into_iter().take(MANY) {
+                let worth = 1 + usize::from(made.output.as_str() == name);
+                let before = makers.entry(made.run).or_default();
+                *before = worth.max(*before);
+            }
         }
-        for maker in &makers {
-            *most.entry(*maker).or_default() += 1;
+        for (maker, worth) in &makers {
+            *most.entry(*maker).or_default() += worth;
         }
         all.push((usual, makers));
     }
-    let best = |(usual, makers): (Option<RunId>, Vec<RunId>)| {
+    let best = |(usual, makers): (Option<RunId>, BTreeMap<RunId, usize>)| {
         let count = |maker: &RunId| most.get(maker).copied().unwrap_or(0);
-        let best = makers.iter().map(count).max().unwrap_or(0);
+        let best = makers.keys().map(count).max().unwrap_or(0);
         let usual = usual.filter(|usual| count(usual) == best);
-        usual.or_else(|| makers.into_iter().find(|maker| count(maker) == best))
+        usual.or_else(|| makers.into_keys().find(|maker| count(maker) == best))
     };
     Ok(all.into_iter().map(best).collect())
 }

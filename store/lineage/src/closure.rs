@@ -46,9 +46,24 @@ pub fn closure(store: &Store, lineage: &Lineage, roots: &[ObjectId]) -> Result<C
     Ok(growing.closure)
 }
 
-/// The same without what these objects need by hash, themselves included, as far as that is known without
-/// reading any directory: to somebody who has `whole`, one after another with all that they need, it
-/// lacks nothing. So what a large directory holds costs nothing, and what was attested since comes along.
+/// These objects and what they need by hash, as far as that is known without reading any directory.
+pub fn known_parts(store: &Store, lineage: &Lineage, of: &[ObjectId]) -> Result<Vec<ObjectId>> {
+    let walk = Walk::new(store, lineage);
+    let (mut all, mut seen, mut todo) = (Vec::new(), HashSet::new(), of.to_vec());
+    while let Some(id) = todo.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        all.push(id);
+        if !matches!(id, ObjectId::Tree(_) | ObjectId::Blob(_)) {
+            todo.extend(walk.links(id, None)?.into_iter().flatten());
+        }
+    }
+    Ok(all)
+}
+
+/// The closure of `roots` without what somebody has who has `whole`, each with all that it needs: that is not
+/// gone through, so that what a large directory holds costs nothing, and what was attested since comes along.
 pub fn closure_beyond(
     store: &Store,
     lineage: &Lineage,
@@ -56,7 +71,7 @@ pub fn closure_beyond(
     whole: &[ObjectId],
 ) -> Result<Closure> {
     let mut growing = Growing::new(store, lineage)?;
-    growing.pass_over(whole)?;
+    growing.seen.extend(whole);
     for root in roots {
         growing.add(*root)?;
     }
@@ -94,18 +109,6 @@ impl<'a> Growing<'a> {
         let walk = Walk { store: self.walk.store, lineage: self.walk.lineage, lenient: false };
         let (seen, closure) = (HashSet::new(), Closure::default());
         Growing { walk, seen, aliases: Rc::clone(&self.aliases), closure, lacking: 0 }
-    }
-
-    /// What these need by hash is not added.
-    fn pass_over(&mut self, whole: &[ObjectId]) -> Result<()> {
-        let mut todo = whole.to_vec();
-        while let Some(id) = todo.pop() {
-            let is_large = matches!(id, ObjectId::Tree(_) | ObjectId::Blob(_));
-            if self.seen.insert(id) && !is_large {
-                todo.extend(self.walk.links(id, None)?.into_iter().flatten());
-            }
-        }
-        Ok(())
     }
 
     /// Adds what a root needs.

@@ -20,7 +20,7 @@ mod part;
 mod collect;
 mod usage;
 
-pub use closure::{Closure, closure, closure_beyond};
+pub use closure::{Closure, closure, closure_beyond, known_parts};
 pub use collect::{Collected, Policy, Reason, Root, collect, plan_collect};
 pub use error::{LineageError, Result};
 pub use graph::Node;

@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 
-use lab_lineage::{Choice, Lineage, Only, Part, Skipped, Sorted, closure_beyond, sort};
+use lab_lineage::{
+    Choice, Lineage, Only, Part, Skipped, Sorted, closure_beyond, known_parts, sort,
+};
 use lab_objects::{Expected, KnownAs, Move, NameKind, ObjectsError, Progress, Store};
 use lab_schema::alias::write_table;
 use lab_schema::{AliasPrefix, Aliases, Base, BlobId, ContentId, Name, ObjectId};
@@ -137,7 +139,7 @@ impl Deal<'_> {
                 steps.push((self.step(name, &last)?, last));
             }
         }
-        let whole = self.whole(&steps)?;
+        let whole = self.whole(&steps, lineage)?;
         let closure = closure_beyond(giver, lineage, &targets, &whole).on(side)?;
         if let Some(gate) = self.options.gate {
             // What others attested comes along as it is; asked for by itself, it is looked at.
@@ -166,7 +168,7 @@ impl Deal<'_> {
     /// What a remote has with all that it needs by hash, since a name there points at it and nothing was
     /// left out: that is not gone through again, however large it is. Not so for what comes here: here a
     /// fetch that finds something lost may bring it back.
-    fn whole(&self, steps: &[(NameStep, Move)]) -> Result<Vec<ObjectId>> {
+    fn whole(&self, steps: &[(NameStep, Move)], lineage: &Lineage) -> Result<Vec<ObjectId>> {
         let (taker, side) = self.taker;
         let there = steps.iter().filter(|(step, _)| !step.moves());
         let there: Vec<ObjectId> = there.map(|(step, _)| step.after).collect();
@@ -175,11 +177,14 @@ impl Deal<'_> {
             return Ok(Vec::new());
         }
         // Whatever is called something since may be anywhere inside.
-        let aliases = self.giver.0.aliases().on(self.giver.1)?;
-        let mut asked = there.clone();
+        let (giver, giving) = self.giver;
+        let aliases = giver.aliases().on(giving)?;
+        // What is lost there shows by what it lacks, but for what lies in directories.
+        let whole = known_parts(giver, lineage, &there).on(giving)?;
+        let mut asked = whole.clone();
         asked.extend(aliases.into_iter().map(|(id, _)| ObjectId::from(id)));
         let lacking = taker.lacking(&asked).on(side)?;
-        Ok(if lacking.is_empty() { there } else { Vec::new() })
+        Ok(if lacking.is_empty() { whole } else { Vec::new() })
     }
 
     /// The contents that the giving store's names say are weights.

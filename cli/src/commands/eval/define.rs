@@ -53,6 +53,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     if model.is_empty() {
         model = guessed(&registry.lineage()?, id, &recipe)?;
+        if model.len() > 1 {
+            context.ui.note(format!(
+                "taken for the model, since one run made them: {}; `--model` says otherwise",
+                listed(model.iter())
+            ));
+        }
     }
     let metric = metric(args, &run)?;
     let direction = match (args.higher_is_better, args.lower_is_better) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Subcommand;
 use lab_objects::{Store, find_in_tree};
-use lab_schema::{ContentId, Evaluation, FileName, Object, ObjectId, Recipe, Run, Slot};
+use lab_schema::{ContentId, Evaluation, Executor, FileName, Object, ObjectId, Recipe, Run, Slot};
 use serde_json::{Value, json};
 
 use super::describe;
@@ -127,19 +127,29 @@ pub(super) fn tell(
 pub(super) type Files = BTreeMap<Slot, ContentId>;
 
 /// The model that was meant: a file or a folder; the outputs of a run that are called as the evaluation calls
-/// its model, or else what it read under such names: a run that evaluated it stands for the model.
-fn model(store: &Store, resolved: &Resolved, slots: &BTreeSet<Slot>) -> Outcome<Files> {
+/// its model; or what it read as such, if it did with it what the evaluation does, be it on other data.
+fn model(store: &Store, resolved: &Resolved, pinned: &Pinned) -> Outcome<Files> {
+    let slots = pinned.evaluation.model();
     let ObjectId::Run(id) = resolved.id else {
-        return of_content(store, resolved, resolved.content()?, slots);
+        return of_content(store, resolved, resolved.content()?, pinned);
     };
     let run: Run = store.load(id)?;
     let outputs = &run.outcome.outputs;
     let recipe: Recipe = store.load(run.recipe)?;
-    if let Some(found) = called(outputs, slots).or_else(|| called(recipe.inputs(), slots)) {
+    let evaluates = match (recipe.executor(), pinned.recipe.executor()) {
+        (Executor::Command(a), Executor::Command(b)) => a.argv == b.argv,
+        (Executor::Tensor(a), Executor::Tensor(b)) => a == b,
+        _ => false,
+    };
+    let found = match evaluates {
+        true => pinned.evaluation.model_of(&recipe),
+        false => called(outputs, slots),
+    };
+    if let Some(found) = found {
         return Ok(found);
     }
     if let (1, [(_, content)]) = (slots.len(), &outputs.iter().collect::<Vec<_>>()[..]) {
-        return of_content(store, resolved, **content, slots);
+        return of_content(store, resolved, **content, pinned);
     }
     let wanted: Vec<&str> = slots.iter().map(Slot::as_str).collect();
     let there: Vec<String> = outputs.keys().map(|slot| plain(slot.as_str())).collect();
@@ -152,17 +162,20 @@ fn model(store: &Store, resolved: &Resolved, slots: &BTreeSet<Slot>) -> Outcome<
     )))
 }
 
-/// Those that have these names, or files of that name somewhere, if each has one.
+/// Those that have these names, or else files of that name somewhere, if each has one of its own.
 fn called(there: &Files, slots: &BTreeSet<Slot>) -> Option<Files> {
     let file = |slot: &Slot| slot.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-    let mut found = Files::new();
+    let (mut found, mut used) = (Files::new(), BTreeSet::new());
     for slot in slots {
-        let mut same = there.iter().filter(|(other, _)| file(other) == file(slot));
-        let content = match (there.get(slot), same.next(), same.next()) {
-            (Some(content), ..) | (None, Some((_, content)), None) => *content,
+        let mut same = there.keys().filter(|other| file(other) == file(slot));
+        let from = match (there.get_key_value(slot), same.next(), same.next()) {
+            (Some((from, _)), ..) | (None, Some(from), None) => from,
             _ => return None,
         };
-        found.insert(slot.clone(), content);
+        if !used.insert(from) {
+            return None;
+        }
+        found.insert(slot.clone(), there[from]);
     }
     Some(found)
 }
@@ -172,10 +185,21 @@ fn of_content(
     store: &Store,
     resolved: &Resolved,
     content: ContentId,
-    slots: &BTreeSet<Slot>,
+    pinned: &Pinned,
 ) -> Outcome<Files> {
+    let slots = pinned.evaluation.model();
     let all: Vec<&Slot> = slots.iter().collect();
     if let [slot] = all[..] {
+        let example = pinned.recipe.inputs().get(slot);
+        let is_folder = |content: &ContentId| matches!(content, ContentId::Tree(_));
+        if example.is_some_and(|example| is_folder(example) != is_folder(&content)) {
+            let (is, reads) = match is_folder(&content) {
+                true => ("a folder", "a file"),
+                false => ("a file", "a folder"),
+            };
+            let what = format!("'{}' is {is}, and the evaluation reads {reads}", resolved.typed);
+            return Err(Failure::usage(what).hint(format!("it reads it as {slot}")));
+        }
         return Ok([(slot.clone(), content)].into());
     }
     let ContentId::Tree(tree) = content else {

@@ -49,11 +49,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let mut todo = Vec::new();
     for resolved in &models {
-        let model = model(&registry.store, resolved, pinned.evaluation.model())?;
+        let model = model(&registry.store, resolved, &pinned)?;
         let name = match &args.name {
             Some(name) => Name::new(name.as_str())?,
             None => name_of(&pinned, resolved)?,
         };
+        if let Some((name, _)) = todo.iter().find(|(other, _)| *other == name) {
+            let what = format!("two of the results would be called {name}");
+            return Err(Failure::usage(what)
+                .hint("put one model through at a time, each with a `--name` of its own"));
+        }
         todo.push((name, model));
     }
     let scratch = registry.scratch()?;

@@ -15,7 +15,7 @@ use lab_schema::{ContentId, Object, Recipe, Run, RunId, Slot, Tree};
 use crate::bench::{Bench, Origin, record};
 use crate::changed::do_changed;
 use crate::error::{ReplayError, Result};
-use crate::plan::chain;
+use crate::plan::{chain, made_by};
 use crate::presence::cached;
 use set::set;
 
@@ -66,12 +66,12 @@ pub struct Forked {
 }
 
 /// Forks a result. What is done is told as it is done, causes first; the last is the new result, unless one
-/// before it failed, which is then the last.
+/// before it failed, which is then the last. Nothing is done if nothing changes.
 ///
 /// # Errors
 ///
-/// [`ReplayError::NotForked`] for a change that belongs nowhere, or to several runs that do not agree, or that
-/// changes nothing; and for a run that cannot be done again.
+/// [`ReplayError::NotForked`] for a change that belongs nowhere, or to several runs that do not agree; for a run that
+/// cannot be done again; where it is not clear what a later run reads of what an earlier one leaves now.
 pub fn fork(
     bench: &Bench<'_>,
     id: RunId,
@@ -87,44 +87,162 @@ pub fn fork(
         runs.push((id, run, recipe));
     }
     let changed = placed(&runs, changes).map_err(cannot)?;
-    let (mut done, mut new): (Vec<Forked>, BTreeMap<ContentId, Vec<ContentId>>) =
-        Default::default();
+    let mut done: Vec<Forked> = Vec::new();
+    let mut redone: BTreeMap<RunId, Redone> = BTreeMap::new();
     for ((parent, run, recipe), changed) in runs.into_iter().zip(changed) {
-        let mut parts = changed.unwrap_or_else(|| recipe.clone()).to_parts();
-        for (slot, content) in &mut parts.inputs {
-            match new.get(content).map(Vec::as_slice) {
-                None => {}
-                Some([one]) => *content = *one,
-                Some(_) => {
-                    let why = format!(
-                        "{} read as {slot} what two files have in common that now differ",
-                        parent.short()
-                    );
-                    return Err(cannot(why));
-                }
-            }
-        }
-        let forked = Recipe::new(parts)?;
+        let forked = match changed {
+            Some(changed) => changed,
+            None => recipe.clone(),
+        };
+        let forked = carried(bench, (parent, &recipe), forked, &redone)?.map_err(cannot)?;
         if forked == recipe {
             continue;
         }
         let forked = step(bench, id, (parent, &run, &recipe), &forked)?;
         told(&forked);
         let is_over = forked.run.outcome.status.is_success();
-        for (slot, old) in &run.outcome.outputs {
-            if let Some(now) = forked.run.outcome.outputs.get(slot) {
-                replace(store, &mut new, *old, *now)?;
-            }
-        }
+        let (old, now) = (run.outcome.outputs, forked.run.outcome.outputs.clone());
+        redone.insert(parent, Redone { old, now });
         done.push(forked);
         if !is_over {
             break;
         }
     }
-    match done.is_empty() {
-        true => Err(cannot("nothing of it changes".to_owned())),
-        false => Ok(done),
+    Ok(done)
+}
+
+/// What a run left that was done with something changed, and what it leaves now.
+struct Redone {
+    old: BTreeMap<Slot, ContentId>,
+    now: BTreeMap<Slot, ContentId>,
+}
+
+/// A recipe of the chain with what earlier runs leave now in the place of what they left. Which of several files
+/// with the same bytes an input is, its path says.
+fn carried(
+    bench: &Bench<'_>,
+    (id, before): (RunId, &Recipe),
+    forked: Recipe,
+    redone: &BTreeMap<RunId, Redone>,
+) -> Result<std::result::Result<Recipe, String>> {
+    if redone.is_empty() {
+        return Ok(Ok(forked));
     }
+    let store = bench.store;
+    let short = id.short();
+    let slots: Vec<(&Slot, ContentId)> =
+        before.inputs().iter().map(|(slot, content)| (slot, *content)).collect();
+    let contents: Vec<(String, ContentId)> =
+        slots.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
+    let mut parts = forked.to_parts();
+    for ((slot, content), maker) in slots.iter().zip(made_by(bench.lineage, &contents)?) {
+        let Some(redone) = maker.and_then(|maker| redone.get(&maker)) else { continue };
+        // What somebody has put in its place stays.
+        if parts.inputs.get(*slot) != Some(content) {
+            continue;
+        }
+        let places = places(store, &redone.old, *content)?;
+        let own = places.iter().find(|place| place.as_str() == slot.as_str());
+        // Another input with the same bytes may be the one that was left there.
+        let others: Vec<&String> = places
+            .iter()
+            .filter(|place| slots.iter().all(|(other, _)| other.as_str() != place.as_str()))
+            .collect();
+        let place = match (own, &others[..]) {
+            (Some(place), _) => place,
+            (None, []) => continue,
+            (None, [one]) => *one,
+            (None, [first, rest @ ..]) => {
+                let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+                let mut same = others.iter().filter(|place| name(place) == name(slot.as_str()));
+                match (same.next(), same.next()) {
+                    (Some(one), None) => *one,
+                    _ => {
+                        let now = at(store, &redone.now, first)?;
+                        for place in rest {
+                            if at(store, &redone.now, place)? != now {
+                                return Ok(Err(format!(
+                                    "it is not clear which file {short} read as {slot}"
+                                )));
+                            }
+                        }
+                        *first
+                    }
+                }
+            }
+        };
+        match at(store, &redone.now, place)? {
+            Some(now) => drop(parts.inputs.insert((*slot).clone(), now)),
+            None => return Ok(Err(format!("{short} read {place}, which is not left any more"))),
+        }
+    }
+    // What is read by another way than as an input cannot be replaced.
+    for Redone { old, now } in redone.values() {
+        for (slot, content) in old.iter().filter(|(slot, content)| now.get(*slot) != Some(*content))
+        {
+            if before.outside().values().any(|read| read == content) {
+                return Ok(Err(format!("{short} read {slot} from outside of its project")));
+            }
+            let Some(code) = before.code() else { continue };
+            if at_path(store, ContentId::Tree(code), slot.as_str())? == Some(*content) {
+                return Ok(Err(format!("{short} read {slot} as code")));
+            }
+        }
+    }
+    Ok(Recipe::new(parts).map_err(|error| error.to_string()))
+}
+
+/// Where among outputs, and in the folders among them, a content lies.
+fn places(
+    store: &Store,
+    outputs: &BTreeMap<Slot, ContentId>,
+    wanted: ContentId,
+) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut todo: Vec<(String, ContentId)> =
+        outputs.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
+    let mut looked = 0;
+    while let Some((path, content)) = todo.pop() {
+        looked += 1;
+        if content == wanted {
+            found.push(path);
+        } else if let ContentId::Tree(tree) = content
+            && looked < MAX_FILES
+        {
+            let tree: Tree = load(store, tree)?;
+            todo.extend(tree.entries().iter().filter_map(|entry| {
+                Some((format!("{path}/{}", entry.name), entry.node.content()?))
+            }));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What lies at this path among outputs.
+fn at(store: &Store, outputs: &BTreeMap<Slot, ContentId>, path: &str) -> Result<Option<ContentId>> {
+    for (slot, content) in outputs {
+        match path.strip_prefix(slot.as_str()) {
+            Some("") => return Ok(Some(*content)),
+            Some(rest) if rest.starts_with('/') => return at_path(store, *content, &rest[1..]),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What lies at a path in a folder.
+fn at_path(store: &Store, mut content: ContentId, path: &str) -> Result<Option<ContentId>> {
+    for part in path.split('/') {
+        let ContentId::Tree(tree) = content else { return Ok(None) };
+        let tree: Tree = load(store, tree)?;
+        let entry = tree.entries().iter().find(|entry| entry.name.to_string() == part);
+        match entry.and_then(|entry| entry.node.content()) {
+            Some(inside) => content = inside,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(content))
 }
 
 /// Does one run with its changed recipe.
@@ -186,10 +304,9 @@ fn placed(
         if before.len() > 1 && !change.name().ends_with("seed") {
             let values: Vec<String> = before.into_iter().collect();
             return Err(format!(
-                "several runs have '{}', with different values ({}): say which, as in `train.{}`",
+                "several runs have '{}', with different values ({}): name the stage in front of it, or fork the run by itself",
                 change.name(),
-                values.join(", "),
-                change.name()
+                values.join(", ")
             ));
         }
         for (n, (recipe, _)) in found {
@@ -207,10 +324,12 @@ fn with_input(
 ) -> std::result::Result<Option<(Recipe, Option<String>)>, String> {
     let end = format!("/{name}");
     let is_it = |slot: &&Slot| slot.as_str() == name || slot.as_str().ends_with(&end);
+    let whole = recipe.inputs().keys().find(|slot| slot.as_str() == name);
     let slots: Vec<&Slot> = recipe.inputs().keys().filter(is_it).collect();
-    let slot = match slots[..] {
-        [] => return Ok(None),
-        [slot] => slot,
+    let slot = match (whole, &slots[..]) {
+        (Some(slot), _) => slot,
+        (None, []) => return Ok(None),
+        (None, [slot]) => *slot,
         _ => return Err(format!("several inputs are called '{name}': name the whole of it")),
     };
     let mut parts = recipe.to_parts();
@@ -225,34 +344,6 @@ fn names(recipe: &Recipe, change: &Change) -> Vec<String> {
         Change::Set { .. } => set::names(recipe),
         Change::Input { .. } => recipe.inputs().keys().map(ToString::to_string).collect(),
     }
-}
-
-/// Notes what stands in the place of an output now, and of each file in it.
-fn replace(
-    store: &Store,
-    new: &mut BTreeMap<ContentId, Vec<ContentId>>,
-    old: ContentId,
-    now: ContentId,
-) -> Result<()> {
-    let (mut todo, mut files) = (vec![(old, now)], 0);
-    while let Some((old, now)) = todo.pop() {
-        files += 1;
-        let all = new.entry(old).or_default();
-        if !all.contains(&now) {
-            all.push(now);
-        }
-        if let (ContentId::Tree(old), ContentId::Tree(now)) = (old, now)
-            && files < MAX_FILES
-        {
-            let (old, now): (Tree, Tree) = (load(store, old)?, load(store, now)?);
-            for entry in old.entries() {
-                let same = now.entries().iter().find(|other| other.name == entry.name);
-                let same = same.and_then(|other| other.node.content());
-                todo.extend(entry.node.content().zip(same));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn load<O: Object>(store: &Store, id: O::Id) -> Result<O> {

@@ -22,7 +22,7 @@ pub(super) fn set(
         *there = typed(there, name, value)?;
     }
     if let Executor::Command(command) = &mut parts.executor {
-        if let Some(old) = option(&mut command.argv, name, value) {
+        if let Some(old) = option(&mut command.argv, name, value)? {
             before = before.or(Some(old));
         } else if let Some(old) = command.variables.get_mut(name) {
             before = before.or_else(|| Some(old.clone()));
@@ -85,27 +85,34 @@ fn typed(there: &Value, name: &str, value: &str) -> Result<Value, String> {
     })
 }
 
-/// Replaces the value of an option, and returns the old one: `--lr 0.1`, `--lr=0.1`, `-lr 0.1`, `lr=0.1`.
-fn option(argv: &mut [String], name: &str, value: &str) -> Option<String> {
+/// Replaces the value of an option, and returns the old one: `--lr 0.1`, `--lr=0.1`, `-lr 0.1`, `lr=0.1`. Why, if it
+/// has no value, or several.
+fn option(argv: &mut [String], name: &str, value: &str) -> Result<Option<String>, String> {
     let same = |word: &str| {
         let plain = |text: &str| text.replace('_', "-");
         !word.is_empty()
             && plain(word.trim_start_matches('-')) == plain(name.trim_start_matches('-'))
     };
-    for at in 1..argv.len() {
-        if let Some((key, old)) = argv[at].split_once('=')
-            && same(key)
-        {
-            let old = old.to_owned();
-            argv[at] = format!("{key}={value}");
-            return Some(old);
-        }
-        let is_option = argv[at].starts_with('-') && same(&argv[at]);
-        if is_option && let Some(old) = argv.get_mut(at + 1) {
-            return Some(std::mem::replace(old, value.to_owned()));
-        }
+    let is_it = |word: &String| match word.split_once('=') {
+        Some((key, _)) => same(key),
+        None => word.starts_with('-') && same(word),
+    };
+    let found: Vec<usize> = (1..argv.len()).filter(|at| is_it(&argv[*at])).collect();
+    let at = match found[..] {
+        [] => return Ok(None),
+        [at] => at,
+        _ => return Err(format!("its command line has '{name}' {} times", found.len())),
+    };
+    if let Some((key, old)) = argv[at].split_once('=') {
+        let (key, old) = (key.to_owned(), old.to_owned());
+        argv[at] = format!("{key}={value}");
+        return Ok(Some(old));
     }
-    None
+    let is_value = |word: &&mut String| !word.starts_with('-') || word.parse::<f64>().is_ok();
+    match argv.get_mut(at + 1).filter(is_value) {
+        Some(old) => Ok(Some(std::mem::replace(old, value.to_owned()))),
+        None => Err(format!("'{name}' is an option without a value in its command line")),
+    }
 }
 
 /// Replaces the one word that is this value.
@@ -175,18 +182,27 @@ mod tests {
             (&["python", "train.py", "--lr=0.1"], &["python", "train.py", "--lr=0.3"]),
             (&["python", "train.py", "lr=0.1"], &["python", "train.py", "lr=0.3"]),
             (
-                &["python", "train.py", "-lr", "0.1", "--lr", "9"],
-                &["python", "train.py", "-lr", "0.3", "--lr", "9"],
+                &["python", "train.py", "-lr", "-0.1", "-x"],
+                &["python", "train.py", "-lr", "0.3", "-x"],
             ),
         ] {
             let mut words = argv(before);
-            assert_eq!(option(&mut words, "lr", "0.3").as_deref(), Some("0.1"), "{before:?}");
+            let old = option(&mut words, "lr", "0.3").unwrap().unwrap();
+            assert_eq!(old.trim_start_matches('-'), "0.1", "{before:?}");
             assert_eq!(words, argv(after));
         }
-        let mut words = argv(&["lr", "x", "--lrs", "1", "lr", "--lr"]);
-        assert_eq!(option(&mut words, "lr", "2"), None);
+        let mut words = argv(&["lr", "x", "--lrs", "1", "lr"]);
+        assert_eq!(option(&mut words, "lr", "2"), Ok(None));
+        for unclear in [
+            &["x", "--lr", "1", "--lr", "2"][..],
+            &["x", "--lr=1", "lr=2"],
+            &["x", "--lr", "--seed", "1"],
+            &["x", "--lr"],
+        ] {
+            assert!(option(&mut argv(unclear), "lr", "7").is_err(), "{unclear:?}");
+        }
         let mut words = argv(&["x", "--learning-rate", "1"]);
-        assert_eq!(option(&mut words, "learning_rate", "2").as_deref(), Some("1"));
+        assert_eq!(option(&mut words, "learning_rate", "2"), Ok(Some("1".to_owned())));
     }
 
     #[test]

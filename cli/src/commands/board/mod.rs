@@ -1,15 +1,17 @@
 //! `lab board`
 
+mod look;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_lineage::{Lineage, Role};
+use lab_lineage::Lineage;
 use lab_objects::Store;
-use lab_overlap::{Overlap, Reading, overlap};
 use lab_replay::{Claim, Entry, Meant, Shared, chain, entries, guard};
-use lab_schema::{ContentId, ObjectId, RunId};
+use lab_schema::{ObjectId, RunId};
 use lab_statistics::{Interval, Summary};
 use serde_json::{Value, json};
 
+use self::look::{Leak, look};
 use super::eval::leaks;
 use super::{describe, eval};
 use crate::context::Context;
@@ -48,21 +50,13 @@ struct Row {
     leaks: Vec<Leak>,
 }
 
-/// What a model was trained on and tested on has examples in common.
-struct Leak {
-    by: RunId,
-    read: String,
-    tested: String,
-    found: Overlap,
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
     let pinned = eval::pinned(&registry.store, &args.evaluation)?;
     let evaluation = &pinned.evaluation;
     let all = entries(&registry.store, &lineage, evaluation)?;
-    let mut rows = rows(&registry.store, &lineage, all)?;
+    let mut rows = rows(&registry.store, &lineage, &pinned.label, all)?;
     if args.leaks {
         let looked = look(&registry.store, &lineage, &pinned, &mut rows)?;
         if looked == 0 {
@@ -118,7 +112,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 }
 
 /// Entries by method: what is called `NAME.seedN` is of one, if nothing but the seed differs.
-fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> {
+fn rows(store: &Store, lineage: &Lineage, of_what: &str, all: Vec<Entry>) -> Outcome<Vec<Row>> {
+    // What `lab eval run` calls a result.
+    let prefix = format!("{of_what}.");
     let evaluated: BTreeSet<RunId> = all.iter().map(|entry| entry.run).collect();
     let mut names: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
     let mut runs: BTreeMap<String, RunId> = BTreeMap::new();
@@ -135,12 +131,19 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
         all.min_by_key(|name| (name.len(), (*name).clone())).cloned()
     };
     let label = |entry: &Entry| -> Outcome<String> {
-        // Of several runs that left this model any may have the name.
-        let mut makers: Vec<RunId> = entry.maker.into_iter().collect();
+        // Of several runs that left all of this model any may have the name.
+        let mut makers: Option<Vec<RunId>> = None;
         for content in entry.model.values() {
-            makers.extend(lineage.producers(*content)?.into_iter().map(|made| made.run));
+            let left: Vec<RunId> =
+                lineage.producers(*content)?.into_iter().map(|made| made.run).collect();
+            makers = Some(match makers {
+                None => left,
+                Some(before) => before.into_iter().filter(|run| left.contains(run)).collect(),
+            });
         }
-        let mut makers = makers.into_iter();
+        let others = makers.unwrap_or_default();
+        let mut makers = entry.makers.iter().copied().filter(|run| others.contains(run));
+        let mut makers = makers.by_ref().chain(others.iter().copied());
         let made = makers.find_map(|run| {
             of(run.into()).filter(|_| !evaluated.contains(&run)).map(|name| (run, name))
         });
@@ -157,7 +160,10 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
             None => None,
         };
         let mut files = entry.model.values().map(|content| ObjectId::from(*content));
-        let found = made.or_else(|| files.find_map(of)).or_else(|| of(entry.run.into()));
+        let own = || {
+            of(entry.run.into()).map(|name| name.strip_prefix(&prefix).unwrap_or(&name).to_owned())
+        };
+        let found = made.or_else(|| files.find_map(of)).or_else(own);
         Ok(found.unwrap_or_else(|| entry.run.short()))
     };
     let mut groups: BTreeMap<String, Vec<(String, Entry)>> = BTreeMap::new();
@@ -168,8 +174,15 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
     }
     let mut rows = Vec::new();
     for (method, members) in groups {
-        let makers: Vec<RunId> = members.iter().filter_map(|(_, entry)| entry.maker).collect();
-        if members.len() > 1 && makers.len() == members.len() && is_one(store, lineage, &makers)? {
+        // One model each, of one run each: several checkpoints of a run are no seeds.
+        let makers: Vec<RunId> = members.iter().filter_map(|(_, entry)| one_maker(entry)).collect();
+        let distinct: BTreeSet<&RunId> = makers.iter().collect();
+        let are_seeds = members.iter().all(|(label, _)| self::method(label).is_some());
+        if members.len() > 1
+            && are_seeds
+            && distinct.len() == members.len()
+            && is_one(store, lineage, &makers)?
+        {
             rows.push(row(method, members.into_iter().map(|(_, entry)| entry).collect()));
         } else {
             rows.extend(members.into_iter().map(|(label, entry)| row(label, vec![entry])));
@@ -178,66 +191,14 @@ fn rows(store: &Store, lineage: &Lineage, all: Vec<Entry>) -> Outcome<Vec<Row>> 
     Ok(rows)
 }
 
+/// The one run that made all of a model.
+fn one_maker(entry: &Entry) -> Option<RunId> {
+    if let ([maker], true) = (&entry.makers[..], entry.is_made) { Some(*maker) } else { None }
+}
+
 fn row(label: String, entries: Vec<Entry>) -> Row {
     let scores: Vec<f64> = entries.iter().filter_map(|entry| entry.score).collect();
     Row { label, summary: Summary::of(&scores), entries, leaks: Vec::new() }
-}
-
-/// Compares what was trained on with what is tested on; returns how many pairs of contents could be.
-fn look(
-    store: &Store,
-    lineage: &Lineage,
-    pinned: &eval::Pinned,
-    rows: &mut [Row],
-) -> Outcome<usize> {
-    let reading = Reading::default();
-    let mut tests = Vec::new();
-    for (slot, content) in pinned.tested() {
-        if let Ok(examples) = leaks::read(store, &slot, content, &reading)? {
-            tests.push((slot, content, examples));
-        }
-    }
-    // Each pair once, however many models there are.
-    let mut known: BTreeMap<ContentId, Vec<(String, Overlap)>> = BTreeMap::new();
-    let mut looked = 0;
-    for row in rows {
-        let mut read: BTreeMap<ContentId, (RunId, String)> = BTreeMap::new();
-        for maker in row.entries.iter().filter_map(|entry| entry.maker) {
-            for run in chain(lineage, maker)? {
-                for (role, content) in lineage.run_inputs(run)? {
-                    let slot = match role {
-                        Role::Input(slot) => slot.to_string(),
-                        Role::Outside(slot) => format!("/{slot}"),
-                        Role::Code => continue,
-                    };
-                    read.entry(content).or_insert((run, slot));
-                }
-            }
-        }
-        for (content, (by, slot)) in read {
-            if !known.contains_key(&content) {
-                let mut found = Vec::new();
-                let train = leaks::read(store, &slot, content, &reading)?.ok();
-                for (tested, test, examples) in &tests {
-                    // The very same stands under the row already.
-                    let train = train.as_ref().filter(|_| *test != content);
-                    let both = train.and_then(|train| {
-                        overlap(train, examples, &lab_overlap::Options::default()).ok()
-                    });
-                    found.extend(both.map(|both| (tested.clone(), both)));
-                }
-                looked += found.len();
-                known.insert(content, found);
-            }
-            for (tested, found) in known.get(&content).into_iter().flatten() {
-                if found.verdict() == lab_overlap::Verdict::Leak {
-                    let (read, tested, found) = (slot.clone(), tested.clone(), found.clone());
-                    row.leaks.push(Leak { by, read, tested, found });
-                }
-            }
-        }
-    }
-    Ok(looked)
 }
 
 /// The method of a name that is one of its seeds.
@@ -294,7 +255,8 @@ fn interval(row: &Row) -> Option<Interval> {
 
 /// What speaks against a row.
 fn doubts(row: &Row) -> Vec<String> {
-    let mut found = BTreeSet::new();
+    // By weight: what is cut is never a leak.
+    let mut found: BTreeSet<(u8, String)> = BTreeSet::new();
     let mut split: BTreeMap<(&str, BTreeSet<&str>), Vec<RunId>> = BTreeMap::new();
     for entry in &row.entries {
         let apart = entry.shared.iter().filter(|shared| !shared.is_same);
@@ -305,14 +267,17 @@ fn doubts(row: &Row) -> Vec<String> {
         for Shared { tested, by, read, .. } in entry.shared.iter().filter(|shared| shared.is_same) {
             let as_what =
                 if tested == read { String::new() } else { format!(" as {}", plain(read)) };
-            found.insert(format!(
-                "its making read {}{as_what}, which it is tested on (run {})",
-                plain(tested),
-                by.short()
+            found.insert((
+                1,
+                format!(
+                    "its making read {}{as_what}, which it is tested on (run {})",
+                    plain(tested),
+                    by.short()
+                ),
             ));
         }
         for run in &entry.disputed {
-            found.insert(format!("done again, run {} came to something else", run.short()));
+            found.insert((2, format!("done again, run {} came to something else", run.short())));
         }
     }
     for ((read, tested), by) in split {
@@ -321,28 +286,33 @@ fn doubts(row: &Row) -> Vec<String> {
         let whose =
             if all == 1 { "its making".to_owned() } else { format!("the making of {n} of {all}") };
         let first = by.first().map(|run| run.short()).unwrap_or_default();
-        found.insert(format!(
+        found.insert((3, format!(
             "{whose} started from {} as well, of which another run split off {}: they may share rows (run {first})",
             plain(read),
             tested.join(", ")
-        ));
+        )));
     }
     for Leak { by, read, tested, found: overlap } in &row.leaks {
-        found.insert(format!(
-            "leak from {} into {}: {} (run {})",
-            plain(tested),
-            plain(read),
-            leaks::sentence(overlap),
-            by.short()
+        found.insert((
+            0,
+            format!(
+                "leak from {} into {}: {} (run {})",
+                plain(tested),
+                plain(read),
+                leaks::sentence(overlap),
+                by.short()
+            ),
         ));
     }
-    if row.entries.iter().any(|entry| entry.maker.is_none()) {
-        found.insert("nobody recorded how the model was made".to_owned());
+    if row.entries.iter().any(|entry| !entry.is_made) {
+        found.insert((4, "nobody recorded how the model was made, or all of it".to_owned()));
     }
-    let more = found.len().saturating_sub(TOLD);
-    let mut told: Vec<String> = found.into_iter().take(TOLD).collect();
+    let leaks = found.iter().filter(|(weight, _)| *weight == 0).count();
+    let shown = TOLD.max(leaks);
+    let more = found.len().saturating_sub(shown);
+    let mut told: Vec<String> = found.into_iter().take(shown).map(|(_, doubt)| doubt).collect();
     if more > 0 {
-        told.push(format!("and {more} more"));
+        told.push(format!("and {more} more: `--json` has all"));
     }
     told
 }
@@ -359,7 +329,8 @@ fn answer(rank: usize, row: &Row) -> Value {
         })).collect::<Vec<_>>(),
         "entries": row.entries.iter().map(|entry| json!({
             "run": entry.run.to_string(), "score": entry.score, "model": eval::model_json(&entry.model),
-            "maker": entry.maker.map(|maker| maker.to_string()), "claim": entry.claim.as_str(),
+            "makers": entry.makers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "is_made": entry.is_made, "claim": entry.claim.as_str(),
             "disputed": entry.disputed.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "shared": entry.shared.iter().map(|shared| json!({
                 "tested": shared.tested, "by": shared.by.to_string(), "read": shared.read, "same": shared.is_same,
