@@ -1,7 +1,7 @@
 //! Who went through an evaluation: the runs that have its protocol, what each reached, how strong a claim that
 //! is, and whether the model's making had a look at what it is tested on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
@@ -293,18 +293,20 @@ impl Tested {
 
     /// What a run read that no run made, and what it calls that.
     fn sources_of(&mut self, lineage: &Lineage, id: RunId) -> Result<&BTreeMap<ContentId, String>> {
-        if !self.sources.contains_key(&id) {
-            let mut sources = BTreeMap::new();
-            for (role, content) in lineage.run_inputs(id)? {
-                if let Some(read) = called(&role)
-                    && lineage.producer_for(content)?.is_none()
-                {
-                    sources.insert(content, read);
+        Ok(match self.sources.entry(id) {
+            btree_map::Entry::Occupied(known) => known.into_mut(),
+            btree_map::Entry::Vacant(free) => {
+                let mut sources = BTreeMap::new();
+                for (role, content) in lineage.run_inputs(id)? {
+                    if let Some(read) = called(&role)
+                        && lineage.producer_for(content)?.is_none()
+                    {
+                        sources.insert(content, read);
+                    }
                 }
+                free.insert(sources)
             }
-            self.sources.insert(id, sources);
-        }
-        Ok(&self.sources[&id])
+        })
     }
 
     /// What a run read of the files. Of its own splits the tensor engine keeps the rows that it tests on away from

@@ -132,7 +132,7 @@ fn absurd_numbers_in_a_table_are_refused() {
         frames(&[Frame { start: 1, ..whole }]),
         frames(&[Frame { bytes: u32::MAX, ..whole }]),
         frames(&[Frame { block: 1, ..whole }]),
-        frames(&[Frame { kind: 10, ..whole }]),
+        frames(&[Frame { kind: 11, ..whole }]),
         frames(&[whole, whole]),
         frames(&[]),
     ];

@@ -308,7 +308,7 @@ fn an_upload_that_nobody_takes_is_noticed() {
             std::thread::spawn(move || {
                 // It greets, and then neither reads nor answers.
                 far.read_exact(&mut [0; 16]).unwrap();
-                far.write_all(&message(0, 1, 6, &[1, 0, 1, 0, b'x', 0])).unwrap();
+                far.write_all(&message(0, 1, 6, &[1, 0, 1, 0, b'x', 0, 0])).unwrap();
             });
             self.0.lock().unwrap().push(kept);
             Ok(ends(near, Way::Clear))
@@ -480,7 +480,7 @@ fn opened(far: Far) -> Result<Store> {
 
 #[test]
 fn a_hostile_server_is_refused_in_words() {
-    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0, 0]);
     let with_welcome = |rest: &[u8]| vec![welcome.clone(), rest.to_vec()];
     let cases = [
         (
@@ -488,7 +488,7 @@ fn a_hostile_server_is_refused_in_words() {
             "longer than any may be",
         ),
         (vec![message(0, 1, 1, b"data")], "does not greet"),
-        (vec![message(0, 1, 6, &[9, 0, 0, 0, 0])], "does not greet"),
+        (vec![message(0, 1, 6, &[9, 0, 0, 0, 0, 0])], "does not greet"),
         (vec![message(0, 1, 4, &[3, 0, 5, 0, b'n', b'e', b'w', b'e', b'r'])], "newer"),
         (with_welcome(&message(1, 2, 9, &[])), "unknown answer"),
         (with_welcome(&message(1, 2, 2, &[7])), "neither yes nor no"),
@@ -528,7 +528,7 @@ fn what_is_not_said_to_be_done_is_not_done() {
         [(answer(2, &[0]), true), (answer(2, &[1]), false), (answer(3, &[]), false)]
     {
         for ask in asked {
-            let mut said = vec![message(0, 1, 6, &[1, 0, 1, 0, b'x', 0])];
+            let mut said = vec![message(0, 1, 6, &[1, 0, 1, 0, b'x', 0, 0])];
             said.extend(answers.clone());
             let far = hostile(said, None).unwrap();
             assert_eq!(ask(&far, &key).is_ok(), done, "{answers:?}");
@@ -539,7 +539,7 @@ fn what_is_not_said_to_be_done_is_not_done() {
 /// A list of more files than anybody has is not taken in.
 #[test]
 fn an_endless_list_ends() {
-    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0, 0]);
     let format = [message(1, 2, 1, b"lab store 2\n"), message(2, 2, 2, &[0])].concat();
     let entry = [&[1][..], &[7; 32], &100u64.to_le_bytes()].concat();
     // Whatever is asked third: a list.

@@ -1,6 +1,6 @@
 //! What models were trained on, beside what they are tested on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
@@ -52,7 +52,7 @@ pub(super) fn look(
             }
         }
         for (content, (by, slot)) in read {
-            if !known.contains_key(&content) {
+            if let btree_map::Entry::Vacant(free) = known.entry(content) {
                 let mut found = Vec::new();
                 let train = leaks::read(store, &slot, content, &reading)?.ok();
                 for (tested, test, examples) in &tests {
@@ -64,7 +64,7 @@ pub(super) fn look(
                     found.extend(both.map(|both| (tested.clone(), both)));
                 }
                 looked += found.len();
-                known.insert(content, found);
+                free.insert(found);
             }
             for (tested, found) in known.get(&content).into_iter().flatten() {
                 if found.verdict() == lab_overlap::Verdict::Leak {
