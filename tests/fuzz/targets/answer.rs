@@ -102,7 +102,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let number = 2 + u32::from(how == 254);
         said.push((n, number, word, input.short().to_vec()));
     }
-    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0]);
+    let welcome = message(0, 1, 6, &[1, 0, 1, 0, b'x', 0, 0]);
     let piece = said.iter().flat_map(|(n, number, word, body)| message(*n, *number, *word, body));
     let says = Box::new(Says::new(vec![welcome, piece.collect()]));
     let patience = Patience { silence: Duration::from_secs(1), tries: 0, pause: Duration::ZERO };
