@@ -20,13 +20,18 @@ pub fn plan(lineage: &Lineage, run: RunId, deep: bool) -> Result<Vec<RunId>> {
     if !deep {
         return Ok(vec![run]);
     }
+    before(run, &|run| causes(lineage, run))
+}
+
+/// A run and all before it, causes first; circles are cut.
+fn before(run: RunId, causes: &dyn Fn(RunId) -> Result<Vec<RunId>>) -> Result<Vec<RunId>> {
     let (mut order, mut seen) = (Vec::new(), BTreeSet::from([run]));
     // Depth first, with a stack of its own: a chain of runs may be longer than a thread's stack.
-    let mut open = vec![(run, causes(lineage, run)?)];
+    let mut open = vec![(run, causes(run)?)];
     while let Some((at, pending)) = open.last_mut() {
         match pending.pop() {
             Some(cause) if seen.insert(cause) => {
-                let further = causes(lineage, cause)?;
+                let further = causes(cause)?;
                 open.push((cause, further));
             }
             Some(_) => {}
@@ -43,22 +48,7 @@ pub fn plan(lineage: &Lineage, run: RunId, deep: bool) -> Result<Vec<RunId>> {
 /// several runs left one and the same file, such as a description of a model that all trainings share, it came
 /// from the one that left most of what lay beside it.
 pub fn chain(lineage: &Lineage, run: RunId) -> Result<Vec<RunId>> {
-    let (mut order, mut seen) = (Vec::new(), BTreeSet::from([run]));
-    let mut open = vec![(run, makers(lineage, run)?)];
-    while let Some((at, pending)) = open.last_mut() {
-        match pending.pop() {
-            Some(cause) if seen.insert(cause) => {
-                let further = makers(lineage, cause)?;
-                open.push((cause, further));
-            }
-            Some(_) => {}
-            None => {
-                order.push(*at);
-                open.pop();
-            }
-        }
-    }
-    Ok(order)
+    before(run, &|run| makers(lineage, run))
 }
 
 /// The runs that made the inputs of a run, each once, by what they made of it.
