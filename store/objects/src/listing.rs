@@ -56,4 +56,14 @@ impl Store {
         objects.dedup();
         Ok(objects)
     }
+    /// Puts objects in the order in which they lie in the packs: so each block is read once where they
+    /// are read one after the other. What no pack holds comes last.
+    pub fn sort_by_place(&self, ids: &mut [ObjectId]) {
+        let catalog = self.catalog();
+        ids.sort_by_cached_key(|id| {
+            let place = FrameKey::of_object(*id).find_map(|key| catalog.first(&key));
+            let at = place.map(|place| (place.pack, place.record.block));
+            (at.is_none(), at, *id)
+        });
+    }
 }
