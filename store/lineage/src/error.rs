@@ -72,6 +72,9 @@ pub(crate) enum Fault {
     Objects(ObjectsError),
 }
 
+/// What goes on inside.
+pub(crate) type Answer<T> = std::result::Result<T, Fault>;
+
 impl Fault {
     /// The public error: what was attempted, and with which index.
     pub(crate) fn at(self, verb: &'static str, place: String) -> LineageError {

@@ -24,7 +24,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// The format of the tables, kept in `user_version`. Not a small number, so that the file of
 /// another program is not taken for an index.
-const FORMAT: i32 = 0x1ab_0004;
+const FORMAT: i32 = 0x1ab_0005;
 
 /// How long another process that writes to the index is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ impl Lineage {
     pub fn in_memory() -> Result<Lineage> {
         let at = |e| Fault::Sql(e).at("make", "in memory".to_owned());
         let mut connection = Connection::open_in_memory().map_err(at)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        settle_plans(&connection).map_err(at)?;
         make_tables(&mut connection).map_err(at)?;
         Ok(Lineage { connection, path: None })
     }
@@ -125,12 +125,19 @@ fn open_file(path: &Path) -> SqlResult<Connection> {
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(direct(path), flags)?;
     connection.busy_timeout(PATIENCE)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    settle_plans(&connection)?;
     if prepare(&mut connection).is_err() {
         reset(&mut connection)?;
         prepare(&mut connection)?;
     }
     Ok(connection)
+}
+
+/// Keeps statements and their plans. Without the second SQLite plans a statement anew for each value, in
+/// case its tables had been surveyed: more work than most of ours are.
+fn settle_plans(connection: &Connection) -> SqlResult<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// The path without links in the folders above. A link in the file's own place is not followed:

@@ -10,17 +10,14 @@ use std::collections::BTreeMap;
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
     Attestation, AttestationId, BlobId, Completeness, ContentId, Object, ObjectId, Recipe,
-    RecipeId, Run, RunId, Signature, SignatureId, Tree, TreeId, Value,
+    RecipeId, Run, RunId, Signature, SignatureId, Slot, Tree, TreeId, Value,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::error::Fault;
+use crate::error::Answer;
 use crate::key;
-
-/// The fault of a column that holds another type than is written there.
-pub(crate) fn impossible(_: rusqlite::types::FromSqlError) -> Fault {
-    Fault::Impossible("column")
-}
+use crate::links::{self, Back, Link, Way};
+use crate::number;
 
 /// Whether an error is about one object or pack, and not about the store as a whole.
 pub(crate) fn is_damage(error: &ObjectsError) -> bool {
@@ -35,6 +32,9 @@ pub(crate) fn is_damage(error: &ObjectsError) -> bool {
     )
 }
 
+/// Ways back that are kept in memory, at 24 bytes each, before they are written.
+const BACK: usize = 1 << 20;
+
 /// One refresh under way.
 pub(crate) struct Intake<'a> {
     pub(crate) index: &'a Connection,
@@ -42,147 +42,152 @@ pub(crate) struct Intake<'a> {
     pub(crate) taken_in: u64,
     /// Trees that have to be opened.
     pub(crate) open: Vec<TreeId>,
+    /// Ways back that are not written yet.
+    back: BTreeMap<Way, Vec<Back>>,
 }
 
-impl Intake<'_> {
-    pub(crate) fn take_recipe(&mut self, id: RecipeId) -> std::result::Result<(), Fault> {
-        let bytes = id.digest();
-        if self.exists("SELECT 1 FROM recipe WHERE id = ?1", [bytes.as_bytes()])? {
-            return Ok(());
-        }
-        let Some(recipe) = self.load::<Recipe>(id)? else { return Ok(()) };
-        self.prepared("INSERT INTO recipe VALUES (?1)", [bytes.as_bytes()])?;
+impl<'a> Intake<'a> {
+    pub(crate) fn new(index: &'a Connection, store: &'a Store) -> Intake<'a> {
+        Intake { index, store, taken_in: 0, open: Vec::new(), back: BTreeMap::new() }
+    }
+
+    pub(crate) fn take_recipe(&mut self, id: RecipeId) -> Answer<()> {
+        let Some((number, recipe)) = self.untaken::<Recipe>(id)? else { return Ok(()) };
         let code = recipe.code().map(|tree| (String::new(), ContentId::Tree(tree)));
-        for (slot, content) in recipe.reads().chain(code) {
-            let row = params![bytes.as_bytes(), slot, key::content(content)];
-            self.prepared("INSERT INTO reads VALUES (?1, ?2, ?3)", row)?;
-        }
-        self.take_params(bytes.as_bytes(), recipe.params())?;
+        let all = recipe.reads().chain(code).map(|(slot, content)| self.link(&slot, content));
+        let all = all.collect::<Answer<Vec<Link>>>()?;
+        self.write_links(Way::Reads, number, &all)?;
+        self.take_params(number, recipe.params())?;
         if let Some(seed) = recipe.seed() {
-            let row = params![bytes.as_bytes(), "seed", seed.to_string()];
-            self.prepared("INSERT OR REPLACE INTO param VALUES (?1, ?2, ?3)", row)?;
+            self.take_param(number, "seed", &seed.to_string())?;
         }
-        self.taken_in += 1;
+        self.note_taken(number)
+    }
+
+    fn link(&self, word: &str, content: ContentId) -> Answer<Link> {
+        Ok(Link { word: number::word(self.index, word)?, content })
+    }
+
+    fn write_links(&mut self, way: Way, owner: i64, all: &[Link]) -> Answer<()> {
+        let back = self.back.entry(way).or_default();
+        links::write(self.index, owner, all, back)?;
+        if back.len() >= BACK { links::write_back(self.index, way, back) } else { Ok(()) }
+    }
+
+    /// Writes the ways back that are only in memory yet.
+    pub(crate) fn write_back(&mut self) -> Answer<()> {
+        for (way, back) in &mut self.back {
+            links::write_back(self.index, *way, back)?;
+        }
         Ok(())
     }
 
-    fn take_params(
-        &mut self,
-        owner: &[u8],
-        all: &BTreeMap<String, Value>,
-    ) -> std::result::Result<(), Fault> {
+    fn take_params(&self, owner: i64, all: &BTreeMap<String, Value>) -> Answer<()> {
         for (name, value) in all {
-            let row = params![owner, name, value.to_string()];
-            self.prepared("INSERT INTO param VALUES (?1, ?2, ?3)", row)?;
+            self.take_param(owner, name, &value.to_string())?;
         }
         Ok(())
     }
 
-    pub(crate) fn take_run(&mut self, id: RunId) -> std::result::Result<(), Fault> {
-        let bytes = id.digest();
-        if self.exists("SELECT 1 FROM run WHERE id = ?1", [bytes.as_bytes()])? {
-            return Ok(());
-        }
-        let Some(run) = self.load::<Run>(id)? else { return Ok(()) };
-        let recipe = run.recipe.digest();
+    fn take_param(&self, owner: i64, name: &str, value: &str) -> Answer<()> {
+        let row = params![number::word(self.index, name)?, value, owner];
+        self.prepared("INSERT OR IGNORE INTO param VALUES (?1, ?2, ?3)", row).map(drop)
+    }
+
+    pub(crate) fn take_run(&mut self, id: RunId) -> Answer<()> {
+        let Some((number, run)) = self.untaken::<Run>(id)? else { return Ok(()) };
         let row = params![
-            bytes.as_bytes(),
-            recipe.as_bytes(),
+            number,
+            number::of(self.index, run.recipe.into())?,
             key::time(run.outcome.started_ms),
             run.outcome.status.is_success(),
             run.outcome.completeness == Completeness::Complete,
         ];
         self.prepared("INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5)", row)?;
-        for (slot, content) in &run.outcome.outputs {
-            let row = params![bytes.as_bytes(), slot.as_str(), key::content(*content)];
-            self.prepared("INSERT INTO makes VALUES (?1, ?2, ?3)", row)?;
-            if let ContentId::Tree(tree) = content {
-                self.open.push(*tree);
-            }
-        }
+        let outputs = &run.outcome.outputs;
+        let all = outputs.iter().map(|(slot, content)| self.link(Slot::as_str(slot), *content));
+        let all = all.collect::<Answer<Vec<Link>>>()?;
+        self.write_links(Way::Makes, number, &all)?;
+        self.open.extend(trees(outputs.values()));
         for (name, value) in &run.outcome.metrics {
-            let row = params![bytes.as_bytes(), name, value.get()];
+            let row = params![number::word(self.index, name)?, number, value.get()];
             self.prepared("INSERT INTO metric VALUES (?1, ?2, ?3)", row)?;
         }
-        self.take_params(bytes.as_bytes(), &run.outcome.params)?;
-        self.taken_in += 1;
-        Ok(())
+        self.take_params(number, &run.outcome.params)?;
+        self.note_taken(number)
     }
 
-    pub(crate) fn take_attestation(&mut self, id: AttestationId) -> std::result::Result<(), Fault> {
-        let bytes = id.digest();
-        if self.exists("SELECT 1 FROM attestation WHERE id = ?1", [bytes.as_bytes()])? {
-            return Ok(());
-        }
-        let Some(attestation) = self.load::<Attestation>(id)? else { return Ok(()) };
-        let run = attestation.run.digest();
-        let row = params![bytes.as_bytes(), run.as_bytes(), key::time(attestation.started_ms)];
+    pub(crate) fn take_attestation(&mut self, id: AttestationId) -> Answer<()> {
+        let Some((number, attestation)) = self.untaken::<Attestation>(id)? else { return Ok(()) };
+        let run = number::of(self.index, attestation.run.into())?;
+        let row = params![number, run, key::time(attestation.started_ms)];
         self.prepared("INSERT INTO attestation VALUES (?1, ?2, ?3)", row)?;
-        self.taken_in += 1;
-        Ok(())
+        self.note_taken(number)
     }
 
-    pub(crate) fn take_signature(&mut self, id: SignatureId) -> std::result::Result<(), Fault> {
-        let bytes = id.digest();
-        if self.exists("SELECT 1 FROM signature WHERE id = ?1", [bytes.as_bytes()])? {
-            return Ok(());
+    pub(crate) fn take_signature(&mut self, id: SignatureId) -> Answer<()> {
+        let Some((number, signature)) = self.untaken::<Signature>(id)? else { return Ok(()) };
+        let of = number::of(self.index, signature.of().into())?;
+        let row = params![number, of, key::time(signature.signed_ms())];
+        self.prepared("INSERT INTO signature VALUES (?1, ?2, ?3)", row)?;
+        self.note_taken(number)
+    }
+
+    /// The number and the object, if it is not taken in yet and can be read.
+    fn untaken<O: Object>(&self, id: O::Id) -> Answer<Option<(i64, O)>> {
+        let number = number::of(self.index, id.into())?;
+        if number::is_taken(self.index, number)? {
+            return Ok(None);
         }
-        let Some(signature) = self.load::<Signature>(id)? else { return Ok(()) };
-        let of = ObjectId::from(signature.of());
-        let (kind, object) = (key::kind(of.kind()), of.digest());
-        let row =
-            params![bytes.as_bytes(), kind, object.as_bytes(), key::time(signature.signed_ms())];
-        self.prepared("INSERT INTO signature VALUES (?1, ?2, ?3, ?4)", row)?;
+        Ok(self.load::<O>(id)?.map(|object| (number, object)))
+    }
+
+    /// Notes that all of an object is in the index.
+    fn note_taken(&mut self, number: i64) -> Answer<()> {
+        self.prepared("UPDATE object SET taken = 1 WHERE number = ?1", [number])?;
         self.taken_in += 1;
         Ok(())
     }
 
     /// Whether it can be read is all that is noted of what is found without an index.
-    pub(crate) fn try_to_read<O: Object>(&mut self, id: O::Id) -> std::result::Result<(), Fault> {
+    pub(crate) fn try_to_read<O: Object>(&mut self, id: O::Id) -> Answer<()> {
         self.load::<O>(id).map(drop)
     }
 
     /// Notes what is in a tree, if it is in the store and not yet noted.
-    pub(crate) fn take_tree(&mut self, id: TreeId) -> std::result::Result<(), Fault> {
-        let bytes = id.digest();
-        if self.exists("SELECT 1 FROM tree WHERE id = ?1", [bytes.as_bytes()])?
-            || !self.is_held(id.into())?
-        {
+    pub(crate) fn take_tree(&mut self, id: TreeId) -> Answer<()> {
+        if !self.is_held(id.into())? {
             return Ok(());
         }
-        let Some(tree) = self.load::<Tree>(id)? else { return Ok(()) };
-        self.prepared("INSERT INTO tree VALUES (?1)", [bytes.as_bytes()])?;
-        let parent = key::content(id.into());
+        let Some((number, tree)) = self.untaken::<Tree>(id)? else { return Ok(()) };
         let empty = [ContentId::Blob(BlobId::of(b"")), ContentId::Tree(Tree::default().id())];
-        for child in tree.links().iter().filter_map(ObjectId::content) {
-            if empty.contains(&child) {
-                continue;
-            }
-            let row = params![parent, key::content(child)];
-            self.prepared("INSERT OR IGNORE INTO entry VALUES (?1, ?2)", row)?;
-            if let ContentId::Tree(tree) = child {
-                self.open.push(tree);
-            }
-        }
-        self.taken_in += 1;
-        Ok(())
+        let mut children: Vec<ContentId> =
+            tree.links().iter().filter_map(ObjectId::content).collect();
+        children.retain(|child| !empty.contains(child));
+        children.sort_unstable();
+        children.dedup();
+        let word = number::word(self.index, "")?;
+        let all: Vec<Link> =
+            children.iter().map(|content| Link { word, content: *content }).collect();
+        self.write_links(Way::Holds, number, &all)?;
+        self.open.extend(trees(children.iter()));
+        self.note_taken(number)
     }
 
-    /// Whether a run left this tree, or a tree that holds it.
-    pub(crate) fn is_wanted(&self, id: TreeId) -> std::result::Result<bool, Fault> {
-        let content = key::content(id.into());
-        Ok(self.exists("SELECT 1 FROM makes WHERE content = ?1", [&content[..]])?
-            || self.exists("SELECT 1 FROM entry WHERE child = ?1", [&content[..]])?)
+    /// Whether a run left this tree, or a tree that holds it, of those whose ways back are written.
+    pub(crate) fn is_wanted(&self, id: TreeId) -> Answer<bool> {
+        Ok(links::leads_back(self.index, Way::Makes, id.into())?
+            || links::leads_back(self.index, Way::Holds, id.into())?)
     }
 
-    pub(crate) fn is_held(&self, id: ObjectId) -> std::result::Result<bool, Fault> {
-        let digest = id.digest();
-        let row = params![key::kind(id.kind()), digest.as_bytes()];
-        self.exists("SELECT 1 FROM held WHERE kind = ?1 AND id = ?2", row)
+    pub(crate) fn is_held(&self, id: ObjectId) -> Answer<bool> {
+        let Some(number) = number::find(self.index, id)? else { return Ok(false) };
+        let mut query = self.index.prepare_cached("SELECT 1 FROM held WHERE object = ?1")?;
+        Ok(query.query_row([number], |_| Ok(())).optional()?.is_some())
     }
 
     /// The object; none, and a note, if it cannot be read.
-    fn load<O: Object>(&self, id: O::Id) -> std::result::Result<Option<O>, Fault> {
+    fn load<O: Object>(&self, id: O::Id) -> Answer<Option<O>> {
         let error = match self.store.load::<O>(id) {
             Ok(object) => return Ok(Some(object)),
             Err(error) if is_damage(&error) => error,
@@ -193,30 +198,19 @@ impl Intake<'_> {
         Ok(None)
     }
 
-    pub(crate) fn note_damage(
-        &self,
-        kind: i64,
-        id: &[u8],
-        why: &str,
-    ) -> std::result::Result<(), Fault> {
+    pub(crate) fn note_damage(&self, kind: i64, id: &[u8], why: &str) -> Answer<()> {
         let row = params![kind, id, why];
         self.prepared("INSERT OR REPLACE INTO damaged VALUES (?1, ?2, ?3)", row).map(drop)
     }
 
-    pub(crate) fn exists(
-        &self,
-        sql: &str,
-        row: impl rusqlite::Params,
-    ) -> std::result::Result<bool, Fault> {
-        let mut query = self.index.prepare_cached(sql)?;
-        Ok(query.query_row(row, |_| Ok(())).optional()?.is_some())
-    }
-
-    pub(crate) fn prepared(
-        &self,
-        sql: &str,
-        row: impl rusqlite::Params,
-    ) -> std::result::Result<usize, Fault> {
+    pub(crate) fn prepared(&self, sql: &str, row: impl rusqlite::Params) -> Answer<usize> {
         Ok(self.index.prepare_cached(sql)?.execute(row)?)
     }
+}
+
+fn trees<'c>(contents: impl Iterator<Item = &'c ContentId>) -> impl Iterator<Item = TreeId> {
+    contents.filter_map(|content| match content {
+        ContentId::Tree(tree) => Some(*tree),
+        ContentId::Blob(_) => None,
+    })
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, SignatureId, Signed, Slot};
 
-use crate::error::{Fault, Result};
+use crate::error::{Answer, Fault, Result};
 use crate::graph::{self, Node};
 use crate::index::Lineage;
-use crate::question::{Answer, Asking, Consumption, Production, Role, RunRow};
+use crate::question::{Asking, Consumption, Production, Role, RunRow};
 
 impl Lineage {
     /// Every run, by start and then by id.

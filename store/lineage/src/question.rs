@@ -1,22 +1,21 @@
-//! The questions in SQL, and what their rows mean.
+//! How the answers are found.
 //!
-//! What each answer is to whoever asks stands in `query.rs`. Here is how it is found: the order of
-//! joins is spelled out (`CROSS`), because SQLite, which knows nothing of the sizes of these tables,
-//! would at times read all outputs of all runs to find one.
+//! What each answer is to whoever asks stands in `query.rs`. Rows lead from number to number; ids and
+//! words are put in at the end. The order of joins is spelled out (`CROSS`), because SQLite, which knows
+//! nothing of the sizes of these tables, would at times read all runs to find one.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use lab_schema::{
     AttestationId, ContentId, Digest, Number, ObjectId, RecipeId, RunId, SignatureId, Signed, Slot,
 };
 use rusqlite::{Connection, Params, Row, params};
 
-use crate::error::Fault;
-use crate::graph::{Edges, Node};
+use crate::error::{Answer, Fault};
 use crate::key;
-
-/// What a question gives.
-pub(crate) type Answer<T> = std::result::Result<T, Fault>;
+use crate::links::{self, Way, blob};
+use crate::number;
 
 /// Asks one state of the index.
 pub(crate) struct Asking<'a>(pub(crate) &'a Connection);
@@ -67,47 +66,28 @@ pub enum Role {
     Code,
 }
 
-/// Runs that left content ?1 within a folder. Contents lie in trees, which lie in trees.
-const INSIDE: &str = "
-    WITH RECURSIVE above (content) AS (
-        SELECT tree FROM entry WHERE child = ?1
-        UNION
-        SELECT entry.tree FROM above CROSS JOIN entry ON entry.child = above.content
-    )
-    SELECT run.id, makes.slot, run.success, run.started_ms
-    FROM above CROSS JOIN makes CROSS JOIN run
-    WHERE makes.content = above.content AND run.id = makes.run";
-
-/// Runs that left content ?1 itself.
-const EXACT: &str = "
-    SELECT run.id, makes.slot, run.success, run.started_ms
-    FROM makes CROSS JOIN run WHERE makes.content = ?1 AND run.id = makes.run";
-
-/// Contents within the folders that run ?1 left which some recipe reads.
-const READ_INSIDE: &str = "
-    WITH RECURSIVE below (content) AS (
-        SELECT entry.child FROM makes CROSS JOIN entry
-        WHERE makes.run = ?1 AND entry.tree = makes.content
-        UNION
-        SELECT entry.child FROM below CROSS JOIN entry ON entry.tree = below.content
-    )
-    SELECT content FROM below
-    WHERE EXISTS (SELECT 1 FROM reads WHERE reads.content = below.content)";
-
-/// What keeps a run from being the origin of content ?1: it had it already.
-const NOT_READ: &str = "
-    NOT EXISTS (SELECT 1 FROM reads WHERE reads.recipe = run.recipe AND reads.content = ?1)";
+/// What is known of a run that left or read something.
+struct Found {
+    run: RunId,
+    recipe: i64,
+    started_ms: u64,
+    success: bool,
+}
 
 impl Asking<'_> {
     pub(crate) fn runs(&self) -> Answer<Vec<RunRow>> {
-        let sql =
-            "SELECT id, recipe, started_ms, success, complete FROM run ORDER BY started_ms, id";
+        let sql = "SELECT object.id, recipe.id, started_ms, success, complete
+                   FROM run CROSS JOIN object ON object.number = run.object
+                   CROSS JOIN object AS recipe ON recipe.number = run.recipe
+                   ORDER BY started_ms, object.id";
         self.rows(sql, [], run_row)
     }
 
     pub(crate) fn latest(&self, count: usize) -> Answer<Vec<RunRow>> {
-        let sql = "SELECT id, recipe, started_ms, success, complete FROM run
-                   ORDER BY started_ms DESC, id DESC LIMIT ?1";
+        let sql = "SELECT object.id, recipe.id, started_ms, success, complete
+                   FROM run CROSS JOIN object ON object.number = run.object
+                   CROSS JOIN object AS recipe ON recipe.number = run.recipe
+                   ORDER BY started_ms DESC, object.id DESC LIMIT ?1";
         self.rows(sql, [i64::try_from(count).unwrap_or(i64::MAX)], run_row)
     }
 
@@ -117,82 +97,185 @@ impl Asking<'_> {
     }
 
     pub(crate) fn producers(&self, content: ContentId) -> Answer<Vec<Production>> {
+        let exact = self.left(content)?;
+        let mut inside = Vec::new();
+        for tree in self.above(content)? {
+            inside.extend(self.left(tree)?);
+        }
         let mut found = Vec::new();
-        for (from, inside) in [(EXACT, false), (INSIDE, true)] {
-            let sql = format!("{from} ORDER BY run.started_ms, run.id, makes.slot");
-            found.extend(self.rows(&sql, [&key::content(content)[..]], |row| {
-                let output = key::to_slot(&row.get::<_, String>(1)?)?;
-                Ok(Production { run: RunId::from_digest(digest(row, 0)?), output, inside })
-            })?);
+        for (all, inside) in [(exact, false), (inside, true)] {
+            let mut all: Vec<_> = all
+                .into_iter()
+                .map(|(run, word)| Ok((run.started_ms, run.run, self.slot(word)?)))
+                .collect::<Answer<_>>()?;
+            all.sort_unstable();
+            found.extend(all.into_iter().map(|(_, run, output)| Production {
+                run,
+                output,
+                inside,
+            }));
         }
         Ok(found)
     }
 
     pub(crate) fn producer_for(&self, content: ContentId) -> Answer<Option<RunId>> {
-        let mut best: Option<(bool, bool, u64, RunId)> = None;
-        for (from, inside) in [(EXACT, false), (INSIDE, true)] {
-            let sql = format!("{from} AND {NOT_READ}");
-            let found = self.rows(&sql, [&key::content(content)[..]], |row| {
-                let run = RunId::from_digest(digest(row, 0)?);
-                Ok((!row.get::<_, bool>(2)?, inside, key::to_time(row.get(3)?)?, run))
-            })?;
-            best = best.into_iter().chain(found).min();
-            if matches!(best, Some((false, ..))) {
-                break;
+        let mut best = None;
+        self.choose(&mut best, content, content, false)?;
+        if !matches!(best, Some((false, ..))) {
+            for tree in self.above(content)? {
+                self.choose(&mut best, content, tree, true)?;
             }
         }
         Ok(best.map(|(_, _, _, run)| run))
     }
 
+    /// Puts the best of those that left `found` in the place of `best`, if it is better; of those
+    /// that did not have `content` already.
+    fn choose(
+        &self,
+        best: &mut Option<(bool, bool, u64, RunId)>,
+        content: ContentId,
+        found: ContentId,
+        inside: bool,
+    ) -> Answer<()> {
+        for (run, _) in self.left(found)? {
+            let one = (!run.success, inside, run.started_ms, run.run);
+            let is_better = best.is_none_or(|best| one < best);
+            if is_better && !self.does_read(run.recipe, content)? {
+                *best = Some(one);
+            }
+        }
+        Ok(())
+    }
+
+    fn does_read(&self, recipe: i64, content: ContentId) -> Answer<bool> {
+        Ok(links::of(self.0, recipe)?.iter().any(|link| link.content == content))
+    }
+
+    /// The runs that left a content itself, and as what.
+    fn left(&self, content: ContentId) -> Answer<Vec<(Found, i64)>> {
+        let mut found = Vec::new();
+        for (run, word) in links::back(self.0, Way::Makes, content)? {
+            found.push((self.found(run)?, word));
+        }
+        Ok(found)
+    }
+
+    fn found(&self, run: i64) -> Answer<Found> {
+        let sql = "SELECT object.id, recipe, started_ms, success
+                   FROM run CROSS JOIN object ON object.number = run.object
+                   WHERE run.object = ?1";
+        let found = self.rows(sql, [run], |row| {
+            Ok(Found {
+                run: RunId::from_digest(digest(row, 0)?),
+                recipe: row.get(1)?,
+                started_ms: key::to_time(row.get(2)?)?,
+                success: row.get(3)?,
+            })
+        })?;
+        found.into_iter().next().ok_or(Fault::Impossible("run"))
+    }
+
+    /// The trees that hold a content, and those that hold these.
+    fn above(&self, content: ContentId) -> Answer<Vec<ContentId>> {
+        let (mut all, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![content]);
+        while let Some(content) = open.pop() {
+            for (tree, _) in links::back(self.0, Way::Holds, content)? {
+                if seen.insert(tree) {
+                    let tree = number::object(self.0, tree)?.content();
+                    let tree = tree.ok_or(Fault::Impossible("tree"))?;
+                    all.push(tree);
+                    open.push(tree);
+                }
+            }
+        }
+        Ok(all)
+    }
+
     pub(crate) fn consumers(&self, content: ContentId) -> Answer<Vec<Consumption>> {
-        let sql = "SELECT run.id, reads.slot
-                   FROM reads CROSS JOIN run ON run.recipe = reads.recipe
-                   WHERE reads.content = ?1
-                   ORDER BY run.started_ms, run.id, reads.slot";
-        self.rows(sql, [&key::content(content)[..]], |row| {
-            Ok(Consumption { run: RunId::from_digest(digest(row, 0)?), role: role(row, 1)? })
-        })
+        let sql = "SELECT object.id, started_ms
+                   FROM run CROSS JOIN object ON object.number = run.object
+                   WHERE run.recipe = ?1";
+        let (mut found, mut words) = (Vec::new(), HashMap::new());
+        for (recipe, word) in links::back(self.0, Way::Reads, content)? {
+            let runs = self.rows(sql, [recipe], |row| {
+                Ok((key::to_time(row.get(1)?)?, RunId::from_digest(digest(row, 0)?)))
+            })?;
+            if let Entry::Vacant(vacant) = words.entry(word) {
+                vacant.insert(self.text(word)?);
+            }
+            found.extend(runs.into_iter().map(|(started_ms, run)| (started_ms, run, word)));
+        }
+        found.sort_by(|(a, x, v), (b, y, w)| (a, x, words.get(v)).cmp(&(b, y, words.get(w))));
+        let read = |(_, run, word)| {
+            let text: &String = words.get(&word).ok_or(Fault::Impossible("word"))?;
+            Ok(Consumption { run, role: role(text)? })
+        };
+        found.into_iter().map(read).collect()
     }
 
     pub(crate) fn runs_of(&self, recipe: RecipeId) -> Answer<Vec<RunId>> {
-        let sql = "SELECT id FROM run WHERE recipe = ?1 ORDER BY started_ms, id";
-        self.rows(sql, [recipe.digest().as_bytes()], |row| Ok(RunId::from_digest(digest(row, 0)?)))
+        let sql = "SELECT object.id FROM run CROSS JOIN object ON object.number = run.object
+                   WHERE recipe = ?1 ORDER BY started_ms, object.id";
+        Ok(self.ids(sql, recipe.into())?.into_iter().map(RunId::from_digest).collect())
     }
 
     pub(crate) fn attestations_of(&self, run: RunId) -> Answer<Vec<AttestationId>> {
-        let sql = "SELECT id FROM attestation WHERE run = ?1 ORDER BY started_ms, id";
-        self.rows(sql, [run.digest().as_bytes()], |row| {
-            Ok(AttestationId::from_digest(digest(row, 0)?))
-        })
+        let sql = "SELECT object.id
+                   FROM attestation CROSS JOIN object ON object.number = attestation.object
+                   WHERE run = ?1 ORDER BY started_ms, object.id";
+        Ok(self.ids(sql, run.into())?.into_iter().map(AttestationId::from_digest).collect())
     }
 
     pub(crate) fn signatures_of(&self, of: Signed) -> Answer<Vec<SignatureId>> {
-        let sql = "SELECT id FROM signature WHERE kind = ?1 AND object = ?2 ORDER BY signed_ms, id";
-        let (kind, digest_of) = (key::kind(ObjectId::from(of).kind()), ObjectId::from(of).digest());
-        self.rows(sql, params![kind, digest_of.as_bytes()], |row| {
-            Ok(SignatureId::from_digest(digest(row, 0)?))
-        })
+        let sql = "SELECT object.id
+                   FROM signature CROSS JOIN object ON object.number = signature.object
+                   WHERE of = ?1 ORDER BY signed_ms, object.id";
+        Ok(self.ids(sql, of.into())?.into_iter().map(SignatureId::from_digest).collect())
+    }
+
+    /// The ids that a query finds by the number of an object; none if it has none.
+    fn ids(&self, sql: &str, of: ObjectId) -> Answer<Vec<Digest>> {
+        match number::find(self.0, of)? {
+            Some(number) => self.rows(sql, [number], |row| digest(row, 0)),
+            None => Ok(Vec::new()),
+        }
     }
 
     pub(crate) fn run_inputs(&self, run: RunId) -> Answer<Vec<(Role, ContentId)>> {
-        let sql = "SELECT reads.slot, reads.content
-                   FROM run JOIN reads ON reads.recipe = run.recipe WHERE run.id = ?1";
-        let mut found =
-            self.rows(sql, [run.digest().as_bytes()], |row| Ok((role(row, 0)?, content(row, 1)?)))?;
+        let mut found = self
+            .reads(run)?
+            .into_iter()
+            .map(|link| Ok((role(&self.text(link.word)?)?, link.content)))
+            .collect::<Answer<Vec<_>>>()?;
         found.sort_unstable();
         Ok(found)
     }
 
+    /// What the recipe of a run reads.
+    pub(crate) fn reads(&self, run: RunId) -> Answer<Vec<links::Link>> {
+        match number::taken(self.0, run.into())? {
+            Some(number) => links::of(self.0, self.found(number)?.recipe),
+            None => Ok(Vec::new()),
+        }
+    }
+
     pub(crate) fn run_outputs(&self, run: RunId) -> Answer<Vec<(Slot, ContentId)>> {
-        let sql = "SELECT slot, content FROM makes WHERE run = ?1 ORDER BY slot";
-        self.rows(sql, [run.digest().as_bytes()], |row| {
-            Ok((key::to_slot(&row.get::<_, String>(0)?)?, content(row, 1)?))
-        })
+        let Some(number) = number::taken(self.0, run.into())? else { return Ok(Vec::new()) };
+        let mut found = links::of(self.0, number)?
+            .into_iter()
+            .map(|link| Ok((self.slot(link.word)?, link.content)))
+            .collect::<Answer<Vec<_>>>()?;
+        found.sort_unstable();
+        Ok(found)
     }
 
     pub(crate) fn metric(&self, name: &str) -> Answer<Vec<(RunId, Number)>> {
-        let sql = "SELECT run.id, metric.value FROM metric JOIN run ON run.id = metric.run
-                   WHERE metric.key = ?1 ORDER BY run.started_ms, run.id";
+        let Some(name) = number::find_word(self.0, name)? else { return Ok(Vec::new()) };
+        let sql = "SELECT object.id, metric.value
+                   FROM metric CROSS JOIN run ON run.object = metric.run
+                   CROSS JOIN object ON object.number = metric.run
+                   WHERE metric.name = ?1 ORDER BY run.started_ms, object.id";
         self.rows(sql, [name], |row| {
             let value = Number::new(row.get(1)?).map_err(|_| Fault::Impossible("metric"))?;
             Ok((RunId::from_digest(digest(row, 0)?), value))
@@ -200,17 +283,30 @@ impl Asking<'_> {
     }
 
     pub(crate) fn with_param(&self, name: &str, values: &[String]) -> Answer<BTreeSet<RunId>> {
-        let sql = "SELECT run.id FROM param JOIN run ON run.id = param.owner
-                   WHERE param.key = ?1 AND param.value = ?2
+        let Some(name) = number::find_word(self.0, name)? else { return Ok(BTreeSet::new()) };
+        let sql = "SELECT object.id
+                   FROM param CROSS JOIN run ON run.object = param.owner
+                   CROSS JOIN object ON object.number = run.object
+                   WHERE param.name = ?1 AND param.value = ?2
                    UNION
-                   SELECT run.id FROM param JOIN run ON run.recipe = param.owner
-                   WHERE param.key = ?1 AND param.value = ?2";
+                   SELECT object.id
+                   FROM param CROSS JOIN run ON run.recipe = param.owner
+                   CROSS JOIN object ON object.number = run.object
+                   WHERE param.name = ?1 AND param.value = ?2";
         let mut found = BTreeSet::new();
         for value in values {
             let read = |row: &Row<'_>| Ok(RunId::from_digest(digest(row, 0)?));
-            found.extend(self.rows(sql, [name, value.as_str()], read)?);
+            found.extend(self.rows(sql, params![name, value], read)?);
         }
         Ok(found)
+    }
+
+    fn text(&self, word: i64) -> Answer<String> {
+        number::text(self.0, word)
+    }
+
+    fn slot(&self, word: i64) -> Answer<Slot> {
+        key::to_slot(&self.text(word)?)
     }
 
     /// The rows of a query, each read by `read`.
@@ -230,45 +326,6 @@ impl Asking<'_> {
     }
 }
 
-impl Edges for Asking<'_> {
-    type Error = Fault;
-
-    fn causes(&self, node: Node) -> Answer<Vec<Node>> {
-        match node {
-            Node::Content(content) => {
-                Ok(self.producer_for(content)?.into_iter().map(Node::Run).collect())
-            }
-            Node::Run(run) => {
-                Ok(self.run_inputs(run)?.into_iter().map(|(_, c)| Node::Content(c)).collect())
-            }
-        }
-    }
-
-    fn effects(&self, node: Node) -> Answer<Vec<Node>> {
-        let run = match node {
-            Node::Content(content) => {
-                return Ok(self.consumers(content)?.iter().map(|c| Node::Run(c.run)).collect());
-            }
-            Node::Run(run) => run,
-        };
-        let mut left: Vec<ContentId> =
-            self.run_outputs(run)?.into_iter().map(|(_, content)| content).collect();
-        if left.iter().any(|content| matches!(content, ContentId::Tree(_))) {
-            left.extend(self.rows(READ_INSIDE, [run.digest().as_bytes()], |row| content(row, 0))?);
-        }
-        left.sort_unstable();
-        left.dedup();
-        // What it read before it left it, it did not make.
-        let had = self.run_inputs(run)?;
-        left.retain(|content| had.iter().all(|(_, input)| input != content));
-        Ok(left.into_iter().map(Node::Content).collect())
-    }
-}
-
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Answer<&'r [u8]> {
-    row.get_ref(column)?.as_blob().map_err(|_| Fault::Impossible("column"))
-}
-
 fn run_row(row: &Row<'_>) -> Answer<RunRow> {
     Ok(RunRow {
         id: RunId::from_digest(digest(row, 0)?),
@@ -283,12 +340,8 @@ fn digest(row: &Row<'_>, column: usize) -> Answer<Digest> {
     key::to_digest(blob(row, column)?)
 }
 
-fn content(row: &Row<'_>, column: usize) -> Answer<ContentId> {
-    key::to_content(blob(row, column)?)
-}
-
-fn role(row: &Row<'_>, column: usize) -> Answer<Role> {
-    match row.get::<_, String>(column)?.as_str() {
+fn role(text: &str) -> Answer<Role> {
+    match text {
         "" => Ok(Role::Code),
         text => match text.strip_prefix('/') {
             Some(path) => key::to_slot(path).map(Role::Outside),

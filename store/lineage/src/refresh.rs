@@ -13,10 +13,13 @@ use lab_objects::{PackId, Store};
 use lab_schema::{Aliases, Attestation, Evaluation, Kind, ObjectId, Recipe, Run, Signature, Tree};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::error::{Fault, Result};
+use crate::error::{Answer, Fault, Result};
+use crate::forget::forget;
 use crate::index::Lineage;
-use crate::intake::{Intake, impossible, is_damage};
+use crate::intake::{Intake, is_damage};
 use crate::key;
+use crate::links::blob;
+use crate::number;
 
 /// What a refresh did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +81,7 @@ impl Lineage {
     }
 }
 
-fn refresh(connection: &mut Connection, store: &Store) -> std::result::Result<Refreshed, Fault> {
+fn refresh(connection: &mut Connection, store: &Store) -> Answer<Refreshed> {
     let before = damaged(connection)?;
     if known_packs(connection)?.into_keys().eq(listed_packs(store)?)
         && before.iter().all(|skipped| is_still_unreadable(store, skipped.what))
@@ -86,7 +89,7 @@ fn refresh(connection: &mut Connection, store: &Store) -> std::result::Result<Re
         return Ok(Refreshed { skipped: before, ..Refreshed::default() });
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut intake = Intake { index: &transaction, store, taken_in: 0, open: Vec::new() };
+    let mut intake = Intake::new(&transaction, store);
     let forgotten = intake.run()?;
     let taken_in = intake.taken_in;
     let skipped = damaged(&transaction)?;
@@ -95,29 +98,29 @@ fn refresh(connection: &mut Connection, store: &Store) -> std::result::Result<Re
 }
 
 /// The packs in the store, sorted as the index sorts them.
-fn listed_packs(store: &Store) -> std::result::Result<BTreeSet<PackId>, Fault> {
+fn listed_packs(store: &Store) -> Answer<BTreeSet<PackId>> {
     Ok(store.packs()?.into_iter().collect())
 }
 
 /// The packs in the index, with their numbers there.
-fn known_packs(index: &Connection) -> std::result::Result<BTreeMap<PackId, i64>, Fault> {
+fn known_packs(index: &Connection) -> Answer<BTreeMap<PackId, i64>> {
     let mut query = index.prepare_cached("SELECT id, number FROM pack")?;
     let mut rows = query.query([])?;
     let mut packs = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let id = key::to_digest(row.get_ref(0)?.as_blob().map_err(impossible)?)?;
+        let id = key::to_digest(blob(row, 0)?)?;
         packs.insert(PackId::from_digest(id), row.get(1)?);
     }
     Ok(packs)
 }
 
 /// What could not be read so far.
-fn damaged(index: &Connection) -> std::result::Result<Vec<Skipped>, Fault> {
+fn damaged(index: &Connection) -> Answer<Vec<Skipped>> {
     let mut query = index.prepare_cached("SELECT kind, id, why FROM damaged ORDER BY kind, id")?;
     let mut rows = query.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(1)?.as_blob().map_err(impossible)?;
+        let bytes = blob(row, 1)?;
         let what = match row.get(0)? {
             key::PACK => Unread::Pack(PackId::from_digest(key::to_digest(bytes)?)),
             kind => Unread::Object(key::to_object(kind, bytes)?),
@@ -152,11 +155,9 @@ const TOGETHER: usize = 1024;
 
 impl Intake<'_> {
     /// Takes in and forgets; says how many objects were forgotten.
-    fn run(&mut self) -> std::result::Result<u64, Fault> {
-        let mut fresh = self.take_packs()?;
+    fn run(&mut self) -> Answer<u64> {
+        let fresh = self.take_packs()?;
         let forgotten = self.forget_packs()?;
-        fresh.sort_unstable();
-        fresh.dedup();
         let mut trees = Vec::new();
         for group in fresh.chunks(TOGETHER) {
             self.store.warm(group)?;
@@ -176,6 +177,7 @@ impl Intake<'_> {
                 }
             }
         }
+        self.write_back()?;
         // Trees that arrive after whatever holds them: the runs are all known by now.
         for id in trees {
             if self.is_wanted(id)? {
@@ -185,13 +187,15 @@ impl Intake<'_> {
         while let Some(id) = self.open.pop() {
             self.take_tree(id)?;
         }
+        self.write_back()?;
         Ok(forgotten)
     }
 
-    /// Notes what the new packs hold. Returns all objects to look at: theirs, and those
-    /// that could not be read before.
-    fn take_packs(&mut self) -> std::result::Result<Vec<ObjectId>, Fault> {
+    /// Notes what the new packs hold. Returns all objects to look at: theirs, and those that could
+    /// not be read before; in the order in which they are read fastest, and have their numbers.
+    fn take_packs(&mut self) -> Answer<Vec<ObjectId>> {
         let (known, listed) = (known_packs(self.index)?, listed_packs(self.store)?);
+        let mut held: Vec<(ObjectId, i64)> = Vec::new();
         let mut fresh = Vec::new();
         let mut unread: Vec<PackId> = Vec::new();
         for skipped in damaged(self.index)? {
@@ -210,83 +214,61 @@ impl Intake<'_> {
                     self.index.last_insert_rowid()
                 }
             };
-            let held = match self.store.pack_objects(pack) {
-                Ok(held) => held,
+            match self.store.pack_objects(pack) {
+                Ok(all) => held.extend(
+                    all.into_iter().filter(|id| id.kind() != Kind::Blob).map(|id| (id, number)),
+                ),
                 Err(error) if is_damage(&error) => {
                     self.note_damage(key::PACK, pack.digest().as_bytes(), &error.to_string())?;
-                    continue;
                 }
                 Err(error) => return Err(error.into()),
-            };
-            for id in held.into_iter().filter(|id| id.kind() != Kind::Blob) {
-                let digest = id.digest();
-                let row = params![number, key::kind(id.kind()), digest.as_bytes()];
-                self.prepared("INSERT OR IGNORE INTO held VALUES (?1, ?2, ?3)", row)?;
-                fresh.push(id);
             }
         }
+        held.sort_unstable();
+        fresh.extend(held.iter().map(|(id, _)| *id));
+        fresh.sort_unstable();
+        fresh.dedup();
+        self.store.sort_by_place(&mut fresh);
+        self.take_held(&fresh, &held)?;
         Ok(fresh)
     }
 
-    /// Forgets the packs that are gone, and what only they held.
-    fn forget_packs(&mut self) -> std::result::Result<u64, Fault> {
-        let listed = listed_packs(self.store)?;
-        let mut suspects = BTreeSet::new();
-        for (pack, number) in known_packs(self.index)? {
-            if listed.contains(&pack) {
-                continue;
-            }
-            let mut query =
-                self.index.prepare_cached("SELECT kind, id FROM held WHERE pack = ?1")?;
-            let mut rows = query.query([number])?;
-            while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(1)?.as_blob().map_err(impossible)?;
-                suspects.insert(key::to_object(row.get(0)?, bytes)?);
-            }
-            self.prepared("DELETE FROM held WHERE pack = ?1", [number])?;
-            self.prepared("DELETE FROM pack WHERE number = ?1", [number])?;
-        }
-        let mut forgotten = 0;
-        for id in suspects {
-            if !self.is_held(id)? {
-                forgotten += self.forget(id)?;
+    /// Notes of these objects which pack holds them, out of a sorted list.
+    fn take_held(&self, objects: &[ObjectId], held: &[(ObjectId, i64)]) -> Answer<()> {
+        let mut heads = Vec::new();
+        for id in objects {
+            let first = held.partition_point(|(other, _)| other < id);
+            let packs = held.get(first..).unwrap_or_default();
+            let packs = packs.iter().take_while(|(other, _)| other == id);
+            let object = match number::find(self.index, *id)? {
+                Some(object) => object,
+                None => {
+                    let object = number::give(self.index, *id)?;
+                    heads.push((key::head(id.digest()), object));
+                    object
+                }
+            };
+            for (_, pack) in packs {
+                let row = params![object, pack];
+                self.prepared("INSERT OR IGNORE INTO held VALUES (?1, ?2)", row)?;
             }
         }
-        Ok(forgotten)
+        // In their own order, so that pages fill one after the other.
+        heads.sort_unstable();
+        heads
+            .into_iter()
+            .try_for_each(|(head, object)| number::write_head(self.index, head, object))
     }
 
-    fn forget(&self, id: ObjectId) -> std::result::Result<u64, Fault> {
-        let (digest, rest): (_, &[&str]) = match id {
-            ObjectId::Blob(_) | ObjectId::Aliases(_) | ObjectId::Evaluation(_) => return Ok(0),
-            ObjectId::Tree(id) => {
-                let tree = key::content(id.into());
-                self.prepared("DELETE FROM entry WHERE tree = ?1", [&tree[..]])?;
-                (id.digest(), &["DELETE FROM tree WHERE id = ?1"])
-            }
-            ObjectId::Recipe(id) => (
-                id.digest(),
-                &[
-                    "DELETE FROM reads WHERE recipe = ?1",
-                    "DELETE FROM param WHERE owner = ?1",
-                    "DELETE FROM recipe WHERE id = ?1",
-                ],
-            ),
-            ObjectId::Run(id) => (
-                id.digest(),
-                &[
-                    "DELETE FROM makes WHERE run = ?1",
-                    "DELETE FROM metric WHERE run = ?1",
-                    "DELETE FROM param WHERE owner = ?1",
-                    "DELETE FROM run WHERE id = ?1",
-                ],
-            ),
-            ObjectId::Attestation(id) => (id.digest(), &["DELETE FROM attestation WHERE id = ?1"]),
-            ObjectId::Signature(id) => (id.digest(), &["DELETE FROM signature WHERE id = ?1"]),
-        };
-        let mut removed = 0;
-        for statement in rest {
-            removed = self.prepared(statement, [digest.as_bytes()])?;
+    /// Forgets the packs that are gone, and what only they held.
+    fn forget_packs(&mut self) -> Answer<u64> {
+        let listed = listed_packs(self.store)?;
+        let known = known_packs(self.index)?;
+        let gone: BTreeSet<i64> =
+            known.iter().filter(|(pack, _)| !listed.contains(pack)).map(|(_, n)| *n).collect();
+        if gone.is_empty() {
+            return Ok(0);
         }
-        Ok(removed as u64)
+        forget(self.index, &gone)
     }
 }

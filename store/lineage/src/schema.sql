@@ -1,8 +1,10 @@
 -- The lineage, indexed. Derived from the objects and disposable: a change here takes a new
 -- FORMAT in index.rs, and every older file is then rebuilt.
 --
--- Ids are the 32 bytes of the digest. A "content" is 33 bytes: 0 (blob) or 1 (tree), then the
--- digest. No foreign keys: objects arrive in any order, and some never do.
+-- An id is 32 bytes, and what goes by its id stands in a history often. So objects have numbers
+-- here, and of an id that is looked for only the head, its first four bytes, is searched: what is
+-- found stands in full in one place and is compared there. No foreign keys: objects arrive in any
+-- order, and some never do.
 
 -- Packs whose objects have been taken in.
 CREATE TABLE pack (
@@ -10,14 +12,26 @@ CREATE TABLE pack (
     id     BLOB NOT NULL UNIQUE
 );
 
--- Which pack holds which structured object. What no pack holds is forgotten.
-CREATE TABLE held (
-    pack INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    id   BLOB NOT NULL,
-    PRIMARY KEY (pack, kind, id)
+-- Structured objects that a pack holds, or that a run, an attestation or a signature is of. Taken:
+-- what it says stands in the tables below; else it is only mentioned, or nobody needs to know.
+CREATE TABLE object (
+    number INTEGER PRIMARY KEY,
+    kind   INTEGER NOT NULL,
+    id     BLOB NOT NULL,
+    taken  INTEGER NOT NULL
+);
+CREATE TABLE head (
+    head   INTEGER NOT NULL,
+    object INTEGER NOT NULL,
+    PRIMARY KEY (head, object)
 ) WITHOUT ROWID;
-CREATE INDEX held_by_object ON held (kind, id);
+
+-- Which pack holds which object. What no pack holds is forgotten.
+CREATE TABLE held (
+    object INTEGER NOT NULL,
+    pack   INTEGER NOT NULL,
+    PRIMARY KEY (object, pack)
+) WITHOUT ROWID;
 
 -- Objects that are held and could not be read. Tried again at every refresh.
 CREATE TABLE damaged (
@@ -27,81 +41,80 @@ CREATE TABLE damaged (
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
-CREATE TABLE recipe (
-    id BLOB PRIMARY KEY
-) WITHOUT ROWID;
+-- Names of inputs and outputs, of metrics and parameters.
+CREATE TABLE word (
+    number INTEGER PRIMARY KEY,
+    text   TEXT NOT NULL UNIQUE
+);
 
--- What a recipe reads. The code tree has the empty slot, which no input can have.
+-- Which contents an object names, in the encoding of links.rs, some in each part: what a recipe reads, what
+-- a run left, what lies in a tree. A recipe's code tree has the empty word, which no input can have.
+-- Of trees there are those that runs left, and those inside them.
+-- The place of a part is 16777216 times its owner's number, plus its own: rows that follow one another
+-- fill their pages.
+CREATE TABLE links (
+    place INTEGER PRIMARY KEY,
+    list  BLOB NOT NULL
+);
+
+-- And the way back, from the head of a content to the parts of lists that may name it: of recipes,
+-- of runs, of trees.
 CREATE TABLE reads (
-    recipe  BLOB NOT NULL,
-    slot    TEXT NOT NULL,
-    content BLOB NOT NULL,
-    PRIMARY KEY (recipe, slot)
+    head  INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    part  INTEGER NOT NULL,
+    PRIMARY KEY (head, owner, part)
 ) WITHOUT ROWID;
-CREATE INDEX reads_by_content ON reads (content, recipe, slot);
+CREATE TABLE makes (
+    head  INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    part  INTEGER NOT NULL,
+    PRIMARY KEY (head, owner, part)
+) WITHOUT ROWID;
+CREATE TABLE holds (
+    head  INTEGER NOT NULL,
+    owner INTEGER NOT NULL,
+    part  INTEGER NOT NULL,
+    PRIMARY KEY (head, owner, part)
+) WITHOUT ROWID;
 
 CREATE TABLE run (
-    id         BLOB PRIMARY KEY,
-    recipe     BLOB NOT NULL,
+    object     INTEGER PRIMARY KEY,
+    recipe     INTEGER NOT NULL,
     started_ms INTEGER NOT NULL,
     success    INTEGER NOT NULL,
     complete   INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX run_by_recipe ON run (recipe, started_ms, id);
-CREATE INDEX run_by_start ON run (started_ms, id);
-
--- What a run left.
-CREATE TABLE makes (
-    run     BLOB NOT NULL,
-    slot    TEXT NOT NULL,
-    content BLOB NOT NULL,
-    PRIMARY KEY (run, slot)
-) WITHOUT ROWID;
-CREATE INDEX makes_by_content ON makes (content, run, slot);
+);
+CREATE INDEX run_by_recipe ON run (recipe);
+CREATE INDEX run_by_start ON run (started_ms);
 
 CREATE TABLE metric (
-    run   BLOB NOT NULL,
-    key   TEXT NOT NULL,
+    name  INTEGER NOT NULL,
+    run   INTEGER NOT NULL,
     value REAL NOT NULL,
-    PRIMARY KEY (run, key)
+    PRIMARY KEY (name, run)
 ) WITHOUT ROWID;
-CREATE INDEX metric_by_key ON metric (key, value);
 
 -- Parameters: of a recipe, which was given them, or of a run, in whose words and files they were
 -- found. A value is in the syntax of TOML's inline values.
 CREATE TABLE param (
-    owner BLOB NOT NULL,
-    key   TEXT NOT NULL,
+    name  INTEGER NOT NULL,
     value TEXT NOT NULL,
-    PRIMARY KEY (owner, key)
+    owner INTEGER NOT NULL,
+    PRIMARY KEY (name, value, owner)
 ) WITHOUT ROWID;
-CREATE INDEX param_by_key ON param (key, value);
 
 CREATE TABLE attestation (
-    id         BLOB PRIMARY KEY,
-    run        BLOB NOT NULL,
+    object     INTEGER PRIMARY KEY,
+    run        INTEGER NOT NULL,
     started_ms INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX attestation_by_run ON attestation (run, started_ms, id);
+);
+CREATE INDEX attestation_by_run ON attestation (run);
 
--- Signatures by what they are of: a kind, as in `held`, and an id.
+-- Signatures by the object that they are of.
 CREATE TABLE signature (
-    id        BLOB PRIMARY KEY,
-    kind      INTEGER NOT NULL,
-    object    BLOB NOT NULL,
+    object    INTEGER PRIMARY KEY,
+    of        INTEGER NOT NULL,
     signed_ms INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX signature_by_object ON signature (kind, object, signed_ms, id);
-
--- Trees that runs left, and the trees inside those, each taken apart once.
-CREATE TABLE tree (
-    id BLOB PRIMARY KEY
-) WITHOUT ROWID;
-
--- Their direct entries; both columns are contents.
-CREATE TABLE entry (
-    tree  BLOB NOT NULL,
-    child BLOB NOT NULL,
-    PRIMARY KEY (tree, child)
-) WITHOUT ROWID;
-CREATE INDEX entry_by_child ON entry (child, tree);
+);
+CREATE INDEX signature_by_object ON signature (of);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::{Story, World, answers, try_answers};
 use lab_lineage::{Lineage, Unread};
 use lab_objects::{Backend, Key, Memory, PackId, Room, Store};
-use lab_schema::{ContentId, Object, Signed};
+use lab_schema::{ContentId, Number, Object, Signed};
 
 /// A history with folders, code, attestations and a failed run; and the contents in it.
 fn history(world: &World) -> Vec<ContentId> {
@@ -220,15 +220,49 @@ fn remove(backend: &dyn Backend, pack: &Key) {
     assert!(backend.remove(pack).unwrap());
 }
 
-/// Takes packs away one by one: the grown index says what a new one would; then it all comes back.
+/// The rows of every table but the dictionary of words.
+fn rows(path: &Path) -> Vec<(String, i64)> {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'word'";
+    let tables: Vec<String> = db
+        .prepare(sql)
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let count = |table: String| {
+        let sql = format!("SELECT COUNT(*) FROM {table}");
+        (table, db.query_row(&sql, [], |row| row.get(0)).unwrap())
+    };
+    tables.into_iter().map(count).collect()
+}
+
+/// Takes packs away one by one: the grown index says what a new one would, and nothing of them is left;
+/// then it all comes back.
 #[test]
 fn packs_that_are_gone_are_forgotten() {
+    for turn in 0..4 {
+        forget_packs(turn);
+    }
+}
+
+fn forget_packs(turn: usize) {
     let mut world = World::new();
     let contents = history(&world);
-    let mut lineage = world.lineage();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    let mut lineage = open(&path, &world.store);
+    let full = rows(&path);
+    assert!(full.iter().any(|(table, count)| table == "holds" && *count > 0), "{full:?}");
     let (all, expected) = (Arc::new(Memory::new()), answers(&lineage, &contents));
     Store::create(all.clone()).unwrap();
-    let packs = world.backend.list(Room::Packs).unwrap();
+    let mut packs = world.backend.list(Room::Packs).unwrap();
+    let quarter = packs.len() * turn / 4;
+    packs.rotate_left(quarter);
+    if turn % 2 == 1 {
+        packs.reverse();
+    }
     for (pack, _) in &packs {
         copy(&*world.backend, &*all, pack);
         remove(&*world.backend, pack);
@@ -237,12 +271,16 @@ fn packs_that_are_gone_are_forgotten() {
         assert_eq!(answers(&lineage, &contents), answers(&world.lineage(), &contents));
     }
     assert_eq!(lineage.runs().unwrap(), []);
+    for (table, count) in rows(&path) {
+        assert_eq!(count, 0, "{table}");
+    }
     for (pack, _) in packs.iter().rev() {
         copy(&*all, &*world.backend, pack);
         world.reopen();
         lineage.refresh(&world.store).unwrap();
     }
     assert_eq!(answers(&lineage, &contents), expected);
+    assert_eq!(rows(&path), full);
 }
 
 /// A repack moves everything into one pack: the same answers, nothing forgotten.
@@ -318,4 +356,47 @@ fn a_damaged_object_does_not_hide_the_others() {
     let refreshed = lineage.refresh(&world.store).unwrap();
     assert_eq!((refreshed.taken_in, refreshed.skipped.len()), (1, 0));
     assert_eq!(lineage.runs_of(recipe.id()).unwrap(), [victim]);
+}
+
+/// Ten contents that nobody else left, two metrics and two parameters: less than a kilobyte for each run,
+/// at once or in a hundred pieces.
+#[test]
+fn a_run_takes_less_than_a_kilobyte() {
+    const RUNS: u64 = 5_000;
+    for pieces in [1, 100] {
+        let world = World::new();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.db");
+        let data = common::nowhere("data");
+        for piece in 0..pieces {
+            let mut writer = world.store.writer();
+            for n in (0..RUNS).filter(|n| n % pieces == piece) {
+                let slots: Vec<String> = (0..10).map(|i| format!("out{i}.bin")).collect();
+                let outputs: Vec<(&str, ContentId)> = slots
+                    .iter()
+                    .map(|slot| (slot.as_str(), common::nowhere(&format!("{n} {slot}"))))
+                    .collect();
+                let before = common::nowhere(&format!("{} out0.bin", n.saturating_sub(1)));
+                let story = Story {
+                    argv: &n.to_string(),
+                    inputs: &[("data.csv", data), ("before", before)],
+                    outputs: &outputs,
+                    started_ms: 1_795_000_000_000 + n,
+                    ..Story::default()
+                };
+                let recipe = common::recipe(&story);
+                writer.put(&recipe).unwrap();
+                let mut run = common::run(&story, recipe.id());
+                run.outcome.metrics.insert("loss".into(), Number::new(n as f64 / 7.0).unwrap());
+                writer.put(&run).unwrap();
+            }
+            writer.finish().unwrap();
+            open(&path, &world.store);
+        }
+        let lineage = Lineage::open(&path).unwrap();
+        assert_eq!(lineage.count_runs().unwrap(), RUNS);
+        assert_eq!(lineage.consumers(data).unwrap().len() as u64, RUNS);
+        let bytes = fs::metadata(&path).unwrap().len();
+        assert!(bytes < 1_000 * RUNS, "{} bytes a run in {pieces} pieces", bytes / RUNS);
+    }
 }
