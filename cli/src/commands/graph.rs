@@ -141,8 +141,9 @@ impl Drawing<'_> {
         rest: &str,
         seen: &mut HashSet<Node>,
     ) -> Outcome {
-        let mut todo = vec![(root, label.to_owned(), first.to_owned(), rest.to_owned())];
-        while let Some((node, label, first, rest)) = todo.pop() {
+        let root = page::Next { label: label.to_owned(), node: root, maker: None };
+        let mut todo = vec![(root, first.to_owned(), rest.to_owned())];
+        while let Some((page::Next { label, node, maker }, first, rest)) = todo.pop() {
             let label = if label.is_empty() { label } else { format!("{}  ", paint(DIM, label)) };
             if !seen.insert(node) {
                 self.context.ui.line(format!(
@@ -157,12 +158,12 @@ impl Drawing<'_> {
                 paint(HASH, short(node)),
                 self.describe(node)
             ));
-            let next = page::neighbours(self.lineage, node, self.down)?;
-            let last = next.len();
-            for (i, (label, node)) in next.into_iter().enumerate().rev() {
+            let all = page::neighbours(self.lineage, node, maker, self.down)?;
+            let last = all.len();
+            for (i, next) in all.into_iter().enumerate().rev() {
                 let (branch, below) =
                     if i + 1 == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-                todo.push((node, label, format!("{rest}{branch}"), format!("{rest}{below}")));
+                todo.push((next, format!("{rest}{branch}"), format!("{rest}{below}")));
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lab_lineage::Tally;
 use lab_schema::{ContentId, Kind, Name, ObjectId, Run};
 use serde_json::json;
 
@@ -18,18 +19,7 @@ pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
     let names = registry.store.names().list()?;
-    let runs = lineage.runs()?;
-    let mut verified = 0u64;
-    for row in &runs {
-        for id in lineage.attestations_of(row.id)? {
-            let attestation: lab_schema::Attestation = registry.store.load(id)?;
-            if attestation.verdict.holds() {
-                verified += 1;
-                break;
-            }
-        }
-    }
-    let failed = runs.iter().filter(|r| !r.success).count() as u64;
+    let Tally { runs, verified, failed } = lineage.tally()?;
     let objects: BTreeMap<Kind, usize> = Kind::ALL
         .into_iter()
         .map(|kind| Ok((kind, registry.store.list(kind)?.len())))
@@ -38,7 +28,7 @@ pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
     let ui = context.ui;
     ui.line(format!("registry  {}", registry.folder.display()));
     ui.line(format!("names     {}", names.len()));
-    ui.line(format!("runs      {}, {verified} verified, {failed} failed", runs.len()));
+    ui.line(format!("runs      {runs}, {verified} verified, {failed} failed"));
     ui.line(format!(
         "objects   {}, {}, {}",
         ui::count(objects[&Kind::Blob] as u64, "blob"),
@@ -62,7 +52,7 @@ pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
     }
     ui.answer(&json!({
         "registry": registry.folder.to_string_lossy(), "names": names.len(), "remotes": registry.config.remotes,
-        "runs": { "all": runs.len(), "verified": verified, "failed": failed },
+        "runs": { "all": runs, "verified": verified, "failed": failed },
         "objects": objects.iter().map(|(kind, n)| (kind.as_str(), *n)).collect::<BTreeMap<_, _>>(),
         "stale": stale.iter().map(|s| json!({ "name": s.name, "input": s.input, "read": s.read, "latest": s.latest })).collect::<Vec<_>>(),
     }));

@@ -11,7 +11,7 @@ use lab_schema::{
 };
 
 use crate::error::{ReplayError, Result};
-use crate::plan::{chain, made_by};
+use crate::plan::chain;
 
 /// Most inputs of the example by which runs are looked for.
 const WAYS: usize = 32;
@@ -93,7 +93,7 @@ pub fn entries(store: &Store, lineage: &Lineage, evaluation: &Evaluation) -> Res
         .reads()
         .filter(|(slot, _)| evaluation.model().iter().all(|model| model.as_str() != slot))
         .collect();
-    let mut tested = Tested::new(store, lineage, &reads)?;
+    let mut tested = Tested::new(store, lineage, evaluation.run(), &reads)?;
     tested.by_engine = matches!(recipe.executor(), Executor::Tensor(_));
     let (mut found, mut seen): (Vec<Entry>, BTreeMap<RecipeId, usize>) = Default::default();
     for id in candidates(lineage, &recipe, &reads)? {
@@ -208,10 +208,7 @@ fn makers_of(
 ) -> Result<(Vec<RunId>, bool)> {
     let files: Vec<(String, ContentId)> =
         model.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
-    let made: Vec<Option<RunId>> = made_by(lineage, &files)?
-        .into_iter()
-        .map(|maker| maker.filter(|run| *run != but))
-        .collect();
+    let made = lineage.makers(&files, Some(but))?;
     let is_made = made.iter().all(Option::is_some);
     let all: BTreeSet<RunId> = made.into_iter().flatten().collect();
     let mut last = all.clone();
@@ -273,9 +270,14 @@ struct Tested {
 }
 
 impl Tested {
-    fn new(store: &Store, lineage: &Lineage, reads: &[(String, ContentId)]) -> Result<Tested> {
+    fn new(
+        store: &Store,
+        lineage: &Lineage,
+        run: RunId,
+        reads: &[(String, ContentId)],
+    ) -> Result<Tested> {
         let mut tested = Tested::default();
-        for ((slot, content), maker) in reads.iter().zip(made_by(lineage, reads)?) {
+        for ((slot, content), maker) in reads.iter().zip(lineage.makers(reads, Some(run))?) {
             for blob in files(store, *content)? {
                 tested.files.entry(blob).or_insert_with(|| slot.clone());
             }

@@ -2,7 +2,7 @@
 //!
 //! Two kinds of need. By hash: a tree its entries, a recipe its inputs and code, a run its recipe,
 //! outputs and logs. By history: a run the one that it was forked from and the runs that made its inputs, and theirs, as
-//! [`Lineage::producer_for`] chooses them, what was attested of all of these, and the signatures of
+//! [`Lineage::makers`] chooses them, what was attested of all of these, and the signatures of
 //! either. Content that was asked for by itself brings no history: who wants that asks for the run.
 //!
 //! What other tools called an object goes with it, whatever brought that ([`Aliases`]): it belongs to it as
@@ -17,7 +17,8 @@ use std::rc::Rc;
 
 use lab_objects::{ObjectsError, Store};
 use lab_schema::{
-    Aliases, Attestation, Evaluation, Object, ObjectId, Recipe, Run, RunId, Signature, Signed, Tree,
+    Aliases, Attestation, ContentId, Evaluation, Object, ObjectId, Recipe, Run, RunId, Signature,
+    Signed, Tree,
 };
 
 use crate::error::{LineageError, Result};
@@ -270,7 +271,7 @@ impl<'a> Walk<'a> {
             },
             ObjectId::Recipe(id) => {
                 if let Some(recipe) = self.load::<Recipe>(id, None)? {
-                    runs.extend(self.producers(&recipe)?.into_iter().map(|run| past(run, 1)));
+                    runs.extend(self.makers(&recipe, None)?.map(|run| past(run, 1)));
                 }
             }
             ObjectId::Blob(_) | ObjectId::Tree(_) | ObjectId::Aliases(_) => {}
@@ -287,7 +288,7 @@ impl<'a> Walk<'a> {
                 runs.push(Past { run: parent, by: Some(id.into()), generation, is_here: false });
             }
             if let Some(recipe) = self.load::<Recipe>(run.recipe, Some(id.into()))? {
-                for run in self.producers(&recipe)? {
+                for run in self.makers(&recipe, Some(id))? {
                     if seen.insert(run) {
                         let by = Some(id.into());
                         runs.push(Past { run, by, generation, is_here: false });
@@ -304,13 +305,10 @@ impl<'a> Walk<'a> {
         Ok(found.into_iter().map(move |id| (id.into(), Some(of.into()))))
     }
 
-    /// The runs that made the inputs of a recipe.
-    fn producers(&self, recipe: &Recipe) -> Result<Vec<RunId>> {
-        let mut found = Vec::new();
-        for (_, input) in recipe.reads() {
-            found.extend(self.lineage.producer_for(input)?);
-        }
-        Ok(found)
+    /// The runs that made the inputs of a recipe, as a run of it had them.
+    fn makers(&self, recipe: &Recipe, run: Option<RunId>) -> Result<impl Iterator<Item = RunId>> {
+        let inputs: Vec<(String, ContentId)> = recipe.reads().collect();
+        Ok(self.lineage.makers(&inputs, run)?.into_iter().flatten())
     }
 
     /// What an object points at, none if it was left out; an error if it is not here.

@@ -8,18 +8,32 @@ use crate::error::{Answer, Fault};
 use crate::graph::{Edges, Node};
 use crate::links::{self, Way};
 use crate::number;
+use crate::origin::Origin;
 use crate::question::Asking;
 
-impl Edges for Asking<'_> {
+/// A walk over one state of the index that starts at a node.
+pub(crate) struct Walk<'a> {
+    pub(crate) ask: &'a Asking<'a>,
+    pub(crate) start: Node,
+}
+
+impl Edges for Walk<'_> {
     type Error = Fault;
 
+    /// Who made a content, the run that read it tells: so its makers are causes of the run, each before
+    /// the content, and of the content only where the walk starts with it.
     fn causes(&self, node: Node) -> Answer<Vec<Node>> {
         match node {
-            Node::Content(content) => {
-                Ok(self.producer_for(content)?.into_iter().map(Node::Run).collect())
+            Node::Content(content) if node == self.start => {
+                Ok(self.ask.producer_for(content)?.into_iter().map(Node::Run).collect())
             }
+            Node::Content(_) => Ok(Vec::new()),
             Node::Run(run) => {
-                Ok(self.run_inputs(run)?.into_iter().map(|(_, c)| Node::Content(c)).collect())
+                let both = |origin: Origin| {
+                    let maker = origin.maker.map(Node::Run);
+                    maker.into_iter().chain([Node::Content(origin.content)])
+                };
+                Ok(self.ask.origins(run)?.into_iter().flat_map(both).collect())
             }
         }
     }
@@ -27,18 +41,18 @@ impl Edges for Asking<'_> {
     fn effects(&self, node: Node) -> Answer<Vec<Node>> {
         let run = match node {
             Node::Content(content) => {
-                return Ok(self.consumers(content)?.iter().map(|c| Node::Run(c.run)).collect());
+                return Ok(self.ask.consumers(content)?.iter().map(|c| Node::Run(c.run)).collect());
             }
             Node::Run(run) => run,
         };
-        let Some(number) = number::taken(self.0, run.into())? else { return Ok(Vec::new()) };
+        let Some(number) = number::taken(self.ask.0, run.into())? else { return Ok(Vec::new()) };
         let mut left: Vec<ContentId> =
-            links::of(self.0, number)?.into_iter().map(|link| link.content).collect();
-        left.extend(self.read_inside(&left)?);
+            links::of(self.ask.0, number)?.into_iter().map(|link| link.content).collect();
+        left.extend(self.ask.read_inside(&left)?);
         left.sort_unstable();
         left.dedup();
         // What it read before it left it, it did not make.
-        let had = self.reads(run)?;
+        let had = self.ask.reads(run)?;
         left.retain(|content| had.iter().all(|input| input.content != *content));
         Ok(left.into_iter().map(Node::Content).collect())
     }

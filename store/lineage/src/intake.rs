@@ -102,8 +102,9 @@ impl<'a> Intake<'a> {
             key::time(run.outcome.started_ms),
             run.outcome.status.is_success(),
             run.outcome.completeness == Completeness::Complete,
+            number::word(self.index, &run.who)?,
         ];
-        self.prepared("INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5)", row)?;
+        self.prepared("INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row)?;
         let outputs = &run.outcome.outputs;
         let all = outputs.iter().map(|(slot, content)| self.link(Slot::as_str(slot), *content));
         let all = all.collect::<Answer<Vec<Link>>>()?;
@@ -120,8 +121,9 @@ impl<'a> Intake<'a> {
     pub(crate) fn take_attestation(&mut self, id: AttestationId) -> Answer<()> {
         let Some((number, attestation)) = self.untaken::<Attestation>(id)? else { return Ok(()) };
         let run = number::of(self.index, attestation.run.into())?;
-        let row = params![number, run, key::time(attestation.started_ms)];
-        self.prepared("INSERT INTO attestation VALUES (?1, ?2, ?3)", row)?;
+        let holds = attestation.verdict.holds();
+        let row = params![number, run, key::time(attestation.started_ms), holds];
+        self.prepared("INSERT INTO attestation VALUES (?1, ?2, ?3, ?4)", row)?;
         self.note_taken(number)
     }
 

@@ -4,13 +4,15 @@
 //! it somewhere inside. Where one cause has to be named among several, for a history or for what
 //! a transfer takes along, [`Lineage::producer_for`] chooses it, always the same way.
 
-use std::collections::BTreeSet;
-
 use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, SignatureId, Signed, Slot};
 
+use crate::count::Tally;
+use crate::edges::Walk;
 use crate::error::{Answer, Fault, Result};
+use crate::filter::Filter;
 use crate::graph::{self, Node};
 use crate::index::Lineage;
+use crate::origin::Origin;
 use crate::question::{Asking, Consumption, Production, Role, RunRow};
 
 impl Lineage {
@@ -43,9 +45,32 @@ impl Lineage {
         self.at_once(|ask| ask.producer_for(content))
     }
 
+    /// What a run read, its code included, and which run made each, by role. Where several left the
+    /// very same content, it came from the one that left most of what the run read beside it, more so
+    /// under the same names; of equals from [the one that counts](Lineage::producer_for). What only this
+    /// run left, or only runs that had it already, nobody made; code neither.
+    pub fn origins(&self, run: RunId) -> Result<Vec<Origin>> {
+        self.at_once(|ask| ask.origins(run))
+    }
+
+    /// The same of contents that lay beside each other under these names, as the run `reader` had them;
+    /// without a reader runs that passed them on do not count.
+    pub fn makers(
+        &self,
+        contents: &[(String, ContentId)],
+        reader: Option<RunId>,
+    ) -> Result<Vec<Option<RunId>>> {
+        self.at_once(|ask| ask.makers(contents, reader))
+    }
+
     /// The runs that read `content` as such, by start, run and role.
     pub fn consumers(&self, content: ContentId) -> Result<Vec<Consumption>> {
         self.at_once(|ask| ask.consumers(content))
+    }
+
+    /// How many runs read `content` as such.
+    pub fn count_consumers(&self, content: ContentId) -> Result<u64> {
+        self.at_once(|ask| ask.count_consumers(content))
     }
 
     /// The runs of a recipe, by start and then by id.
@@ -79,24 +104,27 @@ impl Lineage {
         self.at_once(|ask| ask.metric(name))
     }
 
-    /// Every run with a parameter that is `value` as it is printed, or as a text or number that reads
-    /// so: what was given to it, or found in its command line and files.
-    pub fn with_param(&self, name: &str, value: &str) -> Result<BTreeSet<RunId>> {
-        let mut values = vec![value.to_owned(), format!("{value:?}")];
-        values.extend(value.parse::<f64>().ok().map(|number| format!("{number:?}")));
-        self.at_once(|ask| ask.with_param(name, &values))
+    /// The last `limit` runs that fit, the latest first, and how many do.
+    pub fn find(&self, filter: &Filter, limit: usize) -> Result<(Vec<RunRow>, u64)> {
+        self.at_once(|ask| ask.find(filter, limit))
+    }
+
+    /// How many runs there are, have failed, and were verified.
+    pub fn tally(&self) -> Result<Tally> {
+        self.at_once(|ask| ask.tally())
     }
 
     /// Everything that a node came from, causes before effects, the nearest cause last. Of several
-    /// runs that left the same content only [the one that counts](Lineage::producer_for).
+    /// runs that left the same content only the one that [the run which read it](Lineage::origins) had
+    /// it from.
     pub fn ancestors(&self, of: Node) -> Result<Vec<Node>> {
-        self.at_once(|ask| graph::ancestors(ask, of))
+        self.at_once(|ask| graph::ancestors(&Walk { ask, start: of }, of))
     }
 
     /// Everything that came from a node, causes before effects, the nearest effect first. Inside
     /// the folders that a run left, only what some recipe reads counts as an effect.
     pub fn descendants(&self, of: Node) -> Result<Vec<Node>> {
-        self.at_once(|ask| graph::descendants(ask, of))
+        self.at_once(|ask| graph::descendants(&Walk { ask, start: of }, of))
     }
 
     /// Asks one state of the index, whatever other processes do meanwhile; and takes the file's

@@ -5,12 +5,13 @@
 //! nothing of the sizes of these tables, would at times read all runs to find one.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use lab_schema::{
     AttestationId, ContentId, Digest, Number, ObjectId, RecipeId, RunId, SignatureId, Signed, Slot,
 };
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{Connection, Params, Row};
 
 use crate::error::{Answer, Fault};
 use crate::key;
@@ -66,12 +67,35 @@ pub enum Role {
     Code,
 }
 
+/// That a run left something, in the order in which it is told.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Making {
+    /// Whether it lay inside an output.
+    pub(crate) inside: bool,
+    pub(crate) started_ms: u64,
+    pub(crate) run: RunId,
+    pub(crate) output: Slot,
+    /// Whether the run read it too.
+    pub(crate) had_it: bool,
+}
+
 /// What is known of a run that left or read something.
 struct Found {
     run: RunId,
     recipe: i64,
     started_ms: u64,
     success: bool,
+}
+
+impl fmt::Display for Role {
+    /// The name of the input; a path outside the project with its first `/`; nothing for the code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Role::Input(slot) => write!(f, "{slot}"),
+            Role::Outside(path) => write!(f, "/{path}"),
+            Role::Code => Ok(()),
+        }
+    }
 }
 
 impl Asking<'_> {
@@ -91,12 +115,13 @@ impl Asking<'_> {
         self.rows(sql, [i64::try_from(count).unwrap_or(i64::MAX)], run_row)
     }
 
-    pub(crate) fn count_runs(&self) -> Answer<u64> {
-        let counted = self.rows("SELECT COUNT(*) FROM run", [], |row| Ok(row.get::<_, i64>(0)?))?;
-        Ok(counted.first().map_or(0, |count| count.unsigned_abs()))
+    pub(crate) fn producers(&self, content: ContentId) -> Answer<Vec<Production>> {
+        let all = self.makings(content)?.into_iter();
+        Ok(all.map(|m| Production { run: m.run, output: m.output, inside: m.inside }).collect())
     }
 
-    pub(crate) fn producers(&self, content: ContentId) -> Answer<Vec<Production>> {
+    /// The runs that left a content, in the order of [`Asking::producers`].
+    pub(crate) fn makings(&self, content: ContentId) -> Answer<Vec<Making>> {
         let exact = self.left(content)?;
         let mut inside = Vec::new();
         for tree in self.above(content)? {
@@ -104,17 +129,12 @@ impl Asking<'_> {
         }
         let mut found = Vec::new();
         for (all, inside) in [(exact, false), (inside, true)] {
-            let mut all: Vec<_> = all
-                .into_iter()
-                .map(|(run, word)| Ok((run.started_ms, run.run, self.slot(word)?)))
-                .collect::<Answer<_>>()?;
-            all.sort_unstable();
-            found.extend(all.into_iter().map(|(_, run, output)| Production {
-                run,
-                output,
-                inside,
-            }));
+            for (Found { run, recipe, started_ms, .. }, word) in all {
+                let had_it = self.does_read(recipe, content)?;
+                found.push(Making { inside, started_ms, run, output: self.slot(word)?, had_it });
+            }
         }
+        found.sort_unstable();
         Ok(found)
     }
 
@@ -252,6 +272,12 @@ impl Asking<'_> {
         Ok(found)
     }
 
+    /// When a run began, if it is known.
+    pub(crate) fn start_of(&self, run: RunId) -> Answer<Option<u64>> {
+        let number = number::taken(self.0, run.into())?;
+        number.map(|number| Ok(self.found(number)?.started_ms)).transpose()
+    }
+
     /// What the recipe of a run reads.
     pub(crate) fn reads(&self, run: RunId) -> Answer<Vec<links::Link>> {
         match number::taken(self.0, run.into())? {
@@ -282,25 +308,6 @@ impl Asking<'_> {
         })
     }
 
-    pub(crate) fn with_param(&self, name: &str, values: &[String]) -> Answer<BTreeSet<RunId>> {
-        let Some(name) = number::find_word(self.0, name)? else { return Ok(BTreeSet::new()) };
-        let sql = "SELECT object.id
-                   FROM param CROSS JOIN run ON run.object = param.owner
-                   CROSS JOIN object ON object.number = run.object
-                   WHERE param.name = ?1 AND param.value = ?2
-                   UNION
-                   SELECT object.id
-                   FROM param CROSS JOIN run ON run.recipe = param.owner
-                   CROSS JOIN object ON object.number = run.object
-                   WHERE param.name = ?1 AND param.value = ?2";
-        let mut found = BTreeSet::new();
-        for value in values {
-            let read = |row: &Row<'_>| Ok(RunId::from_digest(digest(row, 0)?));
-            found.extend(self.rows(sql, params![name, value], read)?);
-        }
-        Ok(found)
-    }
-
     fn text(&self, word: i64) -> Answer<String> {
         number::text(self.0, word)
     }
@@ -310,7 +317,7 @@ impl Asking<'_> {
     }
 
     /// The rows of a query, each read by `read`.
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -326,7 +333,7 @@ impl Asking<'_> {
     }
 }
 
-fn run_row(row: &Row<'_>) -> Answer<RunRow> {
+pub(crate) fn run_row(row: &Row<'_>) -> Answer<RunRow> {
     Ok(RunRow {
         id: RunId::from_digest(digest(row, 0)?),
         recipe: RecipeId::from_digest(digest(row, 1)?),

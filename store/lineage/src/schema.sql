@@ -41,7 +41,7 @@ CREATE TABLE damaged (
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
--- Names of inputs and outputs, of metrics and parameters.
+-- Names of inputs and outputs, of metrics and parameters, of people.
 CREATE TABLE word (
     number INTEGER PRIMARY KEY,
     text   TEXT NOT NULL UNIQUE
@@ -83,7 +83,8 @@ CREATE TABLE run (
     recipe     INTEGER NOT NULL,
     started_ms INTEGER NOT NULL,
     success    INTEGER NOT NULL,
-    complete   INTEGER NOT NULL
+    complete   INTEGER NOT NULL,
+    who        INTEGER NOT NULL
 );
 CREATE INDEX run_by_recipe ON run (recipe);
 CREATE INDEX run_by_start ON run (started_ms);
@@ -107,7 +108,8 @@ CREATE TABLE param (
 CREATE TABLE attestation (
     object     INTEGER PRIMARY KEY,
     run        INTEGER NOT NULL,
-    started_ms INTEGER NOT NULL
+    started_ms INTEGER NOT NULL,
+    holds      INTEGER NOT NULL
 );
 CREATE INDEX attestation_by_run ON attestation (run);
 

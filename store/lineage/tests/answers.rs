@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
 use common::{Story, World, nowhere, recipe, run, slot};
-use lab_lineage::{Consumption, Node, Production, Role};
+use lab_lineage::{Consumption, Filter, Node, Origin, Production, Role, Tally, closure};
 use lab_schema::{ContentId, Number, Object, Recipe, RunId, Signed, Status, Value};
 
 fn exact(run: RunId, output: &str) -> Production {
@@ -107,7 +110,12 @@ fn runs_are_found_by_parameters_that_were_given_or_found() {
     let both = make("c", Some(float(0.2)), Some(7), Some(float(0.1)));
     let text = make("d", None, None, Some(Value::Text("0.1 \"x\"".into())));
     let lineage = world.lineage();
-    let with = |name: &str, value: &str| lineage.with_param(name, value).unwrap();
+    let with = |name: &str, value: &str| -> BTreeSet<RunId> {
+        let params = vec![(name.to_owned(), value.to_owned())];
+        let (found, number) = lineage.find(&Filter { params, ..Filter::default() }, 9).unwrap();
+        assert_eq!(found.len() as u64, number);
+        found.into_iter().map(|row| row.id).collect()
+    };
     assert_eq!(with("lr", "0.1"), [given, found, both].into());
     assert_eq!(with("lr", "0.10"), [given, found, both].into());
     assert_eq!(with("lr", "1e-1"), [given, found, both].into());
@@ -228,6 +236,158 @@ fn of_several_producers_the_same_one_is_always_chosen() {
         ]
     );
     assert_eq!(lineage.producer_for(nowhere("x")).unwrap(), None);
+}
+
+#[test]
+fn runs_are_found_by_who_ran_them_when_and_what_they_reached() {
+    let world = World::new();
+    let put = |started_ms: u64, who: &str, status| {
+        let argv = started_ms.to_string();
+        let story = Story { argv: &argv, started_ms, status, ..Story::default() };
+        let recipe = recipe(&story);
+        world.put(&recipe);
+        // Its accuracy is half of when it began.
+        world.put(&lab_schema::Run { who: who.into(), ..run(&story, recipe.id()) })
+    };
+    let first = put(10, "ana", Status::Exited(0));
+    let second = put(20, "ben", Status::Exited(1));
+    let mut third = [put(30, "ana", Status::Exited(0)), put(30, "ana", Status::Signalled(9))];
+    third.sort_unstable();
+    let [small, great] = third;
+    world.attest(first, 1);
+    world.attest(first, 2);
+    let lineage = world.lineage();
+    let find = |filter: Filter, limit| {
+        let (found, number) = lineage.find(&filter, limit).unwrap();
+        (found.into_iter().map(|row| row.id).collect::<Vec<_>>(), number)
+    };
+    let all = || Filter::default();
+    assert_eq!(find(all(), 9), (vec![great, small, second, first], 4));
+    assert_eq!(find(all(), 1), (vec![great], 4), "of equals the greater id comes first");
+    assert_eq!(find(all(), 3), (vec![great, small, second], 4));
+    assert_eq!(find(all(), 0), (vec![], 4));
+    assert_eq!(find(Filter { since_ms: Some(20), ..all() }, 9), (vec![great, small, second], 3));
+    assert_eq!(find(Filter { since_ms: Some(u64::MAX), ..all() }, 9), (vec![], 0));
+    assert_eq!(find(Filter { who: Some("ben".into()), ..all() }, 9), (vec![second], 1));
+    assert_eq!(find(Filter { who: Some("eve".into()), ..all() }, 9), (vec![], 0));
+    let reached = |low, high| {
+        let metrics = vec![("accuracy".to_owned(), (low, high))];
+        find(Filter { metrics, ..Filter::default() }, 9).0
+    };
+    assert_eq!(reached(Bound::Excluded(10.0), Bound::Unbounded), [great, small]);
+    assert_eq!(reached(Bound::Included(10.0), Bound::Excluded(15.0)), [second]);
+    assert_eq!(reached(Bound::Unbounded, Bound::Included(5.0)), [first]);
+    let both = Filter {
+        who: Some("ana".into()),
+        metrics: vec![("accuracy".into(), (Bound::Unbounded, Bound::Included(10.0)))],
+        ..Filter::default()
+    };
+    assert_eq!(find(both, 9), (vec![first], 1));
+    let other = vec![("loss".to_owned(), (Bound::Unbounded, Bound::Unbounded))];
+    assert_eq!(find(Filter { metrics: other, ..all() }, 9), (vec![], 0));
+    assert_eq!(lineage.tally().unwrap(), Tally { runs: 4, failed: 2, verified: 1 });
+}
+
+/// Two trainings leave the same description of a model, and weights of their own. Who read the second's weights
+/// had the description from the second too, and the first is not in its history.
+#[test]
+fn what_lay_beside_a_file_tells_who_made_it() {
+    let world = World::new();
+    let same = world.blob("layers = 2");
+    let train = |argv, weights, started_ms| {
+        world.run(Story {
+            argv,
+            outputs: &[("model.json", same), ("model.bin", weights)],
+            started_ms,
+            ..Story::default()
+        })
+    };
+    let (one, two) = (world.blob("one"), world.blob("two"));
+    let (first, second) = (train("first", one, 1), train("second", two, 2));
+    let inputs = [("model.json", same), ("model.bin", two)];
+    let user = world.run(Story { argv: "use", inputs: &inputs, started_ms: 9, ..Story::default() });
+    let lineage = world.lineage();
+    assert_eq!(lineage.producer_for(same).unwrap(), Some(first), "seen alone it is the earliest");
+    let origin = |slot_name, content| Origin {
+        role: Role::Input(slot(slot_name)),
+        content,
+        maker: Some(second),
+    };
+    assert_eq!(
+        lineage.origins(user).unwrap(),
+        [origin("model.bin", two), origin("model.json", same)]
+    );
+    assert_eq!(
+        lineage.ancestors(user.into()).unwrap(),
+        [second.into(), two.into(), same.into()] as [Node; 3]
+    );
+    let closure = closure(&world.store, &lineage, &[user.into()]).unwrap();
+    assert!(closure.objects.contains(&second.into()) && !closure.objects.contains(&first.into()));
+    // With nothing beside it, the earliest counts; code is made by nobody.
+    let code = world.tree(&[("f", same)]);
+    let alone = [("a.json", same)];
+    let alone = Story { argv: "alone", inputs: &alone, code: Some(code), ..Story::default() };
+    let alone = world.run(alone);
+    let makers: Vec<Option<RunId>> =
+        world.lineage().origins(alone).unwrap().into_iter().map(|origin| origin.maker).collect();
+    assert_eq!(makers, [Some(first), None]);
+}
+
+/// A run that leaves what it read is not where it had it from.
+#[test]
+fn nothing_comes_from_itself() {
+    let world = World::new();
+    let (a, b) = (world.blob("a"), world.blob("b"));
+    let made = world.run(Story { argv: "make", outputs: &[("a", a)], ..Story::default() });
+    let both = [("a", a), ("b", b)];
+    let passed = world.run(Story {
+        argv: "pass",
+        inputs: &both,
+        outputs: &both,
+        started_ms: 2,
+        ..Story::default()
+    });
+    let lineage = world.lineage();
+    let makers = |run| -> Vec<Option<RunId>> {
+        lineage.origins(run).unwrap().into_iter().map(|origin| origin.maker).collect()
+    };
+    assert_eq!(makers(passed), [Some(made), None]);
+    assert_eq!(
+        lineage.ancestors(passed.into()).unwrap(),
+        [made.into(), a.into(), b.into()] as [Node; 3]
+    );
+}
+
+/// Two runs pass on what two others made. Each had all of it from the other, by what lay beside; but by
+/// when they began only the later one can have, and the makers stay in both histories.
+#[test]
+fn passing_on_does_not_hide_who_made_it() {
+    let world = World::new();
+    let (a, b) = (world.blob("a"), world.blob("b"));
+    let make = |argv, name, content| {
+        world.run(Story { argv, outputs: &[(name, content)], ..Story::default() })
+    };
+    let (made_a, made_b) = (make("make a", "a", a), make("make b", "b", b));
+    let both = [("a", a), ("b", b)];
+    let pass = |argv, started_ms| {
+        let (inputs, outputs) = (&both, &both);
+        world.run(Story { argv, inputs, outputs, started_ms, ..Story::default() })
+    };
+    let (first, second) = (pass("pass", 2), pass("pass again", 3));
+    let lineage = world.lineage();
+    let makers = |run| -> Vec<Option<RunId>> {
+        lineage.origins(run).unwrap().into_iter().map(|origin| origin.maker).collect()
+    };
+    assert_eq!(makers(first), [Some(made_a), Some(made_b)]);
+    assert_eq!(makers(second), [Some(first), Some(first)]);
+    for run in [first, second] {
+        let ancestors = lineage.ancestors(run.into()).unwrap();
+        assert!(ancestors.contains(&made_a.into()) && ancestors.contains(&made_b.into()));
+        let closure = closure(&world.store, &lineage, &[run.into()]).unwrap();
+        assert!(closure.objects.contains(&made_a.into()));
+    }
+    let contents = both.map(|(name, content)| (name.to_owned(), content));
+    assert_eq!(lineage.makers(&contents, None).unwrap(), [Some(made_a), Some(made_b)]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_lineage::Lineage;
+use lab_lineage::{Lineage, Role};
 use lab_objects::NameKind;
 use lab_replay::chain;
 use lab_schema::{Completeness, Evaluation, Name, Recipe, Run, RunId, Slot};
@@ -128,9 +128,9 @@ fn named(recipe: &Recipe, typed: &str) -> Outcome<Vec<Slot>> {
 /// What was made last of what the run read: by a run that stands on those that made the rest.
 fn guessed(lineage: &Lineage, id: RunId, recipe: &Recipe) -> Outcome<BTreeSet<Slot>> {
     let mut made: BTreeMap<RunId, BTreeSet<Slot>> = BTreeMap::new();
-    for (slot, content) in recipe.inputs() {
-        if let Some(maker) = lineage.producer_for(*content)?.filter(|maker| *maker != id) {
-            made.entry(maker).or_default().insert(slot.clone());
+    for origin in lineage.origins(id)? {
+        if let (Role::Input(slot), Some(maker)) = (origin.role, origin.maker) {
+            made.entry(maker).or_default().insert(slot);
         }
     }
     let mut last = Vec::new();

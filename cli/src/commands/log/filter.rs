@@ -1,13 +1,11 @@
 //! Which runs `lab log` shows.
 
-use std::collections::BTreeSet;
+use std::ops;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use lab_lineage::{Lineage, RunRow};
-use lab_schema::{Run, RunId};
 
 use crate::failure::{Failure, Outcome};
 use crate::times;
@@ -87,13 +85,15 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 impl Bound {
-    fn holds(&self, value: f64) -> bool {
+    /// The numbers that fit.
+    fn range(&self) -> (ops::Bound<f64>, ops::Bound<f64>) {
+        use ops::Bound::{Excluded, Included, Unbounded};
         match self.is {
-            Is::Above => value > self.than,
-            Is::AtLeast => value >= self.than,
-            Is::Below => value < self.than,
-            Is::AtMost => value <= self.than,
-            Is::Just => value == self.than,
+            Is::Above => (Excluded(self.than), Unbounded),
+            Is::AtLeast => (Included(self.than), Unbounded),
+            Is::Below => (Unbounded, Excluded(self.than)),
+            Is::AtMost => (Unbounded, Included(self.than)),
+            Is::Just => (Included(self.than), Included(self.than)),
         }
     }
 }
@@ -107,40 +107,29 @@ impl Filter {
             || self.since.is_some()
     }
 
-    /// Leaves the runs that fit, as far as the index tells.
-    pub(super) fn apply(&self, lineage: &Lineage, now_ms: u64, runs: &mut Vec<RunRow>) -> Outcome {
+    /// The same, as the index is asked.
+    pub(super) fn asked(&self, now_ms: u64) -> Outcome<lab_lineage::Filter> {
+        let mut params = Vec::new();
         for typed in &self.params {
             let (key, value) = typed.split_once('=').ok_or_else(|| {
                 Failure::usage(format!("'{typed}' is no parameter"))
                     .hint("write KEY=VALUE, as in lr=0.1")
             })?;
-            let having = lineage.with_param(key, value)?;
-            runs.retain(|row| having.contains(&row.id));
+            params.push((key.to_owned(), value.to_owned()));
         }
-        for bound in &self.metrics {
-            let having = lineage.metric(&bound.metric)?.into_iter();
-            let having: BTreeSet<RunId> =
-                having.filter(|(_, value)| bound.holds(value.get())).map(|(run, _)| run).collect();
-            runs.retain(|row| having.contains(&row.id));
-        }
-        let from_ms = self.since.map(|since| match since {
+        let since_ms = self.since.map(|since| match since {
             Since::Ago(ago) => {
                 now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
             }
             Since::At(ms) => ms,
         });
-        runs.retain(|row| from_ms.is_none_or(|from_ms| row.started_ms >= from_ms));
-        Ok(())
-    }
-
-    /// Whether a run fits in what only its record tells.
-    pub(super) fn fits(&self, run: &Run) -> bool {
-        self.by.as_ref().is_none_or(|who| run.who == *who)
-    }
-
-    /// Whether all that is asked is known from the index.
-    pub(super) fn is_by_index(&self) -> bool {
-        self.by.is_none()
+        let metrics = self.metrics.iter().map(|bound| (bound.metric.clone(), bound.range()));
+        Ok(lab_lineage::Filter {
+            params,
+            metrics: metrics.collect(),
+            who: self.by.clone(),
+            since_ms,
+        })
     }
 }
 

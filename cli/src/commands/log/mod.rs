@@ -39,31 +39,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -> Outcome {
     let lineage = registry.lineage()?;
-    let (mut all, number) = match filter.is_given() {
+    let (all, number) = match filter.is_given() {
         // Of a long history only the end is looked at.
-        false => (lineage.latest(limit)?, lineage.count_runs()? as usize),
-        true => {
-            let mut all = lineage.runs()?;
-            all.reverse();
-            filter.apply(&lineage, context.now_ms(), &mut all)?;
-            let number = all.len();
-            (all, number)
-        }
+        false => (lineage.latest(limit)?, lineage.count_runs()?),
+        true => lineage.find(&filter.asked(context.now_ms())?, limit)?,
     };
-    if !filter.is_given() || filter.is_by_index() {
-        all.truncate(limit);
-    }
     let names = registry.store.names().list()?;
     let believed = Believed::here(context, registry);
     let mut answers = Vec::new();
     for row in &all {
-        if answers.len() == limit {
-            break;
-        }
         let run: Run = registry.store.load(row.id)?;
-        if !filter.fits(&run) {
-            continue;
-        }
         let recipe: Recipe = registry.store.load(row.recipe)?;
         let name = names.iter().find(|(_, m)| m.target == Some(ObjectId::Run(row.id)));
         let name = name.map(|(n, _)| n.to_string()).unwrap_or_default();
@@ -103,10 +88,9 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
         context.ui.hint("no run fits; `lab log` shows all");
     } else if all.is_empty() {
         context.ui.hint("no runs yet; `lab run -- COMMAND` makes one");
-    } else if number > limit && filter.is_by_index() {
-        context
-            .ui
-            .hint(format!("{} earlier runs; `lab log -n {number}` shows all", number - limit));
+    } else if number > limit as u64 {
+        let earlier = ui::count(number - limit as u64, "earlier run");
+        context.ui.hint(format!("{earlier}; `-n {number}` shows all"));
     }
     context.ui.answer(&json!(answers));
     Ok(())

@@ -25,54 +25,81 @@ pub(in crate::commands) struct Walk {
     pub(in crate::commands) edges: Vec<(Node, String, Node)>,
 }
 
+/// A neighbour of a node.
+pub(in crate::commands) struct Next {
+    /// As what it was read or left; empty between what was made and who made it.
+    pub(in crate::commands) label: String,
+    pub(in crate::commands) node: Node,
+    /// What is behind it in turn, where that depends on which way one came: who made it for the run that
+    /// read it, if any recorded run did.
+    pub(in crate::commands) maker: Option<Option<RunId>>,
+}
+
 /// All that is behind some nodes, or that came of them.
 pub(in crate::commands) fn walk(lineage: &Lineage, roots: &[Node], down: bool) -> Outcome<Walk> {
     let mut seen = HashSet::new();
-    let mut todo: Vec<Node> = roots.to_vec();
+    let (mut drawn, mut joined) = (HashSet::new(), HashSet::new());
+    let mut todo: Vec<(Node, Option<Option<RunId>>)> =
+        roots.iter().map(|root| (*root, None)).collect();
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-    while let Some(node) = todo.pop() {
-        if !seen.insert(node) {
+    while let Some((node, maker)) = todo.pop() {
+        // One content can have come by two ways from two makers.
+        if !seen.insert((node, maker)) {
             continue;
         }
-        nodes.push(node);
-        for (label, other) in neighbours(lineage, node, down)? {
-            edges.push(if down { (node, label, other) } else { (other, label, node) });
-            todo.push(other);
+        if drawn.insert(node) {
+            nodes.push(node);
+        }
+        for next in neighbours(lineage, node, maker, down)? {
+            let (from, to) = if down { (node, next.node) } else { (next.node, node) };
+            let edge = (from, next.label, to);
+            if joined.insert(edge.clone()) {
+                edges.push(edge);
+            }
+            todo.push((next.node, next.maker));
         }
     }
     Ok(Walk { nodes, edges })
 }
 
-/// The neighbours of a node, each with the slot that joins them.
+/// The neighbours of a node that was come to by a way that tells its `maker`, or by none.
 pub(in crate::commands) fn neighbours(
     lineage: &Lineage,
     node: Node,
+    maker: Option<Option<RunId>>,
     down: bool,
-) -> Outcome<Vec<(String, Node)>> {
+) -> Outcome<Vec<Next>> {
     let role = |role: &Role| match role {
-        Role::Input(slot) => slot.to_string(),
-        Role::Outside(path) => format!("/{path}"),
         Role::Code => "code".to_owned(),
+        role => role.to_string(),
     };
+    let to = |label, node| Next { label, node, maker: None };
     Ok(match (node, down) {
         (Node::Run(run), false) => lineage
-            .run_inputs(run)?
-            .iter()
-            .map(|(r, content)| (role(r), Node::Content(*content)))
+            .origins(run)?
+            .into_iter()
+            .map(|origin| Next {
+                maker: Some(origin.maker),
+                ..to(role(&origin.role), Node::Content(origin.content))
+            })
             .collect(),
         (Node::Run(run), true) => lineage
             .run_outputs(run)?
             .into_iter()
-            .map(|(slot, content)| (slot.to_string(), Node::Content(content)))
+            .map(|(slot, content)| to(slot.to_string(), Node::Content(content)))
             .collect(),
-        (Node::Content(content), false) => lineage
-            .producer_for(content)?
-            .into_iter()
-            .map(|run| (String::new(), Node::Run(run)))
-            .collect(),
-        (Node::Content(content), true) => {
-            lineage.consumers(content)?.iter().map(|c| (role(&c.role), Node::Run(c.run))).collect()
+        (Node::Content(content), false) => {
+            let maker = match maker {
+                Some(known) => known,
+                None => lineage.producer_for(content)?,
+            };
+            maker.into_iter().map(|run| to(String::new(), Node::Run(run))).collect()
         }
+        (Node::Content(content), true) => lineage
+            .consumers(content)?
+            .iter()
+            .map(|c| to(role(&c.role), Node::Run(c.run)))
+            .collect(),
     })
 }
 
@@ -84,10 +111,10 @@ pub(in crate::commands) fn add_outputs(
 ) -> Outcome {
     let mut there: HashSet<Node> = walk.nodes.iter().copied().collect();
     for node in runs.iter().filter(|node| matches!(node, Node::Run(_))) {
-        for (slot, content) in neighbours(lineage, *node, true)? {
+        for Next { label, node: content, .. } in neighbours(lineage, *node, None, true)? {
             if there.insert(content) {
                 walk.nodes.push(content);
-                walk.edges.push((*node, slot, content));
+                walk.edges.push((*node, label, content));
             }
         }
     }

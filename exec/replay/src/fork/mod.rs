@@ -15,7 +15,7 @@ use lab_schema::{ContentId, Object, Recipe, Run, RunId, Slot, Tree};
 use crate::bench::{Bench, Origin, record};
 use crate::changed::do_changed;
 use crate::error::{ReplayError, Result};
-use crate::plan::{chain, made_by};
+use crate::plan::chain;
 use crate::presence::cached;
 use set::set;
 
@@ -135,7 +135,7 @@ fn carried(
     let contents: Vec<(String, ContentId)> =
         slots.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
     let mut parts = forked.to_parts();
-    for ((slot, content), maker) in slots.iter().zip(made_by(bench.lineage, &contents)?) {
+    for ((slot, content), maker) in slots.iter().zip(bench.lineage.makers(&contents, Some(id))?) {
         let Some(redone) = maker.and_then(|maker| redone.get(&maker)) else { continue };
         // What somebody has put in its place stays.
         if parts.inputs.get(*slot) != Some(content) {

@@ -16,7 +16,7 @@ mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lab_lineage::Lineage;
+use lab_lineage::{Lineage, Origin};
 use lab_objects::Store;
 use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId};
 
@@ -76,7 +76,7 @@ impl Walk<'_> {
             let what = if named { what.to_owned() } else { format!("{stage}{what}") };
             self.found.push(Variable { layer, what, before, after, delta: None, at });
         });
-        self.inputs((&x, &p), (&y, &q), at)?;
+        self.inputs((a, b), (&x, &p), (&y, &q), at)?;
         self.code(&p, &q, at)?;
         self.surroundings(&x, &y, at);
         let same = x.outcome.outputs == y.outcome.outputs && x.outcome.status == y.outcome.status;
@@ -119,6 +119,7 @@ impl Walk<'_> {
     /// that only one read follows from something else.
     fn inputs(
         &mut self,
+        ids: (RunId, RunId),
         (x, p): (&Run, &Recipe),
         (y, q): (&Run, &Recipe),
         at: Option<RunId>,
@@ -131,6 +132,10 @@ impl Walk<'_> {
             true => (self.there(x, p)?, self.there(y, q)?),
             false => Default::default(),
         };
+        let made = match a == b {
+            true => Default::default(),
+            false => (self.makers(ids.0)?, self.makers(ids.1)?),
+        };
         let slots: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
         for slot in slots.into_iter().filter(|slot| a.get(*slot) != b.get(*slot)) {
             let (x, y) = (a.get(slot), b.get(slot));
@@ -138,14 +143,11 @@ impl Walk<'_> {
                 Layer::Split => Layer::Split,
                 _ => Layer::Data,
             };
-            if let (Some(x), Some(y)) = (x, y) {
-                let made = (self.lineage.producer_for(*x)?, self.lineage.producer_for(*y)?);
-                if let (Some(p), Some(q)) = made
-                    && p != q
-                {
-                    layer = Layer::Carried;
-                    self.todo.push((p, q, Some(q)));
-                }
+            if let (Some(p), Some(q)) = (made.0.get(slot).copied(), made.1.get(slot).copied())
+                && p != q
+            {
+                layer = Layer::Carried;
+                self.todo.push((p, q, Some(q)));
             }
             let unread = match (x, y) {
                 (None, Some(_)) => seen.0.contains(slot),
@@ -161,6 +163,12 @@ impl Walk<'_> {
             self.add(layer, &format!("input {slot}"), show(x), show(y), at);
         }
         Ok(())
+    }
+
+    /// Who made what a run read, by the names that inputs have.
+    fn makers(&self, run: RunId) -> Result<BTreeMap<String, RunId>> {
+        let made = |origin: Origin| Some((origin.role.to_string(), origin.maker?));
+        Ok(self.lineage.origins(run)?.into_iter().filter_map(made).collect())
     }
 
     /// What a run looked at or saw in a listing, by the names that inputs have.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use lab_lineage::{Lineage, Node, Result};
+use lab_lineage::{Filter, Lineage, Node, Result};
 use lab_objects::{Backend, Key, Memory, PackId, Room, Store};
 use lab_schema::recipe::Parts;
 use lab_schema::tree::Node as TreeNode;
@@ -226,12 +226,16 @@ pub fn try_answers(lineage: &Lineage, contents: &[ContentId]) -> Result<String> 
     let runs = lineage.runs()?;
     let mut all = format!("{runs:#?}\n{:?}\n", lineage.metric("accuracy")?);
     for (name, value) in [("rate", "3"), ("batch", "16")] {
-        all.push_str(&format!("{name} {:?}\n", lineage.with_param(name, value)?));
+        let params = vec![(name.to_owned(), value.to_owned())];
+        let filter = Filter { params, who: Some("ada".into()), ..Filter::default() };
+        all.push_str(&format!("{name} {:?}\n", lineage.find(&filter, 3)?));
     }
+    all.push_str(&format!("{:?}\n", lineage.tally()?));
     for run in &runs {
         all += &format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}\n",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}\n",
             lineage.run_inputs(run.id)?,
+            lineage.origins(run.id)?,
             lineage.run_outputs(run.id)?,
             lineage.runs_of(run.recipe)?,
             lineage.attestations_of(run.id)?,
