@@ -1,0 +1,307 @@
+//! `lab why`
+
+mod way;
+
+use std::collections::BTreeMap;
+
+use lab_lineage::{Lineage, Origin, Role};
+use lab_schema::{ContentId, Executor, ObjectId, Recipe, Run, RunId};
+use serde_json::{Value, json};
+
+use super::{describe, log};
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::resolve::resolve;
+use crate::trust::Believed;
+use crate::ui::{self, HASH, NAME, paint};
+use crate::wiring::Registry;
+
+/// Tell where something comes from: the run that made it, from what, by what code, and the way from the data
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// A file, a directory, an output or a run
+    #[arg(value_name = "REF")]
+    reference: String,
+}
+
+/// What a story is told from.
+struct Story<'a> {
+    context: &'a Context,
+    registry: &'a Registry,
+    lineage: &'a Lineage,
+    believed: Believed,
+    /// Names by what they point at.
+    names: BTreeMap<ObjectId, Vec<String>>,
+    /// The first move to each object, by when.
+    entered: BTreeMap<ObjectId, Entered>,
+}
+
+/// A move of a name.
+struct Entered {
+    when_ms: u64,
+    version: String,
+    kind: String,
+    who: String,
+    why: String,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+    let registry = context.registry()?;
+    let lineage = registry.lineage()?;
+    let resolved = resolve(&registry.store, &args.reference)?;
+    let is_run = matches!(resolved.id, ObjectId::Run(_));
+    if !is_run && resolved.id.content().is_none() {
+        return Err(Failure::usage(format!("'{}' is a {}", args.reference, resolved.id.kind()))
+            .hint("`lab show REF` describes it"));
+    }
+    let made_by = resolved.maker(&lineage)?;
+    let what = resolved.leaf.clone().unwrap_or_else(|| resolved.id.short());
+    let mut names: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
+    for (name, moved) in registry.store.names().list()? {
+        if let Some(target) = moved.target {
+            names.entry(target).or_default().push(name.to_string());
+        }
+    }
+    let story = Story {
+        context,
+        registry: &registry,
+        lineage: &lineage,
+        believed: Believed::here(context, &registry),
+        names,
+        entered: first_moves(&registry)?,
+    };
+    match made_by {
+        Some(run) => story.made(&what, run, resolved.id),
+        None => story.root(&what, resolved.id),
+    }
+}
+
+impl Story<'_> {
+    /// What came out of a run.
+    fn made(&self, what: &str, id: RunId, asked: ObjectId) -> Outcome {
+        let ui = self.context.ui;
+        let run: Run = self.registry.store.load(id)?;
+        let recipe: Recipe = self.registry.store.load(run.recipe)?;
+        let verified = log::verification(self.registry, self.lineage, &self.believed, id)?;
+        let mut facts = self.names.get(&ObjectId::Run(id)).cloned().unwrap_or_default();
+        facts.push(ui::ago(self.context.now_ms(), run.outcome.started_ms));
+        facts.push(if verified.text.is_empty() {
+            "not verified yet".to_owned()
+        } else {
+            verified.text
+        });
+        let subject = if asked == ObjectId::Run(id) {
+            "This is".to_owned()
+        } else {
+            format!("{} was made by", paint(NAME, what))
+        };
+        ui.line(format!("{subject} run {} ({})", paint(HASH, id.short()), facts.join(", ")));
+        if let Some(others) = also_made(self.lineage, asked, id)? {
+            ui.line(format!("  {others}"));
+        }
+        let mut inputs = Vec::new();
+        for origin in self.lineage.origins(id)?.iter().filter(|o| o.role != Role::Code) {
+            let Origin { role, content, maker } = origin;
+            ui.line(format!(
+                "  from   {}  {}  {}",
+                paint(HASH, content.short()),
+                paint(NAME, role),
+                self.origin(*content, *maker)?
+            ));
+            inputs.push(json!({
+                "input": role.to_string(), "id": content.to_string(), "made_by": maker.map(|run| run.to_string()),
+            }));
+        }
+        ui.line(format!("  by     {}", describe::action(&recipe)));
+        if let Executor::Command(_) = recipe.executor() {
+            ui.line(format!("  code   {}", code(&recipe, &run)));
+        }
+        let params: Vec<String> =
+            recipe.params().iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        for (first, line) in wrapped(&params).into_iter().enumerate() {
+            ui.line(format!("  {:<6} {line}", if first == 0 { "with" } else { "" }));
+        }
+        ui.line(format!("  on     {}", machine(&run)));
+        let way = way::way(self, id)?;
+        if !way.sentences.is_empty() {
+            ui.line("The way there:");
+            if way.untold > 0 {
+                let earlier = ui::count(way.untold as u64, "earlier step");
+                ui.line(format!("  {earlier}: `lab graph` draws all"));
+            }
+            for sentence in way.sentences {
+                ui.line(format!("  {sentence}"));
+            }
+        }
+        let mut answer = describe::run_json(id, &run);
+        answer["inputs"] = Value::Array(inputs);
+        answer["action"] = json!(describe::action(&recipe));
+        answer["attestations"] = Value::Array(verified.all);
+        answer["way"] = Value::Array(way.json);
+        ui.answer(&answer);
+        Ok(())
+    }
+
+    /// What no recorded run made.
+    fn root(&self, what: &str, id: ObjectId) -> Outcome {
+        let ui = self.context.ui;
+        let content = id.content().expect("only content has no run that made it");
+        let entered = self.entered(id);
+        ui.line(format!(
+            "{} {}  was made by no recorded run",
+            paint(HASH, id.short()),
+            paint(NAME, what)
+        ));
+        ui.line(format!("  {}", entered.as_deref().unwrap_or("no name ever pointed at it")));
+        ui.line(format!("  read by {}", ui::count(self.lineage.count_consumers(content)?, "run")));
+        if ui.json {
+            let label = |role: &Role| match role {
+                Role::Code => "code".to_owned(),
+                role => role.to_string(),
+            };
+            let readers: Vec<Value> = self
+                .lineage
+                .consumers(content)?
+                .iter()
+                .map(|c| json!({ "run": c.run.to_string(), "as": label(&c.role) }))
+                .collect();
+            ui.answer(&json!({ "id": id.digest().to_string(), "made_by": null, "entered": entered, "read_by": readers }));
+        }
+        Ok(())
+    }
+
+    /// Where an input comes from, in a few words.
+    fn origin(&self, content: ContentId, maker: Option<RunId>) -> Outcome<String> {
+        let Some(run) = maker else {
+            let entered = self.entered(content.into());
+            return Ok(entered.unwrap_or_else(|| "made by no recorded run".to_owned()));
+        };
+        let label = match self.names.get(&ObjectId::Run(run)) {
+            Some(names) => paint(NAME, names.join(", ")),
+            None => match self.registry.store.get::<Run>(run)? {
+                Some(run) => {
+                    let recipe: Option<Recipe> = self.registry.store.get(run.recipe)?;
+                    recipe.map(|recipe| describe::action(&recipe)).unwrap_or_default()
+                }
+                None => String::new(),
+            },
+        };
+        let also = also_made(self.lineage, content.into(), run)?;
+        let also = also.map(|others| format!(" ({others})")).unwrap_or_default();
+        Ok(format!("made by run {}  {label}{also}", paint(HASH, run.short())))
+    }
+
+    /// The first move of any name to an object, in words.
+    fn entered(&self, id: ObjectId) -> Option<String> {
+        let Entered { when_ms, version, kind, who, why } = self.entered.get(&id)?;
+        let ago = ui::ago(self.context.now_ms(), *when_ms);
+        let (who, why) = (ui::plain(who), ui::plain(why));
+        let why = if why.is_empty() { why } else { format!(": {why}") };
+        Some(format!("{version} ({kind}), {ago} by {who}{why}"))
+    }
+
+    /// The first version of a name that an object was.
+    fn version_of(&self, id: ObjectId) -> Option<&str> {
+        self.entered.get(&id).map(|entered| entered.version.as_str())
+    }
+}
+
+/// The first move of any name to each object.
+fn first_moves(registry: &Registry) -> Outcome<BTreeMap<ObjectId, Entered>> {
+    let names = registry.store.names();
+    let mut first: BTreeMap<ObjectId, Entered> = BTreeMap::new();
+    for (name, _) in names.list()? {
+        for (index, moved) in names.journal(&name)?.into_iter().enumerate() {
+            let Some(target) = moved.target else { continue };
+            if first.get(&target).is_some_and(|known| known.when_ms <= moved.when_ms) {
+                continue;
+            }
+            let entered = Entered {
+                when_ms: moved.when_ms,
+                version: format!("{name}@v{}", index + 1),
+                kind: moved.kind.to_string(),
+                who: moved.who,
+                why: moved.why,
+            };
+            first.insert(target, entered);
+        }
+    }
+    Ok(first)
+}
+
+/// Columns that facts take in a line.
+const COLUMNS: usize = 88;
+
+/// As many as fit into each line, with commas between.
+fn wrapped(facts: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for fact in facts {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + fact.chars().count() + 2 <= COLUMNS => {
+                *line += &format!(", {fact}");
+            }
+            Some(line) => {
+                line.push(',');
+                lines.push(fact.clone());
+            }
+            None => lines.push(fact.clone()),
+        }
+    }
+    lines
+}
+
+/// How many other runs left the very same content, in words; none if no other did.
+fn also_made(lineage: &Lineage, asked: ObjectId, run: RunId) -> Outcome<Option<String>> {
+    let Some(content) = asked.content() else { return Ok(None) };
+    let mut others: Vec<RunId> = lineage.producers(content)?.into_iter().map(|p| p.run).collect();
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|other| *other != run);
+    Ok(match others.len() {
+        0 => None,
+        1 => {
+            Some(format!("the same bytes were also left by run {}", paint(HASH, others[0].short())))
+        }
+        n => Some(format!("the same bytes were also left by {n} other runs")),
+    })
+}
+
+/// The code of a command and its state in git.
+fn code(recipe: &Recipe, run: &Run) -> String {
+    let tree = recipe.code().map_or("none recorded".to_owned(), |id| paint(HASH, id.short()));
+    let Some(git) = &run.git else { return tree };
+    let commit = git.commit.as_deref().map_or("before the first commit".to_owned(), |c| {
+        format!("commit {}", &c[..c.len().min(10)])
+    });
+    let branch = git.branch.as_deref().map(|b| format!(" on {b}")).unwrap_or_default();
+    let dirty = match git.dirty.len() {
+        0 => ", clean".to_owned(),
+        n => format!(
+            ", with {} not committed: {}",
+            ui::count(n as u64, "file"),
+            shortened(&git.dirty)
+        ),
+    };
+    format!("{tree}  {commit}{branch}{dirty}")
+}
+
+fn shortened(paths: &[String]) -> String {
+    let shown: Vec<String> = paths.iter().take(4).map(|p| p.escape_debug().to_string()).collect();
+    let more =
+        if paths.len() > 4 { format!(", and {} more", paths.len() - 4) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// The machine in a few words.
+pub(super) fn machine(run: &Run) -> String {
+    let host = &run.host;
+    if host.os.is_empty() {
+        return "unknown".to_owned();
+    }
+    let best = ["avx512f", "avx2", "neon", "asimd", "sse4_2"]
+        .into_iter()
+        .find(|f| host.cpu_features.iter().any(|g| g == f));
+    let cpus = ui::count(host.cpus.into(), "core");
+    let isa = best.map(|f| format!(", {f}")).unwrap_or_default();
+    format!("{} {}, {cpus}{isa}, lab {}", host.os, host.arch, host.lab)
+}
