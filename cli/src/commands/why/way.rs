@@ -1,6 +1,6 @@
 //! The way from the data to a run, a sentence for each step.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use lab_lineage::{Origin, Role};
 use lab_schema::{ContentId, ObjectId, Run, RunId};
@@ -89,14 +89,17 @@ fn sentence(
     Ok(format!("{told}; {verified}"))
 }
 
-/// What a run read, by who made it.
+/// What a run read, by who made it, in the order in which it is read.
 fn inputs(story: &Story<'_>, read: &[Origin]) -> String {
-    let mut made: BTreeMap<RunId, Vec<String>> = BTreeMap::new();
+    let mut made: Vec<(RunId, Vec<String>)> = Vec::new();
     let mut given = Vec::new();
     for origin in read {
         let slot = paint(NAME, origin.role.to_string());
         match origin.maker {
-            Some(maker) => made.entry(maker).or_default().push(slot),
+            Some(maker) => match made.iter_mut().find(|(other, _)| *other == maker) {
+                Some((_, slots)) => slots.push(slot),
+                None => made.push((maker, vec![slot])),
+            },
             None => given.push(match story.version_of(origin.content.into()) {
                 Some(version) => format!("{slot} ({version})"),
                 None => slot,
