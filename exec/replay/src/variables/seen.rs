@@ -294,8 +294,7 @@ impl Look<'_> {
             let is_old = |seen: &Seen| seen.how != How::Overwritten && seen.mode & KIND != FOLDER;
             let counts = is_old(then) && is_old(now) && !is_installed(name);
             if then.modified != now.modified && counts {
-                let show =
-                    |seen: &Seen| Some(format!("{}.{:09}", seen.modified.0, seen.modified.1));
+                let show = |seen: &Seen| Some(instant(seen.modified));
                 times.push((format!("time of {name}"), show(then), show(now)));
             }
         }
@@ -383,6 +382,12 @@ fn unversioned(path: &str) -> String {
 fn has_below(set: &BTreeSet<String>, path: &str) -> bool {
     let start = format!("{path}/");
     set.range(start.clone()..).next().is_some_and(|next| next.starts_with(&start))
+}
+
+/// A time of a file, in UTC; what no calendar reaches is left in seconds and nanoseconds.
+fn instant((seconds, nanoseconds): (i64, u32)) -> String {
+    let at = i32::try_from(nanoseconds).ok().and_then(|n| jiff::Timestamp::new(seconds, n).ok());
+    at.map_or_else(|| format!("{seconds}.{nanoseconds:09}"), |at| at.to_string())
 }
 
 #[cfg(test)]
@@ -480,7 +485,7 @@ mod tests {
                 "found: c.toml - there",
                 "found: link now v1 v2",
                 "permissions: permissions of hook 755 644",
-                "time: time of hook 5.000000000 6.000000000",
+                "time: time of hook 1970-01-01T00:00:05Z 1970-01-01T00:00:06Z",
                 "found: peer 10.0.0.1:80 - reached",
                 "chance: random bytes by /usr/bin/shuf - taken",
             ]

@@ -46,16 +46,16 @@ pub enum Layer {
     Environment,
     /// A library or file of the system.
     System,
-    /// Where, and as whom.
+    /// How many threads share the work.
+    Threads,
+    /// The machine.
+    Hardware,
+    /// Where, and as whom: it differs between any two people, and seldom matters.
     Place,
     /// Something that was there in one run only: a file, a name in a folder, a link, a peer.
     Found,
     /// Who may do what with a file.
     Mode,
-    /// The machine.
-    Hardware,
-    /// How many threads share the work.
-    Threads,
     /// When a file was last written to.
     Time,
     /// Nothing recorded: one recipe gave two results.
