@@ -306,11 +306,17 @@ impl Deal<'_> {
             Some(id) => Expected::Target(id),
             None => Expected::Absent,
         };
+        // Who comes too late at a remote is told by whom; here a name only follows, and who fetches it did not
+        // do what it tells of.
+        let who = match self.taker.1 {
+            Side::Remote => self.options.who.to_owned(),
+            Side::Local => last.who.clone(),
+        };
         let moved = Move {
             target: Some(step.after),
             kind: last.kind,
             when_ms: self.options.when_ms,
-            who: self.options.who.to_owned(),
+            who,
             why: last.why.clone(),
         };
         match self.taker.0.names().set(&step.name, expected, moved) {
