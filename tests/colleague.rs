@@ -37,6 +37,61 @@ fn a_colleague_gets_the_whole_baseline_and_nothing_else() {
 }
 
 #[test]
+fn sets_of_names_are_exchanged_and_verified() {
+    let place = Place::registry();
+    for name in ["base.seed1", "base.seed2", "base.seed10", "base.seedling", "other"] {
+        place.write("in", name);
+        place
+            .lab(["run", "--name", name, "-i", "in", "-o", "out", "--", "sh", "-c", "cat in > out"])
+            .succeeds();
+    }
+    let names = |folder: &str| -> Vec<String> {
+        let listed = place.lab_in(folder, ["ls", "--json"]).succeeds().json();
+        listed.as_array().unwrap().iter().map(|n| n["name"].as_str().unwrap().to_owned()).collect()
+    };
+    place.lab(["push", "./share", "base@seeds"]).succeeds();
+    assert_eq!(names("share"), ["base.seed1", "base.seed10", "base.seed2"]);
+    place.lab(["push", "./share", "base*", "other"]).succeeds();
+    assert_eq!(names("share").len(), 5);
+    place.lab(["clone", "share", "base.seed1?", "--into", "b"]).succeeds();
+    assert_eq!(names("b"), ["base.seed10"]);
+    place.lab_in("b", ["pull", "origin", "base@seeds"]).succeeds();
+    assert_eq!(names("b"), ["base.seed1", "base.seed10", "base.seed2"]);
+    let verified = place.lab_in("b", ["verify", "base@seeds", "--json"]).succeeds().json();
+    assert_eq!(verified.as_array().unwrap().len(), 3);
+    // Nothing is half done for a set that nothing fits.
+    place.lab(["push", "./share", "other", "none@seeds"]).exits(3).complains("'none@seeds'");
+    place.lab(["pull", "./share", "none*"]).exits(3).complains("nothing is called 'none*'");
+    place.lab(["clone", "share", "none*", "--into", "c"]).exits(3).complains("none*");
+    assert!(!place.at("c").exists());
+    place.lab(["verify", "none@seeds"]).exits(3).complains("no run is called");
+    place.lab(["push", "./share", "a/b@seeds"]).exits(2);
+}
+
+#[test]
+fn what_a_run_read_is_had_by_its_name_and_its_code_too() {
+    let place = Place::registry();
+    place.write("data.csv", "1\n");
+    place.write("folder/part", "2\n");
+    place.write("go.sh", "cat data.csv folder/part > sum.csv");
+    place.lab(["run", "--name", "sum", "--", "sh", "go.sh"]).succeeds();
+    fs::remove_file(place.at("data.csv")).unwrap();
+    place.lab(["get", "sum:data.csv"]).succeeds();
+    assert_eq!(place.read("data.csv"), b"1\n");
+    assert_eq!(place.lab(["cat", "sum:folder/part"]).succeeds().out, "2\n");
+    // It is an input, not something that the run made.
+    place.lab(["why", "sum:data.csv"]).succeeds().says("was made by no recorded run");
+    place.lab(["get", "sum", "--code", "code"]).succeeds();
+    assert_eq!(place.read("code/go.sh"), b"cat data.csv folder/part > sum.csv");
+    place.lab(["get", "sum:sum.csv", "--code", "again"]).succeeds();
+    assert_eq!(place.read("again/go.sh"), place.read("code/go.sh"));
+    place.lab(["get", "sum:dato.csv"]).exits(3).complains("did you mean `sum:data.csv`?");
+    place.lab(["get", "sum:nothing-like-it"]).exits(3).complains("its outputs: sum.csv");
+    place.lab(["add", "data.csv", "--name", "data"]).succeeds();
+    place.lab(["get", "data", "--code"]).exits(3).complains("no recorded run made");
+}
+
+#[test]
 fn a_name_that_somebody_moved_is_not_run_over() {
     let place = Place::registry();
     let add = |folder: &str, text: &str| {

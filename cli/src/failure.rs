@@ -163,7 +163,7 @@ impl From<SchemaError> for Failure {
                 failure.hint("names are letters, digits, '.', '_' and '-', as in mnist or base.v2")
             }
             SchemaError::BadReference { .. } | SchemaError::BadPrefix(_) => failure.hint(
-                "a reference is a name, NAME@vN or the start of a hash; then :OUTPUT or /PATH",
+                "a reference is a name, NAME@vN or the start of a hash; then :OUTPUT, :INPUT or /PATH",
             ),
             SchemaError::Newer { .. } => failure.hint("upgrade lab to read it"),
             _ => failure,

@@ -1,12 +1,14 @@
 //! What a person typed, to an object: names first, then hash prefixes, or the digest of another tool; then
 //! outputs and paths.
 
+use std::collections::BTreeMap;
+
 use lab_lineage::Lineage;
 use lab_objects::{Names, Store, find_in_tree};
 use lab_schema::tree::Node;
 use lab_schema::{
-    Base, BlobId, ContentId, FileName, IdPrefix, Kind, Name, ObjectId, Reference, Run, RunId,
-    Scheme, Slot, Tree, TreeId,
+    Base, BlobId, ContentId, FileName, IdPrefix, Kind, Name, ObjectId, Recipe, Reference, Run,
+    RunId, Scheme, Slot, Tree, TreeId,
 };
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -81,11 +83,10 @@ pub(crate) fn resolve(store: &Store, typed: &str) -> Outcome<Resolved> {
         output_of: None,
     };
     if let Some(path) = &reference.output {
-        let (output, inside) = find_output(store, &reference, id, path)?;
+        let found = find_output(store, &reference, id, path)?;
+        let (output, inside) = (found.content, found.inside);
         resolved.id = output.into();
-        if let ObjectId::Run(run) = id {
-            resolved.output_of = Some(run);
-        }
+        resolved.output_of = found.of;
         walk(store, &mut resolved, &inside)?;
         resolved.leaf = path.as_str().rsplit('/').next().map(str::to_owned);
     } else if !reference.path.is_empty() {
@@ -185,38 +186,57 @@ fn by_prefix(store: &Store, prefix: &IdPrefix) -> Outcome<Option<ObjectId>> {
     Err(failure.hint("type more digits"))
 }
 
-/// Splits `path` into an output of the run and a path inside it.
-fn find_output(
-    store: &Store,
-    reference: &Reference,
-    id: ObjectId,
-    path: &Slot,
-) -> Outcome<(ContentId, Vec<FileName>)> {
+/// What `RUN:PATH` stands for.
+struct Found {
+    content: ContentId,
+    /// The path inside it.
+    inside: Vec<FileName>,
+    /// The run, if it left this.
+    of: Option<RunId>,
+}
+
+/// Splits `path` into an output of the run, or else something that it read, and a path inside that.
+fn find_output(store: &Store, reference: &Reference, id: ObjectId, path: &Slot) -> Outcome<Found> {
     let base = &reference.base;
-    let ObjectId::Run(run) = id else {
+    let ObjectId::Run(id) = id else {
         return Err(Failure::usage(format!("'{base}' is a {}: only a run has outputs", id.kind()))
             .hint(format!("the path inside a directory comes after a slash: `{base}/{path}`")));
     };
-    let run: Run = store.load(run)?;
+    let run: Run = store.load(id)?;
     let outputs = &run.outcome.outputs;
-    let text = path.as_str();
-    let ends = text.match_indices('/').map(|(at, _)| at).chain([text.len()]);
-    for end in ends.collect::<Vec<_>>().into_iter().rev() {
-        let Ok(slot) = Slot::new(&text[..end]) else { continue };
-        if let Some(content) = outputs.get(&slot) {
-            let rest = text[end..].trim_start_matches('/');
-            let parts = rest.split('/').filter(|part| !part.is_empty());
-            let inside = parts.map(FileName::new).collect::<Result<_, _>>()?;
-            return Ok((*content, inside));
-        }
+    if let Some((content, inside)) = slot_of(outputs, path)? {
+        return Ok(Found { content, inside, of: Some(id) });
     }
-    let failure = Failure::not_found(format!("run '{base}' has no output '{path}'"));
+    let recipe: Recipe = store.load(run.recipe)?;
+    if let Some((content, inside)) = slot_of(recipe.inputs(), path)? {
+        return Ok(Found { content, inside, of: None });
+    }
+    let failure = Failure::not_found(format!("run '{base}' neither left nor read '{path}'"));
     let known: Vec<&str> = outputs.keys().map(Slot::as_str).collect();
-    Err(match closest(text, known.iter().copied()) {
+    let read = recipe.inputs().keys().map(Slot::as_str);
+    Err(match closest(path.as_str(), known.iter().copied().chain(read)) {
         Some(near) => failure.hint(format!("did you mean `{base}:{near}`?")),
         None if known.is_empty() => failure.hint("it has no outputs"),
         None => failure.hint(format!("its outputs: {}", known.join(", "))),
     })
+}
+
+/// The longest of these that `path` is or lies in, and the path inside it.
+fn slot_of(
+    slots: &BTreeMap<Slot, ContentId>,
+    path: &Slot,
+) -> Outcome<Option<(ContentId, Vec<FileName>)>> {
+    let text = path.as_str();
+    let ends: Vec<usize> = text.match_indices('/').map(|(at, _)| at).chain([text.len()]).collect();
+    for end in ends.into_iter().rev() {
+        let Ok(slot) = Slot::new(&text[..end]) else { continue };
+        if let Some(content) = slots.get(&slot) {
+            let parts = text[end..].split('/').filter(|part| !part.is_empty());
+            let inside = parts.map(FileName::new).collect::<Result<_, _>>()?;
+            return Ok(Some((*content, inside)));
+        }
+    }
+    Ok(None)
 }
 
 fn walk(store: &Store, resolved: &mut Resolved, path: &[FileName]) -> Outcome {

@@ -42,7 +42,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Some(directory) => directory.clone(),
         None => last_part(&args.location)?,
     };
-    let what = exchange::bases(&args.what).map_err(|failure| into(failure, &args.what))?;
+    let what = exchange::bases(&remote.names(), &args.what)
+        .map_err(|failure| into(failure, &args.what))?;
     let root = context.path(&shown);
     if root.exists() && root.read_dir().map_or(true, |mut entries| entries.next().is_some()) {
         return Err(Failure::new(

@@ -1,11 +1,12 @@
 //! What push, pull and clone have in common: what they say when they are done.
 
 use lab_lineage::{Choice, Only};
-use lab_objects::{Store, set_pace};
+use lab_objects::{Names, Store, set_pace};
 use lab_remote::{Exchange, Gate, Options, Told};
 use lab_schema::Base;
 use serde_json::json;
 
+use super::pattern;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::project;
@@ -100,16 +101,20 @@ pub(super) fn told(context: &Context) -> Told {
     Box::new(move |text| ui.note(text))
 }
 
-/// Starting points as they are typed.
-pub(super) fn bases(typed: &[String]) -> Outcome<Vec<Base>> {
-    let parse = |text: &String| {
-        text.parse::<Base>().map_err(|error| {
-            Failure::from(error).hint(
-                "whole things are exchanged: a name, NAME@vN or a hash, without :OUTPUT or /PATH",
-            )
-        })
-    };
-    typed.iter().map(parse).collect()
+/// Starting points as they are typed; sets are of these names.
+pub(super) fn bases(names: &Names<'_>, typed: &[String]) -> Outcome<Vec<Base>> {
+    let mut bases = Vec::new();
+    for text in typed {
+        match pattern::names(names, text)? {
+            Some(all) => bases.extend(all.into_iter().map(Base::Name)),
+            None => bases.push(text.parse::<Base>().map_err(|error| {
+                Failure::from(error).hint(
+                    "whole things are exchanged: a name, NAME@vN, NAME@seeds, a pattern or a hash, without :OUTPUT or /PATH",
+                )
+            })?),
+        }
+    }
+    Ok(bases)
 }
 
 /// Options for an exchange now.

@@ -4,17 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_objects::{GetOptions, ObjectsError, get};
-use lab_schema::{ObjectId, Run};
+use lab_schema::{ObjectId, Recipe, Run, TreeId};
 use serde_json::json;
 
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome, io_failure};
-use crate::resolve::resolve;
+use crate::resolve::{Resolved, resolve};
 use crate::ui::{self, HASH, paint};
 use crate::wiring::Registry;
 
-/// Write files back: a file, a directory, or all outputs of a run
+/// Write files back: a file, a directory, all outputs of a run, or its code
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// What to get
@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// Where to [default: its own name, here]
     #[arg(value_name = "PATH")]
     to: Option<PathBuf>,
+    /// Write the code that it was made by instead
+    #[arg(short, long)]
+    code: bool,
     /// Replace files that differ
     #[arg(short, long)]
     force: bool,
@@ -48,7 +51,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             .map_err(|error| refused(error, &args.reference))
     };
     let (mut files, mut bytes, mut unchanged) = (0, 0, 0);
-    if let ObjectId::Run(id) = resolved.id {
+    if args.code {
+        let got = fetch(code(&registry, &resolved)?.into(), &to)?;
+        (files, bytes, unchanged) = (got.files, got.bytes, got.unchanged);
+    } else if let ObjectId::Run(id) = resolved.id {
         let run: Run = registry.store.load(id)?;
         for (slot, content) in &run.outcome.outputs {
             let got = fetch(*content, &to.join(slot.as_str()))?;
@@ -59,7 +65,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         let got = fetch(resolved.content()?, &to)?;
         (files, bytes, unchanged) = (got.files, got.bytes, got.unchanged);
     }
-    if resolved.executable {
+    if resolved.executable && !args.code {
         make_executable(&to)?;
     }
     drop(bars);
@@ -94,6 +100,16 @@ pub(super) fn refuse_registry(registry: &Registry, to: &Path) -> Outcome {
         .hint("write it elsewhere"));
     }
     Ok(())
+}
+
+/// The code of the run that was meant, or that made what was meant.
+fn code(registry: &Registry, resolved: &Resolved) -> Outcome<TreeId> {
+    let run: Run = registry.store.load(resolved.run(&registry.lineage()?)?)?;
+    let recipe: Recipe = registry.store.load(run.recipe)?;
+    recipe.code().ok_or_else(|| {
+        Failure::not_found(format!("no code is recorded of what made '{}'", resolved.typed))
+            .hint("`lab show REF` shows what is")
+    })
 }
 
 /// A file taken out of a directory keeps being executable.

@@ -60,7 +60,7 @@ use crate::ui::{Ui, say};
     version,
     max_term_width = 100,
     arg_required_else_help = true,
-    after_help = "REF is a name, NAME@vN or the first digits of a hash; then :OUTPUT of a run, or /PATH in a directory.\n\
+    after_help = "REF is a name, NAME@vN or the first digits of a hash; then :OUTPUT or :INPUT of a run, or /PATH in a directory.\n\
         What was imported is also found by its old hash: md5:DIGITS, sha256:DIGITS, git:DIGITS, mlflow:RUN-ID.\n\
         Exit codes: 0 yes, 1 the answer is no, 2 bad usage or input, 3 not found, 4 refused, 5 I/O, 70 a bug, 130 interrupted.\n\
         Start with `lab demo`."

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// A remote's name, or a path
     #[arg(value_name = "REMOTE", default_value = exchange::DEFAULT)]
     remote: String,
-    /// Names or hashes [default: what lab.lock pins, or else all names there]
+    /// Names there, NAME@seeds, patterns such as 'base*', or hashes [default: what lab.lock pins, or else all names there]
     #[arg(value_name = "REF")]
     what: Vec<String>,
     #[command(flatten)]
@@ -109,7 +109,7 @@ fn fetch(context: &Context, args: &Args, registry: &Registry) -> Outcome {
         return Err(Failure::not_found(format!("{} has no names", lab_remote::shown(&location)))
             .hint("fetch by hash: `lab pull REMOTE HASH`"));
     }
-    let what = exchange::bases(&typed)?;
+    let what = exchange::bases(&remote.names(), &typed)?;
     let who = registry.who();
     let policy = policy_here(registry)?;
     let gate = policy.as_ref().map(|policy| policy as &dyn Gate);

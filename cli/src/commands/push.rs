@@ -14,7 +14,7 @@ pub(crate) struct Args {
     /// A remote's name, or a path
     #[arg(value_name = "REMOTE", default_value = exchange::DEFAULT)]
     remote: String,
-    /// Names or hashes [default: all names]
+    /// Names, NAME@seeds, patterns such as 'base*', or hashes [default: all names]
     #[arg(value_name = "REF")]
     what: Vec<String>,
     /// Send everything, also what the remote has, and let it store again what is damaged there
@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         return Err(Failure::not_found("there is no name to push")
             .hint("`lab add PATH --name NAME` makes one"));
     }
-    let what = exchange::bases(&typed)?;
+    let what = exchange::bases(&registry.store.names(), &typed)?;
     let lineage = registry.lineage()?;
     let who = registry.who();
     // A store on another machine looks itself.

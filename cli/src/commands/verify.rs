@@ -6,7 +6,7 @@ use lab_schema::{Difference, Host, Recipe, Run, RunId, Signed, Slot, Verdict};
 use lab_trust::Judgement;
 use serde_json::{Value, json};
 
-use super::{describe, follow};
+use super::{compare, describe, follow};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -18,7 +18,7 @@ use crate::wiring::Registry;
 /// Do a run again from its record, and compare every output hash
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Runs, or things that runs made
+    /// Runs, NAME@seeds, patterns such as 'base*', or things that runs made
     #[arg(value_name = "REF", required = true)]
     references: Vec<String>,
     /// Its whole ancestry too, data first; stops at the first run that does not hold
@@ -37,11 +37,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     if args.follow.is_given() {
         return follow::run(context, &registry, &args.references, &args.follow);
     }
-    let runs: Vec<RunId> = args
-        .references
-        .iter()
-        .map(|typed| resolve(&registry.store, typed)?.run(&lineage))
-        .collect::<Outcome<_>>()?;
+    let mut runs: Vec<RunId> = Vec::new();
+    for typed in &args.references {
+        for name in compare::meant(&registry.store.names(), &lineage, typed)? {
+            runs.push(resolve(&registry.store, &name)?.run(&lineage)?);
+        }
+    }
     // A run that is about to be removed is done again from what is stored again.
     registry.store.rescue(&runs.iter().map(|run| (*run).into()).collect::<Vec<_>>())?;
     let echo = if args.show_output && !context.ui.json { Echo::Through } else { Echo::Quiet };

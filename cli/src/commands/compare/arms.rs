@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_lineage::{Lineage, Node};
 use lab_objects::{Names, Store};
 use lab_replay::{Layer, variables};
-use lab_schema::{ContentId, Executor, Name, ObjectId, Recipe, RecipeId, Run, RunId, Slot};
+use lab_schema::{ContentId, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Slot};
 
 use super::super::pattern;
 use crate::failure::{Failure, Outcome};
@@ -106,18 +106,7 @@ pub(in crate::commands) fn meant(
     lineage: &Lineage,
     part: &str,
 ) -> Outcome<Vec<String>> {
-    let wanted: Box<dyn Fn(&str) -> bool> = if let Some(base) = part.strip_suffix("@seeds") {
-        base.parse::<Name>()?;
-        let start = format!("{base}.seed");
-        Box::new(move |name| {
-            let rest = name.strip_prefix(&start);
-            rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-        })
-    } else if part.contains(['*', '?']) {
-        Box::new(move |name| pattern::matches(part, name))
-    } else {
-        return Ok(vec![part.to_owned()]);
-    };
+    let Some(wanted) = pattern::set(part)? else { return Ok(vec![part.to_owned()]) };
     let mut fits: BTreeMap<String, RunId> = BTreeMap::new();
     for (name, moved) in names.list()? {
         if let Some(ObjectId::Run(run)) = moved.target
@@ -138,23 +127,11 @@ pub(in crate::commands) fn meant(
             found.push(name.clone());
         }
     }
-    found.sort_by_key(|name| natural(name));
     if found.is_empty() {
-        let failure = Failure::not_found(format!("no run is called '{part}'"));
-        return Err(match part.strip_suffix("@seeds") {
-            Some(base) => failure.hint(format!(
-                "`lab run ... --name {base} --seeds 1..10` makes {base}.seed1 to {base}.seed10"
-            )),
-            None => failure.hint("`lab ls` lists the names"),
-        });
+        return Err(pattern::none(part, "no run"));
     }
+    found.sort_by_key(|name| pattern::natural(name));
     Ok(found)
-}
-
-/// So that `seed10` comes after `seed9`.
-fn natural(name: &str) -> (String, u64) {
-    let head = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    (head.to_owned(), name[head.len()..].parse().unwrap_or(0))
 }
 
 /// A run that came to its end without this number is no crash, and nothing is known of it.
