@@ -268,7 +268,7 @@ fn a_model_of_several_files_and_another_split_of_the_same_data() {
     assert_eq!(shared("c")[0]["tested"], "prepare.json");
     assert_eq!(shared("c")[0]["same"], false);
     place.lab(["board", "test"]).succeeds().says("they may share rows");
-    place.lab(["eval", "run", "test", "c:model.json"]).exits(3);
+    place.lab(["eval", "run", "test", "c:model.json"]).exits(2).complains("one file");
     place.lab(["eval", "run", "test", "c.prepare"]).exits(2).complains("which of the outputs");
     place.lab(["eval", "run", "test", "c.train:model.json"]).exits(2).complains("one file");
     place.lab(["eval", "run", "test", "digits"]).exits(2);

@@ -1,7 +1,7 @@
 //! Who went through an evaluation: the runs that have its protocol, what each reached, how strong a claim that
 //! is, and whether the model's making had a look at what it is tested on.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
 
 use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
@@ -136,20 +136,19 @@ fn candidates(
     reads: &[(String, ContentId)],
 ) -> Result<Vec<RunId>> {
     let reads = reads.iter().map(|(_, content)| *content);
-    let mut fewest: Option<Vec<RunId>> = None;
+    let mut fewest: Option<(u64, ContentId)> = None;
     for content in reads.chain(recipe.code().map(ContentId::Tree)).take(WAYS) {
-        let mut runs = Vec::new();
-        for consumption in lineage.consumers(content)? {
-            if !runs.contains(&consumption.run) {
-                runs.push(consumption.run);
-            }
-        }
-        if fewest.as_ref().is_none_or(|fewest| runs.len() < fewest.len()) {
-            fewest = Some(runs);
+        let count = lineage.count_consumers(content)?;
+        if fewest.is_none_or(|(fewest, _)| count < fewest) {
+            fewest = Some((count, content));
         }
     }
     match fewest {
-        Some(fewest) => Ok(fewest),
+        Some((_, content)) => {
+            let mut seen = HashSet::new();
+            let all = lineage.consumers(content)?.into_iter().map(|consumption| consumption.run);
+            Ok(all.filter(|run| seen.insert(*run)).collect())
+        }
         // It reads nothing but the model.
         None => Ok(lineage.runs()?.into_iter().map(|row| row.id).collect()),
     }
@@ -163,16 +162,8 @@ fn entry(
     model: BTreeMap<Slot, ContentId>,
     tested: &mut Tested,
 ) -> Result<Entry> {
-    let (makers, is_made) = makers_of(lineage, &model, id)?;
+    let Made { makers, is_made, before } = makers_of(lineage, &model, id)?;
     let (mut claim, mut disputed, mut shared) = (None::<Claim>, Vec::new(), BTreeSet::new());
-    let mut before: Vec<RunId> = Vec::new();
-    for maker in &makers {
-        for run in chain(lineage, *maker)? {
-            if !before.contains(&run) {
-                before.push(run);
-            }
-        }
-    }
     // The evaluation itself, and the runs that made the model; what came before these is not claimed.
     for at in [id].iter().chain(&makers) {
         let (own, is_disputed) = claim_of(store, lineage, *at, &load(store, *at)?)?;
@@ -180,7 +171,7 @@ fn entry(
         disputed.extend(is_disputed.then_some(*at));
     }
     for at in &before {
-        shared.extend(tested.read_by(store, lineage, *at, &load(store, *at)?)?);
+        shared.extend(tested.read_by(store, lineage, *at)?);
     }
     shared.extend(tested.split_elsewhere(lineage, &before)?);
     // Nobody knows how came about what was brought along.
@@ -199,25 +190,35 @@ fn entry(
     })
 }
 
-/// The runs that made the files of a model, but for those on which others of them stand; and whether each file was
-/// made by one. What the evaluation itself left does not count.
-fn makers_of(
-    lineage: &Lineage,
-    model: &BTreeMap<Slot, ContentId>,
-    but: RunId,
-) -> Result<(Vec<RunId>, bool)> {
+/// How a model came about.
+struct Made {
+    /// The runs that made its files, but for those on which others of them stand.
+    makers: Vec<RunId>,
+    /// Whether each file was made by one.
+    is_made: bool,
+    /// These runs and all before them, causes first.
+    before: Vec<RunId>,
+}
+
+/// How a model came about. What the evaluation itself left does not count.
+fn makers_of(lineage: &Lineage, model: &BTreeMap<Slot, ContentId>, but: RunId) -> Result<Made> {
     let files: Vec<(String, ContentId)> =
         model.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
     let made = lineage.makers(&files, Some(but))?;
     let is_made = made.iter().all(Option::is_some);
     let all: BTreeSet<RunId> = made.into_iter().flatten().collect();
-    let mut last = all.clone();
+    let (mut makers, mut before, mut seen) = (all.clone(), Vec::new(), HashSet::new());
     for maker in &all {
-        for before in chain(lineage, *maker)?.iter().filter(|run| *run != maker) {
-            last.remove(before);
+        for run in chain(lineage, *maker)? {
+            if run != *maker {
+                makers.remove(&run);
+            }
+            if seen.insert(run) {
+                before.push(run);
+            }
         }
     }
-    Ok((last.into_iter().collect(), is_made))
+    Ok(Made { makers: makers.into_iter().collect(), is_made, before })
 }
 
 /// How strong a run's own record is, and whether somebody got something else.
@@ -244,7 +245,7 @@ fn claim_of(store: &Store, lineage: &Lineage, id: RunId, run: &Run) -> Result<(C
 }
 
 /// Something that the evaluation reads and a run made.
-struct Made {
+struct Split {
     /// What the evaluation calls it.
     tested: String,
     maker: RunId,
@@ -262,7 +263,7 @@ struct Tested {
     /// Its files, and what it calls them.
     files: BTreeMap<ObjectId, String>,
     /// What of it runs made.
-    made: Vec<Made>,
+    made: Vec<Split>,
     /// Which of the files lie in a content that was looked at before.
     known: BTreeMap<ContentId, Option<String>>,
     /// What is known of the sources of a run.
@@ -287,7 +288,7 @@ impl Tested {
                 for run in &before {
                     from.extend(tested.sources_of(lineage, *run)?.keys().copied());
                 }
-                tested.made.push(Made { tested: slot.clone(), maker, before, from });
+                tested.made.push(Split { tested: slot.clone(), maker, before, from });
             }
         }
         Ok(tested)
@@ -313,16 +314,12 @@ impl Tested {
 
     /// What a run read of the files. Of its own splits the tensor engine keeps the rows that it tests on away from
     /// training by itself.
-    fn read_by(
-        &mut self,
-        store: &Store,
-        lineage: &Lineage,
-        id: RunId,
-        run: &Run,
-    ) -> Result<Vec<Shared>> {
-        let recipe: Recipe = load(store, run.recipe)?;
-        if self.by_engine && matches!(recipe.executor(), Executor::Tensor(_)) {
-            return Ok(Vec::new());
+    fn read_by(&mut self, store: &Store, lineage: &Lineage, id: RunId) -> Result<Vec<Shared>> {
+        if self.by_engine {
+            let recipe: Recipe = load(store, load::<Run>(store, id)?.recipe)?;
+            if matches!(recipe.executor(), Executor::Tensor(_)) {
+                return Ok(Vec::new());
+            }
         }
         let mut found = Vec::new();
         for (role, content) in lineage.run_inputs(id)? {
@@ -346,7 +343,7 @@ impl Tested {
     fn split_elsewhere(&mut self, lineage: &Lineage, runs: &[RunId]) -> Result<Vec<Shared>> {
         let mut found = Vec::new();
         let all = std::mem::take(&mut self.made);
-        for Made { tested, maker, before, from } in &all {
+        for Split { tested, maker, before, from } in &all {
             for run in runs.iter().filter(|run| !before.contains(run)) {
                 let sources = self.sources_of(lineage, *run)?;
                 let both = sources.iter().find(|(content, _)| from.contains(*content));
