@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use lab_process::Echo;
-use lab_replay::{Bench, Divergence, Segment, Training, is_training, plan, redo, sample};
+use lab_replay::{Bench, Divergence, Segment, Training, is_training, redo, sample};
 use lab_schema::{Recipe, Run, RunId};
 use serde_json::{Value, json};
 
@@ -150,7 +150,7 @@ pub(super) fn run(
 
 /// The training that is meant: the run itself, or the one that an evaluation's model came from.
 fn training(bench: &Bench<'_>, asked: RunId) -> Outcome<RunId> {
-    for id in plan(bench.lineage, asked, true)?.into_iter().rev() {
+    for id in bench.lineage.chain(asked)?.into_iter().rev() {
         let run: Option<Run> = bench.store.get(id)?;
         let recipe: Option<Recipe> = match run {
             Some(run) => bench.store.get(run.recipe)?,

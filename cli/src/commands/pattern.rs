@@ -103,4 +103,11 @@ mod tests {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }
+
+    #[test]
+    fn names_are_in_the_order_of_their_numbers() {
+        let mut names = ["a.seed10", "a.seed9", "a", "a.seed100"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["a", "a.seed9", "a.seed10", "a.seed100"]);
+    }
 }

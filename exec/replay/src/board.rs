@@ -11,7 +11,6 @@ use lab_schema::{
 };
 
 use crate::error::{ReplayError, Result};
-use crate::plan::chain;
 
 /// Most inputs of the example by which runs are looked for.
 const WAYS: usize = 32;
@@ -209,7 +208,7 @@ fn makers_of(lineage: &Lineage, model: &BTreeMap<Slot, ContentId>, but: RunId) -
     let all: BTreeSet<RunId> = made.into_iter().flatten().collect();
     let (mut makers, mut before, mut seen) = (all.clone(), Vec::new(), HashSet::new());
     for maker in &all {
-        for run in chain(lineage, *maker)? {
+        for run in lineage.chain(*maker)? {
             if run != *maker {
                 makers.remove(&run);
             }
@@ -283,7 +282,7 @@ impl Tested {
                 tested.files.entry(blob).or_insert_with(|| slot.clone());
             }
             if let Some(maker) = maker {
-                let before: BTreeSet<RunId> = chain(lineage, maker)?.into_iter().collect();
+                let before: BTreeSet<RunId> = lineage.chain(maker)?.into_iter().collect();
                 let mut from = BTreeSet::new();
                 for run in &before {
                     from.extend(tested.sources_of(lineage, *run)?.keys().copied());
@@ -348,7 +347,7 @@ impl Tested {
                 let sources = self.sources_of(lineage, *run)?;
                 let both = sources.iter().find(|(content, _)| from.contains(*content));
                 let Some(read) = both.map(|(_, read)| read.clone()) else { continue };
-                if !chain(lineage, *run)?.contains(maker) {
+                if !lineage.chain(*run)?.contains(maker) {
                     found.push(Shared { tested: tested.clone(), by: *run, read, is_same: false });
                     break;
                 }

@@ -19,7 +19,6 @@ use lab_tensor::{Divergence, TensorError};
 use crate::bench::{Again, Bench, again, observations};
 use crate::compare::{compare, shown};
 use crate::error::{ReplayError, Result};
-use crate::plan::plan;
 use crate::presence::{absent, bring};
 use crate::suspects::{Sort, Suspect, reached, suspects};
 
@@ -98,7 +97,7 @@ pub fn verify(bench: &Bench<'_>, id: RunId) -> Result<Verification> {
 /// that does not hold: that is the last one returned.
 pub fn verify_deep(bench: &Bench<'_>, run: RunId) -> Result<Vec<Verification>> {
     let mut done = Vec::new();
-    for id in plan(bench.lineage, run, true)? {
+    for id in bench.lineage.chain(run)? {
         let verification = verify(bench, id)?;
         let holds = verification.attestation.verdict.holds();
         done.push(verification);

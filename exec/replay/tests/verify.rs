@@ -5,7 +5,7 @@
 mod common;
 
 use common::{World, command, outcome, shell, slot, tolerant, weights};
-use lab_replay::{Repeat, ReplayError, Sort, cached, plan, verify, verify_deep};
+use lab_replay::{Repeat, ReplayError, Sort, cached, verify, verify_deep};
 use lab_schema::{
     BlobId, Completeness, ContentId, Number, Object, Run, RunId, Status, Tolerance, Verdict,
 };
@@ -171,8 +171,7 @@ fn deep_goes_through_the_ancestry_and_stops() {
     let first = first.outcome.outputs[&slot("first")];
     let both = [("first", first), ("sorted", sorted)];
     let (last, _) = world.run(&shell("cat first sorted > all", &both));
-    assert_eq!(plan(&world.lineage, last, true).unwrap(), [sort, head, last]);
-    assert_eq!(plan(&world.lineage, last, false).unwrap(), [last]);
+    assert_eq!(world.lineage.chain(last).unwrap(), [sort, head, last]);
     let done = verify_deep(&world.bench(), last).unwrap();
     assert_eq!(done.iter().map(|v| v.run).collect::<Vec<_>>(), [sort, head, last]);
     assert!(done.iter().all(|v| v.attestation.verdict == Verdict::Identical));

@@ -4,7 +4,7 @@
 //! Seen alone, such a file has many makers, and the earliest of them is as good as any. Seen beside
 //! what else a run read, most of its files come from few runs, and those made the small ones too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use lab_schema::{ContentId, RunId};
 
@@ -48,6 +48,30 @@ impl Asking<'_> {
             Origin { role, content, maker }
         };
         Ok(inputs.into_iter().map(origin).collect())
+    }
+
+    /// The run, and those that [it came from](Asking::origins), causes before effects; code has none. Where
+    /// copies make the lineage circular, the circle is cut.
+    pub(crate) fn chain(&self, run: RunId) -> Answer<Vec<RunId>> {
+        let (mut order, mut seen) = (Vec::new(), HashSet::from([run]));
+        // Depth first, with a stack of its own: a chain of runs may be longer than a thread's stack.
+        let mut open = vec![(run, self.causes(run)?)];
+        while let Some((at, pending)) = open.last_mut() {
+            match pending.pop() {
+                Some(cause) if seen.insert(cause) => open.push((cause, self.causes(cause)?)),
+                Some(_) => {}
+                None => {
+                    order.push(*at);
+                    open.pop();
+                }
+            }
+        }
+        Ok(order)
+    }
+
+    /// The runs that made the inputs of a run, those of the last slot first.
+    fn causes(&self, run: RunId) -> Answer<Vec<RunId>> {
+        Ok(self.origins(run)?.into_iter().rev().filter_map(|origin| origin.maker).collect())
     }
 
     pub(crate) fn makers(

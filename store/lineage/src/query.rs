@@ -63,6 +63,11 @@ impl Lineage {
         self.at_once(|ask| ask.makers(contents, reader))
     }
 
+    /// A run and those that [it came from](Lineage::origins), causes before effects, itself last.
+    pub fn chain(&self, run: RunId) -> Result<Vec<RunId>> {
+        self.at_once(|ask| ask.chain(run))
+    }
+
     /// The runs that read `content` as such, by start, run and role.
     pub fn consumers(&self, content: ContentId) -> Result<Vec<Consumption>> {
         self.at_once(|ask| ask.consumers(content))

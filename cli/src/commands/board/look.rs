@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, btree_map};
 use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
 use lab_overlap::{Overlap, Reading, overlap};
-use lab_replay::chain;
 use lab_schema::{ContentId, RunId};
 
 use super::Row;
@@ -40,7 +39,7 @@ pub(super) fn look(
     for row in rows {
         let mut read: BTreeMap<ContentId, (RunId, String)> = BTreeMap::new();
         for maker in row.entries.iter().flat_map(|entry| entry.makers.iter().copied()) {
-            for run in chain(lineage, maker)? {
+            for run in lineage.chain(maker)? {
                 for (role, content) in lineage.run_inputs(run)? {
                     let slot = match role {
                         Role::Input(slot) => slot.to_string(),

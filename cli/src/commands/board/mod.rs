@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::Lineage;
 use lab_objects::Store;
-use lab_replay::{Claim, Entry, Meant, Shared, chain, entries, guard};
+use lab_replay::{Claim, Entry, Meant, Shared, entries, guard};
 use lab_schema::{ObjectId, RunId};
 use lab_statistics::{Interval, Summary};
 use serde_json::{Value, json};
@@ -152,7 +152,7 @@ fn rows(store: &Store, lineage: &Lineage, of_what: &str, all: Vec<Entry>) -> Out
             Some((run, name)) => {
                 let whole = name.rsplit_once('.').map(|(whole, _)| whole.to_owned());
                 let is_part = match whole.as_ref().and_then(|whole| runs.get(whole)) {
-                    Some(last) => chain(lineage, *last)?.contains(&run),
+                    Some(last) => lineage.chain(*last)?.contains(&run),
                     None => false,
                 };
                 Some(whole.filter(|_| is_part).unwrap_or(name))

@@ -365,15 +365,3 @@ pub(in crate::commands) fn looks(
     let having = lineage.metric(metric)?;
     Ok(Some(having.into_iter().filter(|(run, _)| counted.contains(run)).count()))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_in_the_order_of_their_numbers() {
-        let mut names = ["a.seed10", "a.seed9", "a", "a.seed100"];
-        names.sort_by_key(|name| natural(name));
-        assert_eq!(names, ["a", "a.seed9", "a.seed10", "a.seed100"]);
-    }
-}

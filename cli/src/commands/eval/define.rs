@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::{Lineage, Role};
 use lab_objects::NameKind;
-use lab_replay::chain;
 use lab_schema::{Completeness, Evaluation, Name, Recipe, Run, RunId, Slot};
 use serde_json::json;
 
@@ -135,7 +134,7 @@ fn guessed(lineage: &Lineage, id: RunId, recipe: &Recipe) -> Outcome<BTreeSet<Sl
     }
     let mut last = Vec::new();
     for (maker, slots) in &made {
-        let before = chain(lineage, *maker)?;
+        let before = lineage.chain(*maker)?;
         if made.keys().all(|other| before.contains(other)) {
             last.push(slots.clone());
         }

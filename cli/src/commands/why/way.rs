@@ -28,7 +28,7 @@ pub(super) struct Way {
 
 /// The way to a run.
 pub(super) fn way(story: &Story<'_>, id: RunId) -> Outcome<Way> {
-    let runs = lab_replay::chain(story.lineage, id)?;
+    let runs = story.lineage.chain(id)?;
     let untold = runs.len().saturating_sub(STEPS);
     let mut origins: Vec<(RunId, Vec<Origin>)> = Vec::new();
     // What a later step had from a run: that is worth naming of what it left.

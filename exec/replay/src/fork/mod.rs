@@ -15,7 +15,6 @@ use lab_schema::{ContentId, Object, Recipe, Run, RunId, Slot, Tree};
 use crate::bench::{Bench, Origin, record};
 use crate::changed::do_changed;
 use crate::error::{ReplayError, Result};
-use crate::plan::chain;
 use crate::presence::cached;
 use set::set;
 
@@ -81,7 +80,7 @@ pub fn fork(
     let store = bench.store;
     let cannot = |why: String| ReplayError::NotForked { id, why };
     let mut runs = Vec::new();
-    for id in chain(bench.lineage, id)? {
+    for id in bench.lineage.chain(id)? {
         let run: Run = load(store, id)?;
         let recipe: Recipe = load(store, run.recipe)?;
         runs.push((id, run, recipe));
