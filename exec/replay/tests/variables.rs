@@ -125,9 +125,9 @@ fn every_layer_in_its_place() {
             "train.py",
             "CUBLAS_WORKSPACE_CONFIG",
             "LANG",
-            "kernel",
             "OMP_NUM_THREADS",
             "processors",
+            "kernel",
             "accuracy",
             "model",
         ]
