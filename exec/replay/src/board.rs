@@ -82,6 +82,7 @@ pub struct Entry {
 /// All entries, by start and then by id; a model that was evaluated several times counts once. `lineage` is
 /// that of `store`, and fresh.
 pub fn entries(store: &Store, lineage: &Lineage, evaluation: &Evaluation) -> Result<Vec<Entry>> {
+    let _held = lineage.hold()?;
     let example: Run = load(store, evaluation.run())?;
     let recipe: Recipe = load(store, example.recipe)?;
     let Some(protocol) = evaluation.protocol(&recipe).map(|protocol| protocol.id()) else {

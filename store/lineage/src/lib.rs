@@ -36,6 +36,7 @@ pub use graph::Node;
 pub use index::Lineage;
 pub use origin::Origin;
 pub use part::{Choice, Only, Part, Sorted, sort};
+pub use query::Held;
 pub use question::{Consumption, Production, Role, RunRow};
 pub use refresh::{Refreshed, Skipped, Unread};
 pub use usage::{NameUsage, Usage, usage};

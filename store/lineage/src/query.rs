@@ -5,6 +5,7 @@
 //! a transfer takes along, [`Lineage::producer_for`] chooses it, always the same way.
 
 use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, SignatureId, Signed, Slot};
+use rusqlite::Transaction;
 
 use crate::count::Tally;
 use crate::edges::Walk;
@@ -14,6 +15,13 @@ use crate::graph::{self, Node};
 use crate::index::Lineage;
 use crate::origin::Origin;
 use crate::question::{Asking, Consumption, Production, Role, RunRow};
+
+/// An index that is [held](Lineage::hold).
+#[derive(Debug)]
+#[must_use]
+pub struct Held<'a>(
+    #[expect(dead_code, reason = "it ends when it is dropped")] Option<Transaction<'a>>,
+);
 
 impl Lineage {
     /// Every run, by start and then by id.
@@ -61,6 +69,17 @@ impl Lineage {
         reader: Option<RunId>,
     ) -> Result<Vec<Option<RunId>>> {
         self.at_once(|ask| ask.makers(contents, reader))
+    }
+
+    /// Until what this gives is dropped, all questions are asked of one state of the index, and none of them
+    /// has to take the file's lock; who wants to write to it waits. For thousands of questions, or such that have
+    /// to agree.
+    pub fn hold(&self) -> Result<Held<'_>> {
+        if !self.connection.is_autocommit() {
+            return Ok(Held(None));
+        }
+        let begun = self.connection.unchecked_transaction().map_err(Fault::Sql);
+        begun.map(|begun| Held(Some(begun))).map_err(|fault| self.failed(fault))
     }
 
     /// A run and those that [it came from](Lineage::origins), causes before effects, itself last.
@@ -135,6 +154,10 @@ impl Lineage {
     /// Asks one state of the index, whatever other processes do meanwhile; and takes the file's
     /// lock once and not for each row.
     fn at_once<T>(&self, ask: impl FnOnce(&Asking<'_>) -> Answer<T>) -> Result<T> {
+        if !self.connection.is_autocommit() {
+            // It is held.
+            return ask(&Asking(&self.connection)).map_err(|fault| self.failed(fault));
+        }
         let begun = self.connection.unchecked_transaction().map_err(Fault::Sql);
         let answer = begun.and_then(|transaction| {
             let answer = ask(&Asking(&transaction))?;

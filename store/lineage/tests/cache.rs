@@ -47,6 +47,34 @@ fn open(path: &Path, store: &Store) -> Lineage {
 }
 
 #[test]
+fn an_index_that_is_held_answers_as_it_was() {
+    let world = World::new();
+    let contents = history(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    let asked = open(&path, &world.store);
+    let before = answers(&asked, &contents);
+    let raw = world.blob("raw");
+    let held = asked.hold().unwrap();
+    let within = asked.hold().unwrap();
+    assert_eq!(answers(&asked, &contents), before);
+    drop(within);
+    let run = world.run(Story { argv: "late", inputs: &[("raw", raw)], ..Story::default() });
+    let (store, elsewhere) = (&world.store, &path);
+    std::thread::scope(|scope| {
+        // It waits until the index is let go.
+        let writer = scope.spawn(move || answers(&open(elsewhere, store), &[]));
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!writer.is_finished());
+        assert_eq!(answers(&asked, &contents), before);
+        drop(held);
+        assert!(writer.join().unwrap().contains(&run.to_string()));
+    });
+    assert_ne!(answers(&asked, &contents), before, "nothing is held any more");
+    assert!(asked.runs().unwrap().iter().any(|row| row.id == run));
+}
+
+#[test]
 fn deleting_the_index_changes_no_answer() {
     let world = World::new();
     let contents = history(&world);
