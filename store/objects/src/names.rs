@@ -61,17 +61,23 @@ impl Names<'_> {
     /// The names that point somewhere, sorted; without [those whose journal is
     /// damaged](Names::damaged), which must not stand in the way of all others.
     pub fn list(&self) -> Result<Vec<(Name, Move)>> {
-        let mut found = Vec::new();
-        for (name, last) in self.all()? {
-            found.extend(last.ok().flatten().map(|last| (name, last)));
-        }
-        Ok(found)
+        let last = |(name, mut journal): (Name, Vec<Move>)| Some((name, journal.pop()?));
+        Ok(self.journals()?.into_iter().filter_map(last).collect())
+    }
+
+    /// The names that point somewhere, sorted, each with all its moves, oldest first; without those whose
+    /// journal is damaged.
+    pub fn journals(&self) -> Result<Vec<(Name, Vec<Move>)>> {
+        let all = self.all()?.into_iter();
+        let mut sound: Vec<_> = all.filter_map(|(name, read)| Some((name, read.ok()?))).collect();
+        sound.retain(|(_, journal)| journal.last().is_some_and(|last| last.target.is_some()));
+        Ok(sound)
     }
 
     /// The names whose journal is damaged, and how, sorted.
     pub fn damaged(&self) -> Result<Vec<(Name, ObjectsError)>> {
         let all = self.all()?;
-        Ok(all.into_iter().filter_map(|(name, last)| Some((name, last.err()?))).collect())
+        Ok(all.into_iter().filter_map(|(name, read)| Some((name, read.err()?))).collect())
     }
 
     /// Every name that was ever set, deleted ones too, sorted.
@@ -79,8 +85,8 @@ impl Names<'_> {
         Ok(self.all()?.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Every name that was ever set, with where it points or what is wrong with its journal.
-    fn all(&self) -> Result<Vec<(Name, Result<Option<Move>>)>> {
+    /// Every name that was ever set, with its journal or what is wrong with that.
+    fn all(&self) -> Result<Vec<(Name, Result<Vec<Move>>)>> {
         let backend = self.store.backend();
         let (mut found, mut keys) = (Vec::new(), Vec::new());
         for (key, _) in backend.list(Room::Names)? {
@@ -104,10 +110,7 @@ impl Names<'_> {
                     Err(error) if !matches!(error, ObjectsError::Damaged { .. }) => {
                         return Err(error);
                     }
-                    last => {
-                        let last = last.map(|mut j| j.pop().filter(|m| m.target.is_some()));
-                        found.push((name.clone(), last));
-                    }
+                    read => found.push((name.clone(), read)),
                 }
             }
         }

@@ -5,7 +5,8 @@ mod way;
 use std::collections::BTreeMap;
 
 use lab_lineage::{Lineage, Origin, Role};
-use lab_schema::{ContentId, Executor, ObjectId, Recipe, Run, RunId};
+use lab_objects::Move;
+use lab_schema::{ContentId, Executor, Name, ObjectId, Recipe, Run, RunId};
 use serde_json::{Value, json};
 
 use super::{describe, log};
@@ -57,8 +58,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let made_by = resolved.maker(&lineage)?;
     let what = resolved.leaf.clone().unwrap_or_else(|| resolved.id.short());
     let mut names: BTreeMap<ObjectId, Vec<String>> = BTreeMap::new();
-    for (name, moved) in registry.store.names().list()? {
-        if let Some(target) = moved.target {
+    let journals = registry.store.names().journals()?;
+    for (name, journal) in &journals {
+        if let Some(target) = journal.last().and_then(|last| last.target) {
             names.entry(target).or_default().push(name.to_string());
         }
     }
@@ -68,7 +70,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         lineage: &lineage,
         believed: Believed::here(context, &registry),
         names,
-        entered: first_moves(&registry)?,
+        entered: first_moves(&journals),
     };
     match made_by {
         Some(run) => story.made(&what, run, resolved.id),
@@ -207,11 +209,10 @@ impl Story<'_> {
 }
 
 /// The first move of any name to each object.
-fn first_moves(registry: &Registry) -> Outcome<BTreeMap<ObjectId, Entered>> {
-    let names = registry.store.names();
+fn first_moves(journals: &[(Name, Vec<Move>)]) -> BTreeMap<ObjectId, Entered> {
     let mut first: BTreeMap<ObjectId, Entered> = BTreeMap::new();
-    for (name, _) in names.list()? {
-        for (index, moved) in names.journal(&name)?.into_iter().enumerate() {
+    for (name, journal) in journals {
+        for (index, moved) in journal.iter().enumerate() {
             let Some(target) = moved.target else { continue };
             if first.get(&target).is_some_and(|known| known.when_ms <= moved.when_ms) {
                 continue;
@@ -220,13 +221,13 @@ fn first_moves(registry: &Registry) -> Outcome<BTreeMap<ObjectId, Entered>> {
                 when_ms: moved.when_ms,
                 version: format!("{name}@v{}", index + 1),
                 kind: moved.kind.to_string(),
-                who: moved.who,
-                why: moved.why,
+                who: moved.who.clone(),
+                why: moved.why.clone(),
             };
             first.insert(target, entered);
         }
     }
-    Ok(first)
+    first
 }
 
 /// Columns that facts take in a line.
