@@ -239,6 +239,32 @@ fn of_several_producers_the_same_one_is_always_chosen() {
 }
 
 #[test]
+fn how_many_read_something_is_as_many_as_are_listed() {
+    let world = World::new();
+    let (often, seldom) = (world.blob("often"), world.blob("seldom"));
+    for n in 0..1100_u64 {
+        let argv = (n / 2).to_string();
+        // Each recipe is run twice, and every hundredth reads both; a few read nothing.
+        let both = [("a", often), ("b", seldom)];
+        let inputs = match n / 2 {
+            n if n % 100 == 0 => &both[..],
+            n if n % 100 == 1 => &[],
+            _ => &both[..1],
+        };
+        let started_ms = n;
+        world.run(Story { argv: &argv, inputs, started_ms, ..Story::default() });
+        let argv = format!("once {n}");
+        world.run(Story { argv: &argv, inputs: &both[..1], ..Story::default() });
+    }
+    let lineage = world.lineage();
+    assert_eq!(lineage.count_consumers(often).unwrap(), 2200 - 12);
+    assert_eq!(lineage.consumers(often).unwrap().len(), 2200 - 12);
+    assert_eq!(lineage.count_consumers(seldom).unwrap(), 12);
+    assert_eq!(lineage.consumers(seldom).unwrap().len(), 12);
+    assert_eq!(lineage.count_consumers(nowhere("x")).unwrap(), 0);
+}
+
+#[test]
 fn runs_are_found_by_who_ran_them_when_and_what_they_reached() {
     let world = World::new();
     let put = |started_ms: u64, who: &str, status| {
