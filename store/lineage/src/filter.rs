@@ -1,5 +1,6 @@
 //! Runs that are asked for by what is known of them.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ops::{Bound, RangeBounds};
 
@@ -8,6 +9,9 @@ use crate::key;
 use crate::number;
 use crate::question::{Asking, RunRow, run_row};
 
+/// From where to where a number lies.
+pub type Span = (Bound<f64>, Bound<f64>);
+
 /// What a run has to fit; any run fits nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
@@ -15,7 +19,7 @@ pub struct Filter {
     /// it is printed, or as a text or number that reads so.
     pub params: Vec<(String, String)>,
     /// Numbers that it reached, by their names.
-    pub metrics: Vec<(String, (Bound<f64>, Bound<f64>))>,
+    pub metrics: Vec<(String, Span)>,
     /// Who ran it.
     pub who: Option<String>,
     /// When it began at the earliest, in milliseconds since 1970-01-01T00:00:00Z.
@@ -64,7 +68,7 @@ impl Asking<'_> {
         for (_, run) in fit {
             found.extend(self.rows(sql, [run], run_row)?);
         }
-        found.sort_by(|a, b| (b.started_ms, b.id).cmp(&(a.started_ms, a.id)));
+        found.sort_by_key(|row| Reverse((row.started_ms, row.id)));
         found.truncate(limit);
         Ok((found, number))
     }
@@ -87,7 +91,7 @@ impl Asking<'_> {
         Ok(found)
     }
 
-    fn with_metric(&self, name: &str, range: (Bound<f64>, Bound<f64>)) -> Answer<HashSet<i64>> {
+    fn with_metric(&self, name: &str, range: Span) -> Answer<HashSet<i64>> {
         let Some(name) = number::find_word(self.0, name)? else { return Ok(HashSet::new()) };
         let sql = "SELECT run, value FROM metric WHERE name = ?1";
         let all: Vec<(i64, f64)> = self.rows(sql, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -31,7 +31,7 @@ pub use closure::{Closure, closure, closure_beyond, known_parts};
 pub use collect::{Collected, Policy, Reason, Root, collect, plan_collect};
 pub use count::Tally;
 pub use error::{LineageError, Result};
-pub use filter::Filter;
+pub use filter::{Filter, Span};
 pub use graph::Node;
 pub use index::Lineage;
 pub use origin::Origin;

@@ -86,7 +86,7 @@ fn since(text: &str) -> Result<Since, String> {
 
 impl Bound {
     /// The numbers that fit.
-    fn range(&self) -> (ops::Bound<f64>, ops::Bound<f64>) {
+    fn range(&self) -> lab_lineage::Span {
         use ops::Bound::{Excluded, Included, Unbounded};
         match self.is {
             Is::Above => (Excluded(self.than), Unbounded),
