@@ -20,7 +20,9 @@
 //!   e  COUNT PROGRAM                           how often which program took random bytes from the
 //!                                              system; or the device, if one was read for that
 //!   n  WHAT  VALUE  PLACE                      a seed that a generator of the program was given, and in
-//!                                              which line, as the program itself told
+//!                                              which line, as the program itself told; or another
+//!                                              thing that it told, if WHAT begins with a kind: see
+//!                                              [`Seeded::kind`]
 //! ```
 //!
 //! In paths and words `\` is written `\\`, and every byte outside of printable ASCII as `\xNN`
@@ -63,7 +65,7 @@ pub struct Observed {
     /// How often random bytes were taken from the system, by program; and the devices that were
     /// read for that.
     pub entropy: BTreeMap<Vec<u8>, u64>,
-    /// Seeds that generators of random numbers were given.
+    /// Seeds that generators of random numbers were given, and what else the program told.
     pub seeds: BTreeSet<Seeded>,
 }
 
@@ -76,6 +78,23 @@ pub struct Seeded {
     pub value: Vec<u8>,
     /// In which line of which file.
     pub place: Vec<u8>,
+}
+
+/// The words for what is told and is no seed; in front of the name, with `: ` between.
+const KINDS_TOLD: [&str; 8] =
+    ["flag", "threads", "optimiser", "loader", "order", "mode", "estimator", "unseeded"];
+
+impl Seeded {
+    /// Of which kind it is, and the name of what: a word such as `optimiser`, or none if it is a seed.
+    pub fn kind(&self) -> (Option<&'static str>, &[u8]) {
+        for kind in KINDS_TOLD {
+            let rest = self.what.strip_prefix(kind.as_bytes());
+            if let Some(name) = rest.and_then(|rest| rest.strip_prefix(b": ")) {
+                return (Some(kind), name);
+            }
+        }
+        (None, &self.what)
+    }
 }
 
 /// A file or folder.

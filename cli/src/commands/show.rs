@@ -83,7 +83,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 const FEW: usize = 8;
 
 /// Seeds and the lines in which they were given, by generator, as the program told.
-type Seeds = BTreeMap<String, Vec<(String, String)>>;
+/// What is no seed has a word for its kind in front of its name.
+type Seeds = BTreeMap<(&'static str, String), Vec<(String, String)>>;
 
 fn seeds(context: &Context, registry: &Registry, run: &Run) -> Seeds {
     let mut all = Seeds::new();
@@ -97,8 +98,10 @@ fn seeds(context: &Context, registry: &Registry, run: &Run) -> Seeds {
         }
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
-    for Seeded { what, value, place } in &observed.seeds {
-        all.entry(text(what)).or_default().push((text(value), text(place)));
+    for told in &observed.seeds {
+        let (kind, what) = Seeded::kind(told);
+        let key = (kind.unwrap_or_default(), text(what));
+        all.entry(key).or_default().push((text(&told.value), text(&told.place)));
     }
     for seeds in all.values_mut() {
         // As numbers, where they are.
@@ -169,14 +172,16 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         ));
     }
     let seeds = seeds(context, registry, &run);
-    for (what, all) in &seeds {
+    for (kind, (what, all)) in seeds.iter().map(|((kind, what), all)| (kind, (what, all))) {
         let values: Vec<&str> = all.iter().map(|(value, _)| value.as_str()).take(FEW).collect();
         let more = all.len() - values.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let places: BTreeSet<&str> = all.iter().map(|(_, place)| place.as_str()).collect();
         let place = places.into_iter().take(3).collect::<Vec<_>>().join(", ");
-        let text = format!("{what}: {}{more}", values.join(", "));
-        context.ui.line(format!("  seeded    {text}  {}", paint(DIM, place)));
+        let word = if kind.is_empty() { "seeded    " } else { "told      " };
+        let space = if kind.is_empty() { "" } else { " " };
+        let text = format!("{kind}{space}{what}: {}{more}", values.join(", "));
+        context.ui.line(format!("  {word}{text}  {}", paint(DIM, place)));
     }
     for (log, blob) in &outcome.logs {
         let size = registry.store.size(*blob)?.unwrap_or(0);
@@ -221,11 +226,18 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     context.ui.line(format!("recipe {}", paint(HASH, run.recipe)));
     let recipe = show_recipe(context, registry, run.recipe)?;
     let mut answer = describe::run_json(id, &run);
-    let told = seeds.iter().flat_map(|(what, all)| {
-        all.iter()
-            .map(move |(value, place)| json!({ "what": what, "value": value, "place": place }))
-    });
-    answer["seeds"] = told.collect();
+    let told = |is_seed: bool| -> Value {
+        let wanted = seeds.iter().filter(|((kind, _), _)| kind.is_empty() == is_seed);
+        let each = wanted.flat_map(|((kind, what), all)| {
+            all.iter().map(move |(value, place)| match is_seed {
+                true => json!({ "what": what, "value": value, "place": place }),
+                false => json!({ "kind": kind, "what": what, "value": value, "place": place }),
+            })
+        });
+        each.collect()
+    };
+    answer["seeds"] = told(true);
+    answer["told"] = told(false);
     answer["recipe_body"] = recipe;
     answer["attestations"] = Value::Array(verified.all);
     answer["signatures"] = signatures;

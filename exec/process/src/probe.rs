@@ -1,5 +1,5 @@
-//! Seeds that no tracer can see: a hook in Python that writes down what generators of random numbers are
-//! given (`probe.py`).
+//! What no tracer can see: a hook in Python that writes down which seeds generators of random numbers are
+//! given, and with which settings the program learns (`probe.py`).
 //!
 //! The hook is found by PYTHONPATH, which for that is another one than recorded; no recipe holds ours.
 //! When the run is done again in a box, there is no hook, and the result has to be the same.
@@ -21,7 +21,7 @@ const NAME: &str = "sitecustomize.py";
 
 /// Most bytes of what a process told that are read, of what all of them told, and most seeds that are
 /// kept.
-const MAX_PROCESS_BYTES: u64 = 1 << 20;
+const MAX_PROCESS_BYTES: u64 = 2 << 20;
 const MAX_BYTES: u64 = 64 << 20;
 const MAX_SEEDS: usize = 100_000;
 

@@ -64,6 +64,8 @@ pub enum Layer {
     Record,
     /// A consequence: an input that differs because of what differs in the run that made it.
     Carried,
+    /// A consequence: what a program told of itself, which follows from what it was and read.
+    Told,
     /// A consequence: what was there in both runs, and only one read.
     Unread,
     /// A consequence: how it ended.
@@ -103,6 +105,7 @@ impl Layer {
             Layer::Chance => "chance",
             Layer::Record => "record",
             Layer::Carried => "carried",
+            Layer::Told => "told",
             Layer::Unread => "read",
             Layer::Status => "status",
             Layer::Metric => "metric",
