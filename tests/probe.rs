@@ -1,4 +1,4 @@
-//! What a Python program tells of its seeds, and that it is the same program all the same.
+//! What a Python program tells of its seeds and settings, and that it is the same program all the same.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 #![cfg(target_os = "linux")]
 
@@ -165,4 +165,183 @@ fn steps_tell_too_and_are_reused_as_ever() {
     place.lab(["run", "--again"]).succeeds();
     assert_eq!(seeds(&place, "a"), []);
     place.lab(["run", "--no-probe"]).exits(2).complains("probe = false");
+}
+
+/// Of torch and scikit-learn just what the hook looks for.
+const FAKES: [(&str, &str); 8] = [
+    (
+        "torch/__init__.py",
+        "from . import optim, nn
+from .utils import data
+on = False
+def use_deterministic_algorithms(mode): globals()['on'] = mode
+def are_deterministic_algorithms_enabled(): return on
+def get_num_threads(): return 3
+def get_default_dtype(): raise RuntimeError('broken')
+",
+    ),
+    ("torch/optim/__init__.py", "from .optimizer import Optimizer, Adam\n"),
+    (
+        "torch/optim/optimizer.py",
+        "class Optimizer:
+    def __init__(self, params, defaults):
+        self.param_groups = [dict(params=list(params), **defaults)]
+class Adam(Optimizer):
+    def __init__(self, params, lr=0.001): super().__init__(params, dict(lr=lr, betas=(0.9, 0.999), foreach=None, odd=object()))
+",
+    ),
+    ("torch/nn/__init__.py", "from .modules.module import Module\n"),
+    (
+        "torch/nn/modules/module.py",
+        "class Module:
+    parts, training = (), True
+    def train(self, mode=True):
+        self.training = mode
+        for part in self.parts: part.train(mode)
+        return self
+    def eval(self): return self.train(False)
+",
+    ),
+    ("torch/utils/data/__init__.py", "from .dataloader import DataLoader\n"),
+    (
+        "torch/utils/data/dataloader.py",
+        "class _BaseDataLoaderIter:
+    def __init__(self, loader): self._sampler_iter = iter(loader.batches)
+    def _next_index(self): return next(self._sampler_iter)
+    def __next__(self): return self._next_index()
+class DataLoader:
+    def __init__(self, order, batch_size=2):
+        self.batch_size, self.drop_last, self.num_workers, self.sampler, self.generator = batch_size, False, 0, order, None
+        self.batches = [order[at:at + batch_size] for at in range(0, len(order), batch_size)]
+    def __iter__(self):
+        walk = _BaseDataLoaderIter(self)
+        try:
+            while True: yield next(walk)
+        except StopIteration: return
+",
+    ),
+    (
+        "sklearn/base.py",
+        "import functools
+def _fit_context(*, prefer_skip_nested_validation):
+    def decorator(fit):
+        @functools.wraps(fit)
+        def wrapper(estimator, *args, **named): return fit(estimator, *args, **named)
+        return wrapper
+    return decorator
+",
+    ),
+];
+const LEARNS: &str = "
+import inspect, random
+import torch
+from sklearn.base import _fit_context
+class Forest:
+    def __init__(self, trees=(), state=0): self.trees, self.state = trees, state
+    def get_params(self, deep=True): return {'random_state': self.state, 'trees': list(self.trees)}
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, x, y=None):
+        'Fits.'
+        for tree in self.trees: tree.fit(x)
+        return self
+class Bad(Forest):
+    def get_params(self, deep=True): raise KeyError('no')
+lr, order, flag = open('settings').read().split()
+torch.use_deterministic_algorithms(flag == 'on')
+class Net(torch.nn.Module): pass
+net, head = Net(), Net()
+net.parts = [head]
+adam = torch.optim.Adam([1], lr=float(lr))
+got = [list(batch) for batch in torch.utils.data.DataLoader([int(n) for n in order])]
+net.eval()
+Forest([Forest(state=5)], state=4).fit([1])
+Bad().fit([1])
+random.seed(1)
+print(got, head.training, random.random(), inspect.signature(Forest.fit), Forest.fit.__doc__, Forest.fit.__name__,
+      inspect.signature(torch.optim.Optimizer.__init__), inspect.signature(torch.nn.Module.train), vars(adam).keys(),
+      file=open('out', 'w'))
+";
+
+fn learner(settings: &str) -> Option<Place> {
+    let place = place()?;
+    for (path, text) in FAKES {
+        place.write(path, text);
+    }
+    for folder in ["torch/nn/modules", "torch/utils", "sklearn"] {
+        place.write(&format!("{folder}/__init__.py"), "");
+    }
+    place.write("program.py", LEARNS);
+    place.write("settings", settings);
+    Some(place)
+}
+
+/// What else a run told: kind and what, value, place.
+fn told(place: &Place, name: &str) -> Vec<(String, String, String)> {
+    let shown = place.lab(["show", name, "--json"]).succeeds().json();
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    let all = shown["told"].as_array().unwrap();
+    let name = |one: &Value| format!("{} {}", text(one, "kind"), text(one, "what"));
+    all.iter().map(|one| (name(one), text(one, "value"), text(one, "place"))).collect()
+}
+
+#[test]
+fn with_which_settings_it_learns_is_in_the_record_and_changes_nothing() {
+    let Some(place) = learner("0.1 123456 off") else { return };
+    place.lab(RUN.iter().chain(&["python3", "program.py"])).succeeds();
+    let with = place.read("out");
+    let mut all = told(&place, "a");
+    all.retain(|(what, value, _)| {
+        what != "order batches" || !value.ends_with(" of 3") || value.len() != 21
+    });
+    let all: Vec<(&str, &str, &str)> =
+        all.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
+    let expected = [
+        ("estimator Forest", "random_state 4; trees (Forest)", "program.py:23"),
+        ("flag torch deterministic algorithms", "False", ""),
+        (
+            "loader DataLoader",
+            "batch_size 2; drop_last False; num_workers 0; sampler list",
+            "program.py:21",
+        ),
+        ("mode Net", "train 0; eval 1; last eval", ""),
+        ("optimiser Adam", "lr 0.1; betas (0.9, 0.999); foreach None; odd object", "program.py:20"),
+        ("threads torch threads", "3", ""),
+    ];
+    assert_eq!(all, expected);
+    assert_eq!(told(&place, "a").len(), expected.len() + 1);
+    place.lab(["run", "--no-probe", "--name", "b", "--", "python3", "program.py"]).succeeds();
+    assert_eq!(String::from_utf8_lossy(&with), String::from_utf8_lossy(&place.read("out")));
+    assert_eq!(told(&place, "b"), []);
+    place.lab(["verify", "a"]).succeeds().says("identical");
+    place.lab(["run", "--name", "again", "--", "python3", "program.py"]).succeeds();
+    place.lab(["diff", "a", "again"]).succeeds();
+}
+
+#[test]
+fn what_was_told_otherwise_is_a_consequence_and_a_flag_is_a_cause() {
+    let Some(place) = learner("0.1 123456 off") else { return };
+    place.lab(RUN.iter().chain(&["python3", "program.py"])).succeeds();
+    place.write("settings", "0.2 654321 on");
+    place.lab(["run", "--name", "b", "--", "python3", "program.py"]).succeeds();
+    let diff = place.lab(["diff", "a", "b", "--json"]).exits(1).json();
+    let rows = diff["differs"].as_array().unwrap();
+    let of = |layer: &str| -> Vec<(&str, bool)> {
+        let own = rows.iter().filter(|row| row["layer"] == layer);
+        own.map(|row| (row["what"].as_str().unwrap(), row["consequence"].as_bool().unwrap()))
+            .collect()
+    };
+    assert_eq!(of("engine"), [("torch deterministic algorithms", false)]);
+    assert_eq!(of("told"), [("optimiser Adam (program.py:20)", true), ("order of batches", true)]);
+    assert_eq!(rows[0]["layer"], "data");
+}
+
+#[test]
+fn a_generator_that_got_no_seed_is_told() {
+    let Some(place) = place() else { return };
+    place.write("program.py", "import random\nprint(random.random(), file=open('out', 'w'))");
+    place.lab(RUN.iter().chain(&["python3", "program.py"])).succeeds();
+    assert_eq!(told(&place, "a")[0].0, "unseeded random");
+    place.write("program.py", "import random\nprint(1, file=open('out', 'w'))");
+    place.lab(["run", "--name", "b", "--", "python3", "program.py"]).succeeds();
+    assert_eq!(told(&place, "b"), []);
 }

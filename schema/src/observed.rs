@@ -417,6 +417,19 @@ mod tests {
         assert!(bytes.ends_with(b"n\tnumpy.random\ta\\x09b\\xff\ttrain.py:3\n"));
     }
 
+    #[test]
+    fn what_is_told_has_a_kind_unless_it_is_a_seed() {
+        let kind = |what: &str| {
+            let told = Seeded { what: what.as_bytes().to_vec(), value: vec![], place: vec![] };
+            let (kind, name) = told.kind();
+            (kind, String::from_utf8(name.to_vec()).unwrap())
+        };
+        assert_eq!(kind("optimiser: Adam"), (Some("optimiser"), "Adam".into()));
+        for seed in ["random", "optimiser Adam", "gymnasium order: 1", "other: x"] {
+            assert_eq!(kind(seed), (None, seed.into()));
+        }
+    }
+
     // proves F-23
     #[test]
     fn a_record_is_read_as_it_was_written() {

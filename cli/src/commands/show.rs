@@ -172,16 +172,15 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         ));
     }
     let seeds = seeds(context, registry, &run);
-    for (kind, (what, all)) in seeds.iter().map(|((kind, what), all)| (kind, (what, all))) {
+    for ((kind, what), all) in &seeds {
         let values: Vec<&str> = all.iter().map(|(value, _)| value.as_str()).take(FEW).collect();
         let more = all.len() - values.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let places: BTreeSet<&str> = all.iter().map(|(_, place)| place.as_str()).collect();
         let place = places.into_iter().take(3).collect::<Vec<_>>().join(", ");
         let word = if kind.is_empty() { "seeded    " } else { "told      " };
-        let space = if kind.is_empty() { "" } else { " " };
-        let text = format!("{kind}{space}{what}: {}{more}", values.join(", "));
-        context.ui.line(format!("  {word}{text}  {}", paint(DIM, place)));
+        let text = format!("{kind} {what}: {}{more}", values.join(", "));
+        context.ui.line(format!("  {word}{}  {}", text.trim_start(), paint(DIM, place)));
     }
     for (log, blob) in &outcome.logs {
         let size = registry.store.size(*blob)?.unwrap_or(0);
@@ -229,10 +228,8 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     let told = |is_seed: bool| -> Value {
         let wanted = seeds.iter().filter(|((kind, _), _)| kind.is_empty() == is_seed);
         let each = wanted.flat_map(|((kind, what), all)| {
-            all.iter().map(move |(value, place)| match is_seed {
-                true => json!({ "what": what, "value": value, "place": place }),
-                false => json!({ "kind": kind, "what": what, "value": value, "place": place }),
-            })
+            let one = move |(value, place): &(String, String)| json!({ "kind": kind, "what": what, "value": value, "place": place });
+            all.iter().map(one)
         });
         each.collect()
     };

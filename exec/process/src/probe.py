@@ -17,7 +17,7 @@ START = os.getcwd() + os.sep if FOLDER else ""
 # Most different seeds of a process that are written down.
 MOST = 1000
 # Most characters of the first and the last field, and of what was noted.
-SHORT, LONG = 200, 1000
+SHORT, LONG = 200, 2000
 
 
 def chain():
@@ -147,19 +147,13 @@ GIVEN = set()
 
 def unseeded(what, state):
     """At the end: whether a generator that nobody gave a seed was drawn from. Its state is looked at, never moved."""
-    first = digest(state())
+    first = state()
 
     def look():
-        if what not in GIVEN and digest(state()) != first:
+        if what not in GIVEN and state() != first:
             note("unseeded: " + what, "drawn from, and never given a seed", None)
 
     at_end(look)
-
-
-def digest(value):
-    import hashlib
-
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def at_end(look):
@@ -182,7 +176,7 @@ def at_end(look):
 def plain(value, deep=True):
     """A value in words that are the same in every process: no addresses."""
     if value is None or type(value) in (bool, int, float, str):
-        return repr(value)[:SHORT]
+        return str(value)[:SHORT]
     if type(value) in (tuple, list) and deep:
         return "(%s)" % ", ".join(plain(part, False) for part in value[:8])
     name = getattr(value, "__name__", None)
@@ -200,7 +194,11 @@ def after(owner, name, tell):
     def noted(self, *args, **named):
         result = method(self, *args, **named)
         try:
-            tell(self, sys._getframe(1))
+            frame = sys._getframe(1)
+            # The line that makes it, not those in which its class calls those that it is made of.
+            while frame.f_code.co_name == name == "__init__" and frame.f_locals.get("self") is self:
+                frame = frame.f_back
+            tell(self, frame)
         except Exception:
             pass
         return result
@@ -227,16 +225,15 @@ def loaders(module):
         note("loader: " + type(self).__name__, settings(pairs), frame)
 
     after(module.DataLoader, "__init__", tell)
-    import hashlib
-
-    order, count = hashlib.sha256(), [0]
+    # The hash of whole numbers is the same in every process; a module of digests would be read by the program then.
+    order, count = [0], [0]
     method = module._BaseDataLoaderIter._next_index
 
     def next_index(self):
         index = method(self)
         try:
             if type(index) is int or type(index) is list and all(type(one) is int for one in index):
-                order.update(repr(index).encode())
+                order[0] = hash((order[0], index if type(index) is int else tuple(index)))
                 count[0] += 1
         except Exception:
             pass
@@ -246,7 +243,7 @@ def loaders(module):
 
     def look():
         if count[0]:
-            note("order: batches", "%s of %d" % (order.hexdigest()[:16], count[0]), None)
+            note("order: batches", "%016x of %d" % (order[0] & (1 << 64) - 1, count[0]), None)
 
     at_end(look)
 
@@ -309,15 +306,20 @@ def flags(module):
                 continue
 
     def look():
-        import warnings
-
+        warnings = sys.modules.get("warnings")
+        if warnings is None:
+            return tell()
+        # A name that torch is about to drop is no trouble of the program's.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for kind, table in (("flag: torch ", FLAGS), ("threads: torch ", THREADS)):
-                for name, paths in table:
-                    value = read(paths)
-                    if value is not None:
-                        note(kind + name, value, None)
+            tell()
+
+    def tell():
+        for kind, table in (("flag: torch ", FLAGS), ("threads: torch ", THREADS)):
+            for name, paths in table:
+                value = read(paths)
+                if value is not None:
+                    note(kind + name, value, None)
 
     at_end(look)
 
@@ -337,7 +339,7 @@ def estimators(module):
                 return
             once.add(key)
         if place(frame):
-            pairs = sorted(estimator.get_params(deep=False).items())
+            pairs = sorted(estimator.get_params().items())
             note("estimator: " + type(estimator).__name__, settings(pairs), frame)
 
     def _fit_context(*args, **named):

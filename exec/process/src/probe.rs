@@ -21,7 +21,7 @@ const NAME: &str = "sitecustomize.py";
 
 /// Most bytes of what a process told that are read, of what all of them told, and most seeds that are
 /// kept.
-const MAX_PROCESS_BYTES: u64 = 2 << 20;
+const MAX_PROCESS_BYTES: u64 = 4 << 20;
 const MAX_BYTES: u64 = 64 << 20;
 const MAX_SEEDS: usize = 100_000;
 

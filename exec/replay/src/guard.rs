@@ -364,7 +364,9 @@ mod tests {
     fn one_thing_that_differs_is_the_factor() {
         let lr = variable(Layer::Parameter, "train.lr", "0.1", "0.3");
         let metric = variable(Layer::Metric, "accuracy", "0.9", "0.8");
-        let found = arms(&[lr.clone(), metric]);
+        // What the program told of its optimiser is the factor in other words.
+        let told = variable(Layer::Told, "optimiser Adam (train.py:12)", "lr 0.1", "lr 0.3");
+        let found = arms(&[lr.clone(), metric, told]);
         let guard = sorted(&found, &Meant::default());
         assert_eq!(names(&guard.factors), ["train.lr"]);
         let value = |text: &str| vec![Some(text.to_owned())];
@@ -426,6 +428,7 @@ mod tests {
             (Layer::Threads, "OMP_NUM_THREADS"),
             (Layer::Data, "input train.csv"),
             (Layer::Parameter, "prepare.scale"),
+            (Layer::Engine, "torch deterministic algorithms"),
         ];
         for (layer, what) in others {
             let found = arms(&[variable(layer, what, "1", "2")]);
