@@ -225,16 +225,15 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
     context.ui.line(format!("recipe {}", paint(HASH, run.recipe)));
     let recipe = show_recipe(context, registry, run.recipe)?;
     let mut answer = describe::run_json(id, &run);
-    let told = |is_seed: bool| -> Value {
-        let wanted = seeds.iter().filter(|((kind, _), _)| kind.is_empty() == is_seed);
-        let each = wanted.flat_map(|((kind, what), all)| {
-            let one = move |(value, place): &(String, String)| json!({ "kind": kind, "what": what, "value": value, "place": place });
-            all.iter().map(one)
-        });
-        each.collect()
-    };
-    answer["seeds"] = told(true);
-    answer["told"] = told(false);
+    let (mut given, mut told) = (Vec::new(), Vec::new());
+    for ((kind, what), all) in &seeds {
+        let list = if kind.is_empty() { &mut given } else { &mut told };
+        list.extend(all.iter().map(
+            |(value, place)| json!({ "kind": kind, "what": what, "value": value, "place": place }),
+        ));
+    }
+    answer["seeds"] = Value::Array(given);
+    answer["told"] = Value::Array(told);
     answer["recipe_body"] = recipe;
     answer["attestations"] = Value::Array(verified.all);
     answer["signatures"] = signatures;
