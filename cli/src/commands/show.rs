@@ -82,8 +82,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 /// How many seeds of a generator are shown.
 const FEW: usize = 8;
 
-/// Seeds and the lines in which they were given, by generator, as the program told.
-/// What is no seed has a word for its kind in front of its name.
+/// What the program told and in which lines, by kind (none: a seed) and name.
 type Seeds = BTreeMap<(&'static str, String), Vec<(String, String)>>;
 
 fn seeds(context: &Context, registry: &Registry, run: &Run) -> Seeds {
