@@ -4,7 +4,8 @@ record of its run.
 `lab run` puts the folder of this file first on PYTHONPATH, under the name sitecustomize.py, and names a folder in
 LAB_PROBE; `lab run --no-probe` does not. A function that takes a seed is replaced, when its module is imported, by one
 that calls it and writes down what it was given: one line for each seed, place and generator that was not seen before, of
-three fields with tabs between. What is no seed has a word for its kind and a colon in front. Nothing else of the program is changed, and nothing that goes wrong here is its trouble.
+three fields with tabs between. What is no seed has a word for its kind and a colon in front. Nothing else of the program
+is changed, and nothing that goes wrong here is its trouble.
 This runs in whatever Python the program is run by.
 """
 import atexit
@@ -114,6 +115,7 @@ def methods_of_random(module):
 
     module.Random.seed = like(noted, seed)
     module.seed = module._inst.seed
+    restored(module, "setstate", "random")
     unseeded("random", lambda: module._inst.getstate())
 
 
@@ -142,7 +144,21 @@ def environment(frame):
     return "gymnasium " + (getattr(spec, "id", None) or type(owner).__name__ if owner is not None else "")
 
 
+# Generators that were given a seed, or a state.
 GIVEN = set()
+
+
+def restored(module, name, what):
+    """Who gives a generator a state knows where it stands, as with a seed."""
+    function = getattr(module, name, None)
+    if function is None:
+        return
+
+    def noted(*args, **named):
+        GIVEN.add(what)
+        return function(*args, **named)
+
+    setattr(module, name, like(noted, function))
 
 
 def unseeded(what, state):
@@ -377,6 +393,7 @@ def of_numpy(module):
         inner = state(legacy=False)["state"]
         return (inner["key"].tobytes(), inner["pos"])
 
+    restored(module, "set_state", "numpy.random")
     unseeded("numpy.random", now)
 
 

@@ -428,7 +428,6 @@ mod tests {
             (Layer::Threads, "OMP_NUM_THREADS"),
             (Layer::Data, "input train.csv"),
             (Layer::Parameter, "prepare.scale"),
-            (Layer::Engine, "torch deterministic algorithms"),
         ];
         for (layer, what) in others {
             let found = arms(&[variable(layer, what, "1", "2")]);

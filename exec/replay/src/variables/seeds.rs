@@ -1,8 +1,8 @@
 //! Seeds that generators of random numbers were given, and what else the programs told.
 //!
-//! A flag and a number of threads are conditions of the arithmetic, and causes. The settings of an optimiser, a
-//! loader or an estimator, orders and modes follow from code, parameters, arguments and seeds, all of which are
-//! recorded: they are told last, so that they neither hide these nor keep runs from being compared.
+//! The settings of an optimiser, a loader or an estimator, flags, orders and modes follow from code, parameters,
+//! arguments, variables, seeds and the machine, all of which are recorded: they are told last, so that they neither
+//! hide these nor keep runs from being compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,8 +40,7 @@ pub(super) fn rows(a: &Observed, b: &Observed) -> Vec<Row> {
         }
         let (layer, what) = match key.0 {
             None => (Layer::Seed, format!("seed of {}", key.1)),
-            Some("flag") => (Layer::Engine, key.1.clone()),
-            Some("threads") => (Layer::Threads, key.1.clone()),
+            Some("flag" | "threads") => (Layer::Told, key.1.clone()),
             Some("order") => (Layer::Told, format!("order of {}", key.1)),
             Some(kind) => (Layer::Told, format!("{kind} {}", key.1)),
         };
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_causes_and_settings_are_consequences() {
+    fn seeds_are_causes_and_settings_are_consequences() {
         let of = |lr: &str, flag: &str, threads: &str, seed: &str| {
             let lr = format!("lr {lr}; eps 1e-08");
             observed(&[
@@ -128,12 +127,12 @@ mod tests {
         found.sort();
         let told = [
             row(Layer::Seed, "seed of random", "7", "8"),
-            row(Layer::Engine, "torch deterministic algorithms", "False", "True"),
-            row(Layer::Threads, "torch threads", "1", "2"),
             row(Layer::Told, "optimiser Adam (train.py:12)", "lr 0.1", "lr 0.2"),
+            row(Layer::Told, "torch deterministic algorithms", "False", "True"),
+            row(Layer::Told, "torch threads", "1", "2"),
         ];
         assert_eq!(found, told);
-        assert!(told.map(|(layer, _)| layer.is_consequence()) == [false, false, false, true]);
+        assert!(told.map(|(layer, _)| layer.is_consequence()) == [false, true, true, true]);
         assert_eq!(rows(&a, &a), []);
     }
 

@@ -125,12 +125,9 @@ pub(crate) fn differences(a: &Side<'_>, b: &Side<'_>) -> Vec<Part> {
     look.things();
     look.system();
     let rows = seeds::rows(look.a.observed, look.b.observed);
-    for (layer, noun) in [
-        (Layer::Seed, "seeded generators"),
-        (Layer::Engine, "flags"),
-        (Layer::Threads, "numbers of threads"),
-        (Layer::Told, "things that the program told"),
-    ] {
+    for (layer, noun) in
+        [(Layer::Seed, "seeded generators"), (Layer::Told, "things that the program told")]
+    {
         let of = rows.iter().filter(|(other, _)| *other == layer).map(|(_, row)| row.clone());
         look.bounded(layer, of.collect(), noun);
     }
