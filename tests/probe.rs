@@ -268,7 +268,7 @@ fn learner(settings: &str) -> Option<Place> {
         place.write(path, text);
     }
     for folder in ["torch/nn/modules", "torch/utils", "sklearn"] {
-        place.write(&format!("{folder}/__init__.py"), "");
+        place.write(format!("{folder}/__init__.py"), "");
     }
     place.write("program.py", LEARNS);
     place.write("settings", settings);
