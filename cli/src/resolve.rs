@@ -29,6 +29,8 @@ pub(crate) struct Resolved {
     pub executable: bool,
     /// The run whose output it was named as, or lies in: that one, whoever else made the same.
     pub output_of: Option<RunId>,
+    /// The run as whose input it was named or in which it lies, and that input.
+    pub input_of: Option<(RunId, ContentId)>,
 }
 
 impl Resolved {
@@ -50,9 +52,14 @@ impl Resolved {
         })
     }
 
-    /// The run itself, the run whose output this was named as, or the one that counts as the
-    /// origin of this content; none if no recorded run made it.
+    /// The run itself, the run whose output this was named as, the one that another had it from as
+    /// whose input it was named, or the one that counts as the origin of this content; none if no recorded
+    /// run made it.
     pub(crate) fn maker(&self, lineage: &Lineage) -> Outcome<Option<RunId>> {
+        if let Some((reader, input)) = self.input_of {
+            let origins = lineage.origins(reader)?;
+            return Ok(origins.iter().find(|o| o.content == input).and_then(|o| o.maker));
+        }
         match (self.id, self.output_of, self.id.content()) {
             (ObjectId::Run(id), ..) | (_, Some(id), _) => Ok(Some(id)),
             (.., Some(content)) => Ok(lineage.producer_for(content)?),
@@ -81,12 +88,18 @@ pub(crate) fn resolve(store: &Store, typed: &str) -> Outcome<Resolved> {
         name,
         executable: false,
         output_of: None,
+        input_of: None,
     };
     if let Some(path) = &reference.output {
         let found = find_output(store, &reference, id, path)?;
         let (output, inside) = (found.content, found.inside);
         resolved.id = output.into();
-        resolved.output_of = found.of;
+        if let ObjectId::Run(run) = id {
+            match found.is_input {
+                Some(input) => resolved.input_of = Some((run, input)),
+                None => resolved.output_of = Some(run),
+            }
+        }
         walk(store, &mut resolved, &inside)?;
         resolved.leaf = path.as_str().rsplit('/').next().map(str::to_owned);
     } else if !reference.path.is_empty() {
@@ -191,8 +204,8 @@ struct Found {
     content: ContentId,
     /// The path inside it.
     inside: Vec<FileName>,
-    /// The run, if it left this.
-    of: Option<RunId>,
+    /// The input of the run, if it did not leave this.
+    is_input: Option<ContentId>,
 }
 
 /// Splits `path` into an output of the run, or else something that it read, and a path inside that.
@@ -205,11 +218,11 @@ fn find_output(store: &Store, reference: &Reference, id: ObjectId, path: &Slot) 
     let run: Run = store.load(id)?;
     let outputs = &run.outcome.outputs;
     if let Some((content, inside)) = slot_of(outputs, path)? {
-        return Ok(Found { content, inside, of: Some(id) });
+        return Ok(Found { content, inside, is_input: None });
     }
     let recipe: Recipe = store.load(run.recipe)?;
     if let Some((content, inside)) = slot_of(recipe.inputs(), path)? {
-        return Ok(Found { content, inside, of: None });
+        return Ok(Found { content, inside, is_input: Some(content) });
     }
     let failure = Failure::not_found(format!("run '{base}' neither left nor read '{path}'"));
     let known: Vec<&str> = outputs.keys().map(Slot::as_str).collect();

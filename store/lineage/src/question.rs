@@ -75,8 +75,11 @@ pub(crate) struct Making {
     pub(crate) started_ms: u64,
     pub(crate) run: RunId,
     pub(crate) output: Slot,
-    /// Whether the run read it too.
+    /// Whether the run read it too, as such or inside a folder.
     pub(crate) had_it: bool,
+    pub(crate) success: bool,
+    /// The number of the name of who ran it.
+    pub(crate) who: i64,
 }
 
 /// What is known of a run that left or read something.
@@ -85,6 +88,7 @@ struct Found {
     recipe: i64,
     started_ms: u64,
     success: bool,
+    who: i64,
 }
 
 impl fmt::Display for Role {
@@ -124,14 +128,19 @@ impl Asking<'_> {
     pub(crate) fn makings(&self, content: ContentId) -> Answer<Vec<Making>> {
         let exact = self.left(content)?;
         let mut inside = Vec::new();
-        for tree in self.above(content)? {
-            inside.extend(self.left(tree)?);
+        let above = self.above(content)?;
+        for tree in &above {
+            inside.extend(self.left(*tree)?);
         }
+        let mut had: HashSet<ContentId> = above.into_iter().collect();
+        had.insert(content);
         let mut found = Vec::new();
         for (all, inside) in [(exact, false), (inside, true)] {
-            for (Found { run, recipe, started_ms, .. }, word) in all {
-                let had_it = self.does_read(recipe, content)?;
-                found.push(Making { inside, started_ms, run, output: self.slot(word)?, had_it });
+            for (Found { run, recipe, started_ms, success, who }, word) in all {
+                let read = links::of(self.0, recipe)?;
+                let had_it = read.iter().any(|link| had.contains(&link.content));
+                let output = self.slot(word)?;
+                found.push(Making { inside, started_ms, run, output, had_it, success, who });
             }
         }
         found.sort_unstable();
@@ -182,7 +191,7 @@ impl Asking<'_> {
     }
 
     fn found(&self, run: i64) -> Answer<Found> {
-        let sql = "SELECT object.id, recipe, started_ms, success
+        let sql = "SELECT object.id, recipe, started_ms, success, who
                    FROM run CROSS JOIN object ON object.number = run.object
                    WHERE run.object = ?1";
         let found = self.rows(sql, [run], |row| {
@@ -191,6 +200,7 @@ impl Asking<'_> {
                 recipe: row.get(1)?,
                 started_ms: key::to_time(row.get(2)?)?,
                 success: row.get(3)?,
+                who: row.get(4)?,
             })
         })?;
         found.into_iter().next().ok_or(Fault::Impossible("run"))
@@ -272,10 +282,11 @@ impl Asking<'_> {
         Ok(found)
     }
 
-    /// When a run began, if it is known.
-    pub(crate) fn start_of(&self, run: RunId) -> Answer<Option<u64>> {
-        let number = number::taken(self.0, run.into())?;
-        number.map(|number| Ok(self.found(number)?.started_ms)).transpose()
+    /// When a run began and the number of who ran it, if it is known.
+    pub(crate) fn start_of(&self, run: RunId) -> Answer<Option<(u64, i64)>> {
+        let Some(number) = number::taken(self.0, run.into())? else { return Ok(None) };
+        let Found { started_ms, who, .. } = self.found(number)?;
+        Ok(Some((started_ms, who)))
     }
 
     /// What the recipe of a run reads.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use common::{Story, World, nowhere, recipe, run, slot};
-use lab_lineage::{Consumption, Filter, Node, Origin, Production, Role, Tally, closure};
+use lab_lineage::{Consumption, Filter, Lineage, Node, Origin, Production, Role, Tally, closure};
 use lab_schema::{ContentId, Number, Object, Recipe, RunId, Signed, Status, Value};
 
 fn exact(run: RunId, output: &str) -> Production {
@@ -236,6 +236,64 @@ fn of_several_producers_the_same_one_is_always_chosen() {
         ]
     );
     assert_eq!(lineage.producer_for(nowhere("x")).unwrap(), None);
+}
+
+/// Of runs that left the same file, whoever reads it has it from the last before it; what comes later, by the same
+/// hand or from a colleague, changes nothing in what was.
+#[test]
+fn what_lay_there_was_left_by_the_last_run_before() {
+    let world = World::new();
+    let model = world.blob("model");
+    let put = |argv: &str, started_ms, who: &str, inputs: &[(&str, ContentId)], left: &[_]| {
+        let story = Story { argv, started_ms, inputs, outputs: left, ..Story::default() };
+        let recipe = recipe(&story);
+        world.put(&recipe);
+        world.put(&lab_schema::Run { who: who.into(), ..run(&story, recipe.id()) })
+    };
+    let leaves = [("model", model)];
+    put("cheats", 10, "ana", &[("test", world.blob("test"))], &leaves);
+    let honest = put("honest", 20, "ana", &[], &leaves);
+    let reader = put("scores", 30, "ana", &[("model", model)], &[("score", world.blob("9"))]);
+    let early = put("early", 5, "ana", &[("model", model)], &[("score", world.blob("8"))]);
+    let ahead = put("other", 5, "ben", &[("model", model)], &[("score", world.blob("7"))]);
+    let maker = |lineage: &Lineage, run| lineage.origins(run).unwrap()[0].maker;
+    let lineage = world.lineage();
+    assert_eq!(maker(&lineage, reader), Some(honest));
+    assert_eq!(maker(&lineage, early), None, "nobody reads what is yet to be made");
+    let first = lineage.runs().unwrap().iter().find(|row| row.started_ms == 10).unwrap().id;
+    assert_eq!(maker(&lineage, ahead), Some(first), "the clock of a colleague may be behind");
+    put("again", 40, "ana", &[], &leaves);
+    put("again", 25, "ben", &[("model", model)], &[("copy", model)]);
+    assert_eq!(maker(&world.lineage(), reader), Some(honest));
+}
+
+/// A step that had nothing to change leaves what it read.
+#[test]
+fn a_step_that_changes_nothing_stays_in_the_history() {
+    let world = World::new();
+    let same = world.blob("same");
+    let step = |argv, started_ms, read, left| {
+        world.run(Story {
+            argv,
+            started_ms,
+            inputs: &[(read, same)],
+            outputs: &[(left, same)],
+            ..Story::default()
+        })
+    };
+    let first = step("first", 10, "raw", "a");
+    let second = step("second", 20, "a", "b");
+    let last = world.run(Story {
+        argv: "last",
+        started_ms: 30,
+        inputs: &[("a", same), ("b", same), ("raw", same)],
+        outputs: &[("c", world.blob("c"))],
+        ..Story::default()
+    });
+    let lineage = world.lineage();
+    let makers: Vec<_> = lineage.origins(last).unwrap().into_iter().map(|o| o.maker).collect();
+    assert_eq!(makers, [Some(first), Some(second), None]);
+    assert_eq!(lineage.chain(last).unwrap(), [first, second, last]);
 }
 
 #[test]
