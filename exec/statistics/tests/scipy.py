@@ -1,8 +1,8 @@
 """Makes scipy.json: what SciPy and statsmodels say of many scores.
 
-    python -m venv venv && venv/bin/pip install scipy statsmodels && venv/bin/python scipy.py > scipy.json
+    python -m venv venv && venv/bin/pip install scipy statsmodels && venv/bin/python -P scipy.py > scipy.json
 
-Run once, with the versions that are noted in it. Where neither has what is needed, the number is computed here in
+`-P` keeps this file from being taken for SciPy itself. Run once, with the versions that are noted in it. Where neither has what is needed, the number is computed here in
 another way than in Rust: p of permutations of decimal scores in fractions, of many whole scores by counting sums, the
 interval of P(A > B) by Brent's method.
 """
@@ -351,8 +351,31 @@ def bootstrap():
     return cases
 
 
+def summary():
+    """Mean, standard deviation and Student's interval of one arm. Draws of their own, so that the cases above stay what they are."""
+    own = numpy.random.default_rng(20261201)
+    cases = []
+
+    def case(name, scores):
+        scores = numpy.asarray(scores, dtype=float)
+        out = dict(name=name, scores=scores.tolist(), mean=float(scores.mean()), deviation=float(scores.std(ddof=1)))
+        for level in [0.5, 0.8, 0.9, 0.95, 0.99, 0.999]:
+            out[f"interval_{level}"] = [float(x) for x in stats.t.interval(level, len(scores) - 1, scores.mean(), stats.sem(scores))]
+        cases.append(out)
+
+    for n in [2, 3, 4, 5, 6, 8, 10, 16, 20, 50, 300]:
+        case(f"normal {n}", own.normal(0.5, 1, n))
+        case(f"accuracies {n}", numpy.round(0.9 + own.normal(0, 0.01, n), 4))
+        case(f"skewed {n}", own.lognormal(0, 1, n))
+    case("far from zero", 1e6 + own.normal(0, 1, 6))
+    case("close to one", 0.97 + own.normal(0, 1e-4, 7))
+    for scale in [1e-70, 1e70]:
+        case(f"scale {scale}", scale * own.normal(1, 1, 5))
+    return cases
+
+
 warnings.simplefilter("ignore")
-kinds = [beta, coin, normal, normal_quantile, student, student_quantile, noncentral, power, runs, arms, decimals, counted, drawn, adjusted, discordant, folds, bootstrap]
+kinds = [beta, coin, normal, normal_quantile, student, student_quantile, noncentral, power, runs, arms, decimals, counted, drawn, adjusted, discordant, folds, bootstrap, summary]
 out = dict(versions=dict(python=sys.version.split()[0], numpy=numpy.__version__, scipy=scipy.__version__, statsmodels=statsmodels.__version__))
 for kind in kinds:
     out[kind.__name__] = kind()

@@ -5,9 +5,9 @@
 use std::time::Instant;
 
 use lab_statistics::{
-    Arrangements, Design, Estimate, Interval, Statistic, StatisticsError, corrected_t, correlation,
-    holm, mcnemar, paired_bootstrap, permutation, permutation_of, runs_per_arm, sign_flip,
-    superiority,
+    Arrangements, Design, Estimate, Interval, Statistic, StatisticsError, Summary, corrected_t,
+    correlation, holm, mcnemar, paired_bootstrap, permutation, permutation_of, runs_per_arm,
+    sign_flip, superiority,
 };
 use serde_json::Value;
 
@@ -81,6 +81,26 @@ fn welch_agrees() {
         }
     }
     assert!(seen >= 90, "{seen}");
+}
+
+/// What the rows of a board show.
+#[test]
+fn summaries_agree() {
+    for case in cases("summary") {
+        let (name, scores) = (case["name"].as_str().unwrap(), numbers(&case["scores"]));
+        let summary = Summary::of(&scores);
+        close(summary.mean.unwrap(), case["mean"].as_f64().unwrap(), name);
+        close(summary.deviation.unwrap(), case["deviation"].as_f64().unwrap(), name);
+        for level in [0.5, 0.8, 0.9, 0.95, 0.99, 0.999] {
+            let interval = summary.interval(level).unwrap();
+            close_ends(interval, &case[format!("interval_{level}")], name);
+            // The middle of the interval hides its width where scores are far from zero.
+            let expected = numbers(&case[format!("interval_{level}")]);
+            let wide = expected[1] - expected[0];
+            let off = (interval.high - interval.low) - wide;
+            assert!(off.abs() <= 1e-9 * wide, "{name} {level}: {off}");
+        }
+    }
 }
 
 #[test]
