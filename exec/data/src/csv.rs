@@ -119,6 +119,11 @@ impl<R: Read> Rows<R> {
         Rows { lines: Lines::new(source), line: Vec::new(), fields: Fields::new(delimiter) }
     }
 
+    /// The same, with the blanks around fields.
+    pub(crate) fn exact(source: R, delimiter: u8) -> Self {
+        Rows { fields: Fields::exact(delimiter), ..Rows::new(source, delimiter) }
+    }
+
     /// Reads the next row into the fields; the line where it begins.
     pub(crate) fn next(&mut self) -> Result<Option<u64>> {
         self.fields.clear();

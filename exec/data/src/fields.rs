@@ -28,11 +28,18 @@ pub(crate) struct Fields {
     text: Vec<u8>,
     ends: Vec<usize>,
     quoted: bool,
+    /// Whether blanks around fields count.
+    exact: bool,
 }
 
 impl Fields {
     pub(crate) fn new(delimiter: u8) -> Self {
-        Fields { delimiter, text: Vec::new(), ends: Vec::new(), quoted: false }
+        Fields { delimiter, text: Vec::new(), ends: Vec::new(), quoted: false, exact: false }
+    }
+
+    /// Fields around which blanks count, as RFC 4180 has it: a column of tokens tells ` the` from `the`.
+    pub(crate) fn exact(delimiter: u8) -> Self {
+        Fields { exact: true, ..Fields::new(delimiter) }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -45,10 +52,11 @@ impl Fields {
         self.ends.len()
     }
 
-    /// Without the blanks around it.
+    /// Without the blanks around it, unless they count.
     pub(crate) fn get(&self, index: usize) -> &[u8] {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.text[start..self.ends[index]].trim_ascii()
+        let text = &self.text[start..self.ends[index]];
+        if self.exact { text } else { text.trim_ascii() }
     }
 
     /// Takes the next line of the row, `end` being its line end; false if a quote is still open.
@@ -108,6 +116,9 @@ impl Fields {
 
     /// What follows the blanks; a tab that is the delimiter is none.
     fn blanks<'a>(&self, rest: &'a [u8]) -> &'a [u8] {
+        if self.exact {
+            return rest;
+        }
         let blank = |byte: &u8| matches!(byte, b' ' | b'\t') && *byte != self.delimiter;
         let count = rest.iter().take_while(|byte| blank(byte)).count();
         &rest[count..]
@@ -143,6 +154,16 @@ mod tests {
             assert_eq!(found, expected, "{line}");
         }
         assert_eq!(fields("a\t\t b ", b'\t').unwrap().1, ["a", "", "b"]);
+    }
+
+    #[test]
+    fn blanks_count_where_they_are_asked_for() {
+        let mut fields = Fields::exact(b',');
+        assert_eq!(fields.take(b" , the,\"\t \",x ,\"a\"\"b\"", b"\n"), Ok(true));
+        let all: Vec<&[u8]> = (0..fields.len()).map(|at| fields.get(at)).collect();
+        assert_eq!(all, [&b" "[..], b" the", b"\t ", b"x ", br#"a"b"#]);
+        fields.clear();
+        assert_eq!(fields.take(br#""a" ,b"#, b"\n"), Err(Flaw::TextAfterQuote));
     }
 
     #[test]

@@ -78,6 +78,18 @@ impl<'a> TableRows<'a> {
     /// [`DataError`]: an empty file; of a CSV file a delimiter that is none, and two columns of one
     /// name.
     pub fn new(source: impl Read + 'a, form: TableForm) -> Result<TableRows<'a>> {
+        TableRows::open(source, form, false)
+    }
+
+    /// The same, with the blanks around the fields of a CSV file: of tokens, ` the` and `the` are two.
+    ///
+    /// # Errors
+    /// As [`TableRows::new`].
+    pub fn exact(source: impl Read + 'a, form: TableForm) -> Result<TableRows<'a>> {
+        TableRows::open(source, form, true)
+    }
+
+    fn open(source: impl Read + 'a, form: TableForm, exact: bool) -> Result<TableRows<'a>> {
         let source: Plain<'a> = Box::new(gunzipped(source));
         let (inner, names) = match form {
             TableForm::Jsonl => {
@@ -86,7 +98,10 @@ impl<'a> TableRows<'a> {
             }
             TableForm::Csv(CsvForm { header, delimiter }) => {
                 check_delimiter(delimiter)?;
-                let mut rows = Rows::new(source, delimiter);
+                let mut rows = match exact {
+                    true => Rows::exact(source, delimiter),
+                    false => Rows::new(source, delimiter),
+                };
                 let Some(first) = rows.next()? else { return Err(DataError::Empty("the table")) };
                 let names = names(first, &rows.fields, header)?;
                 distinct(&names)?;
@@ -168,6 +183,15 @@ impl<'a> TableRows<'a> {
         }
     }
 
+    /// The cell of a CSV file that [`TableRows::cell`] tells, as it is written, though it may stand for a
+    /// value that is not known: where cells are words, `NA` and `?` may be some. None of JSON lines.
+    pub fn field(&self, column: usize) -> Option<&[u8]> {
+        match &self.inner {
+            Inner::Csv(rows, _) if column < rows.fields.len() => Some(rows.fields.get(column)),
+            _ => None,
+        }
+    }
+
     /// The cell of the row that was read last in a column, by its index.
     pub fn cell(&self, column: usize) -> Written<'_> {
         if let Inner::Csv(rows, _) = &self.inner {
@@ -232,6 +256,22 @@ mod tests {
         let text = "{\"a\":1.50,\"b\":\"1\"}\n{\"b\":null,\"c\":[1, 2],\"a\":true}\n";
         let expected = ["1: #1.50 | 1", "2: json true | - | json [1, 2]", "a b c"];
         assert_eq!(read(text, TableForm::Jsonl).unwrap(), expected);
+    }
+
+    #[test]
+    fn tokens_are_told_apart_by_their_blanks() {
+        let text = "row,label\n1, \n2, the\n3,\"\n\"\n4,?\n";
+        let mut rows = TableRows::exact(text.as_bytes(), csv(true)).unwrap();
+        let mut all = Vec::new();
+        while rows.advance().unwrap().is_some() {
+            all.push((rows.field(1).unwrap().to_vec(), rows.cell(1) == Written::Missing));
+        }
+        let expected = [(" ", false), (" the", false), ("\n", false), ("?", true)];
+        assert_eq!(all, expected.map(|(text, missing)| (text.as_bytes().to_vec(), missing)));
+        assert_eq!((rows.field(2), rows.cell(2)), (None, Written::Missing));
+        let mut objects = TableRows::new("{\"a\":null}\n".as_bytes(), TableForm::Jsonl).unwrap();
+        objects.advance().unwrap();
+        assert_eq!((objects.field(0), objects.cell(0)), (None, Written::Missing));
     }
 
     #[test]
