@@ -10,8 +10,8 @@ mod order;
 mod lines;
 mod text;
 mod octets;
-mod stream;
-mod table;
+pub(crate) mod stream;
+pub(crate) mod table;
 mod arrays;
 mod weights;
 mod pictures;
@@ -166,7 +166,7 @@ fn parquet(source: &dyn Source) -> Result<Option<String>> {
 }
 
 /// A name in lower case, without the ending that says that it is gzipped.
-fn plain_name(name: &str) -> String {
+pub(crate) fn plain_name(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_suffix(".gz").map(str::to_owned).unwrap_or(name)
 }

@@ -8,7 +8,7 @@
 mod scan;
 mod pairs;
 mod cells;
-mod form;
+pub(crate) mod form;
 
 use std::collections::{BTreeSet, HashMap};
 
