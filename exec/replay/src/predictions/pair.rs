@@ -48,13 +48,17 @@ pub(crate) fn beside(a: &Side, mut b: Side, words: &Words) -> Told<(Outcomes, bo
         Kind::Numbers => cell.value().is_some(),
     };
     for (row, (one, other)) in a.labels.iter().zip(&b.labels).enumerate() {
-        let place = place(a, row, words);
+        // A word is looked up among all: only for a message.
+        let place = || place(a, row, words);
         if let Some(cell) = [one, other].into_iter().find(|cell| !known(cell)) {
-            return Err(format!("{place}: the label is {}", cell.shown(words)));
+            return Err(format!("{}: the label is {}", place(), cell.shown(words)));
         }
         if !kind.same(*one, *other) {
             let (one, other) = (one.shown(words), other.shown(words));
-            return Err(format!("{place}: the label is {one} in the first, {other} in the second"));
+            return Err(format!(
+                "{}: the label is {one} in the first, {other} in the second",
+                place()
+            ));
         }
     }
     let sides = [(&a.predictions, "first"), (&b.predictions, "second")];

@@ -1,6 +1,7 @@
 //! Files of predictions as people write them, and as they break them.
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use super::Outcomes;
 use super::cells::Words;
@@ -182,4 +183,20 @@ fn arrays_have_columns() {
     assert!(error(npy("(2, 0)", &[])).contains("not that of columns"));
     assert!(error(npy("(3,)", &[1.0])).contains("cut off"));
     assert!(error(npy("(99999999999,)", &[])).contains("more than"));
+}
+
+/// Not a measurement: that nothing grows with the square of the number of examples.
+#[test]
+fn many_examples_take_no_time() {
+    let started = Instant::now();
+    let (mut a, mut b) = ("id,label,pred\n".to_owned(), "id,label,pred\n".to_owned());
+    for row in 0..200_000 {
+        let _ = writeln!(a, "img{row},c{},c0", row % 7);
+        let _ = writeln!(b, "img{},c{},c1", 199_999 - row, (199_999 - row) % 7);
+    }
+    let found = asked("p.csv", a.as_bytes(), b.as_bytes(), None, 200_000);
+    let Ok((Outcomes::Classes([one, other]), true)) = found else { panic!("{found:?}") };
+    let count = |right: &[bool]| right.iter().filter(|right| **right).count();
+    assert_eq!((count(&one), count(&other)), (28_572, 28_572));
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
