@@ -7,6 +7,7 @@ use lab_schema::RunId;
 use lab_statistics::{Comparison, Options, PairKey, compare_several};
 
 use super::arms::{self, Arm};
+use super::models::{Models, models};
 use super::words;
 use crate::failure::{Failure, Outcome};
 use crate::ui::count;
@@ -32,6 +33,10 @@ pub(in crate::commands) struct Asked {
     /// How large a difference would matter: then it can also be shown that there is none as large
     #[arg(long, value_name = "D", allow_negative_numbers = true)]
     margin: Option<f64>,
+    /// Where the runs left predictions for each example, as in out/predictions.csv:predicted,label or
+    /// predictions.npy,labels.npy [default: the one output that looks like it]
+    #[arg(long, value_name = "OUTPUT[:PRED,LABEL]")]
+    examples: Option<String>,
 }
 
 impl Asked {
@@ -44,6 +49,7 @@ impl Asked {
         words.extend(self.lower_is_better.then(|| "--lower-is-better".to_owned()));
         words.extend(self.higher_is_better.then(|| "--higher-is-better".to_owned()));
         words.extend(self.margin.into_iter().flat_map(|d| ["--margin".to_owned(), d.to_string()]));
+        words.extend(self.examples.iter().flat_map(|at| ["--examples".to_owned(), at.clone()]));
         words
     }
 }
@@ -80,6 +86,8 @@ pub(in crate::commands) enum Finding {
         comparisons: Vec<Comparison>,
         /// How many recorded runs looked at the same data for such a number.
         looks: Option<usize>,
+        /// A model of the base and one of each of the others on the same examples, where that can be said.
+        models: Vec<Option<Models>>,
     },
 }
 
@@ -166,7 +174,12 @@ pub(in crate::commands) fn judge(
         Some((a, b)) => arms::looks(lineage, [a.id, b.id], metric)?,
         None => None,
     };
-    Ok(Judged { guards, finding: Finding::Judged { options, comparisons, looks } })
+    let asked = asked.examples.as_deref();
+    let pairs = others.iter().zip(&guards);
+    let models = pairs
+        .map(|(other, guard)| models(store, [base, other], guard, asked, options.level))
+        .collect::<Outcome<Vec<_>>>()?;
+    Ok(Judged { guards, finding: Finding::Judged { options, comparisons, looks, models } })
 }
 
 /// The runs of an arm that came to an end: what the others differ in may be the crash itself.

@@ -2,6 +2,7 @@
 
 mod arms;
 mod words;
+mod models;
 mod judge;
 mod tell;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 pub(super) use self::arms::{Arm, meant, with_seeds};
 pub(super) use self::judge::{Asked, Finding, Gathered, Judged, gather, judge};
+pub(super) use self::models::Models;
 pub(super) use self::words::{
     Ruling, beaten, difference, differing, estimated, gain, is_better_when_higher, looked, mean,
     named, ruling, short, summed, tested, values, within,
@@ -58,10 +60,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             }));
             Err(Failure::no())
         }
-        Finding::Judged { options, comparisons, looks } => {
+        Finding::Judged { options, comparisons, looks, models } => {
             let arms = (base, others);
             tell::text(context, metric, arms, guards, comparisons, options, *looks);
-            context.ui.answer(&tell::answer(metric, arms, guards, comparisons, options, *looks));
+            tell::models(context, models, options);
+            let mut answer = tell::answer(metric, arms, guards, comparisons, options, *looks);
+            for (compared, models) in
+                answer["compared"].as_array_mut().into_iter().flatten().zip(models)
+            {
+                compared["models"] = models.as_ref().map_or(Value::Null, Models::json);
+            }
+            context.ui.answer(&answer);
             Ok(())
         }
     }

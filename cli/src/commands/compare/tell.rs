@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::arms::Arm;
 use super::json_of;
+use super::models::Models;
 use super::words::{self, Ruling, beats, deviation, difference, gain, mean};
 use crate::commands::describe::number;
 use crate::context::Context;
@@ -67,6 +68,20 @@ pub(super) fn text(
     }
     if let Some(looks) = looks {
         ui.line(paint(DIM, format!("  {}", words::looked(looks, metric))));
+    }
+}
+
+/// What is said of single models, apart from all that is said of the methods.
+pub(super) fn models(context: &Context, all: &[Option<Models>], options: &Options) {
+    for models in all.iter().flatten() {
+        if let Some(note) = models.note() {
+            context.ui.note(&note);
+        }
+        let Some((head, lines)) = models.words(options.level) else { continue };
+        context.ui.line(format!("{}  {head}", paint(NAME, "two models")));
+        for line in lines {
+            context.ui.line(format!("  {line}"));
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Subject<'_> {
                 let text = vec![Inline::text(sentence(&dependent.words()))];
                 vec![not_comparable(vec![Block::Paragraph(text)])]
             }
-            Finding::Judged { options, comparisons, looks } => {
+            Finding::Judged { options, comparisons, looks, .. } => {
                 let mut blocks: Vec<Block> = Vec::new();
                 for (pair, guard, comparison) in self.each(comparisons) {
                     blocks.push(verdict(pair, comparison, options, comparisons.len()));
@@ -145,6 +145,22 @@ impl Subject<'_> {
     fn notes(&self) -> Vec<Block> {
         let note = |note: &String| Block::Paragraph(vec![Inline::dim(sentence(note))]);
         self.gathered.notes.iter().map(note).collect()
+    }
+
+    /// What is said of single models, apart from what is said of the methods.
+    pub(super) fn models(&self) -> Vec<Block> {
+        let finding = self.judged.as_ref().map(|judged| &judged.finding);
+        let Some(Finding::Judged { options, models, .. }) = finding else { return Vec::new() };
+        let mut blocks = Vec::new();
+        for (head, lines) in models.iter().flatten().filter_map(|two| two.words(options.level)) {
+            if blocks.is_empty() {
+                blocks.push(Block::Heading("Two models, example by example".into()));
+            }
+            blocks.push(Block::Paragraph(vec![Inline::text(sentence(&head))]));
+            let line = |line: &String| vec![Inline::text(kept(&sentence(line)))];
+            blocks.push(Block::List(lines.iter().map(line).collect()));
+        }
+        blocks
     }
 
     fn confounded(&self, guards: &[Guard]) -> Block {

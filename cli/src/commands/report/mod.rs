@@ -10,10 +10,10 @@ use lab_lineage::{Lineage, Node};
 use lab_page::{Block, Figure, Inline, Page, Picture};
 use lab_replay::{Guard, Meant, guard};
 use lab_schema::RunId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::runs::Told;
-use super::compare::{Asked, Finding, Gathered, Judged, gather, judge};
+use super::compare::{Asked, Finding, Gathered, Judged, Models, gather, judge};
 use super::page;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -101,6 +101,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         .collect();
     answer["comparable"] = json!(comparable);
     answer["verdicts"] = json!(subject.verdicts());
+    if let Some(Finding::Judged { models, .. }) = finding {
+        for note in models.iter().flatten().filter_map(Models::note) {
+            context.ui.note(&note);
+        }
+        let json = |two: &Option<Models>| two.as_ref().map_or(Value::Null, Models::json);
+        answer["models"] = models.iter().map(json).collect();
+    }
     context.ui.answer(&answer);
     Ok(())
 }
@@ -111,6 +118,7 @@ impl Subject<'_> {
         let mut blocks = self.answer();
         blocks.extend(self.differences());
         blocks.push(self.strips());
+        blocks.extend(self.models());
         blocks.extend(self.curves(told)?);
         blocks.push(Block::Heading("Every run".into()));
         blocks.push(Block::Table(self.table(told)));
