@@ -86,9 +86,15 @@ fn a_report_on_what_cannot_be_compared_says_so_first_and_gives_no_verdict() {
         .lab([&["run", "digits.toml", "--name", "scaled", "--seeds", "1..4"], &scaled[..]].concat())
         .succeeds();
     let report = |more: &[&str]| place.lab([&["report", "-m", "accuracy"], more].concat());
+    // The page is written all the same, and the exit code is that of `lab compare`.
     report(&["mine@seeds", "scaled@seeds", "-o", "page.html"])
-        .succeeds()
+        .exits(1)
+        .says("page.html")
         .complains("not comparable");
+    let json = ["mine@seeds", "scaled@seeds", "-o", "again.html", "--json"];
+    assert_eq!(report(&json).exits(1).json()["comparable"], false);
+    assert_eq!(place.read("again.html"), place.read("page.html"));
+    place.lab(["compare", "mine@seeds", "scaled@seeds", "-m", "accuracy"]).exits(1);
     let told = words(&text(&place, "page.html"));
     let (first, rest) = told.split_once("Every run").unwrap();
     assert!(first.contains("Not comparable") && first.contains("prepare.scale"), "{first}");

@@ -24,7 +24,8 @@ use crate::wiring::Registry;
 /// Write a page on some runs, to be attached to a paper: what was asked, what follows, every run, and how to do it again
 ///
 /// One HTML file that needs nothing else and runs nothing. With two REFs and more they are compared, as `lab compare`
-/// does; if something else differs, the page says so first, and gives no verdict.
+/// does; if something else differs, the page says so first, and gives no verdict. It is written all the same, and the
+/// exit code is 1, as that of `lab compare`.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// A run, NAME@seeds, a pattern such as 'base.seed*', or several with commas between them; the first is what the
@@ -109,7 +110,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         answer["models"] = models.iter().map(json).collect();
     }
     context.ui.answer(&answer);
-    Ok(())
+    match comparable {
+        Some(false) => Err(Failure::no()),
+        _ => Ok(()),
+    }
 }
 
 impl Subject<'_> {
