@@ -24,7 +24,8 @@ use crate::ui::{BAD, NAME, pad, paint};
 ///
 /// First the guard: if anything differs but the factor and the seeds, it says what, and that is all. Then every run,
 /// the difference of the means with its 95 % interval, an exact permutation test (of sign flips, where both sides had the
-/// same seeds), and how large a difference had to be to be found.
+/// same seeds), and how large a difference had to be to be found. Apart from that, where runs left predictions for the
+/// same examples: how often only one of two models is right, which speaks of these two and not of the methods.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// What to compare with: a run, NAME@seeds, a pattern such as 'base.seed*', or several with commas between them
