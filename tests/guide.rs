@@ -146,7 +146,8 @@ fn normal(text: &str) -> String {
         // A hundred rows drawn at random.
         (r"(few +(accuracy )?)0\.\d{4}", "${1}SCORE"),
         (r"\d+ cores?, [a-z0-9_, ]+", "MACHINE, "),
-        (r"\b\d+(\.\d+)? [KM]B new", "BYTES new"),
+        // Systems are put together differently, and what runs on them comes along.
+        (r"\b\d+ objects, \d+(\.\d+)? [KM]B new( \(\d+ objects already there\))?", "OBJECTS new"),
         // A record takes some bytes more or less, as its times have more or fewer digits.
         (r"\b\d+(\.\d+)? [KM]?B (would move|on the way)", "BYTES $2"),
         (r"(objects?) +\d+(\.\d+)? [KM]?B +BYTES on", "$1 BYTES BYTES on"),
