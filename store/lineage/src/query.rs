@@ -55,14 +55,16 @@ impl Lineage {
 
     /// What a run read, its code included, and which run made each, by role. Where several left the
     /// very same content, it came from the one that left most of what the run read beside it, more so
-    /// under the same names; of equals from [the one that counts](Lineage::producer_for). What only this
-    /// run left, or only runs that had it already, nobody made; code neither.
+    /// under the same names; of equals from one that did not have it before, that succeeded, that began last
+    /// of those that began before this run. Runs that began later count only if none began before, and only
+    /// those of other people, whose clocks may be ahead; runs that had it already only under the name by which
+    /// this one read it. What is left then nobody made; nor code.
     pub fn origins(&self, run: RunId) -> Result<Vec<Origin>> {
         self.at_once(|ask| ask.origins(run))
     }
 
     /// The same of contents that lay beside each other under these names, as the run `reader` had them;
-    /// without a reader runs that passed them on do not count.
+    /// without a reader of equals [the one that counts](Lineage::producer_for), and no run that passed them on.
     pub fn makers(
         &self,
         contents: &[(String, ContentId)],
