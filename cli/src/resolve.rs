@@ -52,13 +52,34 @@ impl Resolved {
         })
     }
 
+    /// The run that was said to have made it: the one whose output it was named as, or where another had it from
+    /// as whose input it was named.
+    pub(crate) fn said_maker(
+        &self,
+        lineage: impl FnOnce() -> Outcome<Lineage>,
+    ) -> Outcome<Option<RunId>> {
+        match (self.output_of, self.input_of) {
+            (None, Some(_)) => self.maker(&lineage()?),
+            (said, _) => Ok(said),
+        }
+    }
+
     /// The run itself, the run whose output this was named as, the one that another had it from as
     /// whose input it was named, or the one that counts as the origin of this content; none if no recorded
     /// run made it.
     pub(crate) fn maker(&self, lineage: &Lineage) -> Outcome<Option<RunId>> {
         if let Some((reader, input)) = self.input_of {
             let origins = lineage.origins(reader)?;
-            return Ok(origins.iter().find(|o| o.content == input).and_then(|o| o.maker));
+            let makers = origins.iter().find(|o| o.content == input).map(|o| &o.makers[..]);
+            return Ok(match (makers, self.id.content()) {
+                (Some([one]), _) => Some(*one),
+                // Of a folder that several made, the one that made this file.
+                (Some(several), Some(content)) => {
+                    let made = lineage.producers(content)?;
+                    several.iter().copied().find(|run| made.iter().any(|made| made.run == *run))
+                }
+                _ => None,
+            });
         }
         match (self.id, self.output_of, self.id.content()) {
             (ObjectId::Run(id), ..) | (_, Some(id), _) => Ok(Some(id)),

@@ -5,8 +5,10 @@
 //! by their encoded bytes. `reader.rs` accepts nothing else, so that one value has one id; the
 //! crate underneath only writes.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
 use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_cbor::Value;
 
 use crate::error::SchemaError;
@@ -32,6 +34,20 @@ pub(crate) fn encode<T: Serialize>(kind: Kind, version: u64, body: &T) -> Vec<u8
         body,
     ]);
     serde_cbor::to_vec(&object).expect("a value encodes into memory")
+}
+
+/// A map that is left out when it is empty: so it is not empty.
+pub(crate) fn not_empty<'de, D, K, V>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    let map = BTreeMap::deserialize(from)?;
+    if map.is_empty() {
+        return Err(D::Error::custom("a map that would be left out is there"));
+    }
+    Ok(map)
 }
 
 /// The value that `bytes` are the canonical encoding of.
@@ -61,7 +77,6 @@ pub(crate) fn decode<T: DeserializeOwned>(
 
 /// Reads up to the body; gives a version that is newer than this program's.
 fn begin(reader: &mut Reader<'_>, kind: Kind, version: u64) -> Result<Option<u64>, Failure> {
-    use serde::Deserialize;
     let parts = reader.array()?.ok_or_else(|| Failure::custom("it is not an array"))?;
     if parts != 3 {
         return Err(Failure::custom("it is not [kind, version, body]"));
@@ -171,6 +186,43 @@ mod tests {
                 agree_on(kind, &[&bytes[..at], &bytes[at + 1..]].concat());
             }
         }
+    }
+
+    /// What is left out when there is nothing is not there with nothing.
+    #[test]
+    fn nothing_that_could_be_left_out_is_judged_as_by_the_detour() {
+        let nothing = [Value::Map(BTreeMap::new()), Value::Array(Vec::new()), Value::Null];
+        let mut judged = 0;
+        for (kind, bytes) in golden().into_iter().filter(|(kind, _)| *kind != Kind::Tree) {
+            let Ok(Value::Array(parts)) = serde_cbor::from_slice(&bytes) else { panic!() };
+            let Value::Map(whole) = &parts[2] else { continue };
+            let more = ["params", "makers", "outside", "git", "parent", "observed", "place"];
+            let keys: Vec<Value> = more.into_iter().map(|key| Value::Text(key.into())).collect();
+            let inner = whole.iter().filter_map(|(key, value)| match value {
+                Value::Map(inner) => Some((Some(key), inner)),
+                _ => None,
+            });
+            for (at, map) in inner.chain([(None, whole)]) {
+                for key in map.keys().chain(&keys) {
+                    for value in &nothing {
+                        let mut map = map.clone();
+                        map.insert(key.clone(), value.clone());
+                        let mut parts = parts.clone();
+                        parts[2] = match at {
+                            None => Value::Map(map),
+                            Some(at) => {
+                                let mut whole = whole.clone();
+                                whole.insert(at.clone(), Value::Map(map));
+                                Value::Map(whole)
+                            }
+                        };
+                        agree_on(kind, &serde_cbor::to_vec(&Value::Array(parts)).unwrap());
+                        judged += 1;
+                    }
+                }
+            }
+        }
+        assert!(judged > 500, "{judged}");
     }
 
     #[test]

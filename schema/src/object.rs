@@ -1,5 +1,6 @@
 //! The kinds of object, their ids, and what each points at.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::Hash;
 
@@ -249,8 +250,9 @@ impl Object for Run {
         let outputs = self.outcome.outputs.values().copied().map(ObjectId::from);
         let logs = self.outcome.logs.values().copied().map(ObjectId::from);
         let observed = self.outcome.observed.map(ObjectId::from);
-        let parent = self.parent.map(ObjectId::from);
-        let parts = outputs.chain(logs).chain(observed).chain(parent);
+        let runs: BTreeSet<RunId> =
+            self.makers.values().flatten().copied().chain(self.parent).collect();
+        let parts = outputs.chain(logs).chain(observed).chain(runs.into_iter().map(ObjectId::from));
         std::iter::once(self.recipe.into()).chain(parts).collect()
     }
 }

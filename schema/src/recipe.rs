@@ -166,7 +166,11 @@ pub struct Limits {
 struct Wire {
     executor: Executor,
     inputs: BTreeMap<Slot, ContentId>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "crate::codec::not_empty"
+    )]
     outside: BTreeMap<Slot, ContentId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<TreeId>,

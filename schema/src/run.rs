@@ -1,9 +1,11 @@
 //! What happened, in the past tense.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::codec;
 use crate::content::ContentId;
 use crate::hash::{BlobId, RecipeId, RunId};
 use crate::host::Host;
@@ -26,8 +28,29 @@ pub struct Run {
     /// The run that it was forked from: the same but for what its recipe says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// Which runs made what it read, as far as that was known when it was written down: by the name
+    /// under which it was read, as [`Recipe::reads`](crate::Recipe::reads) has it. Of a folder those
+    /// that made files in it.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "as_they_are_written"
+    )]
+    pub makers: BTreeMap<String, BTreeSet<RunId>>,
     /// By whom: a name that the person chose.
     pub who: String,
+}
+
+/// Makers as they are written and not otherwise: some, sorted, and each once.
+fn as_they_are_written<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, BTreeSet<RunId>>, D::Error> {
+    let all: BTreeMap<String, Vec<RunId>> = codec::not_empty(from)?;
+    let set = |(name, runs): (String, Vec<RunId>)| match runs.is_sorted_by(|a, b| a < b) {
+        true => Ok((name, runs.into_iter().collect())),
+        false => Err(D::Error::custom("its makers are not sorted and distinct")),
+    };
+    all.into_iter().map(set).collect()
 }
 
 /// What came of an execution.
@@ -41,7 +64,11 @@ pub struct Outcome {
     /// Numbers found in its outputs, such as `accuracy`. Those that are not finite are left out.
     pub metrics: BTreeMap<String, Number>,
     /// Parameters found in its command line and in the files of settings that it read.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "crate::codec::not_empty"
+    )]
     pub params: BTreeMap<String, Value>,
     /// What it printed.
     pub logs: BTreeMap<Log, BlobId>,

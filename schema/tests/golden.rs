@@ -21,6 +21,7 @@ fn vectors() -> Vec<(&'static str, String, String)> {
         row("placed recipe", &samples::placed_recipe()),
         row("watched run", &samples::watched_run()),
         row("forked run", &samples::forked_run()),
+        row("told run", &samples::told_run()),
         row("attestation", &samples::attestation()),
         row("signature", &samples::signature()),
         row("aliases", &samples::aliases()),

@@ -160,7 +160,9 @@ fn changes(registry: &Registry, args: &Args) -> Outcome<Vec<Change>> {
     }
     for text in &args.inputs {
         let (name, reference) = pair(text, "input: NAME=REF is meant, as in data=digits@v2")?;
-        all.push(Change::Input { name, content: resolve(&registry.store, &reference)?.content()? });
+        let given = resolve(&registry.store, &reference)?;
+        let (content, maker) = (given.content()?, given.said_maker(|| registry.lineage())?);
+        all.push(Change::Input { name, content, maker });
     }
     Ok(all)
 }

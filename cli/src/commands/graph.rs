@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
 use crate::trust::Believed;
-use crate::ui::{self, DIM, HASH, NAME, paint};
+use crate::ui::{self, BAD, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
 
 /// Draw the lineage: what something came from, down to the data
@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
+    let _held = lineage.hold()?;
     let mut names: BTreeMap<ObjectId, Vec<Name>> = BTreeMap::new();
     for (name, moved) in registry.store.names().list()? {
         if let Some(target) = moved.target {
@@ -55,14 +56,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Some(typed) => {
             let resolved = resolve(&registry.store, typed)?;
             // An output that was named through its run starts there, not at another run's twin.
-            match (resolved.output_of, args.down) {
-                (Some(run), false) => vec![Node::Run(run)],
-                _ => vec![node_of(resolved.id, typed)?],
+            match (resolved.said_maker(|| registry.lineage())?, args.down) {
+                (Some(run), false) => vec![(Node::Run(run), None)],
+                (maker, _) => vec![(node_of(resolved.id, typed)?, maker)],
             }
         }
         None => names
             .keys()
-            .filter_map(|id| if let ObjectId::Run(run) = id { Some(Node::Run(*run)) } else { None })
+            .filter_map(|id| match id {
+                ObjectId::Run(run) => Some((Node::Run(*run), None)),
+                _ => None,
+            })
             .collect(),
     };
     if args.svg {
@@ -74,11 +78,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         return drawing.edges(&roots, args.dot);
     }
     let mut seen = HashSet::new();
-    for root in &roots {
+    for (root, maker) in &roots {
         if seen.contains(root) {
             continue;
         }
-        drawing.draw(*root, "", "", "", &mut seen)?;
+        drawing.draw((*root, *maker), &mut seen)?;
     }
     if roots.is_empty() {
         context.ui.hint("no name points at a run yet; `lab run --name NAME -- COMMAND` makes one");
@@ -102,13 +106,15 @@ fn node_of(id: ObjectId, typed: &str) -> Outcome<Node> {
 fn picture(
     context: &Context,
     (registry, lineage): (&Registry, &Lineage),
-    roots: &[Node],
+    roots: &[(Node, Option<RunId>)],
     args: &Args,
 ) -> Outcome {
     let believed = Believed::here(context, registry);
-    let mut walk = page::walk(lineage, roots, args.down)?;
+    let from = (&registry.store, lineage);
+    let mut walk = page::walk(from, roots, args.down)?;
     if !args.down {
-        page::add_outputs(lineage, roots, &mut walk)?;
+        let runs: Vec<Node> = roots.iter().map(|(root, _)| *root).collect();
+        page::add_outputs(from, &runs, &mut walk)?;
     }
     let graph = page::graph(registry, lineage, &believed, &walk, (None, &BTreeMap::new()))?;
     let of = args.reference.as_deref().unwrap_or("every named run");
@@ -133,17 +139,11 @@ struct Drawing<'a> {
 impl Drawing<'_> {
     /// Draws `node` and all behind it as a tree; what was drawn before is only named again.
     /// Not recursive: a lineage can be deeper than a stack.
-    fn draw(
-        &self,
-        root: Node,
-        label: &str,
-        first: &str,
-        rest: &str,
-        seen: &mut HashSet<Node>,
-    ) -> Outcome {
-        let root = page::Next { label: label.to_owned(), node: root, maker: None };
-        let mut todo = vec![(root, first.to_owned(), rest.to_owned())];
-        while let Some((page::Next { label, node, maker }, first, rest)) = todo.pop() {
+    fn draw(&self, (node, maker): (Node, Option<RunId>), seen: &mut HashSet<Node>) -> Outcome {
+        let makers = maker.map(|maker| vec![maker]);
+        let root = page::Next { label: String::new(), node, makers };
+        let mut todo = vec![(root, String::new(), String::new())];
+        while let Some((page::Next { label, node, makers }, first, rest)) = todo.pop() {
             let label = if label.is_empty() { label } else { format!("{}  ", paint(DIM, label)) };
             if !seen.insert(node) {
                 self.context.ui.line(format!(
@@ -158,7 +158,12 @@ impl Drawing<'_> {
                 paint(HASH, short(node)),
                 self.describe(node)
             ));
-            let all = page::neighbours(self.lineage, node, maker, self.down)?;
+            let all = page::neighbours(
+                (&self.registry.store, self.lineage),
+                node,
+                makers.as_deref(),
+                self.down,
+            )?;
             let last = all.len();
             for (i, next) in all.into_iter().enumerate().rev() {
                 let (branch, below) =
@@ -190,7 +195,10 @@ impl Drawing<'_> {
         });
         match loaded {
             Ok((run, recipe)) => {
-                let metrics = describe::metrics(&run);
+                let metrics = match run.outcome.status.is_success() {
+                    true => describe::metrics(&run),
+                    false => paint(BAD, describe::status(&run.outcome.status)),
+                };
                 let gap = if metrics.is_empty() { "" } else { "  " };
                 format!("run  {}{gap}{metrics}", ui::shortened(&describe::action(&recipe), 60))
             }
@@ -207,8 +215,9 @@ impl Drawing<'_> {
     }
 
     /// The edges, for programs or for Graphviz.
-    fn edges(&self, roots: &[Node], dot: bool) -> Outcome {
-        let page::Walk { nodes, edges } = page::walk(self.lineage, roots, self.down)?;
+    fn edges(&self, roots: &[(Node, Option<RunId>)], dot: bool) -> Outcome {
+        let page::Walk { nodes, edges } =
+            page::walk((&self.registry.store, self.lineage), roots, self.down)?;
         if dot {
             let believed = Believed::here(self.context, self.registry);
             let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");

@@ -4,6 +4,7 @@
 //! `lab-process`, a tensor program to `lab-tensor`. Executing and recording are two steps, because
 //! a verification executes and records nothing but its verdict.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use lab_process::{
     lay_out,
 };
 use lab_schema::observed::{MAX_OBSERVED_BYTES, Observed};
-use lab_schema::{BlobId, Command, Executor, Git, Object, Outcome, Recipe, Run, RunId};
+use lab_schema::{BlobId, Command, Executor, Git, Object, ObjectId, Outcome, Recipe, Run, RunId};
 
 use lab_tensor::Resuming;
 
@@ -150,24 +151,36 @@ pub struct Origin {
     pub git: Option<Git>,
     /// The run that it was forked from.
     pub parent: Option<RunId>,
+    /// Who made what it read, where that was said and need not be found: by the name under which it was read.
+    pub makers: Makers,
 }
+
+/// Runs that made what another one read, by the name under which it read it.
+pub type Makers = BTreeMap<String, BTreeSet<RunId>>;
 
 impl From<Option<Git>> for Origin {
     fn from(git: Option<Git>) -> Origin {
-        Origin { git, parent: None }
+        Origin { git, ..Origin::default() }
     }
 }
 
-/// Writes down that `recipe` was executed by `who` on this machine with this outcome, and returns the
-/// record. Recipe and run are durable when it returns.
+/// Writes down that `recipe` was executed by `who` on this machine with this outcome, and who made what it read;
+/// returns the record. Recipe and run are durable when it returns. `lineage` is that of the store, and knows what
+/// was recorded before.
 pub fn record(
     store: &Store,
+    lineage: &Lineage,
     who: &str,
     recipe: &Recipe,
     outcome: Outcome,
     origin: impl Into<Origin>,
 ) -> Result<(RunId, Run)> {
-    let Origin { git, parent } = origin.into();
+    let Origin { git, parent, makers: said } = origin.into();
+    let mut makers = lineage.makers_now(store, recipe, outcome.started_ms)?;
+    makers.extend(said);
+    // They may be about to be removed.
+    let all: BTreeSet<RunId> = makers.values().flatten().copied().collect();
+    store.rescue(&all.into_iter().map(ObjectId::from).collect::<Vec<_>>())?;
     let mut writer = store.writer();
     let run = Run {
         recipe: writer.put(recipe)?,
@@ -175,6 +188,7 @@ pub fn record(
         host: lab_process::host(),
         git,
         parent,
+        makers,
         who: who.to_owned(),
     };
     let id = writer.put(&run)?;

@@ -4,12 +4,13 @@
 //! nothing beyond it. So the run has the recipe of the example but for its model, and can be verified as any
 //! other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use lab_lineage::Role;
 use lab_process::Note;
 use lab_schema::{ContentId, Evaluation, Object, Recipe, Run, RunId, Slot};
 
-use crate::bench::{Bench, Origin, record};
+use crate::bench::{Bench, Makers, Origin, record};
 use crate::changed::do_changed;
 use crate::error::{ReplayError, Result};
 use crate::presence::cached;
@@ -28,7 +29,8 @@ pub struct Evaluated {
 }
 
 /// Evaluates a model, and records that. A model that was evaluated before, with a complete record, is not
-/// evaluated again. That the evaluation fails is an outcome, which is recorded as such, and no error.
+/// evaluated again. That the evaluation fails is an outcome, which is recorded as such, and no error. `maker` is
+/// the run that the model was taken from, if that was said.
 ///
 /// # Errors
 ///
@@ -38,6 +40,7 @@ pub fn evaluate(
     bench: &Bench<'_>,
     evaluation: &Evaluation,
     model: &BTreeMap<Slot, ContentId>,
+    maker: Option<RunId>,
 ) -> Result<Evaluated> {
     let cannot = |why: String| ReplayError::NotEvaluated { id: evaluation.run(), why };
     let store = bench.store;
@@ -61,7 +64,18 @@ pub fn evaluate(
     let replaced = replaced.map(|(slot, content)| (slot.clone(), *content)).collect();
     let (outcome, notes) = do_changed(bench, &example, &filled, &replaced)?
         .map_err(|verdict| cannot(verdict.to_string()))?;
-    let origin = Origin { git: example.git, parent: None };
-    let (id, run) = record(store, bench.who, &filled, outcome, origin)?;
+    let mut makers = Makers::new();
+    for origin in bench.lineage.origins(evaluation.run())? {
+        let of_model = matches!(&origin.role, Role::Input(slot) if of_model(slot));
+        let all: BTreeSet<RunId> = match of_model {
+            true => maker.into_iter().collect(),
+            false => origin.makers.into_iter().collect(),
+        };
+        if !all.is_empty() {
+            makers.insert(origin.role.to_string(), all);
+        }
+    }
+    let origin = Origin { git: example.git, parent: None, makers };
+    let (id, run) = record(store, bench.lineage, bench.who, &filled, outcome, origin)?;
     Ok(Evaluated { id, run, was_there: false, notes })
 }

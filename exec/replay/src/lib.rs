@@ -20,6 +20,7 @@ mod suspects;
 mod verify;
 mod changed;
 mod evaluate;
+mod tested;
 mod board;
 mod fork;
 mod follow;
@@ -27,8 +28,10 @@ mod vary;
 mod variables;
 mod guard;
 
-pub use bench::{Again, Bench, Origin, again, execute, execute_resuming, observations, record};
-pub use board::{Claim, Entry, Shared, entries};
+pub use bench::{
+    Again, Bench, Makers, Origin, again, execute, execute_resuming, observations, record,
+};
+pub use board::{Claim, Entry, entries};
 pub use compare::compare;
 pub use contents::{
     Beside, BytesChange, ColumnCells, ColumnsChange, Example, ExampleCell, FileChange, Files,
@@ -45,6 +48,7 @@ pub use predictions::{Outcomes, Predictions, Sought, Unfit, predictions};
 pub use presence::cached;
 pub use stands::{Stands, stands};
 pub use suspects::{Sort, Suspect, suspects};
+pub use tested::Shared;
 pub use variables::{Layer, Variable, variables};
 pub use vary::{Effect, Factor, Varied, vary};
 pub use verify::{Repeat, Verification, verify, verify_deep};

@@ -356,8 +356,15 @@ mod tests {
             peak_memory_bytes: None,
         };
         let recipe_id = RecipeId::from_digest(lab_schema::BlobId::of(b"").digest());
-        let run =
-            Run { recipe: recipe_id, outcome, host, git: None, parent: None, who: String::new() };
+        let run = Run {
+            recipe: recipe_id,
+            outcome,
+            host,
+            git: None,
+            parent: None,
+            makers: BTreeMap::new(),
+            who: String::new(),
+        };
         suspects(&run, &here(), recipe, observed, sealed)
     }
 

@@ -34,8 +34,15 @@ fn run_all(world: &mut World, changes: &[(&str, &str)]) -> Vec<(RunId, Run)> {
         let inputs = stage.inputs().into_iter().map(|i| (i.slot, content(i.from))).collect();
         let recipe = stage.recipe(inputs).unwrap();
         let outcome = execute(&world.bench(), &recipe).unwrap().outcome;
-        let (id, run) =
-            record(world.bench().store, world.bench().who, &recipe, outcome, None).unwrap();
+        let (id, run) = record(
+            world.bench().store,
+            world.bench().lineage,
+            world.bench().who,
+            &recipe,
+            outcome,
+            None,
+        )
+        .unwrap();
         made.insert(stage.name(), run.clone());
         runs.push((id, run));
     }

@@ -105,6 +105,7 @@ fn every_layer_in_its_place() {
             host,
             git: None,
             parent: None,
+            makers: std::collections::BTreeMap::new(),
             who: "x".into(),
         };
         world.put(&run)

@@ -141,6 +141,7 @@ fn failures_are_compared_too() {
         host: common::host(),
         git: None,
         parent: None,
+        makers: std::collections::BTreeMap::new(),
         who: "x".into(),
     };
     world.put(&recipe);
@@ -155,8 +156,15 @@ fn an_incomplete_record_cannot_be_verified() {
     let recipe = world.put(&shell("true", &[]));
     let mut outcome = outcome(1);
     outcome.completeness = Completeness::Incomplete("it used the network".into());
-    let run =
-        Run { recipe, outcome, host: common::host(), git: None, parent: None, who: "x".into() };
+    let run = Run {
+        recipe,
+        outcome,
+        host: common::host(),
+        git: None,
+        parent: None,
+        makers: std::collections::BTreeMap::new(),
+        who: "x".into(),
+    };
     let found = verify(&world.bench(), world.put(&run)).unwrap().attestation;
     assert_eq!(found.verdict, Verdict::Unverifiable("it used the network".into()));
 }
@@ -203,6 +211,7 @@ fn only_a_complete_and_present_success_is_reused() {
             host: common::host(),
             git: None,
             parent: None,
+            makers: std::collections::BTreeMap::new(),
             who: "x".into(),
         };
         let id = world.put(&run);

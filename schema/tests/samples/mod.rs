@@ -121,6 +121,7 @@ pub fn run() -> Run {
             dirty: vec!["train.py".into()],
         }),
         parent: None,
+        makers: BTreeMap::new(),
         who: "ana".into(),
     }
 }
@@ -128,6 +129,14 @@ pub fn run() -> Run {
 /// A run that was forked from another.
 pub fn forked_run() -> Run {
     Run { parent: Some(run().id()), ..run() }
+}
+
+/// A run that has who made what it read.
+pub fn told_run() -> Run {
+    let makers = [run().id(), watched_run().id()];
+    let makers =
+        [("digits".to_owned(), makers.into()), ("/data/more".to_owned(), [run().id()].into())];
+    Run { makers: makers.into(), ..run() }
 }
 
 /// A run of which is known what it touched.

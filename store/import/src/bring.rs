@@ -302,6 +302,7 @@ impl Import<'_> {
                 dirty: Vec::new(),
             }),
             parent: None,
+            makers: BTreeMap::new(),
             who: record.who.clone().unwrap_or_else(|| "unknown".to_owned()),
         };
         let id = writer.put(&run)?;

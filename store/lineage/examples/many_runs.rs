@@ -51,6 +51,8 @@ struct Step<'a> {
     started_ms: u64,
     who: &'a str,
     outputs: BTreeMap<Slot, ContentId>,
+    /// The input that another run made, and that run.
+    maker: Option<(&'a str, RunId)>,
     accuracy: f64,
 }
 
@@ -93,6 +95,7 @@ fn put(writer: &mut Writer, step: Step<'_>) -> RunId {
         host: host(),
         git: None,
         parent: None,
+        makers: step.maker.map(|(name, run)| (name.to_owned(), [run].into())).into_iter().collect(),
         who: step.who.into(),
     };
     writer.put(&run).unwrap()
@@ -118,7 +121,9 @@ fn main() {
     let scoring = writer.put(&Tree::new(vec![file("score.py", score)]).unwrap()).unwrap();
     let mut names = vec![("data".to_owned(), lab_schema::ObjectId::from(data))];
     let accuracy = |n: u64| 0.5 + (n * 7919 % 5000) as f64 / 10_000.0;
+    let mut all: Vec<RunId> = Vec::new();
     for n in 0..runs {
+        let maker = all.last().filter(|_| n % CHAIN != 0).map(|run| ("before.bin", *run));
         let mut inputs = BTreeMap::from([(slot("data.csv"), data.into())]);
         if n % CHAIN != 0 {
             inputs.insert(slot("before.bin"), left(n - 1, 0));
@@ -136,9 +141,11 @@ fn main() {
             started_ms: 1_795_000_000_000 + n * 1000,
             who: if n % 3 == 0 { "ana" } else { "ben" },
             outputs: outputs.collect(),
+            maker,
             accuracy: accuracy(n),
         };
         let id = put(&mut writer, step);
+        all.push(id);
         if n % 100 == 99 {
             names.push((format!("run{n}"), id.into()));
         }
@@ -156,6 +163,7 @@ fn main() {
             started_ms: 1_795_000_000_000 + (runs + n) * 1000,
             who: "ana",
             outputs: BTreeMap::from([(slot("metrics.json"), left(runs + n, 0))]),
+            maker: Some(("model.bin", all[last as usize])),
             accuracy: accuracy(last),
         };
         names.push((format!("score{n}"), put(&mut writer, step).into()));

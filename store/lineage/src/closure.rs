@@ -2,7 +2,7 @@
 //!
 //! Two kinds of need. By hash: a tree its entries, a recipe its inputs and code, a run its recipe,
 //! outputs and logs. By history: a run the one that it was forked from and the runs that made its inputs, and theirs, as
-//! [`Lineage::makers`] chooses them, what was attested of all of these, and the signatures of
+//! [`Lineage::origins`] has them, what was attested of all of these, and the signatures of
 //! either. Content that was asked for by itself brings no history: who wants that asks for the run.
 //!
 //! What other tools called an object goes with it, whatever brought that ([`Aliases`]): it belongs to it as
@@ -271,7 +271,7 @@ impl<'a> Walk<'a> {
             },
             ObjectId::Recipe(id) => {
                 if let Some(recipe) = self.load::<Recipe>(id, None)? {
-                    runs.extend(self.makers(&recipe, None)?.map(|run| past(run, 1)));
+                    runs.extend(self.makers(&recipe, None)?.into_iter().map(|run| past(run, 1)));
                 }
             }
             ObjectId::Blob(_) | ObjectId::Tree(_) | ObjectId::Aliases(_) => {}
@@ -305,10 +305,17 @@ impl<'a> Walk<'a> {
         Ok(found.into_iter().map(move |id| (id.into(), Some(of.into()))))
     }
 
-    /// The runs that made the inputs of a recipe, as a run of it had them.
-    fn makers(&self, recipe: &Recipe, run: Option<RunId>) -> Result<impl Iterator<Item = RunId>> {
-        let inputs: Vec<(String, ContentId)> = recipe.reads().collect();
-        Ok(self.lineage.makers(&inputs, run)?.into_iter().flatten())
+    /// The runs that made what a recipe reads, as a run of it had it or as they are seen without one.
+    fn makers(&self, recipe: &Recipe, run: Option<RunId>) -> Result<Vec<RunId>> {
+        Ok(match run {
+            Some(run) => {
+                self.lineage.origins(run)?.into_iter().flat_map(|origin| origin.makers).collect()
+            }
+            None => {
+                let reads: Vec<(String, ContentId)> = recipe.reads().collect();
+                self.lineage.makers(&reads)?.into_iter().flatten().collect()
+            }
+        })
     }
 
     /// What an object points at, none if it was left out; an error if it is not here.

@@ -27,11 +27,16 @@ impl Asking<'_> {
         Ok(counted.first().map_or(0, |count| count.unsigned_abs()))
     }
 
-    pub(crate) fn count_consumers(&self, content: ContentId) -> Answer<u64> {
-        let mut recipes: Vec<i64> = links::back(self.0, Way::Reads, content)?
-            .into_iter()
-            .map(|(recipe, _)| recipe)
-            .collect();
+    /// How many runs read one of these as such.
+    pub(crate) fn count_consumers(
+        &self,
+        contents: impl IntoIterator<Item = ContentId>,
+    ) -> Answer<u64> {
+        let mut recipes: Vec<i64> = Vec::new();
+        for content in contents {
+            let back = links::back(self.db, Way::Reads, content)?;
+            recipes.extend(back.into_iter().map(|(recipe, _)| recipe));
+        }
         recipes.sort_unstable();
         recipes.dedup();
         if recipes.len() > MANY {
@@ -39,7 +44,7 @@ impl Asking<'_> {
             let reads = |recipe: &i64| recipes.binary_search(recipe).is_ok();
             return Ok(all.iter().filter(|recipe| reads(recipe)).count() as u64);
         }
-        let mut query = self.0.prepare_cached("SELECT COUNT(*) FROM run WHERE recipe = ?1")?;
+        let mut query = self.db.prepare_cached("SELECT COUNT(*) FROM run WHERE recipe = ?1")?;
         let mut count = 0;
         for recipe in recipes {
             count += query.query_row([recipe], |row| row.get::<_, i64>(0))?.unsigned_abs();

@@ -1,20 +1,57 @@
 //! Where the walks over the lineage go from each node.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
-use lab_schema::ContentId;
+use lab_schema::{ContentId, RunId};
 
 use crate::error::{Answer, Fault};
 use crate::graph::{Edges, Node};
-use crate::links::{self, Way};
+use crate::links;
 use crate::number;
 use crate::origin::Origin;
-use crate::question::Asking;
+use crate::question::{Asking, Consumption};
 
 /// A walk over one state of the index that starts at a node.
 pub(crate) struct Walk<'a> {
-    pub(crate) ask: &'a Asking<'a>,
-    pub(crate) start: Node,
+    ask: &'a Asking<'a>,
+    start: Node,
+    /// What runs read, which both ways ask for.
+    origins: RefCell<HashMap<RunId, Rc<Vec<Origin>>>>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(ask: &'a Asking<'a>, start: Node) -> Walk<'a> {
+        Walk { ask, start, origins: RefCell::default() }
+    }
+
+    fn origins(&self, run: RunId) -> Answer<Rc<Vec<Origin>>> {
+        if let Some(known) = self.origins.borrow().get(&run) {
+            return Ok(Rc::clone(known));
+        }
+        let found = Rc::new(self.ask.origins(run)?);
+        self.origins.borrow_mut().insert(run, Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// Those of the runs that read one of these contents that had it from `maker`.
+    pub(crate) fn had_from(
+        &self,
+        contents: &[ContentId],
+        maker: RunId,
+    ) -> Answer<Vec<Consumption>> {
+        let mut found = Vec::new();
+        for one in self.ask.readers(contents)? {
+            let origins = self.origins(one.run)?;
+            let is_from =
+                |origin: &Origin| origin.role == one.role && origin.makers.contains(&maker);
+            if origins.iter().any(is_from) {
+                found.push(one);
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl Edges for Walk<'_> {
@@ -29,55 +66,53 @@ impl Edges for Walk<'_> {
             }
             Node::Content(_) => Ok(Vec::new()),
             Node::Run(run) => {
-                let both = |origin: Origin| {
-                    let maker = origin.maker.map(Node::Run);
-                    maker.into_iter().chain([Node::Content(origin.content)])
+                let both = |origin: &Origin| {
+                    let makers = origin.makers.iter().copied().map(Node::Run);
+                    makers.chain([Node::Content(origin.content)]).collect::<Vec<_>>()
                 };
-                Ok(self.ask.origins(run)?.into_iter().flat_map(both).collect())
+                Ok(self.origins(run)?.iter().flat_map(both).collect())
             }
         }
     }
 
+    /// The other way round: those that had something from a run are effects of the run, each after the content,
+    /// and of the content only where the walk starts with it.
     fn effects(&self, node: Node) -> Answer<Vec<Node>> {
         let run = match node {
-            Node::Content(content) => {
-                return Ok(self.ask.consumers(content)?.iter().map(|c| Node::Run(c.run)).collect());
+            Node::Content(content) if node == self.start => {
+                let readers = self.ask.readers(&[content])?;
+                return Ok(readers.iter().map(|one| Node::Run(one.run)).collect());
             }
+            Node::Content(_) => return Ok(Vec::new()),
             Node::Run(run) => run,
         };
-        let Some(number) = number::taken(self.ask.0, run.into())? else { return Ok(Vec::new()) };
-        let mut left: Vec<ContentId> =
-            links::of(self.ask.0, number)?.into_iter().map(|link| link.content).collect();
-        left.extend(self.ask.read_inside(&left)?);
-        left.sort_unstable();
-        left.dedup();
+        let left = self.ask.left_by(run)?;
+        let readers = self.had_from(&left, run)?;
+        let mut contents: BTreeSet<ContentId> = left.into_iter().collect();
+        for one in &readers {
+            let read = self.origins(one.run)?;
+            let from = read.iter().filter(|origin| origin.makers.contains(&run));
+            contents.extend(from.map(|origin| origin.content));
+        }
         // What it read before it left it, it did not make.
         let had = self.ask.reads(run)?;
-        left.retain(|content| had.iter().all(|input| input.content != *content));
-        Ok(left.into_iter().map(Node::Content).collect())
+        contents.retain(|content| had.iter().all(|input| input.content != *content));
+        let readers = readers.into_iter().map(|one| Node::Run(one.run));
+        // What is told last is walked last, and stands first.
+        Ok(readers.chain(contents.into_iter().map(Node::Content)).collect())
     }
 }
 
 impl Asking<'_> {
-    /// The contents within the folders that a run left which some recipe reads.
-    fn read_inside(&self, left: &[ContentId]) -> Answer<Vec<ContentId>> {
-        let (mut found, mut seen) = (Vec::new(), HashSet::new());
-        let mut open: Vec<ContentId> =
-            left.iter().copied().filter(|c| matches!(c, ContentId::Tree(_))).collect();
-        while let Some(tree) = open.pop() {
-            let Some(number) = number::taken(self.0, tree.into())? else { continue };
-            for link in links::of(self.0, number)? {
-                if !seen.insert(link.content) {
-                    continue;
-                }
-                if links::leads_back(self.0, Way::Reads, link.content)? {
-                    found.push(link.content);
-                }
-                if matches!(link.content, ContentId::Tree(_)) {
-                    open.push(link.content);
-                }
-            }
-        }
-        Ok(found)
+    /// What a run left.
+    fn left_by(&self, run: RunId) -> Answer<Vec<ContentId>> {
+        let Some(number) = number::taken(self.db, run.into())? else { return Ok(Vec::new()) };
+        Ok(links::of(self.db, number)?.into_iter().map(|link| link.content).collect())
+    }
+
+    /// The runs that read one of these contents, a folder that holds it, or something that lies in it, by start,
+    /// run and role.
+    pub(crate) fn readers(&self, contents: &[ContentId]) -> Answer<Vec<Consumption>> {
+        self.consumers_of(self.around(contents)?)
     }
 }

@@ -37,7 +37,7 @@ impl Asking<'_> {
             sets.push(self.with_metric(name, *range)?);
         }
         let who = match &filter.who {
-            Some(who) => match number::find_word(self.0, who)? {
+            Some(who) => match number::find_word(self.db, who)? {
                 Some(who) => Some(who),
                 None => return none,
             },
@@ -74,7 +74,7 @@ impl Asking<'_> {
     }
 
     fn with_param(&self, name: &str, value: &str) -> Answer<HashSet<i64>> {
-        let Some(name) = number::find_word(self.0, name)? else { return Ok(HashSet::new()) };
+        let Some(name) = number::find_word(self.db, name)? else { return Ok(HashSet::new()) };
         let mut values = vec![value.to_owned(), format!("{value:?}")];
         values.extend(value.parse::<f64>().ok().map(|number| format!("{number:?}")));
         let sql = "SELECT run.object FROM param CROSS JOIN run ON run.object = param.owner
@@ -92,7 +92,7 @@ impl Asking<'_> {
     }
 
     fn with_metric(&self, name: &str, range: Span) -> Answer<HashSet<i64>> {
-        let Some(name) = number::find_word(self.0, name)? else { return Ok(HashSet::new()) };
+        let Some(name) = number::find_word(self.db, name)? else { return Ok(HashSet::new()) };
         let sql = "SELECT run, value FROM metric WHERE name = ?1";
         let all: Vec<(i64, f64)> = self.rows(sql, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let fits = all.into_iter().filter(|(_, value)| range.contains(value));

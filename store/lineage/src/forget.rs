@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use lab_schema::Kind;
+use lab_schema::{ContentId, Kind, ObjectId};
 use rusqlite::{Connection, params};
 
 use crate::error::Answer;
+use crate::intake::is_wanted;
 use crate::key;
 use crate::links::{self, Way};
 use crate::number;
@@ -42,16 +43,38 @@ pub(crate) fn forget(db: &Connection, packs: &BTreeSet<i64>) -> Answer<u64> {
     }
     for sql in [
         "DELETE FROM metric WHERE (SELECT taken FROM object WHERE number = run) IS NOT 1",
+        "DELETE FROM maker WHERE (SELECT taken FROM object WHERE number = run) IS NOT 1",
         "DELETE FROM param WHERE (SELECT taken FROM object WHERE number = owner) IS NOT 1",
     ] {
         db.prepare_cached(sql)?.execute([])?;
     }
+    forget_unwanted(db)?;
     forget_unmentioned(db)?;
     Ok(forgotten)
 }
 
-/// Takes out the tables of an object but for metrics and parameters, which are found the other way
-/// round.
+/// Takes out what lies in trees that no run left or read any more, as if they had not been opened.
+fn forget_unwanted(db: &Connection) -> Answer<()> {
+    let sql = "SELECT number FROM object WHERE kind = ?1 AND taken";
+    let mut open: Vec<i64> = db
+        .prepare_cached(sql)?
+        .query_map([key::kind(Kind::Tree)], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    while let Some(number) = open.pop() {
+        let ObjectId::Tree(tree) = number::object(db, number)? else { continue };
+        if number::is_taken(db, number)? && !is_wanted(db, tree)? {
+            let inside = links::of(db, number)?;
+            forget_object(db, number)?;
+            // What only this one held is not wanted any more either.
+            for link in inside.iter().filter(|link| matches!(link.content, ContentId::Tree(_))) {
+                open.extend(number::find(db, link.content.into())?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes out the tables of an object but for metrics, parameters and makers, which are taken out all at once.
 fn forget_object(db: &Connection, object: i64) -> Answer<()> {
     let (way, table) = match number::object(db, object)?.kind() {
         Kind::Recipe => (Some(Way::Reads), None),
@@ -77,7 +100,8 @@ fn forget_unmentioned(db: &Connection) -> Answer<()> {
                AND NOT EXISTS (SELECT 1 FROM held WHERE object = number)
                AND NOT EXISTS (SELECT 1 FROM run WHERE recipe = number)
                AND NOT EXISTS (SELECT 1 FROM attestation WHERE run = number)
-               AND NOT EXISTS (SELECT 1 FROM signature WHERE of = number)";
+               AND NOT EXISTS (SELECT 1 FROM signature WHERE of = number)
+               AND number NOT IN (SELECT maker FROM maker)";
     let numbers: Vec<i64> = db
         .prepare_cached(sql)?
         .query_map([], |row| row.get(0))?

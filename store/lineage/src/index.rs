@@ -24,7 +24,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// The format of the tables, kept in `user_version`. Not a small number, so that the file of
 /// another program is not taken for an index.
-const FORMAT: i32 = 0x1ab_0006;
+const FORMAT: i32 = 0x1ab_0007;
 
 /// How long another process that writes to the index is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);

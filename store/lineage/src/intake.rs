@@ -1,7 +1,7 @@
 //! Single objects on their way into the index.
 //!
-//! Of trees only those are opened that a run left, and those inside them: so that whoever
-//! asks where a file came from finds the run that left its folder. Each is opened once, however
+//! Of trees only those are opened that a run left or read as data, and those inside them: so that whoever
+//! asks where a file came from, or what came of it, finds the run that left or read its folder. Each is opened once, however
 //! often it is used, one at a time and without recursion. The empty file and the empty folder are
 //! not recorded as being inside anything: they are everywhere and mean nothing.
 
@@ -18,6 +18,16 @@ use crate::error::Answer;
 use crate::key;
 use crate::links::{self, Back, Link, Way};
 use crate::number;
+
+/// Whether a run left this tree or read it as data, or one that holds it, of those whose ways back are
+/// written.
+pub(crate) fn is_wanted(db: &Connection, id: TreeId) -> Answer<bool> {
+    let code = number::find_word(db, "")?;
+    let read = links::back(db, Way::Reads, id.into())?;
+    Ok(read.iter().any(|(_, word)| Some(*word) != code)
+        || links::leads_back(db, Way::Makes, id.into())?
+        || links::leads_back(db, Way::Holds, id.into())?)
+}
 
 /// Whether an error is about one object or pack, and not about the store as a whole.
 pub(crate) fn is_damage(error: &ObjectsError) -> bool {
@@ -57,6 +67,7 @@ impl<'a> Intake<'a> {
         let all = recipe.reads().chain(code).map(|(slot, content)| self.link(&slot, content));
         let all = all.collect::<Answer<Vec<Link>>>()?;
         self.write_links(Way::Reads, number, &all)?;
+        self.open.extend(trees(recipe.inputs().values().chain(recipe.outside().values())));
         self.take_params(number, recipe.params())?;
         if let Some(seed) = recipe.seed() {
             self.take_param(number, "seed", &seed.to_string())?;
@@ -110,6 +121,13 @@ impl<'a> Intake<'a> {
         let all = all.collect::<Answer<Vec<Link>>>()?;
         self.write_links(Way::Makes, number, &all)?;
         self.open.extend(trees(outputs.values()));
+        for (read, makers) in &run.makers {
+            for maker in makers {
+                let maker = number::of(self.index, (*maker).into())?;
+                let row = params![number, number::word(self.index, read)?, maker];
+                self.prepared("INSERT INTO maker VALUES (?1, ?2, ?3)", row)?;
+            }
+        }
         for (name, value) in &run.outcome.metrics {
             let row = params![number::word(self.index, name)?, number, value.get()];
             self.prepared("INSERT INTO metric VALUES (?1, ?2, ?3)", row)?;
@@ -174,12 +192,6 @@ impl<'a> Intake<'a> {
         self.write_links(Way::Holds, number, &all)?;
         self.open.extend(trees(children.iter()));
         self.note_taken(number)
-    }
-
-    /// Whether a run left this tree, or a tree that holds it, of those whose ways back are written.
-    pub(crate) fn is_wanted(&self, id: TreeId) -> Answer<bool> {
-        Ok(links::leads_back(self.index, Way::Makes, id.into())?
-            || links::leads_back(self.index, Way::Holds, id.into())?)
     }
 
     pub(crate) fn is_held(&self, id: ObjectId) -> Answer<bool> {

@@ -14,6 +14,7 @@ mod index;
 mod number;
 mod links;
 mod question;
+mod made;
 mod count;
 mod filter;
 mod origin;

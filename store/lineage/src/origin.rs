@@ -1,17 +1,24 @@
 //! Which run made what another run read.
 //!
+//! What the run itself has of it goes first, as far as it can be: whoever is named there has to have left
+//! what was read. Where it has nothing, the content tells.
+//!
 //! Small files are often the same: a description of a model that all trainings share, an empty list.
 //! Seen alone, such a file has many makers. Seen beside what else a run read, most of its files come
 //! from few runs, and those made the small ones too; of several that fit as well, the last that began
 //! before the run left what lay there.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use lab_schema::{ContentId, RunId};
+use lab_objects::Store;
+use lab_schema::{ContentId, Recipe, RunId, Tree};
 
 use crate::error::Answer;
-use crate::question::{Asking, Making, Role};
+use crate::links;
+use crate::made::Making;
+use crate::number;
+use crate::question::{Asking, Found, Role, role};
 
 /// Most runs that left the same content of which one is chosen.
 const MANY: usize = 1000;
@@ -23,9 +30,12 @@ pub struct Origin {
     pub role: Role,
     /// What it read.
     pub content: ContentId,
-    /// Who made it; none if no recorded run did, or this one alone.
-    pub maker: Option<RunId>,
+    /// Who made it, or things in it; nobody if no recorded run did, or this one alone.
+    pub makers: Vec<RunId>,
 }
+
+/// A content and the name that it had for who read it.
+type Part = (String, ContentId);
 
 /// A run that may have made something.
 #[derive(Clone, Copy)]
@@ -39,28 +49,56 @@ struct Candidate {
 }
 
 /// The run that read something.
+#[derive(Clone, Copy)]
 struct Reader {
-    run: RunId,
     started_ms: u64,
-    who: i64,
+    /// The run and the number of who ran it; none of a run that is being written down: whatever else is
+    /// recorded was there before it.
+    run: Option<(RunId, i64)>,
 }
 
 impl Asking<'_> {
     /// What a run read and who made each, by role.
     pub(crate) fn origins(&self, run: RunId) -> Answer<Vec<Origin>> {
-        let inputs = self.run_inputs(run)?;
-        let is_code = |role: &Role| *role == Role::Code;
-        let contents: Vec<(String, ContentId)> = inputs
-            .iter()
-            .filter(|(role, _)| !is_code(role))
-            .map(|(role, content)| (role.to_string(), *content))
-            .collect();
-        let mut makers = self.makers(&contents, Some(run))?.into_iter();
-        let origin = |(role, content)| {
-            let maker = if is_code(&role) { None } else { makers.next().flatten() };
-            Origin { role, content, maker }
-        };
-        Ok(inputs.into_iter().map(origin).collect())
+        let Some(number) = number::taken(self.db, run.into())? else { return Ok(Vec::new()) };
+        let Found { recipe, started_ms, who, .. } = self.found(number)?;
+        let told = self.told(number)?;
+        let (mut origins, mut guessed, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        for link in links::of(self.db, recipe)? {
+            let (role, content) = (role(&self.text(link.word)?)?, link.content);
+            let mut makers = Vec::new();
+            if role != Role::Code {
+                for (number, maker) in told.get(&link.word).into_iter().flatten() {
+                    if self.did_leave(*number, content)? {
+                        makers.push(*maker);
+                    }
+                }
+                makers.sort_unstable();
+                if makers.is_empty() {
+                    guessed.push(origins.len());
+                    parts.push((role.to_string(), content));
+                }
+            }
+            origins.push(Origin { role, content, makers });
+        }
+        let reader = Reader { started_ms, run: Some((run, who)) };
+        for (place, maker) in guessed.into_iter().zip(self.guess(&parts, Some(reader))?) {
+            origins[place].makers.extend(maker);
+        }
+        origins.sort_unstable();
+        Ok(origins)
+    }
+
+    /// Who made what a run read, as the run has it: by the name under which it read it, the runs that are here.
+    fn told(&self, run: i64) -> Answer<HashMap<i64, Vec<(i64, RunId)>>> {
+        let sql = "SELECT word, maker FROM maker WHERE run = ?1";
+        let mut told: HashMap<i64, Vec<(i64, RunId)>> = HashMap::new();
+        for (word, maker) in self.rows(sql, [run], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            if number::is_taken(self.db, maker)? {
+                told.entry(word).or_default().push((maker, self.found(maker)?.run));
+            }
+        }
+        Ok(told)
     }
 
     /// The run, and those that [it came from](Asking::origins), causes before effects; code has none. Where
@@ -82,24 +120,67 @@ impl Asking<'_> {
         Ok(order)
     }
 
-    /// The runs that made the inputs of a run, those of the last slot first.
-    fn causes(&self, run: RunId) -> Answer<Vec<RunId>> {
-        Ok(self.origins(run)?.into_iter().rev().filter_map(|origin| origin.maker).collect())
+    /// What a run and those before it read and nobody made, code aside.
+    pub(crate) fn sources(&self, run: RunId) -> Answer<BTreeSet<ContentId>> {
+        let mut sources = BTreeSet::new();
+        for run in self.chain(run)? {
+            let mut read = self.origins(run)?;
+            read.retain(|origin| origin.makers.is_empty() && origin.role != Role::Code);
+            sources.extend(read.into_iter().map(|origin| origin.content));
+        }
+        Ok(sources)
     }
 
-    pub(crate) fn makers(
+    /// The runs that made the inputs of a run, those of the last slot first.
+    fn causes(&self, run: RunId) -> Answer<Vec<RunId>> {
+        Ok(self.origins(run)?.into_iter().rev().flat_map(|origin| origin.makers).collect())
+    }
+
+    /// Who made contents that lay beside each other, seen without a reader.
+    pub(crate) fn makers(&self, contents: &[Part]) -> Answer<Vec<Option<RunId>>> {
+        self.guess(contents, None)
+    }
+
+    /// Who made what a run read that began then and is about to be written down. A folder that nobody left as
+    /// such is gone through.
+    pub(crate) fn makers_now(
         &self,
-        contents: &[(String, ContentId)],
-        reader: Option<RunId>,
-    ) -> Answer<Vec<Option<RunId>>> {
-        let reader = match reader {
-            Some(run) => {
-                self.start_of(run)?.map(|(started_ms, who)| Reader { run, started_ms, who })
+        store: &Store,
+        recipe: &Recipe,
+        started_ms: u64,
+    ) -> Answer<BTreeMap<String, BTreeSet<RunId>>> {
+        let (mut parts, mut owners) = (Vec::new(), Vec::new());
+        for (name, content) in recipe.reads() {
+            let mut open = vec![(name.clone(), content)];
+            while let Some((path, content)) = open.pop() {
+                match content {
+                    ContentId::Tree(tree) if self.makings(content)?.is_empty() => {
+                        let tree: Tree = store.load(tree)?;
+                        open.extend(tree.entries().iter().filter_map(|entry| {
+                            Some((format!("{path}/{}", entry.name), entry.node.content()?))
+                        }));
+                    }
+                    _ => {
+                        parts.push((path, content));
+                        owners.push(name.clone());
+                    }
+                }
             }
-            None => None,
-        };
-        let (mut all, mut most) = (Vec::new(), BTreeMap::<RunId, usize>::new());
-        for (name, content) in contents {
+        }
+        let mut makers: BTreeMap<String, BTreeSet<RunId>> = BTreeMap::new();
+        let reader = Reader { started_ms, run: None };
+        for (name, maker) in owners.into_iter().zip(self.guess(&parts, Some(reader))?) {
+            if let Some(maker) = maker {
+                makers.entry(name).or_default().insert(maker);
+            }
+        }
+        Ok(makers)
+    }
+
+    /// Who made each of these, by what lies beside it.
+    fn guess(&self, parts: &[Part], reader: Option<Reader>) -> Answer<Vec<Option<RunId>>> {
+        let (mut all, mut most) = (Vec::new(), HashMap::<RunId, usize>::new());
+        for (name, content) in parts {
             let usual = match reader {
                 Some(_) => None,
                 None => self.producer_for(*content)?,
@@ -135,19 +216,24 @@ impl Asking<'_> {
         let fits = |left: &Making| 1 + usize::from(left.output.as_str() == name);
         let (mut early, mut late) = (Vec::new(), Vec::new());
         for left in self.makings(content)? {
-            match reader {
-                Some(Reader { run, .. }) if left.run == *run => {}
-                Some(Reader { run, started_ms, .. })
-                    if (left.started_ms, left.run) < (*started_ms, *run)
-                        || left.started_ms == *started_ms && !left.had_it =>
-                {
-                    if !left.had_it || fits(&left) == 2 {
-                        early.push(left);
-                    }
+            let Some(Reader { started_ms, run }) = reader else {
+                if !left.had_it {
+                    late.push(left);
                 }
-                Some(Reader { who, .. }) if left.had_it || left.who == *who => {}
-                _ if left.had_it => {}
-                _ => late.push(left),
+                continue;
+            };
+            let is_itself = run.is_some_and(|(run, _)| run == left.run);
+            let began_before = left.started_ms < *started_ms
+                || left.started_ms == *started_ms
+                    && (!left.had_it || run.is_none_or(|(run, _)| left.run < run));
+            let is_other = run.is_none_or(|(_, who)| who != left.who);
+            if is_itself {
+            } else if began_before {
+                if !left.had_it || fits(&left) == 2 {
+                    early.push(left);
+                }
+            } else if is_other && !left.had_it {
+                late.push(left);
             }
         }
         let (all, began_before) = if early.is_empty() { (late, false) } else { (early, true) };

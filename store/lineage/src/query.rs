@@ -4,7 +4,12 @@
 //! it somewhere inside. Where one cause has to be named among several, for a history or for what
 //! a transfer takes along, [`Lineage::producer_for`] chooses it, always the same way.
 
-use lab_schema::{AttestationId, ContentId, Number, RecipeId, RunId, SignatureId, Signed, Slot};
+use std::collections::{BTreeMap, BTreeSet};
+
+use lab_objects::Store;
+use lab_schema::{
+    AttestationId, ContentId, Number, Recipe, RecipeId, RunId, SignatureId, Signed, Slot,
+};
 use rusqlite::Transaction;
 
 use crate::count::Tally;
@@ -53,8 +58,9 @@ impl Lineage {
         self.at_once(|ask| ask.producer_for(content))
     }
 
-    /// What a run read, its code included, and which run made each, by role. Where several left the
-    /// very same content, it came from the one that left most of what the run read beside it, more so
+    /// What a run read, its code included, and which runs made each, by role. Who made it is what the run itself
+    /// has of that ([`Run::makers`](lab_schema::Run)), of those that did leave it, or of a folder something in it.
+    /// Where it has nothing, it came from the run that left most of what was read beside it, more so
     /// under the same names; of equals from one that did not have it before, that succeeded, that began last
     /// of those that began before this run. Runs that began later count only if none began before, and only
     /// those of other people, whose clocks may be ahead; runs that had it already only under the name by which
@@ -63,14 +69,22 @@ impl Lineage {
         self.at_once(|ask| ask.origins(run))
     }
 
-    /// The same of contents that lay beside each other under these names, as the run `reader` had them;
-    /// without a reader of equals [the one that counts](Lineage::producer_for), and no run that passed them on.
-    pub fn makers(
+    /// The same of contents that lay beside each other under these names, without a run that read them: of equals
+    /// [the one that counts](Lineage::producer_for), and no run that passed them on.
+    pub fn makers(&self, contents: &[(String, ContentId)]) -> Result<Vec<Option<RunId>>> {
+        self.at_once(|ask| ask.makers(contents))
+    }
+
+    /// The same of what a run read that began then and is about to be written down, by the names under which it
+    /// read it: all that is recorded counts as there before it. A folder that nobody left as such is gone through,
+    /// in `store`.
+    pub fn makers_now(
         &self,
-        contents: &[(String, ContentId)],
-        reader: Option<RunId>,
-    ) -> Result<Vec<Option<RunId>>> {
-        self.at_once(|ask| ask.makers(contents, reader))
+        store: &Store,
+        recipe: &Recipe,
+        started_ms: u64,
+    ) -> Result<BTreeMap<String, BTreeSet<RunId>>> {
+        self.at_once(|ask| ask.makers_now(store, recipe, started_ms))
     }
 
     /// Until what this gives is dropped, all questions are asked of one state of the index, and none of them
@@ -89,14 +103,37 @@ impl Lineage {
         self.at_once(|ask| ask.chain(run))
     }
 
+    /// What a run and those that [it came from](Lineage::chain) read and nobody made, code aside.
+    pub fn sources(&self, run: RunId) -> Result<BTreeSet<ContentId>> {
+        self.at_once(|ask| ask.sources(run))
+    }
+
     /// The runs that read `content` as such, by start, run and role.
     pub fn consumers(&self, content: ContentId) -> Result<Vec<Consumption>> {
         self.at_once(|ask| ask.consumers(content))
     }
 
+    /// The runs that read one of these contents, a folder that holds it, or something that lies in it, by start,
+    /// run and role; those alone that had it from `maker`, if one is given.
+    pub fn readers(
+        &self,
+        contents: &[ContentId],
+        maker: Option<RunId>,
+    ) -> Result<Vec<Consumption>> {
+        self.at_once(|ask| match maker {
+            Some(maker) => Walk::new(ask, maker.into()).had_from(contents, maker),
+            None => ask.readers(contents),
+        })
+    }
+
     /// How many runs read `content` as such.
     pub fn count_consumers(&self, content: ContentId) -> Result<u64> {
-        self.at_once(|ask| ask.count_consumers(content))
+        self.at_once(|ask| ask.count_consumers([content]))
+    }
+
+    /// How many [readers](Lineage::readers) these contents have.
+    pub fn count_readers(&self, contents: &[ContentId]) -> Result<u64> {
+        self.at_once(|ask| ask.count_consumers(ask.around(contents)?))
     }
 
     /// The runs of a recipe, by start and then by id.
@@ -144,13 +181,13 @@ impl Lineage {
     /// runs that left the same content only the one that [the run which read it](Lineage::origins) had
     /// it from.
     pub fn ancestors(&self, of: Node) -> Result<Vec<Node>> {
-        self.at_once(|ask| graph::ancestors(&Walk { ask, start: of }, of))
+        self.at_once(|ask| graph::ancestors(&Walk::new(ask, of), of))
     }
 
-    /// Everything that came from a node, causes before effects, the nearest effect first. Inside
-    /// the folders that a run left, only what some recipe reads counts as an effect.
+    /// Everything that came from a node, causes before effects, the nearest effect first: of a run what it left,
+    /// and the runs that [had something from it](Lineage::origins), with what these read of it.
     pub fn descendants(&self, of: Node) -> Result<Vec<Node>> {
-        self.at_once(|ask| graph::descendants(&Walk { ask, start: of }, of))
+        self.at_once(|ask| graph::descendants(&Walk::new(ask, of), of))
     }
 
     /// Asks one state of the index, whatever other processes do meanwhile; and takes the file's
@@ -158,11 +195,11 @@ impl Lineage {
     fn at_once<T>(&self, ask: impl FnOnce(&Asking<'_>) -> Answer<T>) -> Result<T> {
         if !self.connection.is_autocommit() {
             // It is held.
-            return ask(&Asking(&self.connection)).map_err(|fault| self.failed(fault));
+            return ask(&Asking::new(&self.connection)).map_err(|fault| self.failed(fault));
         }
         let begun = self.connection.unchecked_transaction().map_err(Fault::Sql);
         let answer = begun.and_then(|transaction| {
-            let answer = ask(&Asking(&transaction))?;
+            let answer = ask(&Asking::new(&transaction))?;
             transaction.finish()?;
             Ok(answer)
         });

@@ -4,9 +4,11 @@
 //! words are put in at the end. The order of joins is spelled out (`CROSS`), because SQLite, which knows
 //! nothing of the sizes of these tables, would at times read all runs to find one.
 
+use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::rc::Rc;
 
 use lab_schema::{
     AttestationId, ContentId, Digest, Number, ObjectId, RecipeId, RunId, SignatureId, Signed, Slot,
@@ -19,7 +21,23 @@ use crate::links::{self, Way, blob};
 use crate::number;
 
 /// Asks one state of the index.
-pub(crate) struct Asking<'a>(pub(crate) &'a Connection);
+pub(crate) struct Asking<'a> {
+    pub(crate) db: &'a Connection,
+    pub(crate) memory: Memory,
+}
+
+impl<'a> Asking<'a> {
+    pub(crate) fn new(db: &'a Connection) -> Asking<'a> {
+        Asking { db, memory: Memory::default() }
+    }
+}
+
+/// Contents that an object names.
+pub(crate) type Named = Rc<HashSet<ContentId>>;
+
+/// What recipes and runs name, by their numbers: of many contents the same few are asked.
+#[derive(Default)]
+pub(crate) struct Memory(RefCell<HashMap<i64, Named>>);
 
 /// A run in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,28 +85,15 @@ pub enum Role {
     Code,
 }
 
-/// That a run left something, in the order in which it is told.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Making {
-    /// Whether it lay inside an output.
-    pub(crate) inside: bool,
-    pub(crate) started_ms: u64,
+/// What is known of a run that left or read something.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
     pub(crate) run: RunId,
-    pub(crate) output: Slot,
-    /// Whether the run read it too, as such or inside a folder.
-    pub(crate) had_it: bool,
+    pub(crate) recipe: i64,
+    pub(crate) started_ms: u64,
     pub(crate) success: bool,
     /// The number of the name of who ran it.
     pub(crate) who: i64,
-}
-
-/// What is known of a run that left or read something.
-struct Found {
-    run: RunId,
-    recipe: i64,
-    started_ms: u64,
-    success: bool,
-    who: i64,
 }
 
 impl fmt::Display for Role {
@@ -119,78 +124,8 @@ impl Asking<'_> {
         self.rows(sql, [i64::try_from(count).unwrap_or(i64::MAX)], run_row)
     }
 
-    pub(crate) fn producers(&self, content: ContentId) -> Answer<Vec<Production>> {
-        let all = self.makings(content)?.into_iter();
-        Ok(all.map(|m| Production { run: m.run, output: m.output, inside: m.inside }).collect())
-    }
-
-    /// The runs that left a content, in the order of [`Asking::producers`].
-    pub(crate) fn makings(&self, content: ContentId) -> Answer<Vec<Making>> {
-        let exact = self.left(content)?;
-        let mut inside = Vec::new();
-        let above = self.above(content)?;
-        for tree in &above {
-            inside.extend(self.left(*tree)?);
-        }
-        let mut had: HashSet<ContentId> = above.into_iter().collect();
-        had.insert(content);
-        let mut found = Vec::new();
-        for (all, inside) in [(exact, false), (inside, true)] {
-            for (Found { run, recipe, started_ms, success, who }, word) in all {
-                let read = links::of(self.0, recipe)?;
-                let had_it = read.iter().any(|link| had.contains(&link.content));
-                let output = self.slot(word)?;
-                found.push(Making { inside, started_ms, run, output, had_it, success, who });
-            }
-        }
-        found.sort_unstable();
-        Ok(found)
-    }
-
-    pub(crate) fn producer_for(&self, content: ContentId) -> Answer<Option<RunId>> {
-        let mut best = None;
-        self.choose(&mut best, content, content, false)?;
-        if !matches!(best, Some((false, ..))) {
-            for tree in self.above(content)? {
-                self.choose(&mut best, content, tree, true)?;
-            }
-        }
-        Ok(best.map(|(_, _, _, run)| run))
-    }
-
-    /// Puts the best of those that left `found` in the place of `best`, if it is better; of those
-    /// that did not have `content` already.
-    fn choose(
-        &self,
-        best: &mut Option<(bool, bool, u64, RunId)>,
-        content: ContentId,
-        found: ContentId,
-        inside: bool,
-    ) -> Answer<()> {
-        for (run, _) in self.left(found)? {
-            let one = (!run.success, inside, run.started_ms, run.run);
-            let is_better = best.is_none_or(|best| one < best);
-            if is_better && !self.does_read(run.recipe, content)? {
-                *best = Some(one);
-            }
-        }
-        Ok(())
-    }
-
-    fn does_read(&self, recipe: i64, content: ContentId) -> Answer<bool> {
-        Ok(links::of(self.0, recipe)?.iter().any(|link| link.content == content))
-    }
-
-    /// The runs that left a content itself, and as what.
-    fn left(&self, content: ContentId) -> Answer<Vec<(Found, i64)>> {
-        let mut found = Vec::new();
-        for (run, word) in links::back(self.0, Way::Makes, content)? {
-            found.push((self.found(run)?, word));
-        }
-        Ok(found)
-    }
-
-    fn found(&self, run: i64) -> Answer<Found> {
+    /// A run by its number.
+    pub(crate) fn found(&self, run: i64) -> Answer<Found> {
         let sql = "SELECT object.id, recipe, started_ms, success, who
                    FROM run CROSS JOIN object ON object.number = run.object
                    WHERE run.object = ?1";
@@ -206,40 +141,35 @@ impl Asking<'_> {
         found.into_iter().next().ok_or(Fault::Impossible("run"))
     }
 
-    /// The trees that hold a content, and those that hold these.
-    fn above(&self, content: ContentId) -> Answer<Vec<ContentId>> {
-        let (mut all, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![content]);
-        while let Some(content) = open.pop() {
-            for (tree, _) in links::back(self.0, Way::Holds, content)? {
-                if seen.insert(tree) {
-                    let tree = number::object(self.0, tree)?.content();
-                    let tree = tree.ok_or(Fault::Impossible("tree"))?;
-                    all.push(tree);
-                    open.push(tree);
-                }
-            }
-        }
-        Ok(all)
+    pub(crate) fn consumers(&self, content: ContentId) -> Answer<Vec<Consumption>> {
+        self.consumers_of([content])
     }
 
-    pub(crate) fn consumers(&self, content: ContentId) -> Answer<Vec<Consumption>> {
+    /// The runs that read one of these as such, by start, run and role.
+    pub(crate) fn consumers_of(
+        &self,
+        contents: impl IntoIterator<Item = ContentId>,
+    ) -> Answer<Vec<Consumption>> {
         let sql = "SELECT object.id, started_ms
                    FROM run CROSS JOIN object ON object.number = run.object
                    WHERE run.recipe = ?1";
-        let (mut found, mut words) = (Vec::new(), HashMap::new());
-        for (recipe, word) in links::back(self.0, Way::Reads, content)? {
-            let runs = self.rows(sql, [recipe], |row| {
-                Ok((key::to_time(row.get(1)?)?, RunId::from_digest(digest(row, 0)?)))
-            })?;
-            if let Entry::Vacant(vacant) = words.entry(word) {
-                vacant.insert(self.text(word)?);
+        let (mut found, mut roles) = (Vec::new(), HashMap::new());
+        for content in contents {
+            for (recipe, word) in links::back(self.db, Way::Reads, content)? {
+                let runs = self.rows(sql, [recipe], |row| {
+                    Ok((key::to_time(row.get(1)?)?, RunId::from_digest(digest(row, 0)?)))
+                })?;
+                if let Entry::Vacant(vacant) = roles.entry(word) {
+                    vacant.insert(role(&self.text(word)?)?);
+                }
+                found.extend(runs.into_iter().map(|(started_ms, run)| (started_ms, run, word)));
             }
-            found.extend(runs.into_iter().map(|(started_ms, run)| (started_ms, run, word)));
         }
-        found.sort_by(|(a, x, v), (b, y, w)| (a, x, words.get(v)).cmp(&(b, y, words.get(w))));
+        found.sort_by(|(a, x, v), (b, y, w)| (a, x, roles.get(v)).cmp(&(b, y, roles.get(w))));
+        found.dedup();
         let read = |(_, run, word)| {
-            let text: &String = words.get(&word).ok_or(Fault::Impossible("word"))?;
-            Ok(Consumption { run, role: role(text)? })
+            let role: &Role = roles.get(&word).ok_or(Fault::Impossible("word"))?;
+            Ok(Consumption { run, role: role.clone() })
         };
         found.into_iter().map(read).collect()
     }
@@ -266,10 +196,21 @@ impl Asking<'_> {
 
     /// The ids that a query finds by the number of an object; none if it has none.
     fn ids(&self, sql: &str, of: ObjectId) -> Answer<Vec<Digest>> {
-        match number::find(self.0, of)? {
+        match number::find(self.db, of)? {
             Some(number) => self.rows(sql, [number], |row| digest(row, 0)),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// What a recipe reads or a run left, by its number.
+    pub(crate) fn named(&self, owner: i64) -> Answer<Named> {
+        if let Some(known) = self.memory.0.borrow().get(&owner) {
+            return Ok(Rc::clone(known));
+        }
+        let all = links::of(self.db, owner)?.into_iter().map(|link| link.content);
+        let named = Rc::new(all.collect());
+        self.memory.0.borrow_mut().insert(owner, Rc::clone(&named));
+        Ok(named)
     }
 
     pub(crate) fn run_inputs(&self, run: RunId) -> Answer<Vec<(Role, ContentId)>> {
@@ -282,24 +223,17 @@ impl Asking<'_> {
         Ok(found)
     }
 
-    /// When a run began and the number of who ran it, if it is known.
-    pub(crate) fn start_of(&self, run: RunId) -> Answer<Option<(u64, i64)>> {
-        let Some(number) = number::taken(self.0, run.into())? else { return Ok(None) };
-        let Found { started_ms, who, .. } = self.found(number)?;
-        Ok(Some((started_ms, who)))
-    }
-
     /// What the recipe of a run reads.
     pub(crate) fn reads(&self, run: RunId) -> Answer<Vec<links::Link>> {
-        match number::taken(self.0, run.into())? {
-            Some(number) => links::of(self.0, self.found(number)?.recipe),
+        match number::taken(self.db, run.into())? {
+            Some(number) => links::of(self.db, self.found(number)?.recipe),
             None => Ok(Vec::new()),
         }
     }
 
     pub(crate) fn run_outputs(&self, run: RunId) -> Answer<Vec<(Slot, ContentId)>> {
-        let Some(number) = number::taken(self.0, run.into())? else { return Ok(Vec::new()) };
-        let mut found = links::of(self.0, number)?
+        let Some(number) = number::taken(self.db, run.into())? else { return Ok(Vec::new()) };
+        let mut found = links::of(self.db, number)?
             .into_iter()
             .map(|link| Ok((self.slot(link.word)?, link.content)))
             .collect::<Answer<Vec<_>>>()?;
@@ -308,7 +242,7 @@ impl Asking<'_> {
     }
 
     pub(crate) fn metric(&self, name: &str) -> Answer<Vec<(RunId, Number)>> {
-        let Some(name) = number::find_word(self.0, name)? else { return Ok(Vec::new()) };
+        let Some(name) = number::find_word(self.db, name)? else { return Ok(Vec::new()) };
         let sql = "SELECT object.id, metric.value
                    FROM metric CROSS JOIN run ON run.object = metric.run
                    CROSS JOIN object ON object.number = metric.run
@@ -319,11 +253,11 @@ impl Asking<'_> {
         })
     }
 
-    fn text(&self, word: i64) -> Answer<String> {
-        number::text(self.0, word)
+    pub(crate) fn text(&self, word: i64) -> Answer<String> {
+        number::text(self.db, word)
     }
 
-    fn slot(&self, word: i64) -> Answer<Slot> {
+    pub(crate) fn slot(&self, word: i64) -> Answer<Slot> {
         key::to_slot(&self.text(word)?)
     }
 
@@ -334,7 +268,7 @@ impl Asking<'_> {
         params: impl Params,
         read: impl Fn(&Row<'_>) -> Answer<T>,
     ) -> Answer<Vec<T>> {
-        let mut query = self.0.prepare_cached(sql)?;
+        let mut query = self.db.prepare_cached(sql)?;
         let mut rows = query.query(params)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
@@ -354,11 +288,11 @@ pub(crate) fn run_row(row: &Row<'_>) -> Answer<RunRow> {
     })
 }
 
-fn digest(row: &Row<'_>, column: usize) -> Answer<Digest> {
+pub(crate) fn digest(row: &Row<'_>, column: usize) -> Answer<Digest> {
     key::to_digest(blob(row, column)?)
 }
 
-fn role(text: &str) -> Answer<Role> {
+pub(crate) fn role(text: &str) -> Answer<Role> {
     match text {
         "" => Ok(Role::Code),
         text => match text.strip_prefix('/') {

@@ -16,7 +16,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use crate::error::{Answer, Fault, Result};
 use crate::forget::forget;
 use crate::index::Lineage;
-use crate::intake::{Intake, is_damage};
+use crate::intake::{Intake, is_damage, is_wanted};
 use crate::key;
 use crate::links::blob;
 use crate::number;
@@ -25,7 +25,7 @@ use crate::number;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refreshed {
     /// Objects that the index now knows and did not know before: recipes, runs, attestations,
-    /// signatures and the trees that runs left.
+    /// signatures and the trees that runs left or read.
     pub taken_in: u64,
     /// Objects that it knew and whose packs are gone.
     pub forgotten: u64,
@@ -180,7 +180,7 @@ impl Intake<'_> {
         self.write_back()?;
         // Trees that arrive after whatever holds them: the runs are all known by now.
         for id in trees {
-            if self.is_wanted(id)? {
+            if is_wanted(self.index, id)? {
                 self.open.push(id);
             }
         }

@@ -49,7 +49,7 @@ CREATE TABLE word (
 
 -- Which contents an object names, in the encoding of links.rs, some in each part: what a recipe reads, what
 -- a run left, what lies in a tree. A recipe's code tree has the empty word, which no input can have.
--- Of trees there are those that runs left, and those inside them.
+-- Of trees there are those that runs left or read as data, and those inside them.
 -- The place of a part is 16777216 times its owner's number, plus its own: rows that follow one another
 -- fill their pages.
 CREATE TABLE links (
@@ -88,6 +88,14 @@ CREATE TABLE run (
 );
 CREATE INDEX run_by_recipe ON run (recipe);
 CREATE INDEX run_by_start ON run (started_ms);
+
+-- Who made what a run read, as the run has it: by the name of the input.
+CREATE TABLE maker (
+    run   INTEGER NOT NULL,
+    word  INTEGER NOT NULL,
+    maker INTEGER NOT NULL,
+    PRIMARY KEY (run, word, maker)
+) WITHOUT ROWID;
 
 CREATE TABLE metric (
     name  INTEGER NOT NULL,

@@ -256,7 +256,7 @@ fn what_lay_there_was_left_by_the_last_run_before() {
     let reader = put("scores", 30, "ana", &[("model", model)], &[("score", world.blob("9"))]);
     let early = put("early", 5, "ana", &[("model", model)], &[("score", world.blob("8"))]);
     let ahead = put("other", 5, "ben", &[("model", model)], &[("score", world.blob("7"))]);
-    let maker = |lineage: &Lineage, run| lineage.origins(run).unwrap()[0].maker;
+    let maker = |lineage: &Lineage, run| lineage.origins(run).unwrap()[0].makers.first().copied();
     let lineage = world.lineage();
     assert_eq!(maker(&lineage, reader), Some(honest));
     assert_eq!(maker(&lineage, early), None, "nobody reads what is yet to be made");
@@ -291,7 +291,8 @@ fn a_step_that_changes_nothing_stays_in_the_history() {
         ..Story::default()
     });
     let lineage = world.lineage();
-    let makers: Vec<_> = lineage.origins(last).unwrap().into_iter().map(|o| o.maker).collect();
+    let makers: Vec<_> =
+        lineage.origins(last).unwrap().into_iter().map(|o| o.makers.first().copied()).collect();
     assert_eq!(makers, [Some(first), Some(second), None]);
     assert_eq!(lineage.chain(last).unwrap(), [first, second, last]);
 }
@@ -395,7 +396,7 @@ fn what_lay_beside_a_file_tells_who_made_it() {
     let origin = |slot_name, content| Origin {
         role: Role::Input(slot(slot_name)),
         content,
-        maker: Some(second),
+        makers: vec![second],
     };
     assert_eq!(
         lineage.origins(user).unwrap(),
@@ -412,8 +413,13 @@ fn what_lay_beside_a_file_tells_who_made_it() {
     let alone = [("a.json", same)];
     let alone = Story { argv: "alone", inputs: &alone, code: Some(code), ..Story::default() };
     let alone = world.run(alone);
-    let makers: Vec<Option<RunId>> =
-        world.lineage().origins(alone).unwrap().into_iter().map(|origin| origin.maker).collect();
+    let makers: Vec<Option<RunId>> = world
+        .lineage()
+        .origins(alone)
+        .unwrap()
+        .into_iter()
+        .map(|origin| origin.makers.first().copied())
+        .collect();
     assert_eq!(makers, [Some(first), None]);
 }
 
@@ -433,7 +439,12 @@ fn nothing_comes_from_itself() {
     });
     let lineage = world.lineage();
     let makers = |run| -> Vec<Option<RunId>> {
-        lineage.origins(run).unwrap().into_iter().map(|origin| origin.maker).collect()
+        lineage
+            .origins(run)
+            .unwrap()
+            .into_iter()
+            .map(|origin| origin.makers.first().copied())
+            .collect()
     };
     assert_eq!(makers(passed), [Some(made), None]);
     assert_eq!(
@@ -460,7 +471,12 @@ fn passing_on_does_not_hide_who_made_it() {
     let (first, second) = (pass("pass", 2), pass("pass again", 3));
     let lineage = world.lineage();
     let makers = |run| -> Vec<Option<RunId>> {
-        lineage.origins(run).unwrap().into_iter().map(|origin| origin.maker).collect()
+        lineage
+            .origins(run)
+            .unwrap()
+            .into_iter()
+            .map(|origin| origin.makers.first().copied())
+            .collect()
     };
     assert_eq!(makers(first), [Some(made_a), Some(made_b)]);
     assert_eq!(makers(second), [Some(first), Some(first)]);
@@ -471,7 +487,7 @@ fn passing_on_does_not_hide_who_made_it() {
         assert!(closure.objects.contains(&made_a.into()));
     }
     let contents = both.map(|(name, content)| (name.to_owned(), content));
-    assert_eq!(lineage.makers(&contents, None).unwrap(), [Some(made_a), Some(made_b)]);
+    assert_eq!(lineage.makers(&contents).unwrap(), [Some(made_a), Some(made_b)]);
 }
 
 #[test]
@@ -496,4 +512,116 @@ fn times_that_no_calendar_reaches_are_accepted() {
     let world = World::new();
     let run = world.run(Story { started_ms: u64::MAX, ..Story::default() });
     assert_eq!(world.lineage().runs().unwrap()[0].id, run);
+}
+
+/// A run that says who made what it read.
+fn told(world: &World, story: &Story<'_>, makers: &[(&str, &[RunId])]) -> RunId {
+    let recipe = recipe(story);
+    world.put(&recipe);
+    let mut made = run(story, recipe.id());
+    let all =
+        |(name, runs): &(&str, &[RunId])| ((*name).to_owned(), runs.iter().copied().collect());
+    made.makers = makers.iter().map(all).collect();
+    world.put(&made)
+}
+
+fn makers(lineage: &Lineage, run: RunId) -> Vec<Vec<RunId>> {
+    lineage.origins(run).unwrap().into_iter().map(|origin| origin.makers).collect()
+}
+
+/// What the record has of it goes before what the content says, and only if it can be.
+#[test]
+fn who_made_it_is_what_the_run_has_of_that() {
+    let world = World::new();
+    let (x, y) = (world.blob("x"), world.blob("y"));
+    let make = |argv, started_ms, content| {
+        let outputs = &[("x", content)];
+        world.run(Story { argv, outputs, started_ms, ..Story::default() })
+    };
+    let (first, second, other) = (make("a", 1, x), make("b", 2, x), make("c", 3, y));
+    let read = [("x", x)];
+    let use_it = |argv| Story { argv, inputs: &read, started_ms: 9, ..Story::default() };
+    let guessed = world.run(use_it("guess"));
+    let typed = told(&world, &use_it("typed"), &[("x", &[first])]);
+    let false_claim = told(&world, &use_it("false"), &[("x", &[other])]);
+    let misnamed = told(&world, &use_it("misnamed"), &[("y", &[first])]);
+    // A run that is not here is no maker; nor is code made.
+    let gone = RunId::from_digest(ContentId::digest(&nowhere("gone")));
+    let code = world.tree(&[("f", x)]);
+    let with_code = Story { code: Some(code), ..use_it("gone") };
+    let absent = told(&world, &with_code, &[("x", &[gone]), ("", &[first])]);
+    let lineage = world.lineage();
+    assert_eq!(makers(&lineage, guessed), [[second]]);
+    assert_eq!(makers(&lineage, typed), [[first]]);
+    assert_eq!(makers(&lineage, false_claim), [[second]]);
+    assert_eq!(makers(&lineage, misnamed), [[second]]);
+    assert_eq!(makers(&lineage, absent), [vec![second], vec![]]);
+    assert_eq!(lineage.chain(typed).unwrap(), [first, typed]);
+    // And the other way round: equal bytes are not the same thing.
+    let readers = |maker| -> Vec<RunId> {
+        let all = lineage.readers(&[x], maker).unwrap();
+        all.into_iter().map(|one| one.run).collect()
+    };
+    assert_eq!(readers(Some(first)), [typed]);
+    assert_eq!(readers(None).len(), 5);
+    let down = lineage.descendants(first.into()).unwrap();
+    assert_eq!(down, [x.into(), typed.into()] as [Node; 2]);
+    assert!(!lineage.descendants(second.into()).unwrap().contains(&typed.into()));
+    let closure = closure(&world.store, &lineage, &[typed.into()]).unwrap();
+    assert!(closure.objects.contains(&first.into()) && !closure.objects.contains(&second.into()));
+}
+
+/// Many files of a folder are read as one input, whoever made each of them.
+#[test]
+fn a_folder_comes_from_those_who_made_its_files() {
+    let world = World::new();
+    let (a, b, c) = (world.blob("a"), world.blob("b"), world.blob("c"));
+    let raw = world.blob("raw");
+    let make = |argv, outputs: &[(&str, ContentId)]| {
+        world.run(Story { argv, outputs, ..Story::default() })
+    };
+    let one = make("one", &[("out/a", a), ("out/unread", c)]);
+    let deep = world.tree(&[("b", b), ("c", c)]);
+    let two = make("two", &[("deep", deep.into())]);
+    let stranger = make("stranger", &[("elsewhere", world.blob("elsewhere"))]);
+    let inner = world.tree(&[("b", b)]);
+    let folder = world.tree(&[("a", a), ("raw", raw), ("inner", inner.into())]);
+    let inputs = [("out", folder.into()), ("raw", raw)];
+    let story = Story { argv: "use", inputs: &inputs, started_ms: 9, ..Story::default() };
+
+    let lineage = world.lineage();
+    let read = recipe(&story);
+    let now = lineage.makers_now(&world.store, &read, 9).unwrap();
+    assert_eq!(now, [("out".to_owned(), [one, two].into())].into());
+    // Whoever began later and was over before is a maker all the same: it is there.
+    assert_eq!(lineage.makers_now(&world.store, &read, 0).unwrap(), now);
+
+    let user = told(&world, &story, &[("out", &[one, two, stranger])]);
+    let lineage = world.lineage();
+    let mut both = vec![one, two];
+    both.sort_unstable();
+    assert_eq!(makers(&lineage, user), [both, vec![]]);
+    for run in [one, two] {
+        assert!(lineage.ancestors(user.into()).unwrap().contains(&run.into()));
+        let down = lineage.descendants(run.into()).unwrap();
+        assert!(down.contains(&user.into()) && down.contains(&ContentId::Tree(folder).into()));
+    }
+    assert!(!lineage.descendants(stranger.into()).unwrap().contains(&user.into()));
+    let closure = closure(&world.store, &lineage, &[user.into()]).unwrap();
+    assert!(closure.objects.contains(&one.into()) && closure.objects.contains(&two.into()));
+
+    // Whoever asks for a file finds who read its folder; for a folder, who read its files.
+    let runs = |content| -> Vec<RunId> {
+        let all = lineage.readers(&[content], None).unwrap();
+        all.into_iter().map(|one| one.run).collect()
+    };
+    assert_eq!(
+        (runs(a), runs(inner.into()), runs(deep.into())),
+        (vec![user], vec![user], vec![user])
+    );
+    assert_eq!(runs(c), []);
+    assert_eq!(lineage.count_readers(&[a, deep.into(), c]).unwrap(), 1);
+    assert_eq!(lineage.count_readers(&[c]).unwrap(), 0);
+    let down = lineage.descendants(a.into()).unwrap();
+    assert_eq!(down, [user.into()] as [Node; 1]);
 }

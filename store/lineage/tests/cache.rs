@@ -7,18 +7,18 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{Story, World, answers, try_answers};
+use common::{Story, World, answers, recipe, run, try_answers};
 use lab_lineage::{Lineage, Unread};
 use lab_objects::{Backend, Key, Memory, PackId, Room, Store};
 use lab_schema::{ContentId, Number, Object, Signed};
 
-/// A history with folders, code, attestations and a failed run; and the contents in it.
+/// A history with folders, code, attestations and a run that has its makers; and the contents in it.
 fn history(world: &World) -> Vec<ContentId> {
     let (raw, clean, model) = (world.blob("raw"), world.blob("clean"), world.blob("model"));
     let code = world.tree(&[("train.py", world.blob("code"))]);
     let deep = world.tree(&[("clean", clean)]);
     let folder = world.tree(&[("deep", deep.into())]);
-    world.run(Story {
+    let prepare = world.run(Story {
         argv: "prepare",
         inputs: &[("raw", raw)],
         outputs: &[("out", folder.into())],
@@ -37,7 +37,15 @@ fn history(world: &World) -> Vec<ContentId> {
         world.sign(Signed::Run(run), started_ms);
         world.sign(Signed::Attestation(attested), started_ms);
     }
-    vec![raw, clean, model, code.into(), deep.into(), folder.into()]
+    // A run that has who made what it read, of a folder that nobody left.
+    let read = world.tree(&[("clean", clean), ("raw", raw)]);
+    let story = Story { argv: "use", inputs: &[("all", read.into())], ..Story::default() };
+    let recipe = recipe(&story);
+    world.put(&recipe);
+    let mut told = run(&story, recipe.id());
+    told.makers = [("all".to_owned(), [prepare].into())].into();
+    world.put(&told);
+    vec![raw, clean, model, code.into(), deep.into(), folder.into(), read.into()]
 }
 
 fn open(path: &Path, store: &Store) -> Lineage {
@@ -351,7 +359,7 @@ fn processes_that_refresh_at_once_agree() {
             scope.spawn(|| {
                 for _ in 0..5 {
                     let lineage = open(&path, &world.store);
-                    assert_eq!(lineage.runs().unwrap().len(), 5);
+                    assert_eq!(lineage.runs().unwrap().len(), 6);
                 }
             });
         }

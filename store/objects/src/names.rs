@@ -61,17 +61,16 @@ impl Names<'_> {
     /// The names that point somewhere, sorted; without [those whose journal is
     /// damaged](Names::damaged), which must not stand in the way of all others.
     pub fn list(&self) -> Result<Vec<(Name, Move)>> {
-        let last = |(name, mut journal): (Name, Vec<Move>)| Some((name, journal.pop()?));
+        let last = |(name, mut journal): (Name, Vec<Move>)| {
+            Some((name, journal.pop().filter(|last| last.target.is_some())?))
+        };
         Ok(self.journals()?.into_iter().filter_map(last).collect())
     }
 
-    /// The names that point somewhere, sorted, each with all its moves, oldest first; without those whose
-    /// journal is damaged.
+    /// Every name that was ever set, deleted ones too, sorted, each with all its moves, oldest first; without those
+    /// whose journal is damaged.
     pub fn journals(&self) -> Result<Vec<(Name, Vec<Move>)>> {
-        let all = self.all()?.into_iter();
-        let mut sound: Vec<_> = all.filter_map(|(name, read)| Some((name, read.ok()?))).collect();
-        sound.retain(|(_, journal)| journal.last().is_some_and(|last| last.target.is_some()));
-        Ok(sound)
+        Ok(self.all()?.into_iter().filter_map(|(name, read)| Some((name, read.ok()?))).collect())
     }
 
     /// The names whose journal is damaged, and how, sorted.

@@ -179,7 +179,15 @@ fn full(store: &Store, label: &str, inputs: &[ContentId], output: ContentId) -> 
     let recipe = put(store, &recipe);
     let run = put(
         store,
-        &Run { recipe, outcome, host: host(), git: None, parent: None, who: "ada".into() },
+        &Run {
+            recipe,
+            outcome,
+            host: host(),
+            git: None,
+            parent: None,
+            makers: BTreeMap::new(),
+            who: "ada".into(),
+        },
     );
     let by_part = BTreeMap::from([
         ("code", code),

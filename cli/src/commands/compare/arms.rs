@@ -335,26 +335,13 @@ pub(in crate::commands) fn looks(
     [a, b]: [RunId; 2],
     metric: &str,
 ) -> Outcome<Option<usize>> {
-    let data = |run: RunId| -> Outcome<BTreeSet<Node>> {
-        let mut found = BTreeSet::new();
-        for node in lineage.ancestors(Node::Run(run))? {
-            if let Node::Content(content) = node
-                && lineage.producers(content)?.is_empty()
-            {
-                let inputs = lineage.consumers(content)?;
-                if inputs.iter().any(|read| !matches!(read.role, lab_lineage::Role::Code)) {
-                    found.insert(node);
-                }
-            }
-        }
-        Ok(found)
-    };
     let mut counted: Option<BTreeSet<RunId>> = None;
-    for node in data(a)?.intersection(&data(b)?) {
-        let below = lineage.descendants(*node)?.into_iter().filter_map(|node| match node {
-            Node::Run(run) => Some(run),
-            Node::Content(_) => None,
-        });
+    for data in lineage.sources(a)?.intersection(&lineage.sources(b)?) {
+        let below =
+            lineage.descendants(Node::Content(*data))?.into_iter().filter_map(|node| match node {
+                Node::Run(run) => Some(run),
+                Node::Content(_) => None,
+            });
         let below: BTreeSet<RunId> = below.collect();
         counted = Some(match counted {
             None => below,

@@ -128,8 +128,10 @@ fn named(recipe: &Recipe, typed: &str) -> Outcome<Vec<Slot>> {
 fn guessed(lineage: &Lineage, id: RunId, recipe: &Recipe) -> Outcome<BTreeSet<Slot>> {
     let mut made: BTreeMap<RunId, BTreeSet<Slot>> = BTreeMap::new();
     for origin in lineage.origins(id)? {
-        if let (Role::Input(slot), Some(maker)) = (origin.role, origin.maker) {
-            made.entry(maker).or_default().insert(slot);
+        if let Role::Input(slot) = origin.role {
+            for maker in origin.makers {
+                made.entry(maker).or_default().insert(slot.clone());
+            }
         }
     }
     let mut last = Vec::new();

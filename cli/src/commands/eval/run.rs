@@ -1,9 +1,9 @@
 //! `lab eval run`
 
-use lab_objects::NameKind;
+use lab_objects::{NameKind, Store};
 use lab_process::Echo;
 use lab_replay::{Bench, Evaluated, evaluate};
-use lab_schema::{Completeness, Name, ObjectId, Signed};
+use lab_schema::{Completeness, ContentId, Name, ObjectId, Run, RunId, Signed};
 use serde_json::json;
 
 use super::{Files, Pinned, model, model_json, pinned};
@@ -47,25 +47,30 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             models.len()
         )));
     }
-    let mut todo = Vec::new();
+    let mut todo: Vec<(Name, Files, Option<RunId>)> = Vec::new();
     for resolved in &models {
         let model = model(&registry.store, resolved, &pinned)?;
         let name = match &args.name {
             Some(name) => Name::new(name.as_str())?,
             None => name_of(&pinned, resolved)?,
         };
-        if let Some((name, _)) = todo.iter().find(|(other, _)| *other == name) {
+        if let Some((name, ..)) = todo.iter().find(|(other, ..)| *other == name) {
             let what = format!("two of the results would be called {name}");
             return Err(Failure::usage(what)
                 .hint("put one model through at a time, each with a `--name` of its own"));
         }
-        todo.push((name, model));
+        // What a run read as a model it did not make.
+        let maker = match resolved.id {
+            ObjectId::Run(id) => made_by(&registry.store, id, &model)?,
+            _ => resolved.said_maker(|| registry.lineage())?,
+        };
+        todo.push((name, model, maker));
     }
     let scratch = registry.scratch()?;
     let who = registry.who();
     let echo = if args.show_output && !context.ui.json { Echo::Through } else { Echo::Quiet };
     let (mut answers, mut all_well) = (Vec::new(), true);
-    for (name, model) in todo {
+    for (name, model, maker) in todo {
         let lineage = registry.lineage()?;
         let bars = Bars::new(context.ui);
         let bench = Bench {
@@ -77,7 +82,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             echo,
             twice: false,
         };
-        let done = evaluate(&bench, &pinned.evaluation, &model)?;
+        let done = evaluate(&bench, &pinned.evaluation, &model, maker)?;
         drop(bars);
         let why = format!("lab eval run {} of {}", pinned.label, names_of(&model));
         point(context, &registry, &name, done.id.into(), NameKind::Result, &why)?;
@@ -95,6 +100,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     context.ui.answer(&json!(answers));
     if all_well { Ok(()) } else { Err(Failure::no()) }
+}
+
+/// The run, if all files of the model are among what it left.
+fn made_by(store: &Store, id: RunId, model: &Files) -> Outcome<Option<RunId>> {
+    let run: Run = store.load(id)?;
+    let left: Vec<&ContentId> = run.outcome.outputs.values().collect();
+    Ok(model.values().all(|file| left.contains(&file)).then_some(id))
 }
 
 /// The files of a model, by their hashes.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lab_lineage::{Lineage, Node, Role};
+use lab_objects::Store;
 use lab_page::{Graph, Kind};
-use lab_schema::{ContentId, Executor, ObjectId, Recipe, Run, RunId};
+use lab_schema::{ContentId, Executor, ObjectId, Recipe, Run, RunId, Tree};
 
 use super::standing::standing;
 use crate::commands::describe;
@@ -30,88 +31,113 @@ pub(in crate::commands) struct Next {
     /// As what it was read or left; empty between what was made and who made it.
     pub(in crate::commands) label: String,
     pub(in crate::commands) node: Node,
-    /// What is behind it in turn, where that depends on which way one came: who made it for the run that
-    /// read it, if any recorded run did.
-    pub(in crate::commands) maker: Option<Option<RunId>>,
+    /// Who made it, where the way by which one came tells: for the run that read it, or that left it.
+    pub(in crate::commands) makers: Option<Vec<RunId>>,
 }
 
 /// All that is behind some nodes, or that came of them.
-pub(in crate::commands) fn walk(lineage: &Lineage, roots: &[Node], down: bool) -> Outcome<Walk> {
+pub(in crate::commands) fn walk(
+    (store, lineage): (&Store, &Lineage),
+    roots: &[(Node, Option<RunId>)],
+    down: bool,
+) -> Outcome<Walk> {
     let mut seen = HashSet::new();
     let (mut drawn, mut joined) = (HashSet::new(), HashSet::new());
-    let mut todo: Vec<(Node, Option<Option<RunId>>)> =
-        roots.iter().map(|root| (*root, None)).collect();
+    let mut todo: Vec<(Node, Option<Vec<RunId>>)> =
+        roots.iter().map(|(root, maker)| (*root, maker.map(|maker| vec![maker]))).collect();
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-    while let Some((node, maker)) = todo.pop() {
+    while let Some((node, makers)) = todo.pop() {
         // One content can have come by two ways from two makers.
-        if !seen.insert((node, maker)) {
+        if !seen.insert((node, makers.clone())) {
             continue;
         }
         if drawn.insert(node) {
             nodes.push(node);
         }
-        for next in neighbours(lineage, node, maker, down)? {
+        for next in neighbours((store, lineage), node, makers.as_deref(), down)? {
             let (from, to) = if down { (node, next.node) } else { (next.node, node) };
             let edge = (from, next.label, to);
             if joined.insert(edge.clone()) {
                 edges.push(edge);
             }
-            todo.push((next.node, next.maker));
+            todo.push((next.node, next.makers));
         }
     }
     Ok(Walk { nodes, edges })
 }
 
-/// The neighbours of a node that was come to by a way that tells its `maker`, or by none.
+/// The neighbours of a node that was come to by a way that tells its `makers`, or by none.
 pub(in crate::commands) fn neighbours(
-    lineage: &Lineage,
+    (store, lineage): (&Store, &Lineage),
     node: Node,
-    maker: Option<Option<RunId>>,
+    makers: Option<&[RunId]>,
     down: bool,
 ) -> Outcome<Vec<Next>> {
     let role = |role: &Role| match role {
         Role::Code => "code".to_owned(),
         role => role.to_string(),
     };
-    let to = |label, node| Next { label, node, maker: None };
+    let to = |label, node| Next { label, node, makers: None };
     Ok(match (node, down) {
         (Node::Run(run), false) => lineage
             .origins(run)?
             .into_iter()
             .map(|origin| Next {
-                maker: Some(origin.maker),
+                makers: Some(origin.makers),
                 ..to(role(&origin.role), Node::Content(origin.content))
             })
             .collect(),
         (Node::Run(run), true) => lineage
             .run_outputs(run)?
             .into_iter()
-            .map(|(slot, content)| to(slot.to_string(), Node::Content(content)))
+            .map(|(slot, content)| Next {
+                makers: Some(vec![run]),
+                ..to(slot.to_string(), Node::Content(content))
+            })
             .collect(),
         (Node::Content(content), false) => {
-            let maker = match maker {
-                Some(known) => known,
-                None => lineage.producer_for(content)?,
+            let makers = match makers {
+                Some(known) => known.to_vec(),
+                None => lineage.producer_for(content)?.into_iter().collect(),
             };
-            maker.into_iter().map(|run| to(String::new(), Node::Run(run))).collect()
+            makers.into_iter().map(|run| to(String::new(), Node::Run(run))).collect()
         }
-        (Node::Content(content), true) => lineage
-            .consumers(content)?
-            .iter()
-            .map(|c| to(role(&c.role), Node::Run(c.run)))
-            .collect(),
+        (Node::Content(content), true) => {
+            let readers = match makers {
+                Some([maker]) => lineage.readers(&[content], Some(*maker))?,
+                _ => lineage.readers(&all_in(store, content)?, None)?,
+            };
+            readers.iter().map(|one| to(role(&one.role), Node::Run(one.run))).collect()
+        }
     })
+}
+
+/// A content and, if it is a folder, what lies in it as far as that is here.
+pub(in crate::commands) fn all_in(store: &Store, content: ContentId) -> Outcome<Vec<ContentId>> {
+    let (mut all, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![content]);
+    while let Some(content) = open.pop() {
+        if !seen.insert(content) {
+            continue;
+        }
+        all.push(content);
+        if let ContentId::Tree(tree) = content
+            && let Some(tree) = store.get::<Tree>(tree)?
+        {
+            open.extend(tree.entries().iter().filter_map(|entry| entry.node.content()));
+        }
+    }
+    Ok(all)
 }
 
 /// Adds what runs left, where nobody read it.
 pub(in crate::commands) fn add_outputs(
-    lineage: &Lineage,
+    (store, lineage): (&Store, &Lineage),
     runs: &[Node],
     walk: &mut Walk,
 ) -> Outcome {
     let mut there: HashSet<Node> = walk.nodes.iter().copied().collect();
     for node in runs.iter().filter(|node| matches!(node, Node::Run(_))) {
-        for Next { label, node: content, .. } in neighbours(lineage, *node, None, true)? {
+        for Next { label, node: content, .. } in neighbours((store, lineage), *node, None, true)? {
             if there.insert(content) {
                 walk.nodes.push(content);
                 walk.edges.push((*node, label, content));

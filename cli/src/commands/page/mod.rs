@@ -7,5 +7,5 @@ mod difference;
 
 pub(super) use difference::difference;
 pub(super) use file::{Target, written};
-pub(super) use lineage::{Next, Walk, add_outputs, graph, neighbours, walk};
+pub(super) use lineage::{Next, Walk, add_outputs, all_in, graph, neighbours, walk};
 pub(super) use standing::{Standing, standing};

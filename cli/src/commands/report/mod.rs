@@ -154,8 +154,10 @@ impl Subject<'_> {
     /// The lineage of all runs.
     fn drawn(&self, told: &[Told]) -> Outcome<Block> {
         let roots: Vec<Node> = told.iter().map(|run| Node::Run(run.id)).collect();
-        let mut walk = page::walk(self.lineage, &roots, false)?;
-        page::add_outputs(self.lineage, &roots, &mut walk)?;
+        let from = (&self.registry.store, self.lineage);
+        let starts: Vec<_> = roots.iter().map(|root| (*root, None)).collect();
+        let mut walk = page::walk(from, &starts, false)?;
+        page::add_outputs(from, &roots, &mut walk)?;
         let metric = Some(self.gathered.metric.as_str());
         let among = told.iter().map(|run| (run.id, format!("arm {}", run.arm))).collect();
         let graph =

@@ -26,7 +26,7 @@ impl Subject<'_> {
         let mut facts = Vec::new();
         let mut counted: BTreeMap<ContentId, usize> = BTreeMap::new();
         for run in told {
-            for data in self.data(run)? {
+            for data in self.lineage.sources(run.id)? {
                 *counted.entry(data).or_default() += 1;
             }
         }
@@ -121,22 +121,6 @@ impl Subject<'_> {
             }
         }
         Ok(counted.into_iter().filter(|(_, n)| *n == told.len()).map(|(text, _)| text).collect())
-    }
-
-    /// What a run read and no recorded run made, its code aside.
-    fn data(&self, run: &Told) -> Outcome<BTreeSet<ContentId>> {
-        let mut found = BTreeSet::new();
-        let behind = self.lineage.ancestors(Node::Run(run.id))?;
-        let runs = behind.into_iter().chain([Node::Run(run.id)]);
-        for node in runs {
-            let Node::Run(run) = node else { continue };
-            for (role, content) in self.lineage.run_inputs(run)? {
-                if !matches!(role, Role::Code) && self.lineage.producer_for(content)?.is_none() {
-                    found.insert(content);
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// A content by its name, or by how it was read, and its full hash.

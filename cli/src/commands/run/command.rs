@@ -9,7 +9,7 @@ use lab_process::{
     execute, execute_here, is_secret, recorded_variables, unrecordable_variables,
     with_own_variables,
 };
-use lab_replay::record;
+use lab_replay::{Makers, Origin, record};
 use lab_schema::recipe::Parts;
 use lab_schema::{Command, Completeness, Executor, Name, Output, Recipe, Run, RunId, Signed, Slot};
 use serde_json::{Value, json};
@@ -65,7 +65,8 @@ fn here(context: &Context, args: &Args, name: Option<Name>) -> Outcome {
     })?;
     let Watched { recipe, execution: Execution { outcome, undeclared, notes, .. }, git, summary } =
         done;
-    let (id, run) = record(&registry.store, &registry.who(), &recipe, outcome, git)?;
+    let (id, run) =
+        record(&registry.store, &registry.lineage()?, &registry.who(), &recipe, outcome, git)?;
     for note in &notes {
         context.ui.note(note);
     }
@@ -117,11 +118,14 @@ pub(super) fn summed(summary: &Summary, run: &Run, context: &Context) -> String 
 fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> Outcome {
     let registry = context.registry_to_write()?;
     let bars = Bars::new(context.ui);
-    let mut found = BTreeMap::new();
+    let (mut found, mut makers) = (BTreeMap::new(), Makers::new());
     for typed in &args.inputs {
         let input = inputs::find(&registry, &context.directory, typed, &bars)?;
         if let Some(note) = &input.note {
             context.ui.note(note);
+        }
+        if let Some(maker) = input.maker {
+            makers.insert(input.slot.to_string(), [maker].into());
         }
         if found.insert(input.slot.clone(), input.content).is_some() {
             return Err(Failure::usage(format!("two inputs would lie at '{}'", input.slot))
@@ -178,7 +182,9 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
         Some(seen) => completed(&recipe, seen)?,
         None => recipe,
     };
-    let (id, run) = record(&registry.store, &registry.who(), &recipe, outcome, captured.git)?;
+    let origin = Origin { git: captured.git, parent: None, makers };
+    let lineage = registry.lineage()?;
+    let (id, run) = record(&registry.store, &lineage, &registry.who(), &recipe, outcome, origin)?;
     for note in &notes {
         context.ui.note(note);
     }

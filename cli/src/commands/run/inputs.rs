@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use lab_objects::{Progress, add};
-use lab_schema::{Base, ContentId, Reference, Slot};
+use lab_schema::{Base, ContentId, Reference, RunId, Slot};
 
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
@@ -15,6 +15,8 @@ pub(super) struct Input {
     pub(super) slot: Slot,
     /// What it is.
     pub(super) content: ContentId,
+    /// The run that it was taken from, if it was named by way of one.
+    pub(super) maker: Option<RunId>,
     /// What a person should know about how it was found.
     pub(super) note: Option<String>,
 }
@@ -46,7 +48,8 @@ pub(super) fn find(
                 "'{reference}' is a name here, and was taken as such; ./{reference} means the file"
             )
         });
-        return Ok(Input { slot, content: resolved.content()?, note });
+        let (content, maker) = (resolved.content()?, resolved.said_maker(|| registry.lineage())?);
+        return Ok(Input { slot, content, maker, note });
     }
     if path.exists() {
         let slot = slot_or(&default_slot(Path::new(reference)))?;
@@ -57,13 +60,14 @@ pub(super) fn find(
             "added {reference} ({}): the command finds it at {slot}",
             added.content.short()
         );
-        return Ok(Input { slot, content: added.content, note: Some(note) });
+        return Ok(Input { slot, content: added.content, maker: None, note: Some(note) });
     }
     let resolved = resolve(&registry.store, reference).map_err(|failure| {
         failure.hint(format!("there is no file or folder '{reference}' either"))
     })?;
     let slot = slot_or(resolved.leaf.as_deref().unwrap_or(""))?;
-    Ok(Input { slot, content: resolved.content()?, note: None })
+    let (content, maker) = (resolved.content()?, resolved.said_maker(|| registry.lineage())?);
+    Ok(Input { slot, content, maker, note: None })
 }
 
 /// Whether the text starts from a name that exists. `./digits` is always a path.

@@ -7,7 +7,7 @@ use std::path::Path;
 use lab_objects::NameKind;
 use lab_process::Echo;
 use lab_replay::{Bench, Origin, cached, execute_resuming, record};
-use lab_schema::{ContentId, Name, Object, Run, RunId, Signed, Slot};
+use lab_schema::{ContentId, Name, Object, ObjectId, Run, RunId, Signed, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
 
@@ -30,7 +30,8 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
     let bars = Bars::new(context.ui);
     let sources = sources(context, &registry, path, &mut program, &bars)?;
     // What is named by its hash may be about to be removed.
-    registry.store.rescue(&sources.values().map(|id| (*id).into()).collect::<Vec<_>>())?;
+    let given: Vec<ObjectId> = sources.values().map(|(content, _)| (*content).into()).collect();
+    registry.store.rescue(&given)?;
     let running = Running { context, args, path, registry: &registry, bars: &bars, sources };
     let mut answers = Vec::new();
     let variants = seeds::variants(&args.axes(), args.seeds.as_ref(), args.folds)?;
@@ -78,8 +79,11 @@ struct Running<'a> {
     path: &'a Path,
     registry: &'a Registry,
     bars: &'a Bars,
-    sources: BTreeMap<Slot, ContentId>,
+    sources: BTreeMap<Slot, Given>,
 }
+
+/// A content, and the run that it was taken from, if that was said.
+type Given = (ContentId, Option<RunId>);
 
 impl Running<'_> {
     /// Runs the stages that have to be run; the last one.
@@ -105,10 +109,16 @@ impl Running<'_> {
         let stages = program.stages();
         let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0)
             + name.map_or(0, |n| n.as_str().len() + 1);
-        let mut made: BTreeMap<&str, Run> = BTreeMap::new();
+        let mut made: BTreeMap<&str, (RunId, Run)> = BTreeMap::new();
         let mut last = None;
         for (place, stage) in stages.iter().enumerate() {
-            let recipe = stage.recipe(gather(stage, &self.sources, &made)?)?;
+            let given = gather(stage, &self.sources, &made)?;
+            let said = given
+                .iter()
+                .filter_map(|(slot, (_, maker))| Some((slot.to_string(), [(*maker)?].into())));
+            let origin = Origin { makers: said.collect(), ..Origin::default() };
+            let inputs = given.into_iter().map(|(slot, (content, _))| (slot, content)).collect();
+            let recipe = stage.recipe(inputs)?;
             let reusable = match self.args.again {
                 true => None,
                 false => cached(&registry.store, &lineage, recipe.id())?,
@@ -119,10 +129,11 @@ impl Running<'_> {
                     let execution = execute_resuming(&bench, &recipe)?;
                     let (id, run) = record(
                         &registry.store,
+                        &lineage,
                         &who,
                         &recipe,
                         execution.outcome,
-                        Origin::default(),
+                        origin,
                     )?;
                     (id, run, false)
                 }
@@ -156,7 +167,7 @@ impl Running<'_> {
             answer["reused"] = Value::Bool(reused);
             answers.push(answer);
             last = Some((id, run.clone()));
-            made.insert(stage.name(), run);
+            made.insert(stage.name(), (id, run));
         }
         Ok(last)
     }
@@ -237,7 +248,7 @@ fn sources(
     path: &Path,
     program: &mut Program,
     bars: &Bars,
-) -> Outcome<BTreeMap<Slot, ContentId>> {
+) -> Outcome<BTreeMap<Slot, Given>> {
     let at = context.path(path);
     let beside = match path.to_str().is_some_and(|word| word.starts_with(BASELINE)) {
         true => None,
@@ -262,7 +273,7 @@ fn sources(
         if let Some(note) = &found.note {
             context.ui.note(note);
         }
-        sources.insert(slot.clone(), found.content);
+        sources.insert(slot.clone(), (found.content, found.maker));
     }
     Ok(sources)
 }
@@ -270,16 +281,16 @@ fn sources(
 /// The inputs of a stage: of the program's, and of what earlier stages made.
 fn gather(
     stage: &Stage,
-    sources: &BTreeMap<Slot, ContentId>,
-    made: &BTreeMap<&str, Run>,
-) -> Outcome<BTreeMap<Slot, ContentId>> {
+    sources: &BTreeMap<Slot, Given>,
+    made: &BTreeMap<&str, (RunId, Run)>,
+) -> Outcome<BTreeMap<Slot, Given>> {
     let mut inputs = BTreeMap::new();
     for input in stage.inputs() {
         let content = match &input.from {
-            Source::Program(slot) => sources.get(slot),
-            Source::Stage { stage, output } => {
-                made.get(stage).and_then(|run| run.outcome.outputs.get(output))
-            }
+            Source::Program(slot) => sources.get(slot).copied(),
+            Source::Stage { stage, output } => made
+                .get(stage)
+                .and_then(|(id, run)| Some((*run.outcome.outputs.get(output)?, Some(*id)))),
         };
         let content = content.ok_or_else(|| {
             Failure::usage(format!(
@@ -288,7 +299,7 @@ fn gather(
                 input.slot
             ))
         })?;
-        inputs.insert(input.slot, *content);
+        inputs.insert(input.slot, content);
     }
     Ok(inputs)
 }

@@ -283,7 +283,8 @@ impl Pass<'_> {
         self.suggest(step, listed);
         let watched = execute_here(here)?;
         let (outcome, git) = (watched.execution.outcome, watched.git);
-        let (id, run) = record(&registry.store, &registry.who(), &watched.recipe, outcome, git)?;
+        let (id, run) =
+            record(&registry.store, &self.lineage, &registry.who(), &watched.recipe, outcome, git)?;
         let signature = trust::sign_recorded(context, registry, Signed::Run(id));
         for note in &watched.execution.notes {
             context.ui.note(note);

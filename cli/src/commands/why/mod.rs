@@ -9,12 +9,12 @@ use lab_objects::Move;
 use lab_schema::{ContentId, Executor, Name, ObjectId, Recipe, Run, RunId};
 use serde_json::{Value, json};
 
-use super::{describe, log};
+use super::{describe, log, page};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::resolve::resolve;
+use crate::resolve::{Resolved, resolve};
 use crate::trust::Believed;
-use crate::ui::{self, HASH, NAME, paint};
+use crate::ui::{self, BAD, HASH, NAME, paint};
 use crate::wiring::Registry;
 
 /// Tell where something comes from: the run that made it, from what, by what code, and the way from the data
@@ -33,7 +33,7 @@ struct Story<'a> {
     believed: Believed,
     /// Names by what they point at.
     names: BTreeMap<ObjectId, Vec<String>>,
-    /// The first move to each object, by when.
+    /// The first move to each object.
     entered: BTreeMap<ObjectId, Entered>,
 }
 
@@ -44,6 +44,7 @@ struct Entered {
     kind: String,
     who: String,
     why: String,
+    is_deleted: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
@@ -70,11 +71,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         lineage: &lineage,
         believed: Believed::here(context, &registry),
         names,
-        entered: first_moves(&journals),
+        entered: first_moves(&journals, resolved.name.as_ref()),
     };
     match made_by {
         Some(run) => story.made(&what, run, resolved.id),
-        None => story.root(&what, resolved.id),
+        None => story.root(&what, &resolved),
     }
 }
 
@@ -87,6 +88,9 @@ impl Story<'_> {
         let verified = log::verification(self.registry, self.lineage, &self.believed, id)?;
         let mut facts = self.names.get(&ObjectId::Run(id)).cloned().unwrap_or_default();
         facts.push(ui::ago(self.context.now_ms(), run.outcome.started_ms));
+        if !run.outcome.status.is_success() {
+            facts.push(paint(BAD, describe::status(&run.outcome.status)));
+        }
         facts.push(if verified.text.is_empty() {
             "not verified yet".to_owned()
         } else {
@@ -103,15 +107,15 @@ impl Story<'_> {
         }
         let mut inputs = Vec::new();
         for origin in self.lineage.origins(id)?.iter().filter(|o| o.role != Role::Code) {
-            let Origin { role, content, maker } = origin;
+            let Origin { role, content, makers } = origin;
             ui.line(format!(
                 "  from   {}  {}  {}",
                 paint(HASH, content.short()),
                 paint(NAME, role),
-                self.origin(*content, *maker)?
+                self.origin(*content, makers)?
             ));
             inputs.push(json!({
-                "input": role.to_string(), "id": content.to_string(), "made_by": maker.map(|run| run.to_string()),
+                "input": role.to_string(), "id": content.to_string(), "made_by": made_by(makers),
             }));
         }
         ui.line(format!("  by     {}", describe::action(&recipe)));
@@ -145,8 +149,8 @@ impl Story<'_> {
     }
 
     /// What no recorded run made.
-    fn root(&self, what: &str, id: ObjectId) -> Outcome {
-        let ui = self.context.ui;
+    fn root(&self, what: &str, resolved: &Resolved) -> Outcome {
+        let (ui, id) = (self.context.ui, resolved.id);
         let content = id.content().expect("only content has no run that made it");
         let entered = self.entered(id);
         ui.line(format!(
@@ -154,33 +158,52 @@ impl Story<'_> {
             paint(HASH, id.short()),
             paint(NAME, what)
         ));
-        ui.line(format!("  {}", entered.as_deref().unwrap_or("no name ever pointed at it")));
-        ui.line(format!("  read by {}", ui::count(self.lineage.count_consumers(content)?, "run")));
+        let held = match &entered {
+            Some(_) => None,
+            None => self.held_in(content)?.map(|folder| format!("lies in {folder}")),
+        };
+        let came = entered.as_ref().or(held.as_ref());
+        ui.line(format!("  {}", came.map_or("no name ever pointed at it", String::as_str)));
+        let all = page::all_in(&self.registry.store, content)?;
+        ui.line(format!("  read by {}", ui::count(self.lineage.count_readers(&all)?, "run")));
         if ui.json {
+            let readers = self.lineage.readers(&all, None)?;
             let label = |role: &Role| match role {
                 Role::Code => "code".to_owned(),
                 role => role.to_string(),
             };
-            let readers: Vec<Value> = self
-                .lineage
-                .consumers(content)?
+            let readers: Vec<Value> = readers
                 .iter()
                 .map(|c| json!({ "run": c.run.to_string(), "as": label(&c.role) }))
                 .collect();
-            ui.answer(&json!({ "id": id.digest().to_string(), "made_by": null, "entered": entered, "read_by": readers }));
+            ui.answer(&json!({
+                "id": id.digest().to_string(), "made_by": null, "entered": entered, "in": held, "read_by": readers,
+            }));
         }
         Ok(())
     }
 
+    /// The folder that a name pointed at and in which a content lies, in words.
+    fn held_in(&self, content: ContentId) -> Outcome<Option<String>> {
+        for folder in self.entered.keys() {
+            if let ObjectId::Tree(tree) = folder
+                && page::all_in(&self.registry.store, ContentId::Tree(*tree))?.contains(&content)
+            {
+                return Ok(self.entered(*folder));
+            }
+        }
+        Ok(None)
+    }
+
     /// Where an input comes from, in a few words.
-    fn origin(&self, content: ContentId, maker: Option<RunId>) -> Outcome<String> {
-        let Some(run) = maker else {
+    fn origin(&self, content: ContentId, makers: &[RunId]) -> Outcome<String> {
+        let [first, others @ ..] = makers else {
             let entered = self.entered(content.into());
             return Ok(entered.unwrap_or_else(|| "made by no recorded run".to_owned()));
         };
-        let label = match self.names.get(&ObjectId::Run(run)) {
+        let label = match self.names.get(&ObjectId::Run(*first)) {
             Some(names) => paint(NAME, names.join(", ")),
-            None => match self.registry.store.get::<Run>(run)? {
+            None => match self.registry.store.get::<Run>(*first)? {
                 Some(run) => {
                     let recipe: Option<Recipe> = self.registry.store.get(run.recipe)?;
                     recipe.map(|recipe| describe::action(&recipe)).unwrap_or_default()
@@ -188,18 +211,25 @@ impl Story<'_> {
                 None => String::new(),
             },
         };
-        let also = also_made(self.lineage, content.into(), run)?;
-        let also = also.map(|others| format!(" ({others})")).unwrap_or_default();
-        Ok(format!("made by run {}  {label}{also}", paint(HASH, run.short())))
+        let beside = match others.len() {
+            // One file can have been left by others as well; of a folder it is told who made its files.
+            0 => also_made(self.lineage, content.into(), *first)?
+                .map(|others| format!(" ({others})"))
+                .unwrap_or_default(),
+            1 => format!(", and by run {}", paint(HASH, others[0].short())),
+            n => format!(", and by {n} other runs"),
+        };
+        Ok(format!("made by run {}  {label}{beside}", paint(HASH, first.short())))
     }
 
-    /// The first move of any name to an object, in words.
+    /// The first move of a name to an object, in words.
     fn entered(&self, id: ObjectId) -> Option<String> {
-        let Entered { when_ms, version, kind, who, why } = self.entered.get(&id)?;
+        let Entered { when_ms, version, kind, who, why, is_deleted } = self.entered.get(&id)?;
         let ago = ui::ago(self.context.now_ms(), *when_ms);
         let (who, why) = (ui::plain(who), ui::plain(why));
         let why = if why.is_empty() { why } else { format!(": {why}") };
-        Some(format!("{version} ({kind}), {ago} by {who}{why}"))
+        let gone = if *is_deleted { "; the name has been deleted since" } else { "" };
+        Some(format!("{version} ({kind}), {ago} by {who}{why}{gone}"))
     }
 
     /// The first version of a name that an object was.
@@ -208,13 +238,19 @@ impl Story<'_> {
     }
 }
 
-/// The first move of any name to each object.
-fn first_moves(journals: &[(Name, Vec<Move>)]) -> BTreeMap<ObjectId, Entered> {
-    let mut first: BTreeMap<ObjectId, Entered> = BTreeMap::new();
+/// The first move of any name to each object: of the name that was typed, if that was one of them, and rather of
+/// one that is still there.
+fn first_moves(
+    journals: &[(Name, Vec<Move>)],
+    typed: Option<&Name>,
+) -> BTreeMap<ObjectId, Entered> {
+    let mut first: BTreeMap<ObjectId, ((bool, bool, u64), Entered)> = BTreeMap::new();
     for (name, journal) in journals {
+        let is_deleted = journal.last().is_none_or(|last| last.target.is_none());
         for (index, moved) in journal.iter().enumerate() {
             let Some(target) = moved.target else { continue };
-            if first.get(&target).is_some_and(|known| known.when_ms <= moved.when_ms) {
+            let order = (typed != Some(name), is_deleted, moved.when_ms);
+            if first.get(&target).is_some_and(|(known, _)| *known <= order) {
                 continue;
             }
             let entered = Entered {
@@ -223,11 +259,12 @@ fn first_moves(journals: &[(Name, Vec<Move>)]) -> BTreeMap<ObjectId, Entered> {
                 kind: moved.kind.to_string(),
                 who: moved.who.clone(),
                 why: moved.why.clone(),
+                is_deleted,
             };
-            first.insert(target, entered);
+            first.insert(target, (order, entered));
         }
     }
-    first
+    first.into_iter().map(|(id, (_, entered))| (id, entered)).collect()
 }
 
 /// Columns that facts take in a line.
@@ -249,6 +286,15 @@ fn wrapped(facts: &[String]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The maker, or the makers if there are several, for programs.
+fn made_by(makers: &[RunId]) -> Value {
+    match makers {
+        [] => Value::Null,
+        [one] => json!(one.to_string()),
+        several => json!(several.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    }
 }
 
 /// How many other runs left the very same content, in words; none if no other did.

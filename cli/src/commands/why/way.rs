@@ -37,8 +37,8 @@ pub(super) fn way(story: &Story<'_>, id: RunId) -> Outcome<Way> {
         let mut read = story.lineage.origins(*run)?;
         read.retain(|origin| origin.role != Role::Code);
         for origin in &read {
-            if let Some(maker) = origin.maker {
-                wanted.entry(maker).or_default().insert(origin.content);
+            for maker in &origin.makers {
+                wanted.entry(*maker).or_default().insert(origin.content);
             }
         }
         origins.push((*run, read));
@@ -47,7 +47,7 @@ pub(super) fn way(story: &Story<'_>, id: RunId) -> Outcome<Way> {
     let mut sentences = Vec::new();
     for (place, (run, read)) in origins.iter().enumerate() {
         let makers: BTreeSet<String> =
-            read.iter().filter_map(|origin| Some(origin.maker?.to_string())).collect();
+            read.iter().flat_map(|origin| &origin.makers).map(ToString::to_string).collect();
         json.push(json!({ "run": run.to_string(), "after": makers }));
         if place >= untold && runs.len() > 1 {
             let wanted = wanted.get(run).cloned().unwrap_or_default();
@@ -91,24 +91,26 @@ fn sentence(
 
 /// What a run read, by who made it, in the order in which it is read.
 fn inputs(story: &Story<'_>, read: &[Origin]) -> String {
-    let mut made: Vec<(RunId, Vec<String>)> = Vec::new();
+    let mut made: Vec<(&[RunId], Vec<String>)> = Vec::new();
     let mut given = Vec::new();
     for origin in read {
         let slot = paint(NAME, origin.role.to_string());
-        match origin.maker {
-            Some(maker) => match made.iter_mut().find(|(other, _)| *other == maker) {
-                Some((_, slots)) => slots.push(slot),
-                None => made.push((maker, vec![slot])),
-            },
-            None => given.push(match story.version_of(origin.content.into()) {
+        if origin.makers.is_empty() {
+            given.push(match story.version_of(origin.content.into()) {
                 Some(version) => format!("{slot} ({version})"),
                 None => slot,
-            }),
+            });
+            continue;
+        }
+        match made.iter_mut().find(|(others, _)| *others == origin.makers) {
+            Some((_, slots)) => slots.push(slot),
+            None => made.push((&origin.makers, vec![slot])),
         }
     }
     let mut parts = Vec::new();
-    for (maker, slots) in made {
-        parts.push(format!("{} of {}", listed(slots), story.title(maker)));
+    for (makers, slots) in made {
+        let makers = makers.iter().map(|maker| story.title(*maker)).collect();
+        parts.push(format!("{} of {}", listed(slots), listed(makers)));
     }
     if !given.is_empty() {
         parts.push(listed(given));

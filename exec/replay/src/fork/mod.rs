@@ -4,18 +4,20 @@
 //! belongs, in the run that has the parameter or reads the input; that run is done with it, and so is every later
 //! one of the chain, with the new outputs in the place of the old. The others stand.
 
+mod carry;
 mod set;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lab_objects::Store;
 use lab_process::Note;
-use lab_schema::{ContentId, Object, Recipe, Run, RunId, Slot, Tree};
+use lab_schema::{ContentId, Object, Recipe, Run, RunId, Slot};
 
-use crate::bench::{Bench, Origin, record};
+use crate::bench::{Bench, Makers, Origin, record};
 use crate::changed::do_changed;
 use crate::error::{ReplayError, Result};
 use crate::presence::cached;
+use carry::{Redone, carried};
 use set::set;
 
 /// Most files of a directory that are followed into a later run.
@@ -38,6 +40,8 @@ pub enum Change {
         name: String,
         /// What is read instead.
         content: ContentId,
+        /// The run that it was taken from, if it was said.
+        maker: Option<RunId>,
     },
 }
 
@@ -93,15 +97,23 @@ pub fn fork(
             Some(changed) => changed,
             None => recipe.clone(),
         };
-        let forked = carried(bench, (parent, &recipe), forked, &redone)?.map_err(cannot)?;
+        let (forked, mut makers) =
+            carried(bench, (parent, &recipe), forked, &redone)?.map_err(cannot)?;
         if forked == recipe {
             continue;
         }
-        let forked = step(bench, id, (parent, &run, &recipe), &forked)?;
+        for change in changes {
+            if let Change::Input { name, maker: Some(maker), .. } = change
+                && let Some(slot) = slot_of(&recipe, name).map_err(cannot)?
+            {
+                makers.insert(slot.to_string(), [*maker].into());
+            }
+        }
+        let forked = step(bench, id, (parent, &run, &recipe), &forked, makers)?;
         told(&forked);
         let is_over = forked.run.outcome.status.is_success();
         let (old, now) = (run.outcome.outputs, forked.run.outcome.outputs.clone());
-        redone.insert(parent, Redone { old, now });
+        redone.insert(parent, Redone { id: forked.id, old, now });
         done.push(forked);
         if !is_over {
             break;
@@ -110,146 +122,13 @@ pub fn fork(
     Ok(done)
 }
 
-/// What a run left that was done with something changed, and what it leaves now.
-struct Redone {
-    old: BTreeMap<Slot, ContentId>,
-    now: BTreeMap<Slot, ContentId>,
-}
-
-/// A recipe of the chain with what earlier runs leave now in the place of what they left. Which of several files
-/// with the same bytes an input is, its path says.
-fn carried(
-    bench: &Bench<'_>,
-    (id, before): (RunId, &Recipe),
-    forked: Recipe,
-    redone: &BTreeMap<RunId, Redone>,
-) -> Result<std::result::Result<Recipe, String>> {
-    if redone.is_empty() {
-        return Ok(Ok(forked));
-    }
-    let store = bench.store;
-    let short = id.short();
-    let slots: Vec<(&Slot, ContentId)> =
-        before.inputs().iter().map(|(slot, content)| (slot, *content)).collect();
-    let contents: Vec<(String, ContentId)> =
-        slots.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
-    let mut parts = forked.to_parts();
-    for ((slot, content), maker) in slots.iter().zip(bench.lineage.makers(&contents, Some(id))?) {
-        let Some(redone) = maker.and_then(|maker| redone.get(&maker)) else { continue };
-        // What somebody has put in its place stays.
-        if parts.inputs.get(*slot) != Some(content) {
-            continue;
-        }
-        let places = places(store, &redone.old, *content)?;
-        let own = places.iter().find(|place| place.as_str() == slot.as_str());
-        // Another input with the same bytes may be the one that was left there.
-        let others: Vec<&String> = places
-            .iter()
-            .filter(|place| slots.iter().all(|(other, _)| other.as_str() != place.as_str()))
-            .collect();
-        let place = match (own, &others[..]) {
-            (Some(place), _) => place,
-            (None, []) => continue,
-            (None, [one]) => *one,
-            (None, [first, rest @ ..]) => {
-                let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-                let mut same = others.iter().filter(|place| name(place) == name(slot.as_str()));
-                match (same.next(), same.next()) {
-                    (Some(one), None) => *one,
-                    _ => {
-                        let now = at(store, &redone.now, first)?;
-                        for place in rest {
-                            if at(store, &redone.now, place)? != now {
-                                return Ok(Err(format!(
-                                    "it is not clear which file {short} read as {slot}"
-                                )));
-                            }
-                        }
-                        *first
-                    }
-                }
-            }
-        };
-        match at(store, &redone.now, place)? {
-            Some(now) => drop(parts.inputs.insert((*slot).clone(), now)),
-            None => return Ok(Err(format!("{short} read {place}, which is not left any more"))),
-        }
-    }
-    // What is read by another way than as an input cannot be replaced.
-    for Redone { old, now } in redone.values() {
-        for (slot, content) in old.iter().filter(|(slot, content)| now.get(*slot) != Some(*content))
-        {
-            if before.outside().values().any(|read| read == content) {
-                return Ok(Err(format!("{short} read {slot} from outside of its project")));
-            }
-            let Some(code) = before.code() else { continue };
-            if at_path(store, ContentId::Tree(code), slot.as_str())? == Some(*content) {
-                return Ok(Err(format!("{short} read {slot} as code")));
-            }
-        }
-    }
-    Ok(Recipe::new(parts).map_err(|error| error.to_string()))
-}
-
-/// Where among outputs, and in the folders among them, a content lies.
-fn places(
-    store: &Store,
-    outputs: &BTreeMap<Slot, ContentId>,
-    wanted: ContentId,
-) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    let mut todo: Vec<(String, ContentId)> =
-        outputs.iter().map(|(slot, content)| (slot.to_string(), *content)).collect();
-    let mut looked = 0;
-    while let Some((path, content)) = todo.pop() {
-        looked += 1;
-        if content == wanted {
-            found.push(path);
-        } else if let ContentId::Tree(tree) = content
-            && looked < MAX_FILES
-        {
-            let tree: Tree = load(store, tree)?;
-            todo.extend(tree.entries().iter().filter_map(|entry| {
-                Some((format!("{path}/{}", entry.name), entry.node.content()?))
-            }));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// What lies at this path among outputs.
-fn at(store: &Store, outputs: &BTreeMap<Slot, ContentId>, path: &str) -> Result<Option<ContentId>> {
-    for (slot, content) in outputs {
-        match path.strip_prefix(slot.as_str()) {
-            Some("") => return Ok(Some(*content)),
-            Some(rest) if rest.starts_with('/') => return at_path(store, *content, &rest[1..]),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-/// What lies at a path in a folder.
-fn at_path(store: &Store, mut content: ContentId, path: &str) -> Result<Option<ContentId>> {
-    for part in path.split('/') {
-        let ContentId::Tree(tree) = content else { return Ok(None) };
-        let tree: Tree = load(store, tree)?;
-        let entry = tree.entries().iter().find(|entry| entry.name.to_string() == part);
-        match entry.and_then(|entry| entry.node.content()) {
-            Some(inside) => content = inside,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(content))
-}
-
 /// Does one run with its changed recipe.
 fn step(
     bench: &Bench<'_>,
     of: RunId,
     (parent, run, recipe): (RunId, &Run, &Recipe),
     forked: &Recipe,
+    makers: Makers,
 ) -> Result<Forked> {
     let store = bench.store;
     if let Some(id) = cached(store, bench.lineage, forked.id())? {
@@ -265,8 +144,8 @@ fn step(
         ReplayError::NotForked { id: of, why }
     })?;
     set::told(&mut outcome.params, recipe, forked);
-    let origin = Origin { git: run.git.clone(), parent: Some(parent) };
-    let (id, run) = record(store, bench.who, forked, outcome, origin)?;
+    let origin = Origin { git: run.git.clone(), parent: Some(parent), makers };
+    let (id, run) = record(store, bench.lineage, bench.who, forked, outcome, origin)?;
     Ok(Forked { parent, id, run, was_there: false, notes })
 }
 
@@ -282,7 +161,7 @@ fn placed(
             let recipe = changed[n].as_ref().unwrap_or(recipe);
             let with = match change {
                 Change::Set { name, value } => set(recipe, name, value)?,
-                Change::Input { name, content } => with_input(recipe, name, *content)?,
+                Change::Input { name, content, .. } => with_input(recipe, name, *content)?,
             };
             found.extend(with.map(|with| (n, with)));
         }
@@ -315,22 +194,27 @@ fn placed(
     Ok(changed)
 }
 
+/// The input that was meant by its name or the end of that, if there is one.
+fn slot_of<'r>(recipe: &'r Recipe, name: &str) -> std::result::Result<Option<&'r Slot>, String> {
+    let end = format!("/{name}");
+    let is_it = |slot: &&Slot| slot.as_str() == name || slot.as_str().ends_with(&end);
+    let whole = recipe.inputs().keys().find(|slot| slot.as_str() == name);
+    let slots: Vec<&Slot> = recipe.inputs().keys().filter(is_it).collect();
+    match (whole, &slots[..]) {
+        (Some(slot), _) => Ok(Some(slot)),
+        (None, []) => Ok(None),
+        (None, [slot]) => Ok(Some(*slot)),
+        _ => Err(format!("several inputs are called '{name}': name the whole of it")),
+    }
+}
+
 /// A recipe with this input, and what it had; none if it has none of that name.
 fn with_input(
     recipe: &Recipe,
     name: &str,
     content: ContentId,
 ) -> std::result::Result<Option<(Recipe, Option<String>)>, String> {
-    let end = format!("/{name}");
-    let is_it = |slot: &&Slot| slot.as_str() == name || slot.as_str().ends_with(&end);
-    let whole = recipe.inputs().keys().find(|slot| slot.as_str() == name);
-    let slots: Vec<&Slot> = recipe.inputs().keys().filter(is_it).collect();
-    let slot = match (whole, &slots[..]) {
-        (Some(slot), _) => slot,
-        (None, []) => return Ok(None),
-        (None, [slot]) => *slot,
-        _ => return Err(format!("several inputs are called '{name}': name the whole of it")),
-    };
+    let Some(slot) = slot_of(recipe, name)? else { return Ok(None) };
     let mut parts = recipe.to_parts();
     let before = parts.inputs.insert(slot.clone(), content);
     let recipe = Recipe::new(parts).map_err(|error| error.to_string())?;

@@ -143,11 +143,12 @@ impl Walk<'_> {
                 Layer::Split => Layer::Split,
                 _ => Layer::Data,
             };
-            if let (Some(p), Some(q)) = (made.0.get(slot).copied(), made.1.get(slot).copied())
-                && p != q
-            {
+            let of =
+                |made: &BTreeMap<String, Vec<RunId>>| made.get(slot).cloned().unwrap_or_default();
+            let pairs = self.counterparts(of(&made.0), of(&made.1))?;
+            if !pairs.is_empty() {
                 layer = Layer::Carried;
-                self.todo.push((p, q, Some(q)));
+                self.todo.extend(pairs.into_iter().map(|(p, q)| (p, q, Some(q))));
             }
             let unread = match (x, y) {
                 (None, Some(_)) => seen.0.contains(slot),
@@ -166,9 +167,23 @@ impl Walk<'_> {
     }
 
     /// Who made what a run read, by the names that inputs have.
-    fn makers(&self, run: RunId) -> Result<BTreeMap<String, RunId>> {
-        let made = |origin: Origin| Some((origin.role.to_string(), origin.maker?));
-        Ok(self.lineage.origins(run)?.into_iter().filter_map(made).collect())
+    fn makers(&self, run: RunId) -> Result<BTreeMap<String, Vec<RunId>>> {
+        let made = |origin: Origin| (origin.role.to_string(), origin.makers);
+        Ok(self.lineage.origins(run)?.into_iter().map(made).collect())
+    }
+
+    /// The makers that differ, each with the one in its place: by when they began, where there are as many.
+    fn counterparts(&self, a: Vec<RunId>, b: Vec<RunId>) -> Result<Vec<(RunId, RunId)>> {
+        let only = |of: &[RunId], other: &[RunId]| -> Result<Vec<RunId>> {
+            let mut found = Vec::new();
+            for run in of.iter().filter(|run| !other.contains(run)) {
+                found.push((self.load::<Run>(*run)?.outcome.started_ms, *run));
+            }
+            found.sort_unstable();
+            Ok(found.into_iter().map(|(_, run)| run).collect())
+        };
+        let (x, y) = (only(&a, &b)?, only(&b, &a)?);
+        Ok(if x.len() == y.len() { x.into_iter().zip(y).collect() } else { Vec::new() })
     }
 
     /// What a run looked at or saw in a listing, by the names that inputs have.

@@ -439,7 +439,15 @@ mod tests {
             lab: String::new(),
         };
         let recipe = RecipeId::from_digest(id.digest());
-        Run { recipe, outcome, host, git: None, parent: None, who: String::new() }
+        Run {
+            recipe,
+            outcome,
+            host,
+            git: None,
+            parent: None,
+            makers: BTreeMap::new(),
+            who: String::new(),
+        }
     }
 
     fn seen(how: How, mode: u32, time: i64) -> Seen {

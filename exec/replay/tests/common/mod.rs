@@ -64,8 +64,15 @@ impl World {
     /// Executes a recipe and records it.
     pub(crate) fn run(&mut self, recipe: &Recipe) -> (RunId, Run) {
         let execution = execute(&self.bench(), recipe).unwrap();
-        let recorded =
-            record(self.bench().store, self.bench().who, recipe, execution.outcome, None).unwrap();
+        let recorded = record(
+            self.bench().store,
+            self.bench().lineage,
+            self.bench().who,
+            recipe,
+            execution.outcome,
+            None,
+        )
+        .unwrap();
         self.refresh();
         recorded
     }
@@ -85,6 +92,7 @@ impl World {
             host: host(),
             git: None,
             parent: None,
+            makers: BTreeMap::new(),
             who: "x".into(),
         };
         let id = self.put(&run);

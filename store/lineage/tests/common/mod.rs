@@ -217,6 +217,7 @@ pub fn run(story: &Story<'_>, recipe: RecipeId) -> Run {
         host: host(),
         git: None,
         parent: None,
+        makers: BTreeMap::new(),
         who: "ada".into(),
     }
 }

@@ -117,6 +117,7 @@ pub fn run(store: &Store, argv: &str, input: ContentId, output: ContentId) -> Ru
             host: host(),
             git: None,
             parent: None,
+            makers: BTreeMap::new(),
             who: "ada".into(),
         },
     )
