@@ -149,6 +149,14 @@ fn what_speaks_against_an_entry_is_said() {
     let shared = |name: &str| row(&answer, name)["entries"][0]["shared"].clone();
     assert_eq!(shared("peek")[0]["read"], "test.csv");
     assert_eq!(shared("sly")[0]["tested"], "test.csv");
+    // Who saw the test has no rank, and takes none from the others.
+    assert_eq!(
+        (&row(&answer, "peek")["rank"], &row(&answer, "sly")["rank"]),
+        (&Value::Null, &Value::Null)
+    );
+    let ranks: Vec<u64> =
+        answer["rows"].as_array().unwrap().iter().filter_map(|row| row["rank"].as_u64()).collect();
+    assert_eq!(ranks, [1, 2, 3, 4]);
     for clean in ["found", "draw", "mine.seed1"] {
         assert_eq!(shared(clean), serde_json::json!([]), "{clean}");
     }

@@ -30,7 +30,8 @@ const TOLD: usize = 3;
 /// Who went through an evaluation: a leaderboard whose rows all have the same data, code and environment
 ///
 /// A row is a model, or the seeds of one method: their mean, its 95 % interval, and how strong a claim it is, from
-/// reported to verified on other hardware. What looks like a leak stands under the row.
+/// reported to verified on other hardware. What looks like a leak stands under the row, which has a `?` and no rank
+/// where the making of a model read what it is tested on.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// An evaluation, as `lab eval define` makes it
@@ -80,12 +81,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     ));
     let width = rows.iter().map(|row| shown(row).chars().count()).max().unwrap_or(0);
     let mut answers = Vec::new();
-    let (mut rank, mut before) = (0, None);
-    for (n, row) in rows.iter().enumerate() {
-        // Equal means share a rank.
-        if before != Some(row.summary.mean) {
-            (rank, before) = (n + 1, Some(row.summary.mean));
+    let (mut ranked, mut rank, mut before) = (0, 0, None);
+    for row in &rows {
+        // Who had a look at the test is in nobody's way.
+        let has_rank = row.summary.mean.is_some() && !has_seen_the_test(row);
+        if has_rank {
+            ranked += 1;
+            // Equal means share a rank.
+            if before != Some(row.summary.mean) {
+                (rank, before) = (ranked, Some(row.summary.mean));
+            }
         }
+        let rank = has_rank.then_some(rank);
         context.ui.line(line(rank, row, width));
         for doubt in doubts(row) {
             context.ui.line(format!("       {}", paint(BAD, doubt)));
@@ -223,7 +230,18 @@ fn shown(row: &Row) -> String {
     shortened(&plain(&row.label), WIDTH)
 }
 
-fn line(rank: usize, row: &Row, width: usize) -> String {
+/// Whether what a model of it was made from has what it is tested on.
+fn has_seen_the_test(row: &Row) -> bool {
+    let has_read = |entry: &Entry| entry.shared.iter().any(|shared| shared.is_same);
+    !row.leaks.is_empty() || row.entries.iter().any(has_read)
+}
+
+fn line(rank: Option<usize>, row: &Row, width: usize) -> String {
+    let rank = match rank {
+        Some(rank) => rank.to_string(),
+        None if row.summary.mean.is_none() => String::new(),
+        None => "?".to_owned(),
+    };
     let mean = row.summary.mean.map_or_else(|| "failed".to_owned(), describe::number);
     let interval = interval(row).map(|interval| {
         format!("{} … {}", describe::number(interval.low), describe::number(interval.high))
@@ -317,7 +335,7 @@ fn doubts(row: &Row) -> Vec<String> {
     told
 }
 
-fn answer(rank: usize, row: &Row) -> Value {
+fn answer(rank: Option<usize>, row: &Row) -> Value {
     let interval = interval(row);
     json!({
         "rank": rank, "name": row.label, "mean": row.summary.mean, "deviation": row.summary.deviation,
