@@ -221,21 +221,31 @@ impl Dependent {
     }
 }
 
-/// A run that is in two arms would be compared with itself.
+/// A run that is in two arms, by itself or as its exact repeat, would be compared with itself.
 fn disjoint(all: &[Arm]) -> Outcome {
     for (n, arm) in all.iter().enumerate() {
         for other in &all[n + 1..] {
-            if let Some(run) =
-                arm.runs.iter().find(|run| other.runs.iter().any(|there| run.is_one_with(there)))
-            {
-                let both = format!("'{}' and '{}'", arm.label, other.label);
-                return Err(Failure::usage(format!(
-                    "{both} both hold the run {} ({})",
-                    run.id.short(),
-                    run.name
+            let mut pairs = arm.runs.iter().flat_map(|a| other.runs.iter().map(move |b| (a, b)));
+            let Some((a, b)) = pairs.find(|(a, b)| a.is_one_with(b)) else { continue };
+            return Err(if a.id == b.id {
+                Failure::usage(format!(
+                    "'{}' and '{}' both hold the run {} ({})",
+                    arm.label,
+                    other.label,
+                    a.id.short(),
+                    a.name
                 ))
-                .hint("the arms of a comparison have no run in common"));
-            }
+                .hint("a run would be compared with itself: leave it out of one of the two")
+            } else {
+                Failure::usage(format!(
+                    "{} ({}) is {} ({}) done again: the same recipe left the same outputs, and there is nothing to compare",
+                    b.name,
+                    b.id.short(),
+                    a.name,
+                    a.id.short()
+                ))
+                .hint(format!("`lab diff {} {}` tells what differed around them", a.name, b.name))
+            });
         }
     }
     Ok(())
