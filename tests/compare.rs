@@ -331,6 +331,23 @@ fn the_log_can_be_asked_for_what_was_reached_when_and_by_whom() {
     let good = log(&["--metric", "accuracy>=0.9", "--metric", "loss<0.2"]);
     assert!(!good.is_empty() && good.iter().all(|name| name.starts_with("mine")), "{good:?}");
     assert_eq!(log(&["--metric", "accuracy>0.9", "--param", "seed=1"]), Vec::<String>::new());
+    // A parameter is found by the words in which it was given, in the stage that has it.
+    let trained = ["mine.seed3.train", "mine.seed2.train", "mine.seed1.train"];
+    assert_eq!(log(&["--param", "train.epochs=4"]), trained);
+    assert_eq!(log(&["--param", "epochs=4"]), trained);
+    assert_eq!(log(&["--param", "train.epochs=4", "-n", "1"]), trained[..1]);
+    assert_eq!(log(&["--param", "train.epochs=4", "--param", "seed=2"]), trained[1..2]);
+    assert_eq!(log(&["--param", "seed=2", "--param", "train.lr=0.003"]).len(), 2);
+    assert_eq!(log(&["--param", "prepare.epochs=4"]), Vec::<String>::new());
+    assert_eq!(log(&["--param", "train.epochs=5"]), Vec::<String>::new());
+    let misspelt = |flag: &str, typed: &str| place.lab(["log", flag, typed]).succeeds();
+    misspelt("--param", "epoch=4").complains("called 'epoch': did you mean `epochs`?");
+    misspelt("--param", "train.epoch=4").complains("did you mean `epochs`?");
+    misspelt("--param", "nothing=4").complains("there are activation, batch, ");
+    misspelt("--metric", "acuracy>0").complains("called 'acuracy': did you mean `accuracy`?");
+    misspelt("--metric", "x>0").complains("there are accuracy, loss, train_accuracy, train_loss");
+    let known = misspelt("--param", "epochs=5");
+    assert!(!known.err.contains("called"), "{}", known.err);
     assert_eq!(log(&["--metric", "accuracy>0", "--by", "ana", "--since", "1h"]), all);
     assert_eq!(log(&["--by", "ben"]), Vec::<String>::new());
     assert_eq!(log(&["--since", "2999-01-01"]), Vec::<String>::new());

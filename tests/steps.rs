@@ -337,6 +337,9 @@ fn runs_are_found_by_their_parameters() {
     assert_eq!(count(&["--param", "lr=0.5"]), 2);
     assert_eq!(count(&["--param", "lr=0.1", "--param", "seed=2"]), 1);
     assert_eq!(count(&["--param", "lr=0.1", "--param", "seed=9"]), 0);
+    // As it was given to a step; a record does not say of which one it is.
+    assert_eq!(count(&["--param", "a.lr=0.1"]), 3);
+    place.lab(["log", "--param", "a.lr=0.5"]).succeeds().complains("shown is who has `lr`");
     place.lab(["log", "--param", "lr"]).exits(2).complains("KEY=VALUE");
     place.lab(["log", "--param", "lt=1"]).succeeds().complains("no run fits");
 }

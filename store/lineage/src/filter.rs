@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ops::{Bound, RangeBounds};
 
-use crate::error::Answer;
+use crate::error::{Answer, Result};
+use crate::index::Lineage;
 use crate::key;
 use crate::number;
 use crate::question::{Asking, RunRow, run_row};
@@ -24,6 +25,23 @@ pub struct Filter {
     pub who: Option<String>,
     /// When it began at the earliest, in milliseconds since 1970-01-01T00:00:00Z.
     pub since_ms: Option<u64>,
+}
+
+impl Lineage {
+    /// The names of all parameters that some run or recipe has.
+    pub fn parameters(&self) -> Result<Vec<String>> {
+        self.words("SELECT text FROM word WHERE EXISTS (SELECT 1 FROM param WHERE name = number) ORDER BY text")
+    }
+
+    /// The names of all numbers that some run reached.
+    pub fn metrics(&self) -> Result<Vec<String>> {
+        self.words("SELECT text FROM word WHERE EXISTS (SELECT 1 FROM metric WHERE name = number) ORDER BY text")
+    }
+
+    fn words(&self, sql: &str) -> Result<Vec<String>> {
+        let words = Asking(&self.connection).rows(sql, [], |row| Ok(row.get(0)?));
+        words.map_err(|fault| self.failed(fault))
+    }
 }
 
 impl Asking<'_> {

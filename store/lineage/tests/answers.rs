@@ -123,6 +123,8 @@ fn runs_are_found_by_parameters_that_were_given_or_found() {
     assert_eq!(with("lr", "0.1 \"x\""), [text].into());
     assert_eq!(with("seed", "7"), [given, both].into());
     assert_eq!((with("lr", "0.3"), with("LR", "0.1")), ([].into(), [].into()));
+    assert_eq!(lineage.parameters().unwrap(), ["batch", "lr", "rate", "seed"]);
+    assert_eq!(lineage.metrics().unwrap(), ["accuracy"]);
 }
 
 #[test]
@@ -370,6 +372,7 @@ fn runs_are_found_by_who_ran_them_when_and_what_they_reached() {
     assert_eq!(find(both, 9), (vec![first], 1));
     let other = vec![("loss".to_owned(), (Bound::Unbounded, Bound::Unbounded))];
     assert_eq!(find(Filter { metrics: other, ..all() }, 9), (vec![], 0));
+    assert_eq!(lineage.metrics().unwrap(), ["accuracy"]);
     assert_eq!(lineage.tally().unwrap(), Tally { runs: 4, failed: 2, verified: 1 });
 }
 

@@ -1,14 +1,24 @@
 //! Which runs `lab log` shows.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use lab_lineage::{Lineage, RunRow};
+use lab_schema::{Recipe, Run};
 
-use crate::failure::{Failure, Outcome};
-use crate::times;
+use super::given::Given;
+use crate::failure::Outcome;
+use crate::resolve::closest;
+use crate::wiring::Registry;
+use crate::{times, ui};
+
+/// Most words that are named to somebody who typed another one.
+const NAMED: usize = 20;
 
 /// What a run has to fit.
 #[derive(clap::Args, Debug)]
@@ -107,16 +117,73 @@ impl Filter {
             || self.since.is_some()
     }
 
-    /// The same, as the index is asked.
-    pub(super) fn asked(&self, now_ms: u64) -> Outcome<lab_lineage::Filter> {
-        let mut params = Vec::new();
-        for typed in &self.params {
-            let (key, value) = typed.split_once('=').ok_or_else(|| {
-                Failure::usage(format!("'{typed}' is no parameter"))
-                    .hint("write KEY=VALUE, as in lr=0.1")
-            })?;
-            params.push((key.to_owned(), value.to_owned()));
+    /// The last `limit` runs that fit, the latest first, and how many do.
+    pub(super) fn find(
+        &self,
+        registry: &Registry,
+        lineage: &Lineage,
+        now_ms: u64,
+        limit: usize,
+    ) -> Outcome<(Vec<RunRow>, u64)> {
+        let given = self.given(lineage)?;
+        let asked = self.asked(now_ms);
+        if given.iter().all(|given| given.names().len() == 1) {
+            return Ok(lineage.find(&with(&asked, given.iter().map(|g| (g.key, g.value))), limit)?);
         }
+        // All that may be meant, and then of each whether it is.
+        let mut found: BTreeMap<_, RunRow> = BTreeMap::new();
+        let mut chosen = vec![0; given.len()];
+        loop {
+            let names = given.iter().zip(&chosen).map(|(g, n)| (g.names()[*n], g.value));
+            for row in lineage.find(&with(&asked, names), usize::MAX)?.0 {
+                found.insert(Reverse((row.started_ms, row.id)), row);
+            }
+            let next = (0..given.len()).find(|n| chosen[*n] + 1 < given[*n].names().len());
+            let Some(next) = next else { break };
+            chosen[next] += 1;
+            chosen[..next].fill(0);
+        }
+        let mut fit = Vec::new();
+        for row in found.into_values() {
+            let run: Run = registry.store.load(row.id)?;
+            let recipe: Recipe = registry.store.load(row.recipe)?;
+            if given.iter().all(|given| given.is_of(&run, &recipe)) {
+                fit.push(row);
+            }
+        }
+        let number = fit.len() as u64;
+        fit.truncate(limit);
+        Ok((fit, number))
+    }
+
+    /// What is to be said of what was found, if the words were not just those of the records.
+    pub(super) fn notes(&self, lineage: &Lineage) -> Outcome<Vec<String>> {
+        let given = self.given(lineage)?;
+        Ok(given.iter().filter_map(Given::note).collect())
+    }
+
+    /// What is to be said if no run fits: which words no run knows, and which are near.
+    pub(super) fn hints(&self, lineage: &Lineage) -> Outcome<Vec<String>> {
+        let mut hints = Vec::new();
+        let (params, metrics) = (lineage.parameters()?, lineage.metrics()?);
+        for given in self.given(lineage)? {
+            if !given.names().iter().any(|name| params.iter().any(|known| known == name)) {
+                hints.push(unknown("parameter", given.key, &params));
+            }
+        }
+        for bound in self.metrics.iter().filter(|bound| !metrics.contains(&bound.metric)) {
+            hints.push(unknown("number", &bound.metric, &metrics));
+        }
+        Ok(hints)
+    }
+
+    fn given(&self, lineage: &Lineage) -> Outcome<Vec<Given<'_>>> {
+        let known = if self.params.is_empty() { Vec::new() } else { lineage.parameters()? };
+        self.params.iter().map(|typed| Given::new(typed, &known)).collect()
+    }
+
+    /// The same without the parameters, as the index is asked.
+    fn asked(&self, now_ms: u64) -> lab_lineage::Filter {
         let since_ms = self.since.map(|since| match since {
             Since::Ago(ago) => {
                 now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
@@ -124,12 +191,38 @@ impl Filter {
             Since::At(ms) => ms,
         });
         let metrics = self.metrics.iter().map(|bound| (bound.metric.clone(), bound.range()));
-        Ok(lab_lineage::Filter {
-            params,
+        lab_lineage::Filter {
+            params: Vec::new(),
             metrics: metrics.collect(),
             who: self.by.clone(),
             since_ms,
-        })
+        }
+    }
+}
+
+/// The same, and these parameters.
+fn with<'a>(
+    asked: &lab_lineage::Filter,
+    params: impl Iterator<Item = (&'a str, &'a str)>,
+) -> lab_lineage::Filter {
+    let params = params.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    lab_lineage::Filter { params, ..asked.clone() }
+}
+
+/// That no run has a word, and which one is near, or which there are.
+fn unknown(what: &str, typed: &str, known: &[String]) -> String {
+    let none = format!("no run has a {what} called '{}'", ui::plain(typed));
+    let last = typed.rsplit('.').next().unwrap_or(typed);
+    let near = [typed, last].into_iter().find_map(|w| closest(w, known.iter().map(String::as_str)));
+    match (near, known.len()) {
+        (Some(near), _) => format!("{none}: did you mean `{}`?", ui::plain(near)),
+        (None, 0) => none,
+        (None, all) => {
+            let named = known.iter().take(NAMED).map(|word| ui::plain(word));
+            let more =
+                if all > NAMED { format!(" and {} more", all - NAMED) } else { String::new() };
+            format!("{none}: there are {}{more}", named.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `lab log`
 
+mod given;
 mod filter;
 
 use lab_lineage::Lineage;
@@ -42,7 +43,7 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
     let (all, number) = match filter.is_given() {
         // Of a long history only the end is looked at.
         false => (lineage.latest(limit)?, lineage.count_runs()?),
-        true => lineage.find(&filter.asked(context.now_ms())?, limit)?,
+        true => filter.find(registry, &lineage, context.now_ms(), limit)?,
     };
     let names = registry.store.names().list()?;
     let believed = Believed::here(context, registry);
@@ -84,8 +85,12 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
         answer["signatures"] = signatures.iter().map(trust::json_of).collect();
         answers.push(answer);
     }
+    if !answers.is_empty() {
+        filter.notes(&lineage)?.iter().for_each(|note| context.ui.note(note));
+    }
     if answers.is_empty() && filter.is_given() {
         context.ui.hint("no run fits; `lab log` shows all");
+        filter.hints(&lineage)?.iter().for_each(|hint| context.ui.hint(hint));
     } else if all.is_empty() {
         context.ui.hint("no runs yet; `lab run -- COMMAND` makes one");
     } else if number > limit as u64 {
