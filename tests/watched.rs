@@ -460,6 +460,22 @@ fn files_with_odd_names_are_recorded() {
 }
 
 #[test]
+fn data_that_no_input_can_be_called_is_named_in_a_note() {
+    let place = Place::registry();
+    for name in ["data/a:b.csv", "data/new\nline", "data/plain.csv"] {
+        place.write(name, "1\n");
+    }
+    let said = run(&place, "it", "cat data/* > sum").succeeds().says("3 data files");
+    assert!(!said.out.contains("code file"), "{}", said.out);
+    said.complains("recorded with the code: data/a:b.csv, data/new\\nline (the name of an input");
+    assert_eq!(inputs(&place, "it"), ["data/plain.csv"]);
+    in_tree(&place, "it", "code", "data/a:b.csv").succeeds().says("1");
+    holds(&place, "it");
+    let plain = run(&place, "plain", "cat data/plain.csv > sum").succeeds();
+    assert!(!plain.err.contains("read as data"), "{}", plain.err);
+}
+
+#[test]
 fn outputs_with_odd_names_are_named_in_notes() {
     let place = Place::registry();
     let script = "printf 1 > \"$(printf 'new\\nline')\"; printf 2 > co:lon; printf 3 > \"$(printf '\\377')\";

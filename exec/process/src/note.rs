@@ -77,6 +77,13 @@ pub enum Note {
         /// What stands in the way.
         why: &'static str,
     },
+    /// These data files cannot be inputs, since an input cannot have such a name: the record has them elsewhere.
+    NotAnInput {
+        /// The files.
+        paths: Vec<PathBuf>,
+        /// What they are recorded with instead.
+        with: &'static str,
+    },
     /// More files were left than a record can name; none beyond the first `kept` is an output.
     TooManyOutputs {
         /// Files left.
@@ -197,6 +204,14 @@ impl fmt::Display for Note {
             }
             Note::NotAnOutput { path, why } => {
                 write!(f, "'{}' was left by the command but not kept: {why}", shown(path))
+            }
+            Note::NotAnInput { paths, with } => {
+                write!(f, "read as data, and recorded with the {with}: ")?;
+                list(f, paths)?;
+                f.write_str(
+                    " (the name of an input is UTF-8, with no ':', no control character and no space at \
+                     an end)",
+                )
             }
             Note::TooManyOutputs { found, kept } => write!(
                 f,

@@ -154,13 +154,15 @@ pub(crate) fn store(
         data.into_iter().partition(|(path, _)| path.starts_with(directory));
     outside.extend(above);
     let (inputs, left) = group(keep.writer, inside, directory)?;
-    for (path, file) in left {
-        keep.place(&mut code, sorter.project, &path, file.node());
+    for (path, file) in &left {
+        keep.place(&mut code, sorter.project, path, file.node());
     }
+    notes.extend(not_inputs(left, sorter.project, "code"));
     let (outside, left) = group(keep.writer, outside, Path::new("/"))?;
-    for (path, file) in left {
-        keep.place(&mut environment, Path::new("/"), &path, file.node());
+    for (path, file) in &left {
+        keep.place(&mut environment, Path::new("/"), path, file.node());
     }
+    notes.extend(not_inputs(left, sorter.project, "environment"));
     let Keep { writer, gaps, .. } = keep;
     let mut tree = |folder: Folder, filled: bool| -> Result<Option<TreeId>> {
         Ok(if filled { Some(folder.put(writer)?.0) } else { None })
@@ -171,6 +173,13 @@ pub(crate) fn store(
     let observed = writer.put_bytes(&observed.to_bytes())?;
     let gaps = gaps.into_iter().collect();
     Ok(Reads { inputs, outside, code, environment, observed, summary, params, notes, gaps })
+}
+
+/// What is to be said of data that no name can be given to.
+fn not_inputs(left: Vec<(PathBuf, DataFile)>, project: &Path, with: &'static str) -> Option<Note> {
+    let shown = |path: PathBuf| path.strip_prefix(project).map(Path::to_owned).unwrap_or(path);
+    let paths: Vec<PathBuf> = left.into_iter().map(|(path, _)| shown(path)).collect();
+    (!paths.is_empty()).then_some(Note::NotAnInput { paths, with })
 }
 
 /// The parameters in a file of settings; none if it is none, or cannot be read as one: what it
