@@ -59,6 +59,10 @@ fn sets_of_names_are_exchanged_and_verified() {
     assert_eq!(names("b"), ["base.seed1", "base.seed10", "base.seed2"]);
     let verified = place.lab_in("b", ["verify", "base@seeds", "--json"]).succeeds().json();
     assert_eq!(verified.as_array().unwrap().len(), 3);
+    // A run that has two names, or is meant twice, is done again once.
+    place.lab_in("b", ["name", "also", "base.seed1"]).succeeds();
+    let verified = place.lab_in("b", ["verify", "*", "base.seed1", "--json"]).succeeds().json();
+    assert_eq!(verified.as_array().unwrap().len(), 3);
     // Nothing is half done for a set that nothing fits.
     place.lab(["push", "./share", "other", "none@seeds"]).exits(3).complains("'none@seeds'");
     place.lab(["pull", "./share", "none*"]).exits(3).complains("nothing is called 'none*'");

@@ -387,4 +387,15 @@ fn what_cannot_be_compared_is_said() {
     compare(&["base", "mine@seeds", "-m", "loss"]).exits(3).complains("`base@seeds` are 2 runs");
     // A star finds runs, and not the stages that they consist of.
     compare(&["base.*", "mine.*", "-m", "loss"]).succeeds().says("2 runs");
+    let verify = |more: &[&str]| place.lab([&["verify", "--json"], more].concat()).succeeds();
+    let verified = verify(&["base.*"]);
+    assert_eq!(verified.json().as_array().unwrap().len(), 2);
+    let left_out = "left out, as stages of what is verified: base.seed1.prepare, base.seed1.train, \
+                    base.seed2.prepare and 1 more; `--deep`";
+    place.lab(["verify", "base.*"]).succeeds().complains(left_out);
+    // Both stand on the same data, which is prepared again once.
+    let deep = place.lab(["verify", "--deep", "base.*", "mine.*", "base.seed1", "--json"]);
+    let deep = deep.succeeds();
+    assert!(!deep.err.contains("left out"), "{}", deep.err);
+    assert_eq!(deep.json().as_array().unwrap().len(), 10);
 }

@@ -1,5 +1,7 @@
 //! `lab verify`
 
+use std::collections::BTreeMap;
+
 use lab_process::Echo;
 use lab_replay::{Bench, Repeat, Verification, verify, verify_deep};
 use lab_schema::{Difference, Host, Recipe, Run, RunId, Signed, Slot, Verdict};
@@ -38,10 +40,25 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         return follow::run(context, &registry, &args.references, &args.follow);
     }
     let mut runs: Vec<RunId> = Vec::new();
+    let mut left_out: Vec<String> = Vec::new();
     for typed in &args.references {
-        for name in compare::meant(&registry.store.names(), &lineage, typed)? {
-            runs.push(resolve(&registry.store, &name)?.run(&lineage)?);
+        let (names, stages) = compare::meant_of(&registry.store.names(), &lineage, typed)?;
+        for name in names {
+            let run = resolve(&registry.store, &name)?.run(&lineage)?;
+            // It may have two names.
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
         }
+        left_out.extend(stages);
+    }
+    if !left_out.is_empty() && !args.deep {
+        let (few, all) = (left_out.iter().take(3), left_out.len());
+        let few = few.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if all > 3 { format!(" and {} more", all - 3) } else { String::new() };
+        context.ui.note(format!(
+            "left out, as stages of what is verified: {few}{more}; `--deep` does them too"
+        ));
     }
     // A run that is about to be removed is done again from what is stored again.
     registry.store.rescue(&runs.iter().map(|run| (*run).into()).collect::<Vec<_>>())?;
@@ -74,8 +91,13 @@ pub(super) fn verified(
     };
     let (mut holds, mut answers) = (true, Vec::new());
     let believed = Believed::here(context, registry);
+    // Several may stand on the same.
+    let mut known = BTreeMap::new();
     for run in runs {
-        let done = if deep { verify_deep(&bench, *run)? } else { vec![verify(&bench, *run)?] };
+        let done = match deep {
+            true => verify_deep(&bench, *run, &mut known)?,
+            false => vec![verify(&bench, *run)?],
+        };
         for verification in &done {
             holds &= verification.attestation.verdict.holds();
             let mut answer = answer(verification);

@@ -5,7 +5,7 @@
 //! there can the first differing element be shown; nothing links to it (an attestation holds its
 //! hashes as evidence), so a later collection takes what differs, and what is equal was there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lab_objects::ObjectsError;
@@ -94,13 +94,25 @@ pub fn verify(bench: &Bench<'_>, id: RunId) -> Result<Verification> {
 }
 
 /// Does `run` and every run that its inputs came from again, causes first, and stops at the first
-/// that does not hold: that is the last one returned.
-pub fn verify_deep(bench: &Bench<'_>, run: RunId) -> Result<Vec<Verification>> {
+/// that does not hold: that is the last one returned. Those that are `known` to hold, or not to, are
+/// not done once more.
+pub fn verify_deep(
+    bench: &Bench<'_>,
+    run: RunId,
+    known: &mut BTreeMap<RunId, bool>,
+) -> Result<Vec<Verification>> {
     let mut done = Vec::new();
     for id in bench.lineage.chain(run)? {
-        let verification = verify(bench, id)?;
-        let holds = verification.attestation.verdict.holds();
-        done.push(verification);
+        let holds = match known.get(&id) {
+            Some(holds) => *holds,
+            None => {
+                let verification = verify(bench, id)?;
+                let holds = verification.attestation.verdict.holds();
+                done.push(verification);
+                known.insert(id, holds);
+                holds
+            }
+        };
         if !holds {
             break;
         }

@@ -55,7 +55,7 @@ fn a_whole_program_is_identical_and_sealed() {
     let mut world = World::new();
     let runs = run_all(&mut world, &[]);
     let (last, _) = runs.last().unwrap();
-    let done = verify_deep(&world.bench(), *last).unwrap();
+    let done = verify_deep(&world.bench(), *last, &mut BTreeMap::new()).unwrap();
     let expected: Vec<RunId> = runs.iter().map(|(id, _)| *id).collect();
     assert_eq!(done.iter().map(|v| v.run).collect::<Vec<_>>(), expected);
     for verification in done {

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{World, command, outcome, shell, slot, tolerant, weights};
 use lab_replay::{Repeat, ReplayError, Sort, cached, verify, verify_deep};
 use lab_schema::{
@@ -180,7 +182,7 @@ fn deep_goes_through_the_ancestry_and_stops() {
     let both = [("first", first), ("sorted", sorted)];
     let (last, _) = world.run(&shell("cat first sorted > all", &both));
     assert_eq!(world.lineage.chain(last).unwrap(), [sort, head, last]);
-    let done = verify_deep(&world.bench(), last).unwrap();
+    let done = verify_deep(&world.bench(), last, &mut BTreeMap::new()).unwrap();
     assert_eq!(done.iter().map(|v| v.run).collect::<Vec<_>>(), [sort, head, last]);
     assert!(done.iter().all(|v| v.attestation.verdict == Verdict::Identical));
 
@@ -188,7 +190,7 @@ fn deep_goes_through_the_ancestry_and_stops() {
     let lie = world.blob(b"9\n");
     let root = world.forge(&shell("sort -r raw > sorted", &[("raw", raw)]), &[("sorted", lie)], 1);
     let (leaf, _) = world.run(&shell("cat sorted > copy; echo >> copy", &[("sorted", lie)]));
-    let done = verify_deep(&world.bench(), leaf).unwrap();
+    let done = verify_deep(&world.bench(), leaf, &mut BTreeMap::new()).unwrap();
     assert_eq!(done.iter().map(|v| v.run).collect::<Vec<_>>(), [root]);
     // By itself, from its recorded input, the leaf holds.
     assert!(verify(&world.bench(), leaf).unwrap().attestation.verdict.holds());

@@ -106,7 +106,16 @@ pub(in crate::commands) fn meant(
     lineage: &Lineage,
     part: &str,
 ) -> Outcome<Vec<String>> {
-    let Some(wanted) = pattern::set(part)? else { return Ok(vec![part.to_owned()]) };
+    Ok(meant_of(names, lineage, part)?.0)
+}
+
+/// The same, and the names that fit a pattern and are of stages of these.
+pub(in crate::commands) fn meant_of(
+    names: &Names<'_>,
+    lineage: &Lineage,
+    part: &str,
+) -> Outcome<(Vec<String>, Vec<String>)> {
+    let Some(wanted) = pattern::set(part)? else { return Ok((vec![part.to_owned()], Vec::new())) };
     let mut fits: BTreeMap<String, RunId> = BTreeMap::new();
     for (name, moved) in names.list()? {
         if let Some(ObjectId::Run(run)) = moved.target
@@ -116,22 +125,21 @@ pub(in crate::commands) fn meant(
         }
     }
     // A star also finds the stages that a run consists of: of `base.seed1` and `base.seed1.train` the first is meant.
-    let mut found = Vec::new();
+    let (mut found, mut stages) = (Vec::new(), Vec::new());
     for (name, run) in &fits {
         let whole = name.rsplit_once('.').and_then(|(whole, _)| fits.get(whole));
         let is_stage = match whole {
             Some(whole) => lineage.ancestors(Node::Run(*whole))?.contains(&Node::Run(*run)),
             None => false,
         };
-        if !is_stage {
-            found.push(name.clone());
-        }
+        if is_stage { &mut stages } else { &mut found }.push(name.clone());
     }
     if found.is_empty() {
         return Err(pattern::none(part, "no run"));
     }
     found.sort_by_key(|name| pattern::natural(name));
-    Ok(found)
+    stages.sort_by_key(|name| pattern::natural(name));
+    Ok((found, stages))
 }
 
 /// A run that came to its end without this number is no crash, and nothing is known of it.

@@ -9,7 +9,7 @@ mod tell;
 use lab_replay::{Difference, Guard};
 use serde_json::{Value, json};
 
-pub(super) use self::arms::{Arm, meant, with_seeds};
+pub(super) use self::arms::{Arm, meant, meant_of, with_seeds};
 pub(super) use self::judge::{Asked, Finding, Gathered, Judged, gather, judge};
 pub(super) use self::models::Models;
 pub(super) use self::words::{
