@@ -74,6 +74,58 @@ fn damage_is_named_and_put_right_from_the_work_tree() {
 }
 
 #[test]
+fn what_is_damaged_hides_nothing_else() {
+    let place = Place::registry();
+    let run = |name: &str| {
+        let before = packs(&place, ".lab");
+        let script = format!("echo {name} > small; head -c 400000 /dev/urandom > large");
+        place.lab(["run", "--name", name, "--", "sh", "-c", &script]).succeeds();
+        let mut new = packs(&place, ".lab");
+        new.retain(|pack| !before.contains(pack));
+        new
+    };
+    run("a");
+    let second = run("b");
+    run("c");
+    let all = place.lab(["log"]).succeeds().out;
+    let index = place.read(".lab/index.db");
+
+    // Its record, which is in the smallest pack that it left.
+    let record = second.last().unwrap();
+    let whole = fs::read(record).unwrap();
+    flip(record, whole.len() as u64 / 3);
+    let log = place.lab(["log"]).exits(1).says("is damaged").complains("all else could be told");
+    assert_eq!(log.out.lines().count(), 3, "{}", log.out);
+    let lines = log.out.lines().zip(all.lines());
+    assert_eq!(lines.filter(|(one, other)| one[..20] == other[..20]).count(), 3, "{}", log.out);
+    assert_eq!(place.lab(["log", "--by", "ana"]).exits(1).out, log.out);
+    let json = place.lab(["log", "--json"]).exits(1).json();
+    assert_eq!(json[1]["name"], "b");
+    assert!(json[1]["damaged"].as_str().unwrap().contains("is damaged"), "{json}");
+    place.lab(["status"]).exits(1).says("registry").says("remotes").says("damaged   b: run ");
+    // An index that is made now does not know it.
+    fs::remove_file(place.at(".lab/index.db")).unwrap();
+    let log = place.lab(["log"]).exits(1).says("damaged       run ");
+    assert!(log.out.contains("  a  ") && log.out.contains("  c  "), "{}", log.out);
+    place.lab(["status"]).exits(1).says("damaged   b: run ");
+
+    // What it left.
+    fs::write(record, whole).unwrap();
+    place.write(".lab/index.db", index);
+    place.lab(["log"]).succeeds();
+    place.lab(["status"]).succeeds();
+    second.iter().filter(|pack| *pack != record).for_each(|pack| fs::remove_file(pack).unwrap());
+    place.lab(["show", "b"]).succeeds().says("large  missing").says("small  missing");
+    place.lab(["ls", "b"]).succeeds().says("   missing  large");
+    assert_eq!(
+        place.lab(["ls", "b", "--json"]).succeeds().json()[0]["size"],
+        serde_json::Value::Null
+    );
+    place.lab(["show", "b:small"]).exits(3).complains("is not in the store");
+    place.lab(["log"]).succeeds();
+}
+
+#[test]
 fn what_nobody_has_is_named_and_a_remote_that_has_it_is_enough() {
     let place = Place::registry();
     place.write("in/large.bin", noise(3, 600_000));

@@ -88,6 +88,13 @@ impl Failure {
         Failure { exit: Exit::No as u8, message: None, hints: Vec::new() }
     }
 
+    /// All could be told but what is damaged, and that has been printed.
+    pub(crate) fn damaged(many: usize) -> Self {
+        let what = ui::count(many as u64, "damaged or missing object");
+        Failure::new(Exit::No, format!("{what}, as said above; all else could be told"))
+            .hint("`lab check --repair` puts right what the work tree, a remote or a verified run still has")
+    }
+
     /// What is wrong; none if the command has already said everything.
     pub(crate) fn message(&self) -> Option<&str> {
         self.message.as_deref()

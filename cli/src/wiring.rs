@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lab_lineage::Lineage;
+use lab_lineage::{Lineage, Skipped};
 use lab_objects::{Bring, Folder, Lease, Memory, Offline, Promises, RawCache, StatCache, Store};
 use lab_remote::{Fetcher, Heard, open};
 
@@ -116,9 +116,14 @@ impl Registry {
 
     /// The lineage, brought up to date with the store.
     pub(crate) fn lineage(&self) -> Outcome<Lineage> {
+        Ok(self.lineage_and_unread()?.0)
+    }
+
+    /// The same, and what in the store could not be read, and so is not in it.
+    pub(crate) fn lineage_and_unread(&self) -> Outcome<(Lineage, Vec<Skipped>)> {
         let mut lineage = Lineage::open(&index_of(&self.folder))?;
-        lineage.refresh(&self.store)?;
-        Ok(lineage)
+        let refreshed = lineage.refresh(&self.store)?;
+        Ok((lineage, refreshed.skipped))
     }
 
     /// What the files of this machine were when they were last read.

@@ -1,6 +1,6 @@
 //! One line about an object, for several commands.
 
-use lab_objects::{NameKind, Store};
+use lab_objects::{NameKind, ObjectsError, Store};
 use lab_process::Standing;
 use lab_schema::{ContentId, Difference, Executor, ObjectId, Recipe, Run, RunId, Status, Tree};
 use serde_json::{Value, json};
@@ -8,11 +8,34 @@ use serde_json::{Value, json};
 use crate::failure::Outcome;
 use crate::ui;
 
-/// Size in bytes of a file, or of all files in a directory.
-pub(super) fn size(store: &Store, content: ContentId) -> Outcome<u64> {
+/// Size in bytes of a file, or of all files in a directory; none if it is missing.
+pub(super) fn size(store: &Store, content: ContentId) -> Result<Option<u64>, ObjectsError> {
     match content {
-        ContentId::Blob(id) => Ok(store.size(id)?.unwrap_or(0)),
-        ContentId::Tree(id) => Ok(store.load::<Tree>(id)?.total_bytes()),
+        ContentId::Blob(id) => store.size(id),
+        ContentId::Tree(id) => Ok(store.get::<Tree>(id)?.map(|tree| tree.total_bytes())),
+    }
+}
+
+/// The same in words; what is missing or damaged is said, and hides nothing else.
+pub(super) fn sized(store: &Store, content: ContentId) -> Outcome<String> {
+    Ok(match readable(size(store, content))? {
+        Ok(Some(size)) => ui::bytes(size),
+        Ok(None) => "missing".to_owned(),
+        Err(_) => "damaged".to_owned(),
+    })
+}
+
+/// What was read; of what is damaged or missing, what is wrong with it: all else can still be told.
+pub(super) fn readable<T>(got: Result<T, ObjectsError>) -> Outcome<Result<T, String>> {
+    match got {
+        Ok(value) => Ok(Ok(value)),
+        Err(
+            error @ (ObjectsError::Damaged { .. }
+            | ObjectsError::Corrupt { .. }
+            | ObjectsError::Missing { .. }
+            | ObjectsError::Schema(_)),
+        ) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -102,7 +102,10 @@ fn what_it_is(registry: &Registry, target: ObjectId) -> String {
             }
         }),
         _ => match target.content() {
-            Some(content) => describe::size(&registry.store, content).map(ui::bytes),
+            Some(content) => match describe::size(&registry.store, content) {
+                Ok(Some(size)) => Ok(ui::bytes(size)),
+                _ => Err(Failure::no()),
+            },
             None => Ok(target.kind().to_string()),
         },
     };
@@ -143,13 +146,10 @@ fn outputs(context: &Context, registry: &Registry, id: RunId) -> Outcome {
     let run: Run = registry.store.load(id)?;
     let mut answers = Vec::new();
     for (slot, content) in &run.outcome.outputs {
-        let size = describe::size(&registry.store, *content)?;
+        let size = describe::sized(&registry.store, *content)?;
         let tail = if matches!(content, lab_schema::ContentId::Tree(_)) { "/" } else { "" };
-        context.ui.line(format!(
-            "{}  {:>8}  {slot}{tail}",
-            paint(HASH, content.short()),
-            ui::bytes(size)
-        ));
+        context.ui.line(format!("{}  {size:>8}  {slot}{tail}", paint(HASH, content.short()),));
+        let size = describe::readable(describe::size(&registry.store, *content))?.ok().flatten();
         answers.push(json!({ "output": slot, "id": content.to_string(), "size": size }));
     }
     if run.outcome.outputs.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lab_objects::ObjectsError;
 use lab_replay::observations;
 use lab_schema::observed::Seeded;
 use lab_schema::{
@@ -40,7 +41,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     });
     let mut answer = match resolved.id {
         ObjectId::Blob(id) => {
-            let size = registry.store.size(id)?.unwrap_or(0);
+            let size = registry.store.size(id)?.ok_or(ObjectsError::Missing { id: id.into() })?;
             context.ui.line(format!("  size      {} ({size} bytes)", ui::bytes(size)));
             json!({ "size": size })
         }
@@ -149,12 +150,9 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         context.ui.line(format!("  forked    from {}  {name}", paint(HASH, parent.short())));
     }
     for (slot, content) in &outcome.outputs {
-        let size = describe::size(&registry.store, *content)?;
-        context.ui.line(format!(
-            "  output    {}  {slot}  {}",
-            paint(HASH, content.short()),
-            ui::bytes(size)
-        ));
+        let size = describe::sized(&registry.store, *content)?;
+        let short = paint(HASH, content.short());
+        context.ui.line(format!("  output    {short}  {slot}  {size}"));
     }
     for (key, value) in &outcome.metrics {
         context.ui.line(format!("  metric    {key} = {}", value.get()));
@@ -163,11 +161,10 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         context.ui.line(format!("  {title:<9} {curve}"));
     }
     if let Some(observed) = outcome.observed {
-        let size = registry.store.size(observed)?.unwrap_or(0);
+        let size = describe::sized(&registry.store, observed.into())?;
         context.ui.line(format!(
-            "  touched   {}  modes, times, links, absences, listings, programs, chance  {}",
+            "  touched   {}  modes, times, links, absences, listings, programs, chance  {size}",
             paint(HASH, observed.short()),
-            ui::bytes(size)
         ));
     }
     let seeds = seeds(context, registry, &run);
@@ -182,14 +179,10 @@ fn show_run(context: &Context, registry: &Registry, id: RunId) -> Outcome<Value>
         context.ui.line(format!("  {word}{}  {}", text.trim_start(), paint(DIM, place)));
     }
     for (log, blob) in &outcome.logs {
-        let size = registry.store.size(*blob)?.unwrap_or(0);
-        if size > 0 {
-            let name = format!("{log:?}").to_lowercase();
-            context.ui.line(format!(
-                "  log       {}  {name}  {}",
-                paint(HASH, blob.short()),
-                ui::bytes(size)
-            ));
+        let (size, name) =
+            (describe::sized(&registry.store, (*blob).into())?, format!("{log:?}").to_lowercase());
+        if size != ui::bytes(0) {
+            context.ui.line(format!("  log       {}  {name}  {size}", paint(HASH, blob.short())));
         }
     }
     if let Some(peak) = outcome.peak_memory_bytes {

@@ -6,9 +6,10 @@ use lab_lineage::Tally;
 use lab_schema::{ContentId, Kind, Name, ObjectId, Run};
 use serde_json::json;
 
+use super::describe;
 use crate::context::Context;
-use crate::failure::Outcome;
-use crate::ui::{self, NAME, paint};
+use crate::failure::{Failure, Outcome};
+use crate::ui::{self, BAD, NAME, paint};
 use crate::wiring::Registry;
 
 /// Sum up the registry: names, runs, what was verified, and what has gone stale
@@ -17,14 +18,23 @@ pub(super) struct Args {}
 
 pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
     let registry = context.registry()?;
-    let lineage = registry.lineage()?;
+    let (lineage, unread) = registry.lineage_and_unread()?;
     let names = registry.store.names().list()?;
     let Tally { runs, verified, failed } = lineage.tally()?;
     let objects: BTreeMap<Kind, usize> = Kind::ALL
         .into_iter()
         .map(|kind| Ok((kind, registry.store.list(kind)?.len())))
         .collect::<Outcome<_>>()?;
-    let stale = stale(&registry)?;
+    let (stale, mut damage) = stale(&registry)?;
+    for (name, why) in registry.store.names().damaged()? {
+        damage.push(format!("name {name}: {why}"));
+    }
+    for skipped in unread {
+        // A name may have led to it already.
+        if !damage.iter().any(|told| told.ends_with(&skipped.why)) {
+            damage.push(skipped.why);
+        }
+    }
     let ui = context.ui;
     ui.line(format!("registry  {}", registry.folder.display()));
     ui.line(format!("names     {}", names.len()));
@@ -50,13 +60,20 @@ pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
             item.latest
         ));
     }
+    for what in &damage {
+        ui.line(format!("{}   {what}", paint(BAD, "damaged")));
+    }
     ui.answer(&json!({
         "registry": registry.folder.to_string_lossy(), "names": names.len(), "remotes": registry.config.remotes,
         "runs": { "all": runs, "verified": verified, "failed": failed },
         "objects": objects.iter().map(|(kind, n)| (kind.as_str(), *n)).collect::<BTreeMap<_, _>>(),
+        "damaged": damage,
         "stale": stale.iter().map(|s| json!({ "name": s.name, "input": s.input, "read": s.read, "latest": s.latest })).collect::<Vec<_>>(),
     }));
-    Ok(())
+    match damage.len() {
+        0 => Ok(()),
+        many => Err(Failure::damaged(many)),
+    }
 }
 
 /// A named run that read something whose name has moved on.
@@ -67,7 +84,8 @@ struct Stale {
     latest: usize,
 }
 
-fn stale(registry: &Registry) -> Outcome<Vec<Stale>> {
+/// These; and named runs that cannot be read, and why.
+fn stale(registry: &Registry) -> Outcome<(Vec<Stale>, Vec<String>)> {
     let names = registry.store.names();
     let mut versions: BTreeMap<ContentId, Vec<(Name, usize)>> = BTreeMap::new();
     let mut latest: BTreeMap<Name, (usize, Option<ObjectId>)> = BTreeMap::new();
@@ -81,11 +99,20 @@ fn stale(registry: &Registry) -> Outcome<Vec<Stale>> {
         }
         latest.insert(name.clone(), (journal.len(), journal.last().and_then(|m| m.target)));
     }
-    let mut found = Vec::new();
+    let (mut found, mut damage) = (Vec::new(), Vec::new());
     for (name, moved) in &all {
         let Some(ObjectId::Run(id)) = moved.target else { continue };
-        let Some(run) = registry.store.get::<Run>(id)? else { continue };
-        let Some(recipe) = registry.store.get::<lab_schema::Recipe>(run.recipe)? else { continue };
+        let recipe = registry
+            .store
+            .load::<Run>(id)
+            .and_then(|run| registry.store.load::<lab_schema::Recipe>(run.recipe));
+        let recipe = match describe::readable(recipe)? {
+            Ok(recipe) => recipe,
+            Err(why) => {
+                damage.push(format!("{name}: {why}"));
+                continue;
+            }
+        };
         for (_, content) in recipe.reads() {
             let known = versions.get(&content).map(Vec::as_slice).unwrap_or_default();
             // A name that is (still, or again) at what was read makes the run fresh.
@@ -102,5 +129,5 @@ fn stale(registry: &Registry) -> Outcome<Vec<Stale>> {
             }
         }
     }
-    Ok(found)
+    Ok((found, damage))
 }

@@ -58,7 +58,10 @@ impl Look {
         let (Some(x), Some(y)) = (self.content(a)?, self.content(b)?) else {
             return Ok(Within::Not("it is not here".to_owned()));
         };
-        let bytes = size(&self.store, x)?.saturating_add(size(&self.store, y)?);
+        let (Some(x_bytes), Some(y_bytes)) = (size(&self.store, x)?, size(&self.store, y)?) else {
+            return Ok(Within::Not("it is not here".to_owned()));
+        };
+        let bytes = x_bytes.saturating_add(y_bytes);
         if bytes > MAX_BYTES.min(self.bytes) {
             let (size, a, b) = (ui::bytes(bytes), x.short(), y.short());
             return Ok(Within::Not(format!("{size}; `lab diff {a} {b}` does")));

@@ -3,7 +3,7 @@
 mod given;
 mod filter;
 
-use lab_lineage::Lineage;
+use lab_lineage::{Lineage, RunRow, Skipped, Unread};
 use lab_schema::{Attestation, Name, ObjectId, Recipe, Run, RunId, Signed, Verdict};
 use lab_trust::Judgement;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 }
 
 fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -> Outcome {
-    let lineage = registry.lineage()?;
+    let (lineage, unread) = registry.lineage_and_unread()?;
     let (all, number) = match filter.is_given() {
         // Of a long history only the end is looked at.
         false => (lineage.latest(limit)?, lineage.count_runs()?),
@@ -48,11 +48,20 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
     let names = registry.store.names().list()?;
     let believed = Believed::here(context, registry);
     let mut answers = Vec::new();
+    let mut damage: Vec<String> = Vec::new();
     for row in &all {
-        let run: Run = registry.store.load(row.id)?;
-        let recipe: Recipe = registry.store.load(row.recipe)?;
         let name = names.iter().find(|(_, m)| m.target == Some(ObjectId::Run(row.id)));
         let name = name.map(|(n, _)| n.to_string()).unwrap_or_default();
+        let (run, recipe) = match record(registry, row)? {
+            Ok(record) => record,
+            Err(why) => {
+                let (short, padded) = (paint(HASH, row.id.short()), pad(NAME, &name, 14));
+                context.ui.line(format!("{short}  {padded}  {}", paint(BAD, &why)));
+                answers.push(json!({ "run": row.id.to_string(), "name": name, "damaged": why }));
+                damage.push(why);
+                continue;
+            }
+        };
         let ended = if row.success {
             describe::metrics(&run)
         } else {
@@ -85,6 +94,15 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
         answer["signatures"] = signatures.iter().map(trust::json_of).collect();
         answers.push(answer);
     }
+    // What is not in the index is at no place in the history. Folders that runs left are not told here.
+    let is_tree = |what: &Unread| matches!(what, Unread::Object(ObjectId::Tree(_)));
+    for Skipped { what, why } in unread.iter().filter(|skipped| !is_tree(&skipped.what)) {
+        if !damage.contains(why) {
+            context.ui.line(format!("{}  {why}", pad(BAD, "damaged", 12)));
+            answers.push(json!({ "what": what.to_string(), "damaged": why }));
+            damage.push(why.clone());
+        }
+    }
     if !answers.is_empty() {
         filter.notes(&lineage)?.iter().for_each(|note| context.ui.note(note));
     }
@@ -98,7 +116,17 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
         context.ui.hint(format!("{earlier}; `-n {number}` shows all"));
     }
     context.ui.answer(&json!(answers));
-    Ok(())
+    match damage.len() {
+        0 => Ok(()),
+        many => Err(Failure::damaged(many)),
+    }
+}
+
+/// A run and its recipe, or what is wrong with them.
+fn record(registry: &Registry, row: &RunRow) -> Outcome<Result<(Run, Recipe), String>> {
+    let both =
+        registry.store.load(row.id).and_then(|run| Ok((run, registry.store.load(row.recipe)?)));
+    describe::readable(both)
 }
 
 fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> Outcome {
@@ -157,7 +185,14 @@ pub(super) fn verification(
     let (mut held, mut other) = (0u64, Vec::new());
     let (mut all, mut lines, mut who) = (Vec::new(), Vec::new(), Vec::new());
     for id in lineage.attestations_of(run)? {
-        let attestation: Attestation = registry.store.load(id)?;
+        let attestation = match describe::readable(registry.store.load::<Attestation>(id))? {
+            Ok(attestation) => attestation,
+            Err(why) => {
+                lines.push(paint(BAD, &why));
+                all.push(json!({ "id": id.to_string(), "damaged": why }));
+                continue;
+            }
+        };
         match &attestation.verdict {
             verdict if verdict.holds() => held += 1,
             verdict => other.push(verdict.clone()),
