@@ -74,6 +74,31 @@ fn damage_is_named_and_put_right_from_the_work_tree() {
 }
 
 #[test]
+fn each_damage_is_told_once_and_what_is_left_after_a_repair() {
+    let place = Place::registry();
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        place.write(name, noise(seed, 3000));
+        let before = packs(&place, ".lab");
+        place.lab(["add", name, "--name", name]).succeeds();
+        let mut new = packs(&place, ".lab");
+        new.retain(|pack| !before.contains(pack));
+        flip(&new[0], fs::metadata(&new[0]).unwrap().len() / 3);
+    }
+    let said = place.lab(["check"]).exits(1).says("not sound  2 findings; ");
+    let lines = |word: &str| said.out.lines().filter(|line| line.starts_with(word)).count();
+    assert_eq!((lines("damaged"), lines("lost")), (2, 2), "{}", said.out);
+    assert!(!said.out.contains("needed by"), "{}", said.out);
+
+    fs::remove_file(place.at("b")).unwrap();
+    let said = place.lab(["check", "--repair"]).exits(1).says("repaired  blob");
+    said.says("not sound  1 left of 2 findings; ");
+    let json = place.lab(["check", "--repair", "--json"]).exits(1).json();
+    assert_eq!(json["repair"]["left"].as_array().unwrap().len(), 1);
+    place.write("b", noise(2, 3000));
+    place.lab(["check", "--repair"]).succeeds().says("sound");
+}
+
+#[test]
 fn what_is_damaged_hides_nothing_else() {
     let place = Place::registry();
     let run = |name: &str| {

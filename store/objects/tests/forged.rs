@@ -163,7 +163,8 @@ fn a_ring_of_deltas_ends() {
         for id in [a, b] {
             damaged(store.read_blob(BlobId::from_digest(id), u64::MAX));
         }
-        assert_eq!(checked(&store).findings.len(), 4);
+        // Each once, though it is both a frame that is damaged and a blob that cannot be read.
+        assert_eq!(checked(&store).findings.len(), 2);
     }
     // It stands on itself.
     let (store, _) = forge::store([forge::pack(&[a_delta(a, 8)], &[frame(BLOB, a, 4000)])]);

@@ -104,11 +104,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         }
         return Ok(());
     }
-    context.ui.line(format!(
-        "{}  {}; {size}; {depth}",
-        paint(BAD, "not sound"),
-        ui::count(report.findings.len() as u64, "finding")
-    ));
+    let before = ui::count(report.findings.len() as u64, "finding");
+    let findings = match &repair {
+        None => before,
+        Some(repair) => format!("{} left of {before}", repair.left.len()),
+    };
+    context.ui.line(format!("{}  {findings}; {size}; {depth}", paint(BAD, "not sound")));
     context.ui.hint(match &repair {
         None => "`lab check --repair` puts right what the work tree, a remote or a verified run still has",
         Some(_) => "what is left can be put right from a place that has it: `lab remote add NAME PATH`, then `lab check --repair` again",

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use lab_objects::{ObjectsError, Report, Salvaged, check, salvage};
+use lab_objects::{Finding, ObjectsError, Report, Salvaged, check, salvage};
 use lab_remote::open;
 use lab_schema::{BlobId, ObjectId};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ pub(super) struct Repair {
     open: BTreeMap<ObjectId, Vec<String>>,
     done: Vec<(ObjectId, String)>,
     packs: Vec<Salvaged>,
+    /// What a check still finds.
+    pub(super) left: Vec<Finding>,
     /// Whether a check finds nothing any more.
     pub(super) sound: bool,
 }
@@ -61,6 +63,7 @@ impl Repair {
         json!({
             "repaired": self.done.iter().map(|(id, how)| json!({ "id": digest(id), "how": how })).collect::<Vec<_>>(),
             "not_repaired": self.open.iter().map(|(id, why)| json!({ "id": digest(id), "why": why })).collect::<Vec<_>>(),
+            "left": self.left.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "packs": self.packs.iter().map(|s| json!({
                 "pack": s.pack.to_string(), "copied": s.copied, "kept": s.kept,
             })).collect::<Vec<_>>(),
@@ -102,6 +105,7 @@ pub(super) fn repair(context: &Context, registry: &Registry, report: &Report) ->
     let left = check(store, false, &bars)?;
     let kept = repair.packs.iter().any(|pack| pack.kept.is_some());
     repair.sound = left.findings.is_empty() && repair.open.is_empty() && !kept;
+    repair.left = left.findings;
     drop(bars);
     tell(context, &repair);
     Ok(repair)

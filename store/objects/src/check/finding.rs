@@ -88,10 +88,13 @@ impl fmt::Display for Finding {
             Finding::Pack { pack, why } => write!(f, "pack {pack}: {why}"),
             Finding::Frame { pack, what, why, objects } => {
                 write!(f, "{what} in pack {pack}: {why}")?;
-                for (n, id) in objects.iter().take(NAMED).enumerate() {
+                // That it is needed by itself says nothing.
+                let others: Vec<String> =
+                    objects.iter().map(ToString::to_string).filter(|id| id != what).collect();
+                for (n, id) in others.iter().take(NAMED).enumerate() {
                     write!(f, "{}{id}", if n == 0 { "; needed by " } else { ", " })?;
                 }
-                match objects.len().saturating_sub(NAMED) {
+                match others.len().saturating_sub(NAMED) {
                     0 => Ok(()),
                     more => write!(f, " and {more} more"),
                 }

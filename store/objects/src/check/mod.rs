@@ -147,6 +147,8 @@ impl Checker<'_> {
         }
         // Who needs a damaged frame is known only now; but causes are told before what they lead to.
         let mut findings = found.packs;
+        // Objects that are such a frame themselves: that it is damaged says the same of them.
+        let mut told = HashSet::new();
         for bad in found.frames {
             let objects = self.damage.objects(bad.key.digest);
             // A collector removes what a difference stands on where nobody needs the difference, which
@@ -154,10 +156,13 @@ impl Checker<'_> {
             if bad.why == BASE_LOST && bad.key.kind == FrameKind::Chunk && objects.is_empty() {
                 continue;
             }
+            let is_it = |id: &&ObjectId| FrameKey::of_object(**id).any(|key| key == bad.key);
+            told.extend(objects.iter().filter(is_it).copied());
             let (what, why) = (describe(&bad.key), bad.why.into());
             findings.push(Finding::Frame { pack: bad.pack, what, why, objects });
         }
-        findings.append(&mut self.report.findings);
+        let says_more = |f: &Finding| !matches!(f, Finding::Object { id, .. } if told.contains(id));
+        findings.extend(self.report.findings.drain(..).filter(says_more));
         self.report.findings = findings;
         Ok(())
     }
