@@ -6,8 +6,11 @@ mod kit;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
 
 use kit::{Place, files, said};
+use lab_objects::{Expected, Folder, Store};
+use lab_schema::Name;
 
 #[test]
 fn references_that_mean_nothing_or_too_much() {
@@ -72,6 +75,42 @@ fn names_that_cannot_be() {
     place.lab(["name", "a\tb", "abcd"]).exits(2);
     place.lab(["name", "--delete", "nothing"]).exits(3);
     assert_eq!(place.lab(["ls", "--json"]).succeeds().json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_name_that_reads_as_an_id_is_not_made_and_can_be_got_rid_of() {
+    let place = Place::registry();
+    place.write("a", "a");
+    place.lab(["add", "a", "--name", "a"]).succeeds();
+    let id = place.id("a");
+    let hides = |said: kit::Said| drop(said.exits(2).complains("reads as the start of an id"));
+    for name in [&id[..12], "deadbeef", "0E8A95902FC6"] {
+        hides(place.lab(["name", name, "a"]));
+        hides(place.lab(["add", "a", "--name", name]));
+        hides(place.lab(["run", "--name", name, "--", "touch", "b"]));
+        assert!(!place.at("b").exists());
+    }
+    place.write("lab.toml", "[[step]]\nname = 'deadbeef'\nrun = 'touch b'\n");
+    hides(place.lab(["run"]));
+    // Short words, and days.
+    for name in ["cafe", "20261201", "deadbeef-1"] {
+        place.lab(["name", name, "a"]).succeeds();
+    }
+
+    // One that is there already, or comes from elsewhere.
+    let store = Store::open(Arc::new(Folder::open(&place.at(".lab")).unwrap())).unwrap();
+    let moved = store.names().get(&Name::new("a").unwrap()).unwrap().unwrap();
+    store.names().set(&Name::new("deadbeef").unwrap(), Expected::Absent, moved).unwrap();
+    place.lab(["show", "deadbeef"]).succeeds().says(&id);
+    place.lab(["push", "./share", "deadbeef"]).succeeds();
+    place.lab(["clone", "share", "--into", "b"]).succeeds();
+    place.lab_in("b", ["show", "deadbeef"]).succeeds().says(&id);
+    place.lab_in("b", ["name", "--delete", "deadbeef"]).succeeds();
+    place.write("c", "c");
+    place.lab(["add", "c", "--name", "deadbeef"]).succeeds();
+    place.lab(["name", "renamed", "deadbeef"]).succeeds();
+    place.lab(["name", "--delete", "deadbeef"]).succeeds();
+    place.lab(["name", "deadbeef", "deadbeef@v2"]).succeeds();
 }
 
 #[test]

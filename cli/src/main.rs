@@ -7,6 +7,7 @@ mod config;
 mod bars;
 mod known_as;
 mod resolve;
+mod new_name;
 mod wiring;
 mod context;
 mod trust;

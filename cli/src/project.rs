@@ -9,6 +9,7 @@ use lab_pipeline::{Lock, Pipeline, PipelineError};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome, io_failure};
+use crate::new_name::new_name;
 use crate::resolve::closest;
 use crate::wiring::Registry;
 
@@ -53,6 +54,9 @@ impl Project {
         let path = folder.join(DECLARED);
         let text = read(&path)?.unwrap_or_default();
         let pipeline = Pipeline::parse(&text).map_err(|error| wrong(&path, &error))?;
+        for step in &pipeline.steps {
+            new_name(&registry.store, step.name.as_str())?;
+        }
         let lock = lock(&folder)?.unwrap_or_default();
         Ok(Project { folder, pipeline, lock })
     }

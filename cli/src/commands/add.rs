@@ -10,6 +10,7 @@ use super::{describe, name};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome, io_failure};
+use crate::new_name::new_name;
 use crate::resolve::resolve;
 use crate::ui::{self, HASH, NAME, paint};
 use crate::wiring::Registry;
@@ -42,8 +43,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         return Err(Failure::usage("one name cannot point at several things")
             .hint("add them one by one, or add the folder that holds them"));
     }
-    let name = args.name.as_deref().map(Name::new).transpose()?;
     let registry = context.registry_to_write()?;
+    let name = args.name.as_deref().map(|name| new_name(&registry.store, name)).transpose()?;
     let bars = Bars::new(context.ui);
     let mut writer = registry.store.writer();
     if args.repair {

@@ -15,6 +15,7 @@ use super::{compare, describe};
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::new_name::new_name;
 use crate::resolve::{names_of, resolve};
 use crate::trust;
 use crate::ui::{BAD, DIM, HASH, NAME, duration, paint, plain};
@@ -47,8 +48,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let name = Name::new(args.name.as_str())?;
     let registry = context.registry_to_write()?;
+    let name = new_name(&registry.store, &args.name)?;
     let changes = changes(&registry, args)?;
     let mut todo = Vec::new();
     match &args.seeds {

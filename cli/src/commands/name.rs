@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{describe, ls};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::new_name::new_name;
 use crate::resolve::resolve;
 use crate::ui::{HASH, NAME, paint};
 use crate::wiring::Registry;
@@ -41,6 +42,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         return Err(Failure::usage(format!("what shall '{name}' point at?"))
             .hint(format!("`lab name {name} REF` moves it, `lab log {name}` shows its history")));
     };
+    let name = new_name(&registry.store, typed)?;
     let resolved = resolve(&registry.store, target)?;
     let before = now(&registry, &name)?;
     let kind = args.kind.or(before.as_ref().map(|m| m.kind)).unwrap_or_else(|| match resolved.id {

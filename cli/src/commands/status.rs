@@ -26,9 +26,6 @@ pub(super) fn run(context: &Context, _args: &Args) -> Outcome {
         .map(|kind| Ok((kind, registry.store.list(kind)?.len())))
         .collect::<Outcome<_>>()?;
     let (stale, mut damage) = stale(&registry)?;
-    for (name, why) in registry.store.names().damaged()? {
-        damage.push(format!("name {name}: {why}"));
-    }
     for skipped in unread {
         // A name may have led to it already.
         if !damage.iter().any(|told| told.ends_with(&skipped.why)) {

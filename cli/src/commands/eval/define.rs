@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::{Lineage, Role};
 use lab_objects::NameKind;
-use lab_schema::{Completeness, Evaluation, Name, Recipe, Run, RunId, Slot};
+use lab_schema::{Completeness, Evaluation, Recipe, Run, RunId, Slot};
 use serde_json::json;
 
 use super::tell;
@@ -12,6 +12,7 @@ use crate::commands::compare::is_better_when_higher;
 use crate::commands::name::point;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::new_name::new_name;
 use crate::resolve::{closest, resolve};
 use crate::ui::{HASH, NAME, paint, plain, shortened};
 
@@ -39,8 +40,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let name = Name::new(args.name.as_str())?;
     let registry = context.registry_to_write()?;
+    let name = new_name(&registry.store, &args.name)?;
     let lineage = registry.lineage()?;
     let id = resolve(&registry.store, &args.run)?.run(&lineage)?;
     let run: Run = registry.store.load(id)?;

@@ -12,6 +12,7 @@ use crate::commands::name::point;
 use crate::commands::{compare, describe};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::new_name::new_name;
 use crate::resolve::{Resolved, resolve};
 use crate::trust;
 use crate::ui::{BAD, DIM, HASH, NAME, duration, paint, plain};
@@ -51,7 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     for resolved in &models {
         let model = model(&registry.store, resolved, &pinned)?;
         let name = match &args.name {
-            Some(name) => Name::new(name.as_str())?,
+            Some(name) => new_name(&registry.store, name)?,
             None => name_of(&pinned, resolved)?,
         };
         if let Some((name, ..)) = todo.iter().find(|(other, ..)| *other == name) {

@@ -13,11 +13,12 @@ use std::path::Path;
 
 use lab_pipeline::{bytes, milliseconds};
 use lab_process::{Level, with_portable_variables};
-use lab_schema::{Limits, Name, Number, Slot, Tolerance};
+use lab_schema::{Limits, Number, Slot, Tolerance};
 
 pub(super) use self::seeds::{Seeds, seeds};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::new_name::new_name;
 use crate::project::Project;
 
 /// Run a command, a tensor program or the steps of a lab.toml, and write down all that it used and made
@@ -97,7 +98,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
-    let name = args.name.as_deref().map(Name::new).transpose()?;
+    let name = match &args.name {
+        Some(name) => Some(new_name(&context.registry()?.store, name)?),
+        None => None,
+    };
     match &args.program[..] {
         [] if !args.command.is_empty() => command::run(context, args, name),
         [program] if is_program(context, program)? => {
