@@ -121,6 +121,10 @@ fn who_depends_on_nothing_is_told_so() {
     record(&place, "nothing");
     let said = place.lab(["vary", "nothing"]).succeeds().says("it depends on none of the");
     assert!(!said.out.contains("differs") && !said.out.contains("fails"), "{}", said.out);
+    place
+        .lab(["vary", "nothing", "--only", "umask"])
+        .succeeds()
+        .says("it does not depend on the one that was changed");
 }
 
 #[test]

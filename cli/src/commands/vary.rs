@@ -71,7 +71,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     if matter.is_empty() {
         let tried = done.iter().filter(|v| v.factor.is_some() && v.effect == Effect::None).count();
-        context.ui.line(format!("  it depends on none of the {tried} that were changed"));
+        context.ui.line(match tried {
+            1 => "  it does not depend on the one that was changed".to_owned(),
+            _ => format!("  it depends on none of the {tried} that were changed"),
+        });
         return Ok(());
     }
     context.ui.line(format!("  it depends on {}", paint(BAD, matter.join(", "))));
