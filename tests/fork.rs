@@ -128,6 +128,13 @@ fn commands_are_forked_from_their_records_alone() {
         .succeeds()
         .says("0.4700 → 0.5200");
     assert_eq!(differs(&place, "base", "larger"), ["input raw.csv"]);
+    // By the name that it was given by.
+    place.lab(["name", "measured", "base.prepare:raw.csv"]).succeeds();
+    place
+        .lab(["fork", "base", "--input", "measured=more", "--name", "same"])
+        .succeeds()
+        .complains("it read 'measured' as its input 'raw.csv'");
+    assert_eq!(place.id("same"), place.id("larger"));
 }
 
 #[test]
@@ -140,7 +147,10 @@ fn what_cannot_be_changed_is_said() {
     fork(&["--set", "rl=3"]).exits(2).complains("there are lr, scale");
     fork(&["--set", "lr=3"]).exits(2).complains("nothing of base changes");
     fork(&["--input", "raw=nothing"]).exits(3);
-    fork(&["--input", "wrong.csv=base.train:model.txt"]).exits(2).complains("raw.csv");
+    fork(&["--input", "wrong.csv=base.train:model.txt"])
+        .exits(2)
+        .complains("base has no input 'wrong.csv'")
+        .complains("its inputs: raw.csv");
     fork(&["--seeds", "1..2"]).exits(2).complains("no parameter 'seed'");
     fork(&["--seeds", "1..2", "--set", "seed=3"]).exits(2).complains("one of them");
     place.lab(["fork", "bsae", "--set", "lr=1", "--name", "x"]).exits(3).complains("base");

@@ -1,12 +1,12 @@
 //! `lab fork`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::Lineage;
 use lab_objects::NameKind;
 use lab_process::Echo;
 use lab_replay::{Bench, Change, Forked, fork};
-use lab_schema::{Completeness, Name, Number, RunId, Signed};
+use lab_schema::{Completeness, ContentId, Name, Number, Recipe, RunId, Signed};
 use serde_json::{Value, json};
 
 use super::name::point;
@@ -168,6 +168,60 @@ fn changes(registry: &Registry, args: &Args) -> Outcome<Vec<Change>> {
     Ok(all)
 }
 
+/// The same changes, with an input by the name that it has in the records: a program that was given the registry's
+/// `data` may read it as its `table`.
+fn as_recorded(
+    context: &Context,
+    registry: &Registry,
+    lineage: &Lineage,
+    base: &Base,
+    changes: &[Change],
+) -> Outcome<Vec<Change>> {
+    let mut changes = changes.to_vec();
+    if !changes.iter().any(|change| matches!(change, Change::Input { .. })) {
+        return Ok(changes);
+    }
+    let mut read: BTreeSet<(String, ContentId)> = BTreeSet::new();
+    let mut made: BTreeSet<ContentId> = BTreeSet::new();
+    for id in lineage.chain(base.id)? {
+        let run: lab_schema::Run = registry.store.load(id)?;
+        made.extend(run.outcome.outputs.values());
+        let recipe: Recipe = registry.store.load(run.recipe)?;
+        read.extend(recipe.inputs().iter().map(|(slot, content)| (slot.to_string(), *content)));
+    }
+    if read.is_empty() {
+        let what = format!("{} reads no input that `--input` could change", base.name);
+        return Err(Failure::usage(what));
+    }
+    for change in &mut changes {
+        let Change::Input { name, .. } = change else { continue };
+        let end = format!("/{name}");
+        if read.iter().any(|(own, _)| own == name || own.ends_with(&end)) {
+            continue;
+        }
+        let journal = match Name::new(name.as_str()) {
+            Ok(given) => registry.store.names().journal(&given)?,
+            Err(_) => Vec::new(),
+        };
+        let was = |content: ContentId| journal.iter().any(|m| m.target == Some(content.into()));
+        let mut own: Vec<&String> =
+            read.iter().filter(|(_, content)| was(*content)).map(|(own, _)| own).collect();
+        own.dedup();
+        let [own] = own[..] else {
+            // What came from elsewhere goes before what it made on the way.
+            let (inner, outer): (Vec<_>, Vec<_>) =
+                read.iter().partition(|(_, content)| made.contains(content));
+            let known: Vec<String> =
+                outer.into_iter().chain(inner).map(|(own, _)| plain(own)).take(20).collect();
+            return Err(Failure::usage(format!("{} has no input '{}'", base.name, plain(name)))
+                .hint(format!("its inputs: {}", known.join(", "))));
+        };
+        context.ui.note(format!("it read '{name}' as its input '{}'", plain(own)));
+        own.clone_into(name);
+    }
+    Ok(changes)
+}
+
 /// Forks one run, names what comes of it, and tells.
 fn one(
     context: &Context,
@@ -191,6 +245,7 @@ fn one(
         twice: false,
     };
     let mut failed = None;
+    let changes = &as_recorded(context, registry, &lineage, base, changes)?;
     let done = fork(&bench, base.id, changes, &mut |forked| {
         bars.suspend(|| {
             let told = tell(context, registry, base, name, forked);
