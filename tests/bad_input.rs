@@ -27,7 +27,7 @@ fn references_that_mean_nothing_or_too_much() {
     place.lab(["show", "base@v9"]).exits(3).complains("no version 9").complains("v1 to v1");
     place.lab(["show", "base@3"]).exits(2).complains("base@v3");
     place.lab(["cat", "base/inside"]).exits(2).complains("not a directory");
-    place.lab(["cat", "base:output"]).exits(2).complains("only a run has outputs");
+    place.lab(["cat", "base:output"]).exits(2).complains("is a blob: only a run has outputs");
     place.lab(["ls", "base"]).exits(2).complains("nothing in it to list");
     place.lab(["verify", "base"]).exits(3).complains("no recorded run made");
     place.lab(["cat", "a b"]).exits(2);
@@ -111,6 +111,23 @@ fn a_name_that_reads_as_an_id_is_not_made_and_can_be_got_rid_of() {
     place.lab(["name", "renamed", "deadbeef"]).succeeds();
     place.lab(["name", "--delete", "deadbeef"]).succeeds();
     place.lab(["name", "deadbeef", "deadbeef@v2"]).succeeds();
+}
+
+#[test]
+fn what_was_deleted_is_said_to_be_and_not_mistaken() {
+    let place = Place::registry();
+    place.write("a", "abc");
+    place.lab(["add", "a", "--name", "base"]).succeeds();
+    place.lab(["name", "bases", "base"]).succeeds();
+    place.lab(["name", "--delete", "base"]).succeeds();
+    let said = place.lab(["show", "base"]).exits(3).complains("'base' was deleted by ana");
+    let said = said.complains("`lab name base base@v1` brings it back");
+    assert!(!said.err.contains("did you mean"), "{}", said.err);
+    // Nor is it meant by another.
+    let said = place.lab(["show", "baze"]).exits(3);
+    assert!(!said.err.contains("`base`"), "{}", said.err);
+    place.lab(["name", "base", "base@v1"]).succeeds();
+    place.lab(["show", "base"]).succeeds();
 }
 
 #[test]

@@ -217,6 +217,10 @@ fn a_board_travels() {
     place.lab_in("alone", ["gc"]).succeeds();
     place.lab_in("alone", ["check"]).succeeds();
     place.lab_in("alone", ["show", "test"]).succeeds().says("evaluation").says("model.txt");
+    place
+        .lab_in("alone", ["cat", "test"])
+        .exits(2)
+        .complains("'test' is an evaluation, not a file");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use lab_schema::{
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::known_as;
+use crate::ui;
 
 /// An object that a reference means.
 #[derive(Clone, Debug)]
@@ -38,9 +39,9 @@ impl Resolved {
     pub(crate) fn content(&self) -> Outcome<ContentId> {
         self.id.content().ok_or_else(|| {
             let failure = Failure::usage(format!(
-                "'{}' is a {}, not a file or directory",
+                "'{}' is {}, not a file or directory",
                 self.typed,
-                self.id.kind()
+                ui::a(self.id.kind())
             ));
             match self.id.kind() {
                 Kind::Run => failure.hint(format!(
@@ -91,8 +92,8 @@ impl Resolved {
     /// The run itself, or the one that made this content.
     pub(crate) fn run(&self, lineage: &Lineage) -> Outcome<RunId> {
         self.maker(lineage)?.ok_or_else(|| {
-            let what = self.id.kind();
-            Failure::not_found(format!("'{}' is a {what} that no recorded run made", self.typed))
+            let what = ui::a(self.id.kind());
+            Failure::not_found(format!("'{}' is {what} that no recorded run made", self.typed))
                 .hint("`lab log` lists the runs; `lab why REF` tells where something comes from")
         })
     }
@@ -179,6 +180,15 @@ fn resolve_base(store: &Store, base: &Base) -> Outcome<(ObjectId, Option<Name>)>
 }
 
 fn unknown_name(names: &Names<'_>, name: &Name) -> Failure {
+    let journal = names.journal(name).unwrap_or_default();
+    if let (Some(last), Some(before)) =
+        (journal.last(), journal.iter().rposition(|moved| moved.target.is_some()))
+    {
+        let by = ui::plain(&last.who);
+        return Failure::not_found(format!("'{name}' was deleted by {by}"))
+            .hint(format!("`lab name {name} {name}@v{}` brings it back", before + 1))
+            .hint(format!("`lab log {name}` shows where it pointed"));
+    }
     let failure = Failure::not_found(format!("no name or hash '{name}'"));
     if let Ok(scheme) = name.as_str().parse::<Scheme>() {
         let most = 2 * scheme.bytes();
@@ -187,7 +197,8 @@ fn unknown_name(names: &Names<'_>, name: &Name) -> Failure {
         ));
     }
     let Ok(known) = names.list() else { return failure };
-    match closest(name.as_str(), known.iter().map(|(n, _)| n.as_str())) {
+    let there = known.iter().filter(|(_, moved)| moved.target.is_some());
+    match closest(name.as_str(), there.map(|(n, _)| n.as_str())) {
         Some(near) => failure.hint(format!("did you mean `{near}`? `lab ls` lists the names")),
         None if known.is_empty() => {
             failure.hint("there are no names yet; `lab add PATH --name NAME` makes one")
@@ -233,8 +244,11 @@ struct Found {
 fn find_output(store: &Store, reference: &Reference, id: ObjectId, path: &Slot) -> Outcome<Found> {
     let base = &reference.base;
     let ObjectId::Run(id) = id else {
-        return Err(Failure::usage(format!("'{base}' is a {}: only a run has outputs", id.kind()))
-            .hint(format!("the path inside a directory comes after a slash: `{base}/{path}`")));
+        return Err(Failure::usage(format!(
+            "'{base}' is {}: only a run has outputs",
+            ui::a(id.kind())
+        ))
+        .hint(format!("the path inside a directory comes after a slash: `{base}/{path}`")));
     };
     let run: Run = store.load(id)?;
     let outputs = &run.outcome.outputs;
@@ -246,6 +260,16 @@ fn find_output(store: &Store, reference: &Reference, id: ObjectId, path: &Slot) 
         return Ok(Found { content, inside, is_input: Some(content) });
     }
     let failure = Failure::not_found(format!("run '{base}' neither left nor read '{path}'"));
+    if let Some(code) = recipe.code()
+        && let Ok(parts) =
+            path.as_str().split('/').map(FileName::new).collect::<Result<Vec<_>, _>>()
+        && let Ok(Some(_)) = find_in_tree(store, code, &parts)
+    {
+        let code = code.short();
+        return Err(failure
+            .hint(format!("it is in the code of the run: `lab cat {code}/{path}` prints it"))
+            .hint(format!("`lab get {base} DIR --code` writes all of the code")));
+    }
     let known: Vec<&str> = outputs.keys().map(Slot::as_str).collect();
     let read = recipe.inputs().keys().map(Slot::as_str);
     Err(match closest(path.as_str(), known.iter().copied().chain(read)) {
@@ -279,9 +303,9 @@ fn walk(store: &Store, resolved: &mut Resolved, path: &[FileName]) -> Outcome {
     }
     let ObjectId::Tree(tree) = resolved.id else {
         return Err(Failure::usage(format!(
-            "'{}' leads into a {}, which is not a directory",
+            "'{}' leads into {}, which is not a directory",
             resolved.typed,
-            resolved.id.kind()
+            ui::a(resolved.id.kind())
         )));
     };
     match find_in_tree(store, tree, path)? {
@@ -349,10 +373,12 @@ pub(crate) fn names_of(store: &Store, id: ObjectId) -> Outcome<Vec<Name>> {
 pub(crate) fn blob(resolved: &Resolved) -> Outcome<BlobId> {
     match resolved.id {
         ObjectId::Blob(id) => Ok(id),
-        other => {
-            Err(Failure::usage(format!("'{}' is a {}, not a file", resolved.typed, other.kind()))
-                .hint(format!("`lab ls {}` lists what is in it", resolved.typed)))
-        }
+        other => Err(Failure::usage(format!(
+            "'{}' is {}, not a file",
+            resolved.typed,
+            ui::a(other.kind())
+        ))
+        .hint(format!("`lab ls {}` lists what is in it", resolved.typed))),
     }
 }
 

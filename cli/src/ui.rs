@@ -95,6 +95,13 @@ pub(crate) fn write_or_leave(out: &mut dyn Write, bytes: &[u8]) {
     }
 }
 
+/// A word with its article: `a run`, `an evaluation`.
+pub(crate) fn a(word: impl Display) -> String {
+    let word = word.to_string();
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {word}")
+}
+
 /// A number of bytes for people, in powers of 1,000: `57.5 KB`.
 pub(crate) fn bytes(n: u64) -> String {
     let mut value = n as f64;

@@ -35,8 +35,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             Ok(())
         }
         other => Err(Failure::usage(format!(
-            "'{typed}' is a {}: there is nothing in it to list",
-            other.kind()
+            "'{typed}' is {}: there is nothing in it to list",
+            ui::a(other.kind())
         ))
         .hint(format!("`lab show {typed}` describes it"))),
     }

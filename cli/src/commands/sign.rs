@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::resolve;
 use crate::trust;
-use crate::ui::{HASH, paint};
+use crate::ui::{self, HASH, paint};
 use crate::wiring::Registry;
 
 /// Vouch for runs or attestations with your SSH key
@@ -76,8 +76,8 @@ fn wanted(registry: &Registry, lineage: &Lineage, args: &Args) -> Outcome<Vec<Si
             ObjectId::Attestation(id) => Signed::Attestation(id),
             other => {
                 return Err(Failure::usage(format!(
-                    "'{typed}' is a {}: runs and attestations are signed",
-                    other.kind()
+                    "'{typed}' is {}: runs and attestations are signed",
+                    ui::a(other.kind())
                 ))
                 .hint(format!("`lab why {typed}` names the run that made it")));
             }

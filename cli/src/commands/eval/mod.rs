@@ -15,7 +15,7 @@ use super::describe;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve::{Resolved, resolve};
-use crate::ui::{HASH, paint, plain, shortened};
+use crate::ui::{self, HASH, paint, plain, shortened};
 use crate::wiring::Registry;
 
 /// Pin an evaluation, data, code and environment by hash, and put any model through it
@@ -55,7 +55,7 @@ pub(super) struct Pinned {
 pub(super) fn pinned(store: &Store, typed: &str) -> Outcome<Pinned> {
     let resolved = resolve(store, typed)?;
     let ObjectId::Evaluation(id) = resolved.id else {
-        let what = format!("'{typed}' is a {}, not an evaluation", resolved.id.kind());
+        let what = format!("'{typed}' is {}, not an evaluation", ui::a(resolved.id.kind()));
         return Err(Failure::usage(what).hint(match resolved.id {
             ObjectId::Run(_) => {
                 format!("`lab eval define NAME {typed}` pins what this run measured its model by")

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::new_name::new_name;
 use crate::resolve::{Resolved, resolve};
 use crate::trust;
-use crate::ui::{BAD, DIM, HASH, NAME, duration, paint, plain};
+use crate::ui::{self, BAD, DIM, HASH, NAME, duration, paint, plain};
 use crate::wiring::Registry;
 
 /// Put models through an evaluation
@@ -136,7 +136,7 @@ fn name_of(pinned: &Pinned, resolved: &Resolved) -> Outcome<Name> {
         (Some(name), _) => name.to_string(),
         (None, id @ (ObjectId::Run(_) | ObjectId::Blob(_) | ObjectId::Tree(_))) => id.short(),
         (None, id) => {
-            return Err(Failure::usage(format!("'{}' is a {}", resolved.typed, id.kind())));
+            return Err(Failure::usage(format!("'{}' is {}", resolved.typed, ui::a(id.kind()))));
         }
     };
     Ok(Name::new(format!("{}.{of}", pinned.label))?)
