@@ -131,6 +131,22 @@ fn what_was_deleted_is_said_to_be_and_not_mistaken() {
 }
 
 #[test]
+fn the_history_of_several_names_can_be_asked_for() {
+    let place = Place::registry();
+    for name in ["line", "linear", "other"] {
+        place.write("a", name);
+        place.lab(["add", "a", "--name", name]).succeeds();
+    }
+    let told = place.lab(["log", "lin*"]).succeeds().says("line\nv1 ").says("linear\nv1 ");
+    assert!(!told.out.contains("other"), "{}", told.out);
+    let told = place.lab(["log", "lin*", "--json"]).succeeds().json();
+    let names: Vec<&str> =
+        told.as_array().unwrap().iter().map(|moved| moved["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["line", "linear"]);
+    place.lab(["log", "x*"]).exits(3).complains("nothing is called 'x*'");
+}
+
+#[test]
 fn outside_of_a_registry() {
     let place = Place::empty();
     for command in [

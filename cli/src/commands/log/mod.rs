@@ -9,7 +9,7 @@ use lab_trust::Judgement;
 use serde_json::{Value, json};
 
 use self::filter::Filter;
-use super::describe;
+use super::{describe, pattern};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::resolve;
@@ -20,7 +20,7 @@ use crate::wiring::Registry;
 /// Show who ran and verified what, or the history of a name
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// A name, to see where it pointed [default: all runs, the newest first]
+    /// A name, or names as in 'base*', to see where it pointed [default: all runs, the newest first]
     #[arg(value_name = "NAME")]
     name: Option<String>,
     /// How many
@@ -33,7 +33,14 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     match &args.name {
-        Some(name) => moves(context, &registry, &Name::new(name.as_str())?, args.limit),
+        Some(typed) => match pattern::names(&registry.store.names(), typed)? {
+            Some(names) => histories(context, &registry, &names, args.limit),
+            None => {
+                let moves = moves(context, &registry, &Name::new(typed.as_str())?, args.limit)?;
+                context.ui.answer(&json!(moves));
+                Ok(())
+            }
+        },
         None => runs(context, &registry, args.limit, &args.filter),
     }
 }
@@ -129,15 +136,30 @@ fn record(registry: &Registry, row: &RunRow) -> Outcome<Result<(Run, Recipe), St
     describe::readable(both)
 }
 
-fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> Outcome {
+/// The histories of the names that fit a pattern.
+fn histories(context: &Context, registry: &Registry, names: &[Name], limit: usize) -> Outcome {
+    let mut answers = Vec::new();
+    for name in names {
+        context.ui.line(paint(NAME, name));
+        for mut moved in moves(context, registry, name, limit)? {
+            moved["name"] = json!(name);
+            answers.push(moved);
+        }
+    }
+    context.ui.answer(&json!(answers));
+    Ok(())
+}
+
+/// Tells where a name pointed; the same for programs.
+fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> Outcome<Vec<Value>> {
     let journal = registry.store.names().journal(name)?;
     if journal.is_empty() {
         // Resolving says what is wrong, and what may have been meant.
         let resolved = resolve::resolve(&registry.store, name.as_str())?;
         return Err(Failure::usage(format!(
-            "'{}' is a {}, not a name: only names have a history",
+            "'{}' is {}, not a name: only names have a history",
             resolved.typed,
-            resolved.id.kind()
+            ui::a(resolved.id.kind())
         ))
         .hint(format!("`lab show {name}` describes it")));
     }
@@ -161,8 +183,7 @@ fn moves(context: &Context, registry: &Registry, name: &Name, limit: usize) -> O
             "when": ui::iso(moved.when_ms), "who": moved.who, "why": moved.why,
         }));
     }
-    context.ui.answer(&json!(answers));
-    Ok(())
+    Ok(answers)
 }
 
 /// What was attested of a run.
