@@ -147,6 +147,25 @@ fn the_history_of_several_names_can_be_asked_for() {
 }
 
 #[test]
+fn code_is_no_input_and_where_to_find_it_is_said() {
+    let place = Place::registry();
+    place.write("train.sh", "echo 1 > out");
+    place.lab(["run", "--name", "r", "--", "sh", "train.sh"]).succeeds();
+    let said = place.lab(["cat", "r:train.sh"]).exits(3).complains("`lab get r DIR --code`");
+    let cat = said.err.split('`').find_map(|part| part.strip_prefix("lab cat ")).unwrap();
+    place.lab(["cat", cat]).succeeds().says("echo 1 > out");
+    place.lab(["get", "r", "code", "--code"]).succeeds();
+    place.write("code/train.sh", "echo 2 > out");
+    place
+        .lab(["get", "r", "code", "--code"])
+        .exits(4)
+        .complains("`lab get r ELSEWHERE --code` leaves it alone");
+    let out = place.lab(["get", "r:out", "code/train.sh"]).exits(4);
+    let out = out.complains("`lab get r:out ELSEWHERE` leaves it alone");
+    assert!(!out.err.contains("--code"), "{}", out.err);
+}
+
+#[test]
 fn outside_of_a_registry() {
     let place = Place::empty();
     for command in [

@@ -47,8 +47,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let raw = registry.raw_cache(args.link);
     let options = GetOptions { force: args.force, raw: Some(&raw) };
     let fetch = |content, to: &Path| {
-        get(&registry.store, content, to, &options, &bars)
-            .map_err(|error| refused(error, &args.reference))
+        get(&registry.store, content, to, &options, &bars).map_err(|error| refused(error, args))
     };
     let (mut files, mut bytes, mut unchanged) = (0, 0, 0);
     if args.code {
@@ -121,12 +120,13 @@ fn make_executable(path: &Path) -> Outcome {
     std::fs::set_permissions(path, permissions).map_err(failure)
 }
 
-fn refused(error: ObjectsError, reference: &str) -> Failure {
+fn refused(error: ObjectsError, args: &Args) -> Failure {
+    let (reference, code) = (&args.reference, if args.code { " --code" } else { "" });
     match error {
         ObjectsError::Refused { path } => {
             Failure::new(Exit::Refused, format!("{} is there already and differs", path.display()))
                 .hint(format!(
-                    "`lab get {reference} ELSEWHERE` leaves it alone, `--force` replaces it"
+                    "`lab get {reference} ELSEWHERE{code}` leaves it alone, `--force` replaces it"
                 ))
         }
         ObjectsError::Io { ref path, ref source, .. }
