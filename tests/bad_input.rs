@@ -166,6 +166,27 @@ fn code_is_no_input_and_where_to_find_it_is_said() {
 }
 
 #[test]
+fn nothing_is_made_elsewhere_for_what_is_not_here() {
+    let place = Place::registry();
+    place.write("a", "abc");
+    place.lab(["add", "a", "--name", "base"]).succeeds();
+    place.lab(["push", "./share", "bsae"]).exits(3).complains("did you mean `base`?");
+    place.lab(["push", "./share", "base", "0123456789abcdef"]).exits(3);
+    assert!(!place.at("share").exists());
+    place.lab(["push", "./share", "base"]).succeeds();
+    // A folder in second place, as git has it; a set of names is none.
+    fs::create_dir(place.at("sub")).unwrap();
+    place
+        .lab_in("sub", ["clone", "../share", "there"])
+        .exits(3)
+        .complains("if 'there' is the folder to make: `lab clone ../share --into there`");
+    let said = place.lab(["clone", "share", "x*", "--into", "b"]).exits(3);
+    assert!(!said.err.contains("--into"), "{}", said.err);
+    let said = place.lab(["clone", "share", "there", "--into", "b"]).exits(3);
+    assert!(!said.err.contains("--into"), "{}", said.err);
+}
+
+#[test]
 fn outside_of_a_registry() {
     let place = Place::empty();
     for command in [

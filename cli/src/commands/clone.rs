@@ -42,17 +42,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         Some(directory) => directory.clone(),
         None => last_part(&args.location)?,
     };
-    let what = exchange::bases(&remote.names(), &args.what)
-        .map_err(|failure| into(failure, &args.what))?;
+    let what =
+        exchange::bases(&remote.names(), &args.what).map_err(|failure| into(failure, args))?;
     let root = context.path(&shown);
     if root.exists() && root.read_dir().map_or(true, |mut entries| entries.next().is_some()) {
         return Err(Failure::new(
             Exit::Refused,
             format!("{} exists and is not an empty folder", shown.display()),
         )
-        .hint(
-            "choose another with --into DIR; or `lab pull LOCATION` inside an existing registry",
-        ));
+        .hint(format!(
+            "`lab clone {} --into DIR` makes another; in a registry that is there `lab pull LOCATION` brings it",
+            args.location
+        )));
     }
     if args.dry_run {
         let mut registry = Registry::in_memory(&root)?;
@@ -120,7 +121,7 @@ fn fetch(
     let act = if args.dry_run { plan_pull_part } else { pull_part };
     let done = act(&registry.store, remote, &what, selection, options, &bars);
     let done = done.map_err(|error| match error {
-        error @ RemoteError::NotFound { side: Side::Remote, .. } => into(error.into(), &args.what),
+        error @ RemoteError::NotFound { side: Side::Remote, .. } => into(error.into(), args),
         error => error.into(),
     })?;
     drop(bars);
@@ -133,9 +134,12 @@ fn fetch(
 }
 
 /// For who expects a folder in second place, as git has it.
-fn into(failure: Failure, typed: &[String]) -> Failure {
-    match typed {
-        [one] => failure.hint(format!("the folder to make is named by --into {one}")),
+fn into(failure: Failure, args: &Args) -> Failure {
+    match &args.what[..] {
+        [one] if args.into.is_none() && !one.contains(['*', '?', '@']) => failure.hint(format!(
+            "if '{one}' is the folder to make: `lab clone {} --into {one}`",
+            args.location
+        )),
         _ => failure,
     }
 }

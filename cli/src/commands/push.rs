@@ -6,6 +6,7 @@ use super::exchange;
 use crate::bars::Bars;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::resolve::resolve;
 use crate::trust::policy_of;
 
 /// Give a remote a result and all that it came from; only what it lacks travels
@@ -45,6 +46,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             .hint("`lab add PATH --name NAME` makes one"));
     }
     let what = exchange::bases(&registry.store.names(), &typed)?;
+    // Before anything is made there: is there something to push?
+    for base in what.iter().filter(|_| !args.what.is_empty()) {
+        resolve(&registry.store, &base.to_string())?;
+    }
     let lineage = registry.lineage()?;
     let who = registry.who();
     // A store on another machine looks itself.
