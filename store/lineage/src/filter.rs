@@ -30,17 +30,26 @@ pub struct Filter {
 impl Lineage {
     /// The names of all parameters that some run or recipe has.
     pub fn parameters(&self) -> Result<Vec<String>> {
-        self.words("SELECT text FROM word WHERE EXISTS (SELECT 1 FROM param WHERE name = number) ORDER BY text")
+        self.names_in("param")
     }
 
     /// The names of all numbers that some run reached.
     pub fn metrics(&self) -> Result<Vec<String>> {
-        self.words("SELECT text FROM word WHERE EXISTS (SELECT 1 FROM metric WHERE name = number) ORDER BY text")
+        self.names_in("metric")
     }
 
-    fn words(&self, sql: &str) -> Result<Vec<String>> {
-        let words = Asking(&self.connection).rows(sql, [], |row| Ok(row.get(0)?));
-        words.map_err(|fault| self.failed(fault))
+    /// From name to name, past all that have the same one: there are few names of many.
+    fn names_in(&self, table: &str) -> Result<Vec<String>> {
+        let sql = format!(
+            "WITH RECURSIVE found (name) AS (
+                 SELECT MIN(name) FROM {table}
+                 UNION ALL
+                 SELECT (SELECT MIN(name) FROM {table} WHERE name > found.name)
+                 FROM found WHERE found.name IS NOT NULL)
+             SELECT text FROM found CROSS JOIN word ON word.number = found.name ORDER BY text"
+        );
+        let names = Asking(&self.connection).rows(&sql, [], |row| Ok(row.get(0)?));
+        names.map_err(|fault| self.failed(fault))
     }
 }
 

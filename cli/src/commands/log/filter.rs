@@ -130,13 +130,14 @@ impl Filter {
         if given.iter().all(|given| given.names().len() == 1) {
             return Ok(lineage.find(&with(&asked, given.iter().map(|g| (g.key, g.value))), limit)?);
         }
-        // All that may be meant, and then of each whether it is.
-        let mut found: BTreeMap<_, RunRow> = BTreeMap::new();
+        // What has just these names fits; of what has others that may be meant each is looked at.
+        let mut found: BTreeMap<_, (RunRow, bool)> = BTreeMap::new();
         let mut chosen = vec![0; given.len()];
         loop {
             let names = given.iter().zip(&chosen).map(|(g, n)| (g.names()[*n], g.value));
+            let is_sure = chosen.iter().all(|n| *n == 0);
             for row in lineage.find(&with(&asked, names), usize::MAX)?.0 {
-                found.insert(Reverse((row.started_ms, row.id)), row);
+                found.entry(Reverse((row.started_ms, row.id))).or_insert((row, is_sure));
             }
             let next = (0..given.len()).find(|n| chosen[*n] + 1 < given[*n].names().len());
             let Some(next) = next else { break };
@@ -144,12 +145,13 @@ impl Filter {
             chosen[..next].fill(0);
         }
         let mut fit = Vec::new();
-        for row in found.into_values() {
-            // Of what cannot be read it is said in its place.
-            let fits = match record(registry, &row)? {
-                Ok((run, recipe)) => given.iter().all(|given| given.is_of(&run, &recipe)),
-                Err(_) => true,
-            };
+        for (row, is_sure) in found.into_values() {
+            let fits = is_sure
+                || match record(registry, &row)? {
+                    Ok((run, recipe)) => given.iter().all(|given| given.is_of(&run, &recipe)),
+                    // Of what cannot be read it is said in its place.
+                    Err(_) => true,
+                };
             if fits {
                 fit.push(row);
             }
