@@ -150,3 +150,47 @@ fn what_nobody_made_tells_how_it_came_and_who_read_it() {
     place.lab(["why", failed]).succeeds().says("exited with 3");
     place.lab(["graph", failed]).succeeds().says("exited with 3");
 }
+
+/// What stands on something that has moved on has too, through steps that have no name.
+#[test]
+fn what_stands_on_what_has_moved_on_is_stale() {
+    let place = Place::registry();
+    let stale = || {
+        let status = place.lab(["status", "--json"]).succeeds().json();
+        let all = status["stale"].as_array().unwrap().iter().map(|s| {
+            let by = s["by"].as_str().map(|by| format!(" by {}", &by[..3])).unwrap_or_default();
+            let text = |key: &str| s[key].as_str().unwrap().to_owned();
+            format!("{} {}@v{}{by}", text("name"), text("input"), s["read"])
+        });
+        all.collect::<Vec<String>>()
+    };
+    let run = |name: &[&str], input: &str, script: &str| {
+        let told = place
+            .lab([&["run", "--json"], name, &["-i", input, "--", "sh", "-c", script]].concat());
+        told.succeeds().json()["run"].as_str().unwrap().to_owned()
+    };
+    place.write("data.csv", "1\n");
+    place.lab(["add", "data.csv", "--name", "data"]).succeeds();
+    run(&["--name", "prep"], "x=data", "cat x > clean");
+    let between = run(&[], "x=prep:clean", "cat x x > twice");
+    let between = format!("x={}:twice", &between[..16]);
+    run(&["--name", "train"], &between, "cat x x > model");
+    assert_eq!(stale(), [""; 0]);
+    // The first step is done otherwise, and comes to something else.
+    run(&["--name", "prep"], "x=data", "cat x x > clean");
+    assert_eq!(stale(), ["train prep@v1 by run"]);
+    // The same again by another script is as good.
+    run(&["--name", "prep"], "x=data", "cat < x > clean");
+    assert_eq!(stale(), [""; 0]);
+    place.write("data.csv", "2\n");
+    place.lab(["add", "data.csv", "--name", "data"]).succeeds();
+    assert_eq!(stale(), ["prep data@v1", "train data@v1 by run"]);
+    place
+        .lab(["status"])
+        .succeeds()
+        .says("train stands on run")
+        .says("which read data@v1, which is at v2 now");
+    place.write("data.csv", "1\n");
+    place.lab(["add", "data.csv", "--name", "data"]).succeeds();
+    assert_eq!(stale(), [""; 0]);
+}

@@ -34,6 +34,7 @@ mod run;
 mod serve;
 mod show;
 mod sign;
+mod stale;
 mod status;
 mod token;
 mod trace;

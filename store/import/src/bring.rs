@@ -280,6 +280,7 @@ impl Import<'_> {
                 return Ok(None);
             }
         };
+        let git = |(commit, branch)| Git { commit: Some(commit), branch, dirty: Vec::new() };
         let run = Run {
             recipe,
             outcome: Outcome {
@@ -296,11 +297,7 @@ impl Import<'_> {
                 peak_memory_bytes: None,
             },
             host: unknown_host(self.lab),
-            git: record.git.clone().map(|(commit, branch)| Git {
-                commit: Some(commit),
-                branch,
-                dirty: Vec::new(),
-            }),
+            git: record.git.clone().map(git),
             parent: None,
             makers: BTreeMap::new(),
             who: record.who.clone().unwrap_or_else(|| "unknown".to_owned()),

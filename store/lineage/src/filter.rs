@@ -48,7 +48,7 @@ impl Lineage {
                  FROM found WHERE found.name IS NOT NULL)
              SELECT text FROM found CROSS JOIN word ON word.number = found.name ORDER BY text"
         );
-        let names = Asking(&self.connection).rows(&sql, [], |row| Ok(row.get(0)?));
+        let names = Asking::new(&self.connection).rows(&sql, [], |row| Ok(row.get(0)?));
         names.map_err(|fault| self.failed(fault))
     }
 }

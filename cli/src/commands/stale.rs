@@ -1,0 +1,137 @@
+//! Named runs that stand on what has moved on since.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use lab_lineage::{Lineage, Role};
+use lab_schema::{Name, ObjectId, Recipe, Run, RunId};
+
+use super::describe;
+use crate::failure::Outcome;
+use crate::wiring::Registry;
+
+/// A named run that read something whose name has moved on, or stands on a run that did.
+pub(super) struct Stale {
+    pub(super) name: Name,
+    /// The run that read it, by its name or id, if it was not this one.
+    pub(super) by: Option<String>,
+    /// The name that has moved on: of data, or of a run that made what was read.
+    pub(super) input: Name,
+    /// The version that was read.
+    pub(super) read: usize,
+    pub(super) latest: usize,
+}
+
+/// A name that has moved on, the version that was read, and the latest.
+type Moved = (Name, usize, usize);
+
+/// Where names have pointed.
+struct Versions {
+    /// The names that ever pointed at something, and which version that was last.
+    of: BTreeMap<ObjectId, BTreeMap<Name, usize>>,
+    /// How many versions a name has, and where it points.
+    latest: BTreeMap<Name, (usize, ObjectId)>,
+}
+
+/// Named runs that stand on what has moved on, and named runs that cannot be read, and why.
+pub(super) fn stale(registry: &Registry, lineage: &Lineage) -> Outcome<(Vec<Stale>, Vec<String>)> {
+    let _held = lineage.hold()?;
+    let versions = Versions::of(registry)?;
+    let mut known: HashMap<RunId, Vec<(RunId, Moved)>> = HashMap::new();
+    let (mut found, mut damage) = (Vec::new(), Vec::new());
+    for (name, (_, target)) in &versions.latest {
+        let ObjectId::Run(id) = target else { continue };
+        let recipe = registry
+            .store
+            .load::<Run>(*id)
+            .and_then(|run| registry.store.load::<Recipe>(run.recipe));
+        if let Err(why) = describe::readable(recipe)? {
+            damage.push(format!("{name}: {why}"));
+            continue;
+        }
+        for (by, (input, read, latest)) in versions.moved_below(lineage, *id, &mut known)? {
+            let by = (by != *id).then(|| versions.called(by));
+            found.push(Stale { name: name.clone(), by, input, read, latest });
+        }
+    }
+    Ok((found, damage))
+}
+
+impl Versions {
+    fn of(registry: &Registry) -> Outcome<Versions> {
+        let mut versions = Versions { of: BTreeMap::new(), latest: BTreeMap::new() };
+        for (name, journal) in registry.store.names().journals()? {
+            let Some(target) = journal.last().and_then(|last| last.target) else { continue };
+            for (index, moved) in journal.iter().enumerate() {
+                if let Some(target) = moved.target {
+                    versions.of.entry(target).or_default().insert(name.clone(), index + 1);
+                }
+            }
+            versions.latest.insert(name, (journal.len(), target));
+        }
+        Ok(versions)
+    }
+
+    /// What a run is called.
+    fn called(&self, run: RunId) -> String {
+        let names = self.of.get(&run.into()).into_iter().flat_map(BTreeMap::keys);
+        let mut now = names.filter(|name| self.latest[*name].1 == run.into());
+        now.next().map_or_else(|| format!("run {}", run.short()), ToString::to_string)
+    }
+
+    /// Where the names that pointed at something are now, if none of them still (or again) does.
+    fn moved(&self, id: ObjectId) -> Option<Moved> {
+        let names = self.of.get(&id)?;
+        if names.keys().any(|name| self.latest[name].1 == id) {
+            return None;
+        }
+        let (name, read) = names.iter().next_back()?;
+        Some((name.clone(), *read, self.latest[name].0))
+    }
+
+    /// What has moved on of all that a run stands on, and which run read it; each name once.
+    fn moved_below(
+        &self,
+        lineage: &Lineage,
+        id: RunId,
+        known: &mut HashMap<RunId, Vec<(RunId, Moved)>>,
+    ) -> Outcome<Vec<(RunId, Moved)>> {
+        for run in lineage.chain(id)? {
+            if known.contains_key(&run) {
+                continue;
+            }
+            let mut all: Vec<(RunId, Moved)> = Vec::new();
+            let mut told: BTreeSet<Name> = BTreeSet::new();
+            let mut below = Vec::new();
+            for origin in lineage.origins(run)? {
+                if origin.role == Role::Code {
+                    continue;
+                }
+                let mut moved: Vec<Moved> = self.moved(origin.content.into()).into_iter().collect();
+                for maker in origin.makers {
+                    below.push(maker);
+                    // Another run that left the same is as good.
+                    let has_same = |moved: &Moved| match self.latest[&moved.0].1 {
+                        ObjectId::Run(now) => lineage
+                            .run_outputs(now)
+                            .map(|left| left.iter().any(|(_, left)| *left == origin.content)),
+                        _ => Ok(false),
+                    };
+                    if let Some(one) = self.moved(maker.into())
+                        && !has_same(&one)?
+                    {
+                        moved.push(one);
+                    }
+                }
+                all.extend(
+                    moved.into_iter().filter(|m| told.insert(m.0.clone())).map(|m| (run, m)),
+                );
+            }
+            for maker in below {
+                let theirs = known.get(&maker).into_iter().flatten();
+                all.extend(theirs.filter(|(_, m)| told.insert(m.0.clone())).cloned());
+            }
+            known.insert(run, all);
+        }
+        Ok(known.get(&id).cloned().unwrap_or_default())
+    }
+}
