@@ -95,8 +95,8 @@ fn node_of(id: ObjectId, typed: &str) -> Outcome<Node> {
         (ObjectId::Run(run), _) => Ok(Node::Run(run)),
         (_, Some(content)) => Ok(Node::Content(content)),
         (other, None) => Err(Failure::usage(format!(
-            "'{typed}' is a {}, which is not part of the graph",
-            other.kind()
+            "'{typed}' is {}, which is not part of the graph",
+            ui::a(other.kind())
         ))
         .hint("name a run, a file or a directory")),
     }

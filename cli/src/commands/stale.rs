@@ -1,8 +1,9 @@
 //! Named runs that stand on what has moved on since.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
-use lab_lineage::{Lineage, Role};
+use lab_lineage::{Lineage, Origin, Role};
 use lab_schema::{Name, ObjectId, Recipe, Run, RunId};
 
 use super::describe;
@@ -95,43 +96,60 @@ impl Versions {
         id: RunId,
         known: &mut HashMap<RunId, Vec<(RunId, Moved)>>,
     ) -> Outcome<Vec<(RunId, Moved)>> {
-        for run in lineage.chain(id)? {
+        // Depth first, with a stack of its own: each run after those that it stands on.
+        let (mut open, mut read) = (vec![(id, false)], HashMap::<RunId, Vec<Origin>>::new());
+        while let Some((run, is_ready)) = open.pop() {
             if known.contains_key(&run) {
                 continue;
             }
-            let mut all: Vec<(RunId, Moved)> = Vec::new();
-            let mut told: BTreeSet<Name> = BTreeSet::new();
-            let mut below = Vec::new();
-            for origin in lineage.origins(run)? {
-                if origin.role == Role::Code {
-                    continue;
-                }
-                let mut moved: Vec<Moved> = self.moved(origin.content.into()).into_iter().collect();
-                for maker in origin.makers {
-                    below.push(maker);
-                    // Another run that left the same is as good.
-                    let has_same = |moved: &Moved| match self.latest[&moved.0].1 {
-                        ObjectId::Run(now) => lineage
-                            .run_outputs(now)
-                            .map(|left| left.iter().any(|(_, left)| *left == origin.content)),
-                        _ => Ok(false),
-                    };
-                    if let Some(one) = self.moved(maker.into())
-                        && !has_same(&one)?
-                    {
-                        moved.push(one);
-                    }
-                }
-                all.extend(
-                    moved.into_iter().filter(|m| told.insert(m.0.clone())).map(|m| (run, m)),
-                );
+            if is_ready {
+                let read = read.remove(&run).unwrap_or_default();
+                let all = self.moved_of(lineage, run, &read, known)?;
+                known.insert(run, all);
+            } else if let Entry::Vacant(vacant) = read.entry(run) {
+                let mut origins = lineage.origins(run)?;
+                origins.retain(|origin| origin.role != Role::Code);
+                open.push((run, true));
+                open.extend(origins.iter().flat_map(|o| &o.makers).map(|maker| (*maker, false)));
+                vacant.insert(origins);
             }
-            for maker in below {
-                let theirs = known.get(&maker).into_iter().flatten();
-                all.extend(theirs.filter(|(_, m)| told.insert(m.0.clone())).cloned());
-            }
-            known.insert(run, all);
         }
         Ok(known.get(&id).cloned().unwrap_or_default())
+    }
+
+    /// The same of a run whose makers are known.
+    fn moved_of(
+        &self,
+        lineage: &Lineage,
+        run: RunId,
+        read: &[Origin],
+        known: &HashMap<RunId, Vec<(RunId, Moved)>>,
+    ) -> Outcome<Vec<(RunId, Moved)>> {
+        let mut all: BTreeMap<Name, (RunId, Moved)> = BTreeMap::new();
+        for origin in read {
+            if let Some(moved) = self.moved(origin.content.into()) {
+                all.entry(moved.0.clone()).or_insert((run, moved));
+            }
+            for maker in &origin.makers {
+                let Some(moved) = self.moved((*maker).into()) else { continue };
+                // Another run that left the same is as good.
+                let has_same = match self.latest[&moved.0].1 {
+                    ObjectId::Run(now) => {
+                        let left = lineage.run_outputs(now)?;
+                        left.iter().any(|(_, left)| *left == origin.content)
+                    }
+                    _ => false,
+                };
+                if !has_same {
+                    all.entry(moved.0.clone()).or_insert((run, moved));
+                }
+            }
+        }
+        for (by, moved) in
+            read.iter().flat_map(|o| &o.makers).filter_map(|m| known.get(m)).flatten()
+        {
+            all.entry(moved.0.clone()).or_insert((*by, moved.clone()));
+        }
+        Ok(all.into_values().collect())
     }
 }

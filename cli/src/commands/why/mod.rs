@@ -53,8 +53,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let resolved = resolve(&registry.store, &args.reference)?;
     let is_run = matches!(resolved.id, ObjectId::Run(_));
     if !is_run && resolved.id.content().is_none() {
-        return Err(Failure::usage(format!("'{}' is a {}", args.reference, resolved.id.kind()))
-            .hint("`lab show REF` describes it"));
+        return Err(Failure::usage(format!(
+            "'{}' is {}",
+            args.reference,
+            ui::a(resolved.id.kind())
+        ))
+        .hint("`lab show REF` describes it"));
     }
     let made_by = resolved.maker(&lineage)?;
     let what = resolved.leaf.clone().unwrap_or_else(|| resolved.id.short());

@@ -172,11 +172,11 @@ fn placed(
                 chain.iter().flat_map(|(_, _, r)| names(r, change)).collect();
             let all: Vec<String> = all.into_iter().take(40).collect();
             let what = if matches!(change, Change::Set { .. }) { "parameter" } else { "input" };
-            return Err(format!(
-                "it has no {what} '{}'; there are {}",
-                change.name(),
-                all.join(", ")
-            ));
+            let there = match all.len() {
+                0 => format!("there is no {what} at all"),
+                _ => format!("there are {}", all.join(", ")),
+            };
+            return Err(format!("it has no {what} '{}'; {there}", change.name()));
         }
         // One thing under one name in several runs is changed in all of them.
         if before.len() > 1 && !change.name().ends_with("seed") {

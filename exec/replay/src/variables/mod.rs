@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lab_lineage::{Lineage, Origin};
 use lab_objects::Store;
-use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId};
+use lab_schema::{ContentId, Executor, Git, Host, Object, Recipe, Run, RunId, Slot, Status};
 
 use crate::bench::observations;
 use crate::error::{ReplayError, Result};
@@ -270,7 +270,7 @@ impl Walk<'_> {
     fn consequences(&mut self, x: &Run, y: &Run) {
         let (a, b) = (&x.outcome, &y.outcome);
         if a.status != b.status {
-            let (before, after) = (format!("{:?}", a.status), format!("{:?}", b.status));
+            let (before, after) = (ended(&a.status), ended(&b.status));
             self.add(Layer::Status, "status", Some(before), Some(after), None);
         }
         let metrics: BTreeSet<&String> = a.metrics.keys().chain(b.metrics.keys()).collect();
@@ -292,6 +292,20 @@ impl Walk<'_> {
             let (layer, what) = (Layer::Output, what.to_owned());
             self.found.push(Variable { layer, what, before, after, delta: None, at: None });
         });
+    }
+}
+
+/// How a run ended.
+fn ended(status: &Status) -> String {
+    match status {
+        Status::Exited(0) => "succeeded".to_owned(),
+        Status::Exited(code) => format!("exited with {code}"),
+        Status::Signalled(signal) => format!("ended by signal {signal}"),
+        Status::TimedOut(ms) => format!("stopped after {ms} ms"),
+        Status::Missing(slots) => {
+            let slots: Vec<&str> = slots.iter().map(Slot::as_str).collect();
+            format!("did not leave {}", slots.join(", "))
+        }
     }
 }
 
@@ -325,6 +339,7 @@ fn git(git: &Git) -> Vec<(String, String)> {
     };
     let dirty = match git.dirty.len() {
         0 => None,
+        1 => Some(("git uncommitted".to_owned(), "1 path".to_owned())),
         n => Some(("git uncommitted".to_owned(), format!("{n} paths"))),
     };
     [named("commit", &git.commit), named("branch", &git.branch), dirty]
