@@ -1,6 +1,6 @@
 //! `lab graph`
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lab_lineage::{Lineage, Node};
 use lab_page::Picture;
@@ -36,6 +36,10 @@ pub(super) struct Args {
 
 /// Nodes of a picture; with more, what is repeated is drawn once.
 const NODES: usize = 300;
+/// Inputs or outputs of a run from which on those that are alike are drawn a few times.
+const MANY: usize = 12;
+/// So many times.
+const FEW: usize = 3;
 /// How wide a picture should be, in CSS pixels.
 const WIDTH: f64 = 1400.0;
 
@@ -128,6 +132,17 @@ fn picture(
     Ok(())
 }
 
+/// A line of the drawing.
+enum Drawn {
+    Node(page::Next),
+    /// How many more there are of what stands above, in words.
+    More(String),
+}
+
+fn each(all: Vec<page::Next>) -> Vec<Drawn> {
+    all.into_iter().map(Drawn::Node).collect()
+}
+
 struct Drawing<'a> {
     context: &'a Context,
     registry: &'a Registry,
@@ -141,9 +156,16 @@ impl Drawing<'_> {
     /// Not recursive: a lineage can be deeper than a stack.
     fn draw(&self, (node, maker): (Node, Option<RunId>), seen: &mut HashSet<Node>) -> Outcome {
         let makers = maker.map(|maker| vec![maker]);
-        let root = page::Next { label: String::new(), node, makers };
+        let root = Drawn::Node(page::Next { label: String::new(), node, makers });
         let mut todo = vec![(root, String::new(), String::new())];
-        while let Some((page::Next { label, node, makers }, first, rest)) = todo.pop() {
+        while let Some((drawn, first, rest)) = todo.pop() {
+            let page::Next { label, node, makers } = match drawn {
+                Drawn::Node(next) => next,
+                Drawn::More(words) => {
+                    self.context.ui.line(format!("{first}{}", paint(DIM, words)));
+                    continue;
+                }
+            };
             let label = if label.is_empty() { label } else { format!("{}  ", paint(DIM, label)) };
             if !seen.insert(node) {
                 self.context.ui.line(format!(
@@ -158,12 +180,8 @@ impl Drawing<'_> {
                 paint(HASH, short(node)),
                 self.describe(node)
             ));
-            let all = page::neighbours(
-                (&self.registry.store, self.lineage),
-                node,
-                makers.as_deref(),
-                self.down,
-            )?;
+            let all = self.neighbours(node, makers.as_deref())?;
+            let all = if matches!(node, Node::Run(_)) { self.folded(all)? } else { each(all) };
             let last = all.len();
             for (i, next) in all.into_iter().enumerate().rev() {
                 let (branch, below) =
@@ -172,6 +190,43 @@ impl Drawing<'_> {
             }
         }
         Ok(())
+    }
+
+    fn neighbours(&self, node: Node, makers: Option<&[RunId]>) -> Outcome<Vec<page::Next>> {
+        page::neighbours((&self.registry.store, self.lineage), node, makers, self.down)
+    }
+
+    /// What a run read or left, without most of that which came from or went to the same runs, if that is much: a
+    /// folder of pictures is one thing to whoever looks.
+    fn folded(&self, all: Vec<page::Next>) -> Outcome<Vec<Drawn>> {
+        if all.len() <= MANY {
+            return Ok(each(all));
+        }
+        let mut alike: HashMap<Vec<Node>, (usize, Vec<usize>)> = HashMap::new();
+        let mut drawn = Vec::new();
+        for next in all {
+            let behind = self.neighbours(next.node, next.makers.as_deref())?;
+            let behind: Vec<Node> = behind.into_iter().map(|next| next.node).collect();
+            let (more, last) = alike.entry(behind).or_default();
+            if last.len() < FEW {
+                last.push(drawn.len());
+                drawn.push((Drawn::Node(next), None));
+            } else {
+                *more += 1;
+            }
+        }
+        for (behind, (more, last)) in alike {
+            let words = match (behind.is_empty(), self.down) {
+                (true, true) => "that nobody read",
+                (true, false) => "that no recorded run made",
+                (false, true) => "read as well",
+                (false, false) => "made so too",
+            };
+            if let (1.., Some(last)) = (more, last.last()) {
+                drawn[*last].1 = Some(Drawn::More(format!("and {more} more {words}")));
+            }
+        }
+        Ok(drawn.into_iter().flat_map(|(one, more)| std::iter::once(one).chain(more)).collect())
     }
 
     fn describe(&self, node: Node) -> String {
