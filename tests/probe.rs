@@ -6,7 +6,7 @@ mod kit;
 
 use std::process::Command;
 
-use kit::{Place, said};
+use kit::{Place, allows_boxes, said};
 use serde_json::Value;
 
 /// As gymnasium does it, without what is not needed here.
@@ -83,6 +83,31 @@ fn the_seed_of_every_environment_is_in_the_record() {
     assert!(all.contains(&("random".into(), "7".into(), "program.py:4".into())), "{all:?}");
     let shown = place.lab(["show", "a"]).succeeds();
     shown.says("seeded    gymnasium Pole-v1: 0, 1, 2, 3, 4, 5, 6, 7 and 5 more");
+}
+
+/// With named inputs, in a folder of its own, it tells as much; and its record is the same without.
+#[test]
+fn a_program_with_named_inputs_tells_its_seeds_too() {
+    let Some(place) = place() else { return };
+    place.write(
+        "train.py",
+        "import random, sys\nrandom.seed(int(open('n').read()))\nprint(random.random())\n",
+    );
+    place.write("n", "17\n");
+    let run = |name: &str, more: &[&str]| {
+        let args =
+            [&["run", "--name", name], more, &["-i", "n", "--", "python3", "train.py"]].concat();
+        place.lab(args).succeeds();
+        place.lab(["show", name, "--json"]).succeeds().json()
+    };
+    let with = run("with", &[]);
+    assert_eq!(seeds(&place, "with"), [("random".into(), "17".into(), "train.py:2".into())]);
+    let without = run("without", &["--no-probe"]);
+    assert_eq!(with["recipe"], without["recipe"]);
+    assert!(seeds(&place, "without").is_empty());
+    if allows_boxes() {
+        place.lab(["verify", "with"]).succeeds().says("identical");
+    }
 }
 
 #[test]

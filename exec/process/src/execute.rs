@@ -1,11 +1,13 @@
 //! Runs the command of a recipe, from the objects it reads to the objects it leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
 use lab_objects::{StatCache, Store, Writer};
+use lab_schema::observed::Seeded;
 use lab_schema::{
     BlobId, Command, ContentId, Executor, Log, Outcome, Place, Recipe, Slot, Status, TreeId,
 };
@@ -18,6 +20,7 @@ use crate::layout::Layout;
 use crate::note::Note;
 use crate::outputs::{self, Gathered};
 use crate::params::params_of_arguments;
+use crate::probe;
 use crate::program;
 use crate::reads::{self, Reads, Summary};
 use crate::scratch::Scratch;
@@ -43,6 +46,9 @@ pub struct Job<'a> {
     pub cache: Option<&'a Path>,
     /// Our own program, to end the run if we are killed: see [`Launch::guardian`].
     pub guardian: Option<&'a Path>,
+    /// A folder of ours in which a watched Python program finds a hook that writes down its seeds; made if it is
+    /// absent. None: no hook.
+    pub probe: Option<&'a Path>,
 }
 
 /// Where a command that ran in a folder of its own finds itself when it is done again in a box: the
@@ -90,11 +96,16 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
     let layout = Layout::new(job.store, job.recipe, command, &scratch.work())?;
     let before = Snapshot::take(&layout.work)?;
     let surroundings = Surroundings::new(command, std::env::vars_os(), &scratch.tmp());
-    let ended = launch(job, command, &layout, &surroundings, &scratch)?;
+    let mut variables = surroundings.variables.clone();
+    if let Some(folder) = job.probe {
+        probe::install(folder, &scratch.probe(), &mut variables)?;
+    }
+    let ended = launch(job, (command, &variables), &layout, &surroundings, &scratch)?;
+    let told = probe::told(&scratch.probe())?;
 
     let mut writer = job.store.writer();
     let watched = match &ended.trace {
-        Some(trace) => Some(seen(job, &mut writer, trace, &layout, &surroundings)?),
+        Some(trace) => Some(seen(job, &mut writer, (trace, told), &layout, &surroundings)?),
         None => None,
     };
     // Weights that go in and come out changed are stored as the difference.
@@ -136,16 +147,16 @@ pub fn execute(job: &Job<'_>) -> Result<Execution> {
 fn seen(
     job: &Job<'_>,
     writer: &mut Writer,
-    trace: &Trace,
+    (trace, told): (&Trace, BTreeSet<Seeded>),
     layout: &Layout<'_>,
     surroundings: &Surroundings,
 ) -> Result<(Seen, Reads)> {
     let scratch = job.scratch.canonicalize().at("find", job.scratch)?;
-    let ours = [scratch.as_path()];
+    let probe = job.probe.and_then(|folder| folder.canonicalize().ok());
+    let ours: Vec<&Path> = [scratch.as_path()].into_iter().chain(probe.as_deref()).collect();
     let sorter = surroundings.sorter(&layout.work, &ours, trace);
     let mut cache = StatCache::open(job.cache.unwrap_or(Path::new("")));
-    let reads =
-        reads::store(writer, &mut cache, trace, &sorter, &layout.directory(), BTreeSet::new())?;
+    let reads = reads::store(writer, &mut cache, trace, &sorter, &layout.directory(), told)?;
     if job.cache.is_some() {
         cache.save()?;
     }
@@ -156,7 +167,7 @@ fn seen(
 
 fn launch(
     job: &Job<'_>,
-    command: &Command,
+    (command, variables): (&Command, &BTreeMap<OsString, OsString>),
     layout: &Layout<'_>,
     surroundings: &Surroundings,
     scratch: &Scratch,
@@ -168,7 +179,7 @@ fn launch(
         program: &program,
         argv: &command.argv,
         directory: &directory,
-        variables: &surroundings.variables,
+        variables,
         limits: job.recipe.limits(),
         grace: GRACE,
         echo: job.echo,

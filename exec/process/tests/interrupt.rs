@@ -33,6 +33,7 @@ fn victim() {
         watcher: &Plain,
         cache: None,
         guardian: None,
+        probe: None,
     };
     let said = match execute(&job) {
         Err(ProcessError::Interrupted { signal }) => format!("interrupted {signal}"),

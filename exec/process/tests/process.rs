@@ -266,6 +266,7 @@ fn a_scratch_that_cannot_be_made_is_named() {
         watcher: &lab_process::Plain,
         cache: None,
         guardian: None,
+        probe: None,
     };
     let error = lab_process::execute(&job).unwrap_err().to_string();
     assert!(error.contains(&file.display().to_string()), "{error}");

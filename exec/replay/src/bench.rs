@@ -58,6 +58,7 @@ pub fn execute(bench: &Bench<'_>, recipe: &Recipe) -> Result<Execution> {
                 watcher: &Plain,
                 cache: None,
                 guardian: None,
+                probe: None,
             })?)
         }
         Executor::Tensor(_) => {

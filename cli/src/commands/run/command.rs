@@ -166,7 +166,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
     // With --json standard output belongs to the answer.
     let echo = if context.ui.json { Echo::Quiet } else { Echo::Through };
     let cache = registry.stat_cache_path();
-    let program = registry.program();
+    let (program, probe) = (registry.program(), registry.probe());
     let job = Job {
         store: &registry.store,
         recipe: &recipe,
@@ -175,6 +175,7 @@ fn apart(context: &Context, args: &Args, name: Option<Name>, watched: bool) -> O
         watcher: if watched { &Traced } else { &Plain },
         cache: Some(&cache),
         guardian: program.as_deref(),
+        probe: (watched && !args.no_probe).then_some(probe.as_path()),
     };
     let Execution { outcome, undeclared, notes, seen, .. } = execute(&job)?;
     let environment = seen.as_ref().map(|seen| seen.summary.environment);

@@ -62,7 +62,7 @@ impl Bench {
     ) -> Result<Execution, ProcessError> {
         let scratch = self.scratch.path();
         let (store, echo, cache) = (&self.store, Echo::Quiet, None);
-        execute(&Job { store, recipe, scratch, echo, watcher, cache, guardian: None })
+        execute(&Job { store, recipe, scratch, echo, watcher, cache, guardian: None, probe: None })
     }
 
     /// Runs, and holds that nothing is left in the scratch folder.
