@@ -330,7 +330,17 @@ fn the_log_can_be_asked_for_what_was_reached_when_and_by_whom() {
     assert_eq!(log(&["--metric", "accuracy>0", "-n", "2"]), all[..2]);
     let good = log(&["--metric", "accuracy>=0.9", "--metric", "loss<0.2"]);
     assert!(!good.is_empty() && good.iter().all(|name| name.starts_with("mine")), "{good:?}");
-    assert_eq!(log(&["--metric", "accuracy>0.9", "--param", "seed=1"]), Vec::<String>::new());
+    // Who reached it stands on who was given it.
+    let first = log(&["--metric", "accuracy>0", "--param", "seed=1"]);
+    assert_eq!(first, ["mine.seed1", "base.seed1"]);
+    let four = ["mine.seed3", "mine.seed2", "mine.seed1"];
+    assert_eq!(log(&["--metric", "accuracy>0", "--param", "epochs=4"]), four);
+    assert_eq!(log(&["--metric", "accuracy>0", "--param", "epochs=4", "-n", "1"]), four[..1]);
+    assert_eq!(log(&["--metric", "accuracy>2", "--param", "epochs=4"]), [""; 0]);
+    place
+        .lab(["log", "--metric", "accuracy>0", "--param", "epochs=4"])
+        .succeeds()
+        .complains("stands on a run with these parameters");
     // A parameter is found by the words in which it was given, in the stage that has it.
     let trained = ["mine.seed3.train", "mine.seed2.train", "mine.seed1.train"];
     assert_eq!(log(&["--param", "train.epochs=4"]), trained);

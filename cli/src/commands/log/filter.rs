@@ -1,7 +1,7 @@
 //! Which runs `lab log` shows.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use lab_lineage::{Lineage, RunRow};
+use lab_schema::RunId;
 
 use super::given::Given;
 use super::record;
@@ -21,7 +22,7 @@ use crate::{times, ui};
 const NAMED: usize = 20;
 
 /// What a run has to fit.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(super) struct Filter {
     /// Only runs with this parameter, given or found, as in lr=0.1; all of several
     #[arg(long = "param", value_name = "KEY=VALUE", conflicts_with = "name")]
@@ -35,6 +36,23 @@ pub(super) struct Filter {
     /// Only runs since then: 2h or 14d ago, or a day as in 2026-11-30 (in UTC)
     #[arg(long, value_name = "TIME", value_parser = since, conflicts_with = "name")]
     since: Option<Since>,
+}
+
+/// Runs that fit.
+pub(super) struct Found {
+    /// The last of them, the latest first.
+    pub(super) runs: Vec<RunRow>,
+    /// How many there are.
+    pub(super) number: u64,
+    /// Whether the parameters are those of runs that these stand on.
+    by_lineage: bool,
+}
+
+impl Found {
+    /// These, of so many, by themselves.
+    pub(super) fn all(runs: Vec<RunRow>, number: u64) -> Found {
+        Found { runs, number, by_lineage: false }
+    }
 }
 
 /// What a number has to be.
@@ -117,8 +135,39 @@ impl Filter {
             || self.since.is_some()
     }
 
-    /// The last `limit` runs that fit, the latest first, and how many do.
+    /// The last `limit` runs that fit, the latest first, and how many do. Who reached a number is seldom who was
+    /// given the parameter: a training was given it, and an evaluation reached the number. So where no run has
+    /// both, those fit that stand on one that has the parameters.
     pub(super) fn find(
+        &self,
+        registry: &Registry,
+        lineage: &Lineage,
+        now_ms: u64,
+        limit: usize,
+    ) -> Outcome<Found> {
+        let (runs, number) = self.own(registry, lineage, now_ms, limit)?;
+        if number > 0 || self.params.is_empty() || self.metrics.is_empty() {
+            return Ok(Found::all(runs, number));
+        }
+        let given = Filter { params: self.params.clone(), ..Filter::default() };
+        let given = given.own(registry, lineage, now_ms, usize::MAX)?.0;
+        let given: HashSet<RunId> = given.into_iter().map(|row| row.id).collect();
+        let mut runs = Vec::new();
+        if !given.is_empty() {
+            let _held = lineage.hold()?;
+            for row in lineage.find(&self.asked(now_ms), usize::MAX)?.0 {
+                if lineage.chain(row.id)?.iter().any(|run| given.contains(run)) {
+                    runs.push(row);
+                }
+            }
+        }
+        let number = runs.len() as u64;
+        runs.truncate(limit);
+        Ok(Found { runs, number, by_lineage: true })
+    }
+
+    /// The same of what a run has by itself.
+    fn own(
         &self,
         registry: &Registry,
         lineage: &Lineage,
@@ -161,10 +210,12 @@ impl Filter {
         Ok((fit, number))
     }
 
-    /// What is to be said of what was found, if the words were not just those of the records.
-    pub(super) fn notes(&self, lineage: &Lineage) -> Outcome<Vec<String>> {
+    /// What is to be said of what was found, if it was not found by just the words of the records.
+    pub(super) fn notes(&self, lineage: &Lineage, found: &Found) -> Outcome<Vec<String>> {
         let given = self.given(lineage)?;
-        Ok(given.iter().filter_map(Given::note).collect())
+        let by_lineage = "no run has both by itself: shown is who reached the numbers and stands on a run with these parameters";
+        let notes = given.iter().filter_map(Given::note);
+        Ok(notes.chain(found.by_lineage.then(|| by_lineage.to_owned())).collect())
     }
 
     /// What is to be said if no run fits: which words no run knows, and which are near.

@@ -8,7 +8,7 @@ use lab_schema::{Attestation, Name, ObjectId, Recipe, Run, RunId, Signed, Verdic
 use lab_trust::Judgement;
 use serde_json::{Value, json};
 
-use self::filter::Filter;
+use self::filter::{Filter, Found};
 use super::{describe, pattern};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -47,16 +47,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 
 fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -> Outcome {
     let (lineage, unread) = registry.lineage_and_unread()?;
-    let (all, number) = match filter.is_given() {
+    let found = match filter.is_given() {
         // Of a long history only the end is looked at.
-        false => (lineage.latest(limit)?, lineage.count_runs()?),
+        false => Found::all(lineage.latest(limit)?, lineage.count_runs()?),
         true => filter.find(registry, &lineage, context.now_ms(), limit)?,
     };
+    let (all, number) = (&found.runs, found.number);
     let names = registry.store.names().list()?;
     let believed = Believed::here(context, registry);
     let mut answers = Vec::new();
     let mut damage: Vec<String> = Vec::new();
-    for row in &all {
+    for row in all {
         let name = names.iter().find(|(_, m)| m.target == Some(ObjectId::Run(row.id)));
         let name = name.map(|(n, _)| n.to_string()).unwrap_or_default();
         let (run, recipe) = match record(registry, row)? {
@@ -111,7 +112,7 @@ fn runs(context: &Context, registry: &Registry, limit: usize, filter: &Filter) -
         }
     }
     if !answers.is_empty() {
-        filter.notes(&lineage)?.iter().for_each(|note| context.ui.note(note));
+        filter.notes(&lineage, &found)?.iter().for_each(|note| context.ui.note(note));
     }
     if answers.is_empty() && filter.is_given() {
         context.ui.hint("no run fits; `lab log` shows all");
