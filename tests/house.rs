@@ -12,7 +12,7 @@ use kit::{files, top};
 use regex::Regex;
 
 /// Each room with its floor: it may use rooms of lower floors, and nothing else of ours.
-const FLOORS: [(&str, &str, u32); 23] = [
+const FLOORS: [(&str, &str, u32); 24] = [
     ("schema", "lab-schema", 0),
     ("exec/arithmetic", "lab-arithmetic", 0),
     ("exec/data", "lab-data", 0),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, &str, u32); 23] = [
     ("exec/overlap", "lab-overlap", 1),
     ("store/encoding", "lab-encoding", 1),
     ("store/objects", "lab-objects", 2),
+    ("exec/parquet", "lab-parquet", 2),
     ("store/import", "lab-import", 3),
     ("store/lineage", "lab-lineage", 3),
     ("store/web", "lab-web", 3),

@@ -109,6 +109,15 @@ fn files(a: &dyn Source, b: &dyn Source, name: &str) -> Result<Inside> {
     if let (Some(x), Some(y)) = (arrays::parse(a)?, arrays::parse(b)?) {
         return Ok(Inside::Weights(Box::new(weights::change((a, &x), (b, &y))?)));
     }
+    if is_parquet(a)? && is_parquet(b)? {
+        return match table::parquet(a, b)? {
+            Ok(change) => Ok(Inside::Table(Box::new(change))),
+            Err(why) => {
+                let why = Some(format!("not compared by rows: {why}"));
+                Ok(Inside::Bytes(octets::change(a, b, why)?))
+            }
+        };
+    }
     let name = plain_name(name);
     let texts = (is_gzip(a)? || is_text(a)?) && (is_gzip(b)? || is_text(b)?);
     match if texts { table::change(a, b, &name)? } else { None } {
@@ -125,8 +134,8 @@ fn texts(a: &dyn Source, b: &dyn Source, name: &str, table: Option<String>) -> R
         let why = Some(why).filter(|why| !why.is_empty());
         Ok(Inside::Bytes(octets::change(a, b, why)?))
     };
-    if let Some(why) = parquet(a)?.or(parquet(b)?) {
-        return bytes(Some(why));
+    if is_parquet(a)? != is_parquet(b)? {
+        return bytes(Some("only one of them is a Parquet table".to_owned()));
     }
     let gzipped = (is_gzip(a)?, is_gzip(b)?);
     if !(gzipped.0 || is_text(a)?) || !(gzipped.1 || is_text(b)?) {
@@ -159,10 +168,9 @@ fn texts(a: &dyn Source, b: &dyn Source, name: &str, table: Option<String>) -> R
     }
 }
 
-/// Why a file of a format that nothing here parses is told by its bytes.
-fn parquet(source: &dyn Source) -> Result<Option<String>> {
-    let is_parquet = source.len() >= 12 && source.read(0, 4)? == *b"PAR1";
-    Ok(is_parquet.then(|| "Parquet is not parsed here, only CSV and JSON lines".to_owned()))
+/// Whether a source begins and may end as Parquet tables do.
+fn is_parquet(source: &dyn Source) -> Result<bool> {
+    Ok(source.len() >= 12 && lab_parquet::is_parquet(&source.read(0, 4)?))
 }
 
 /// A name in lower case, without the ending that says that it is gzipped.

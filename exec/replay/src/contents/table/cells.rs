@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lab_data::{TableRows, Written};
+use lab_data::Written;
 use serde::Serialize;
 
 use crate::contents::stream::Told;
 use crate::contents::table::scan::{Hasher, Side, low};
+use crate::contents::table::source::TableSource;
 use crate::error::Result;
 
 /// Most cells of the first table whose hashes are held: 128 MiB.
@@ -183,7 +184,7 @@ impl Places {
         Places { places: vec![None; wanted.len()], wanted, known: 0 }
     }
 
-    fn find(&mut self, rows: &TableRows<'_>) {
+    fn find(&mut self, rows: &TableSource<'_>) {
         for (place, name) in rows.names().iter().enumerate().skip(self.known) {
             if let Some(column) = self.wanted.get(name) {
                 self.places[*column] = Some(place);
@@ -192,11 +193,11 @@ impl Places {
         self.known = rows.names().len();
     }
 
-    fn cells<'a>(&'a self, rows: &'a TableRows<'_>) -> impl Iterator<Item = Written<'a>> {
+    fn cells<'a>(&'a self, rows: &'a TableSource<'_>) -> impl Iterator<Item = Written<'a>> {
         self.places.iter().map(|place| place.map_or(Written::Missing, |place| rows.cell(place)))
     }
 
-    fn texts(&self, rows: &TableRows<'_>) -> Vec<Option<String>> {
+    fn texts(&self, rows: &TableSource<'_>) -> Vec<Option<String>> {
         self.cells(rows).map(text).collect()
     }
 }

@@ -5,6 +5,7 @@
 //! column that only numbers the rows is left out of the comparison, since one row that goes would change
 //! it in all rows below.
 
+mod source;
 mod scan;
 mod pairs;
 mod cells;
@@ -13,16 +14,18 @@ pub(crate) mod form;
 use std::collections::{BTreeSet, HashMap};
 
 use lab_data::{CsvForm, TableForm};
+use lab_parquet::File;
 use serde::Serialize;
 
 use crate::compare::source::Source;
-use crate::contents::stream::Told;
+use crate::contents::stream::{Failed, Told, parsed};
 use crate::error::Result;
 use cells::Look;
 pub use cells::{ColumnCells, Example, ExampleCell};
 use pairs::Matched;
 pub use scan::Values;
 use scan::{Choice, Column, Hasher, Scan, Side, low};
+use source::{Form, Ranges, said};
 
 /// Most hashes of keys that are held at once: 128 MiB.
 const MAX_KEYS: usize = 1 << 24;
@@ -120,8 +123,27 @@ pub(crate) fn change(
     name: &str,
 ) -> Result<Option<Told<TableChange>>> {
     let Some((one, other)) = form::forms(a, b, name)? else { return Ok(None) };
+    let (one, other) = (Form::Text(one), Form::Text(other));
     let sides = (Side { source: a, form: one }, Side { source: b, form: other });
     Ok(Some(compare(sides)?))
+}
+
+/// The same of two Parquet files.
+pub(crate) fn parquet(a: &dyn Source, b: &dyn Source) -> Result<Told<TableChange>> {
+    let open = |source: &dyn Source| {
+        let failed = Failed::default();
+        let ranges = Ranges::new(source, &failed);
+        parsed(&failed, || File::open(&ranges).map_err(|error| said(&error)))
+    };
+    let (x, y) = match (open(a)?, open(b)?) {
+        (Ok(x), Ok(y)) => (x, y),
+        (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+    };
+    let sides = (
+        Side { source: a, form: Form::Parquet(&x, &y) },
+        Side { source: b, form: Form::Parquet(&y, &x) },
+    );
+    compare(sides)
 }
 
 fn compare((a, b): (Side<'_>, Side<'_>)) -> Result<Told<TableChange>> {
@@ -199,7 +221,20 @@ fn names(
     form: &mut Vec<String>,
 ) -> Vec<String> {
     let own = || y.columns.iter().map(|column| column.name.clone()).collect();
-    let (TableForm::Csv(one), TableForm::Csv(other)) = (a.form, b.form) else { return own() };
+    if let (Form::Parquet(one, other), Form::Parquet(..)) = (a.form, b.form) {
+        for column in other.names().filter(|name| one.names().any(|own| own == *name)) {
+            if one.is_single(column) != other.is_single(column) {
+                form.push(format!(
+                    "column '{}' has floats of another width",
+                    column.escape_debug()
+                ));
+            }
+        }
+    }
+    let (Form::Text(TableForm::Csv(one)), Form::Text(TableForm::Csv(other))) = (a.form, b.form)
+    else {
+        return own();
+    };
     let quoted = |form: CsvForm| format!("'{}'", char::from(form.delimiter).escape_default());
     if one.delimiter != other.delimiter {
         form.push(format!("delimiter {} → {}", quoted(one), quoted(other)));

@@ -7,11 +7,12 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 
-use lab_data::{DataError, TableForm, TableRows, Written};
+use lab_data::Written;
 use serde::Serialize;
 
 use crate::compare::source::Source;
-use crate::contents::stream::{Failed, Stream, Told, parsed};
+use crate::contents::stream::{Failed, Told, parsed};
+use crate::contents::table::source::{Form, Ranges, TableSource};
 use crate::error::Result;
 
 /// Most rows of a table; they take about 60 bytes each in memory.
@@ -28,7 +29,7 @@ const SURE_DIGITS: usize = 15;
 #[derive(Clone, Copy)]
 pub(crate) struct Side<'a> {
     pub(crate) source: &'a dyn Source,
-    pub(crate) form: TableForm,
+    pub(crate) form: Form<'a>,
 }
 
 /// Two keyed hashes, for 128 bits.
@@ -224,34 +225,27 @@ impl Side<'_> {
     /// wrong with the table.
     pub(crate) fn each(
         &self,
-        mut each: impl FnMut(usize, u64, &TableRows<'_>),
+        mut each: impl FnMut(usize, u64, &TableSource<'_>),
     ) -> Result<Told<()>> {
         let failed = Failed::default();
-        let read = || -> std::result::Result<(), DataError> {
-            let mut rows = TableRows::new(Stream::new(self.source, &failed), self.form)?;
+        let ranges = Ranges::new(self.source, &failed);
+        let read = || -> Told<()> {
+            let mut rows = TableSource::new(&ranges, self.form)?;
             let (mut row, mut cells) = (0, 0_u64);
             while let Some(line) = rows.advance()? {
                 if row == MAX_ROWS {
-                    let (what, limit) = ("rows of the table", MAX_ROWS as u64);
-                    return Err(DataError::TooLarge { what, limit });
+                    return Err(format!("rows of the table: the limit is {MAX_ROWS}"));
                 }
                 cells += rows.names().len() as u64;
                 if cells > MAX_CELLS {
-                    return Err(DataError::TooLarge {
-                        what: "cells of the table",
-                        limit: MAX_CELLS,
-                    });
+                    return Err(format!("cells of the table: the limit is {MAX_CELLS}"));
                 }
                 each(row, line, &rows);
                 row += 1;
             }
             Ok(())
         };
-        let found = parsed(&failed, read)?;
-        Ok(found.map_err(|error| match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        }))
+        parsed(&failed, read)
     }
 
     /// Reads what the columns hold and a hash of every row.
@@ -280,8 +274,8 @@ impl Side<'_> {
         if read.is_ok() && factors.is_empty() {
             // A table without a row has its names all the same.
             let failed = Failed::default();
-            let stream = Stream::new(self.source, &failed);
-            if let Ok(rows) = TableRows::new(stream, self.form) {
+            let ranges = Ranges::new(self.source, &failed);
+            if let Ok(rows) = TableSource::new(&ranges, self.form) {
                 let columns = rows.names().iter().enumerate();
                 scan.columns = columns.map(|(at, name)| Column::new(name, 0, at)).collect();
             }

@@ -40,12 +40,12 @@ fn what_would_not_fit_into_memory_is_refused_and_not_cut() {
 }
 
 #[test]
-fn what_is_not_parsed_is_told_by_its_bytes_with_the_reason() {
+fn what_cannot_be_parsed_is_told_by_its_bytes_with_the_reason() {
     let file = |fill: u8| [b"PAR1".as_slice(), &[fill; 20], b"PAR1"].concat();
     let Inside::Bytes(bytes) = of(file(1), file(2), "x.parquet") else { panic!() };
     assert_eq!((bytes.before, bytes.after, bytes.first), (28, 28, 4));
     assert!((bytes.equal - 8.0 / 28.0).abs() < 1e-12);
-    assert!(bytes.why.unwrap().contains("Parquet is not parsed"));
+    assert!(bytes.why.unwrap().contains("the Parquet file is damaged"));
     let Inside::Bytes(bytes) = of([0, 1, 2], [0, 1], "") else { panic!() };
     assert_eq!((bytes.first, bytes.why), (2, None));
 }
@@ -62,6 +62,7 @@ fn any_file() -> impl Strategy<Value = Vec<u8>> {
         Just(b"\x89PNG\r\n\x1a\n".to_vec()),
         Just(b"\xff\xd8\xff".to_vec()),
         Just(b"PK\x03\x04".to_vec()),
+        Just(b"PAR1\x15\0\x15".to_vec()),
     ];
     let rest = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),

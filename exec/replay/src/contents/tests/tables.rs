@@ -174,3 +174,27 @@ fn hostile_tables_end_in_words() {
     let change = table("a,b\n", "a,b\n1,2\n");
     assert_eq!((change.before_rows, change.after_rows, change.rows.added), (0, 1, 1));
 }
+
+/// Files of `exec/parquet/tests`: ten columns of what `plain` holds, in other pages, and a few of them.
+fn parquet(name: &str) -> Vec<u8> {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../parquet/tests/files");
+    std::fs::read(top.join(name).with_extension("parquet")).unwrap()
+}
+
+#[test]
+fn parquet_tables_are_compared_by_rows_and_not_by_pages() {
+    let Inside::Table(change) = of(parquet("plain"), parquet("pages2"), "") else { panic!() };
+    assert_eq!(rows(&change), (0, 0, 0, Some(0)));
+    assert_eq!((change.rows.same, change.columns.both, change.cells.len()), (60, 21, 0));
+    let Inside::Table(change) = of(parquet("plain"), parquet("snappy"), "") else { panic!() };
+    assert_eq!((change.columns.removed.len(), change.rows.same), (18, 60));
+    let Inside::Table(change) = of(parquet("empty"), parquet("plain"), "") else { panic!() };
+    assert_eq!((change.rows.added, change.columns.both), (60, 21));
+    // Other rows: the words and the numbers of another file, by its key.
+    let Inside::Table(change) = of(parquet("deep"), parquet("deep2"), "") else { panic!() };
+    assert_eq!(change.rows.same + change.rows.changed, 40);
+    let Inside::Bytes(bytes) = of(parquet("plain"), parquet("lz4"), "") else { panic!() };
+    assert!(bytes.why.unwrap().ends_with("the codec LZ4 is not read here"));
+    let Inside::Bytes(bytes) = of(parquet("plain"), "a,b\n1,2\n", "") else { panic!() };
+    assert_eq!(bytes.why.unwrap(), "only one of them is a Parquet table");
+}
