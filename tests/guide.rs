@@ -150,6 +150,8 @@ fn normal(text: &str) -> String {
         (r"\b\d+ objects, \d+(\.\d+)? [KM]B new( \(\d+ objects already there\))?", "OBJECTS new"),
         // A record takes some bytes more or less, as its times have more or fewer digits.
         (r"\b\d+(\.\d+)? [KM]?B (would move|on the way)", "BYTES $2"),
+        // So does a report, which shows hashes, times and durations.
+        (r"(a report on \d+ runs?), \d+(\.\d+)? KB", "$1, BYTES"),
         (r"(objects?) +\d+(\.\d+)? [KM]?B +BYTES on", "$1 BYTES BYTES on"),
         (r"linux (x86_64|aarch64)", "linux ARCH"),
         // Systems are put together differently.
