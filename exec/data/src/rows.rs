@@ -37,6 +37,17 @@ pub enum Written<'a> {
     Json(&'a str),
 }
 
+impl<'a> Written<'a> {
+    /// What a field of a CSV file stands for.
+    pub fn field(bytes: &'a [u8]) -> Written<'a> {
+        match str::from_utf8(bytes) {
+            Ok(text) if is_missing(text) => Written::Missing,
+            Ok(text) if text.parse().is_ok_and(f64::is_finite) => Written::Number(text),
+            _ => Written::Word(bytes),
+        }
+    }
+}
+
 /// The rows of a table, one after the other.
 pub struct TableRows<'a> {
     inner: Inner<'a>,
@@ -196,7 +207,7 @@ impl<'a> TableRows<'a> {
     pub fn cell(&self, column: usize) -> Written<'_> {
         if let Inner::Csv(rows, _) = &self.inner {
             return match column < rows.fields.len() {
-                true => field(rows.fields.get(column)),
+                true => Written::field(rows.fields.get(column)),
                 false => Written::Missing,
             };
         }
@@ -209,15 +220,6 @@ impl<'a> TableRows<'a> {
             (Sort::Json, Ok(text)) => Written::Json(text),
             _ => Written::Word(bytes),
         }
-    }
-}
-
-/// A field of a CSV file.
-fn field(bytes: &[u8]) -> Written<'_> {
-    match str::from_utf8(bytes) {
-        Ok(text) if is_missing(text) => Written::Missing,
-        Ok(text) if text.parse().is_ok_and(f64::is_finite) => Written::Number(text),
-        _ => Written::Word(bytes),
     }
 }
 

@@ -10,6 +10,9 @@ pub enum OverlapError {
     /// The file cannot be read.
     #[error(transparent)]
     Data(#[from] lab_data::DataError),
+    /// The Parquet file cannot be read.
+    #[error(transparent)]
+    Parquet(#[from] lab_parquet::ParquetError),
     /// The file is read, but its content cannot be compared.
     #[error("'{}' holds {what}: {needed}", .name.escape_debug())]
     NoExamples {

@@ -3,7 +3,7 @@
 //! They are counted from 0 in the order of their file. A label that lies in a file of its own is no
 //! example: that ten thousand labels are among sixty thousand says nothing.
 
-use lab_data::{Array, Images, Values};
+use lab_data::{Array, Images, Values, Written};
 use lab_schema::{BlobHasher, Digest};
 
 use crate::decimal::canonical;
@@ -49,7 +49,8 @@ impl Examples {
     }
 }
 
-/// Rows of a table, cell by cell: numbers in one form, missing cells equal to each other.
+/// Rows of a table, cell by cell: numbers in one form, missing cells equal to each other, whatever the
+/// format.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     columns: Vec<String>,
@@ -74,8 +75,12 @@ impl Rows {
             return Err(lab_data::DataError::Ragged { line, expected, found }.into());
         }
         // The first letter keeps numbers, texts and what is missing apart.
-        cells.iter().try_for_each(|cell| match cell {
+        cells.iter().try_for_each(|cell| match cell.map(str::trim) {
+            // An empty word is what CSV has for nothing.
             None => self.cells.push(&["-"]),
+            Some(text) if Written::field(text.as_bytes()) == Written::Missing => {
+                self.cells.push(&["-"])
+            }
             Some(text) => match canonical(text) {
                 Some(number) => self.cells.push(&["n", &number]),
                 None => self.cells.push(&["t", text]),

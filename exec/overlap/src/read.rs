@@ -3,12 +3,14 @@
 //! What a file is, its content says; its name is asked only where content cannot tell, between a
 //! table and plain text. Files may be gzipped, but for images. Memory is taken as bytes arrive.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use lab_data::{
-    Array, CsvForm, DataError, Glance, Images, Look, Start, csv_cells, gunzipped, idx, images,
-    jsonl_cells, npy,
+    Array, CsvForm, DataError, Glance, Images, Look, Start, Written, csv_cells, gunzipped, idx,
+    images, jsonl_cells, npy,
 };
+use lab_parquet::is_parquet;
 
 use crate::error::{OverlapError, Result};
 use crate::examples::{Arrays, Examples, Rows, Texts};
@@ -19,8 +21,8 @@ const TEXT: &str = "text";
 /// How binary files begin that are known and hold no examples, what they are, and what is needed.
 const REFUSED: [(&[u8], &str, &str); 5] = [
     (b"PK\x03\x04", "an archive", "one of the arrays in it is needed, as an npy file"),
-    (b"PAR1", "a Parquet table", "CSV or JSON lines are needed"),
-    (b"ARROW1", "an Arrow table", "CSV or JSON lines are needed"),
+    (b"PAR1", "a Parquet table that was gzipped", "it is needed as it was before"),
+    (b"ARROW1", "an Arrow table", "Parquet, CSV or JSON lines are needed"),
     (b"\x89PNG", "one image", "a folder of images is needed"),
     (b"\xff\xd8\xff", "one image", "a folder of images is needed"),
 ];
@@ -43,13 +45,16 @@ pub struct Reading {
 
 /// Reads the examples in a file; `name` is what its owner calls it.
 ///
-/// Read are CSV, JSON lines, IDX and npy arrays (the first dimension counts examples), and plain
-/// text.
+/// Read are CSV, JSON lines, Parquet tables, IDX and npy arrays (the first dimension counts examples),
+/// and plain text.
 ///
 /// # Errors
 /// [`OverlapError`] for a file that is damaged, cut off or too large, or of another kind; for
 /// labels without examples; a column that is not there; no example at all.
 pub fn examples(name: &str, bytes: &[u8], reading: &Reading) -> Result<Examples> {
+    if is_parquet(bytes) {
+        return there_are(packed(bytes, reading)?, name);
+    }
     let mut head = Vec::new();
     let read = gunzipped(bytes).take(8).read_to_end(&mut head);
     read.map_err(|source| DataError::Read { file: format!("'{}'", name.escape_debug()), source })?;
@@ -61,11 +66,16 @@ pub fn examples(name: &str, bytes: &[u8], reading: &Reading) -> Result<Examples>
         [0, 0, 0x08..=0x0e, ..] => arrays(name, idx(bytes)?)?,
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => arrays(name, npy(bytes)?)?,
         _ if head.contains(&0) => {
-            let needed = "CSV, JSON lines, IDX, npy, plain text or a folder of images is needed";
+            let needed =
+                "CSV, JSON lines, Parquet, IDX, npy, plain text or a folder of images is needed";
             return Err(no_examples(name, "bytes of an unknown kind", needed));
         }
         _ => words(name, bytes, reading)?,
     };
+    there_are(examples, name)
+}
+
+fn there_are(examples: Examples, name: &str) -> Result<Examples> {
     match examples.is_empty() {
         true => Err(OverlapError::Empty(format!("'{}'", name.escape_debug()))),
         false => Ok(examples),
@@ -96,6 +106,32 @@ fn no_examples(name: &str, what: &str, needed: &'static str) -> OverlapError {
 
 fn arrays(name: &str, array: Array) -> Result<Examples> {
     Ok(Examples::Arrays(Arrays::new(name, array)?))
+}
+
+/// Reads a Parquet table; bytes that are no text are told by their digits.
+fn packed(bytes: &[u8], reading: &Reading) -> Result<Examples> {
+    let file = lab_parquet::File::open(&bytes)?;
+    let mut rows = lab_parquet::Rows::new(&file, &bytes, &|_| false);
+    let mut table = Growing::new(reading);
+    let columns = rows.names().to_vec();
+    while rows.advance()?.is_some() {
+        let cells: Vec<Option<Cow<'_, str>>> =
+            (0..columns.len()).map(|column| text(rows.cell(column))).collect();
+        let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
+        table.add(&columns, &cells)?;
+    }
+    table.finish(&columns)
+}
+
+fn text(cell: Written<'_>) -> Option<Cow<'_, str>> {
+    Some(match cell {
+        Written::Missing => return None,
+        Written::Number(text) | Written::Json(text) => text.into(),
+        Written::Word(word) => match str::from_utf8(word) {
+            Ok(word) => word.into(),
+            Err(_) => word.iter().map(|byte| format!("\\x{byte:02x}")).collect(),
+        },
+    })
 }
 
 /// Reads what is text: a table, or none.

@@ -62,7 +62,7 @@ fn bombs_are_stopped() {
 fn what_holds_no_examples_says_so() {
     let cases: [(&str, &[u8], &str); 10] = [
         ("a.npz", b"PK\x03\x04....", "'a.npz' holds an archive: one of the arrays in it is needed"),
-        ("a", b"PAR1....", "a Parquet table: CSV or JSON lines are needed"),
+        ("a", b"PAR1....", "the Parquet file is damaged"),
         ("a.csv", b"\x89PNG\r\n\x1a\n", "one image: a folder of images is needed"),
         ("a.safetensors", b"\x10\0\0\0\0\0\0\0{}", "bytes of an unknown kind"),
         ("a.txt", b"", "there are no examples in 'a.txt'"),

@@ -184,3 +184,31 @@ fn the_answer_is_one() {
     assert_eq!((&found.equal, &found.near), (&other.equal, &other.near));
     assert!(found.equal.count > 0 && found.near.unwrap().count > found.equal.count);
 }
+
+/// The same rows in another format are the same examples; the file is one of `exec/parquet/tests`.
+#[test]
+fn a_parquet_table_has_the_examples_of_its_csv() {
+    let folder = format!("{}/../parquet/tests/files", env!("CARGO_MANIFEST_DIR"));
+    let packed = |name: &str| std::fs::read(format!("{folder}/{name}.parquet")).unwrap();
+    let (csv, parquet) = (real("penguins.csv"), packed("penguins"));
+    let (lines, rows) = (read("penguins.csv", &csv), read("penguins", &parquet));
+    assert_eq!((rows.len(), rows.sort()), (344, "rows of 7 columns".to_owned()));
+    let all = overlap(&lines, &lines, &Options::default()).unwrap();
+    for (train, test) in [(&lines, &rows), (&rows, &lines), (&rows, &rows)] {
+        let found = overlap(train, test, &Options::default()).unwrap();
+        assert_eq!((found.equal.count, found.pairs.len()), (344, all.pairs.len()));
+    }
+    let species = Reading { text: Some("species".to_owned()), ..Reading::default() };
+    let texts = examples("a", &parquet, &species).unwrap();
+    assert_eq!((texts.len(), texts.sort()), (344, "texts".to_owned()));
+    let none = Reading { text: Some("tail".to_owned()), ..Reading::default() };
+    let why = examples("a", &parquet, &none).unwrap_err().to_string();
+    assert!(why.starts_with("there is no column 'tail': there are species, island"), "{why}");
+    // Bytes that are no text, and nothing but a header.
+    let bytes = read("a", &packed("plain"));
+    let found = overlap(&bytes, &bytes, &Options::default()).unwrap();
+    assert_eq!((bytes.len(), found.equal.count), (60, 60));
+    assert!(examples("a", &packed("empty"), &Reading::default()).is_err());
+    let why = examples("a", &packed("lz4"), &Reading::default()).unwrap_err().to_string();
+    assert!(why.contains("the codec LZ4 is not read here"), "{why}");
+}

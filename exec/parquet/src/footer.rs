@@ -29,6 +29,19 @@ pub trait Source {
     fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>>;
 }
 
+/// A file in memory.
+impl Source for &[u8] {
+    fn len(&self) -> u64 {
+        (**self).len() as u64
+    }
+
+    fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        let range = usize::try_from(offset).ok().zip(usize::try_from(len).ok());
+        let found = range.and_then(|(start, len)| self.get(start..)?.get(..len));
+        found.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
 /// The pages of one column in a group of rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk {

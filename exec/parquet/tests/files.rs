@@ -2,23 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use lab_data::Written;
-use lab_parquet::{File, Rows, Source};
-
-struct Bytes(Vec<u8>);
-
-impl Source for Bytes {
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-        Ok(self.0[offset as usize..(offset + len) as usize].to_vec())
-    }
-}
+use lab_parquet::{File, Rows};
 
 fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files")
@@ -57,7 +44,7 @@ fn same(expected: &str, found: &str) -> bool {
 type Cell = Option<(String, String)>;
 
 fn rows(bytes: Vec<u8>, wide: bool) -> Result<Vec<Vec<Cell>>, String> {
-    let source = Bytes(bytes);
+    let source = bytes.as_slice();
     let file = File::open(&source).map_err(|error| error.to_string())?;
     let wide = |_: &str| wide;
     let mut rows = Rows::new(&file, &source, &wide);
@@ -82,7 +69,7 @@ fn every_cell_is_what_pyarrow_reads() {
         let mut lines = text.lines();
         let names: Vec<String> = serde_json::from_str(lines.next().unwrap()).unwrap();
         let bytes = fs::read(path.with_extension("parquet")).unwrap();
-        let source = Bytes(bytes.clone());
+        let source = bytes.as_slice();
         let file = File::open(&source).unwrap();
         assert_eq!(file.names().collect::<Vec<_>>(), names, "{name}");
         for wide in [false, true] {

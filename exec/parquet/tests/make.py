@@ -14,6 +14,7 @@ import sys
 import uuid
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "files")
@@ -230,6 +231,10 @@ def main():
     frame = table.select(["id", "word", "double", "truth"]).to_pandas()
     fastparquet.write(path, frame, compression="GZIP")
     told(path)
+    # Real rows, to be held against the CSV file that they are from.
+    real = os.path.join(HERE, "../../../../tests/data/penguins.csv")
+    penguins = pa.csv.read_csv(real, convert_options=pa.csv.ConvertOptions(strings_can_be_null=True))
+    pq.write_table(penguins, os.path.join(HERE, "penguins.parquet"))
 
 
 if __name__ == "__main__":

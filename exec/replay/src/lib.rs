@@ -34,9 +34,9 @@ pub use bench::{
 pub use board::{Claim, Entry, entries};
 pub use compare::compare;
 pub use contents::{
-    Beside, BytesChange, ColumnCells, ColumnsChange, Example, ExampleCell, FileChange, Files,
-    FolderChange, Hunk, ImageChange, ImagesChange, Inside, Moved, Paired, Retyped, RowsChange,
-    TableChange, TensorChange, TextChange, Values, WeightsChange, inside,
+    Beside, BytesChange, ColumnCells, ColumnsChange, Counted, Example, ExampleCell, FileChange,
+    Files, FolderChange, Hunk, ImageChange, ImagesChange, Inside, Moved, Paired, Retyped,
+    RowsChange, TableChange, TensorChange, TextChange, Values, WeightsChange, inside,
 };
 pub use error::{ReplayError, Result};
 pub use evaluate::{Evaluated, evaluate};

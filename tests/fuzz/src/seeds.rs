@@ -29,6 +29,7 @@ fn main() -> std::io::Result<()> {
         ("patch", patches()),
         ("roundtrip", roundtrip()),
         ("layout", layout()),
+        ("parquet", parquet()),
         ("object", object()),
         ("ranges", ranges()),
         ("range", range()),
@@ -48,6 +49,15 @@ fn main() -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Files of several writers, the small ones.
+fn parquet() -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../exec/parquet/tests/files");
+    let names =
+        ["delta", "duckdb", "empty", "fastparquet", "gzip", "old_times", "polars", "snappy", "split", "truths", "zstd", "deep2", "lz4"];
+    let read = |name: &str| fs::read(format!("{folder}/{name}.parquet")).expect("a file of the tests");
+    names.iter().map(|name| read(name)).collect()
 }
 
 fn floats(count: usize) -> Vec<u8> {

@@ -28,9 +28,10 @@ pub use folder::{FileChange, Files, FolderChange, ImagesChange};
 pub use octets::BytesChange;
 pub use pictures::ImageChange;
 use stream::is_gzip;
+use table::is_parquet;
 pub use table::{
-    ColumnCells, ColumnsChange, Example, ExampleCell, Paired, Retyped, RowsChange, TableChange,
-    Values,
+    ColumnCells, ColumnsChange, Counted, Example, ExampleCell, Paired, Retyped, RowsChange,
+    TableChange, Values,
 };
 pub use text::{Hunk, TextChange};
 pub use weights::{Beside, Moved, TensorChange, WeightsChange};
@@ -109,18 +110,9 @@ fn files(a: &dyn Source, b: &dyn Source, name: &str) -> Result<Inside> {
     if let (Some(x), Some(y)) = (arrays::parse(a)?, arrays::parse(b)?) {
         return Ok(Inside::Weights(Box::new(weights::change((a, &x), (b, &y))?)));
     }
-    if is_parquet(a)? && is_parquet(b)? {
-        return match table::parquet(a, b)? {
-            Ok(change) => Ok(Inside::Table(Box::new(change))),
-            Err(why) => {
-                let why = Some(format!("not compared by rows: {why}"));
-                Ok(Inside::Bytes(octets::change(a, b, why)?))
-            }
-        };
-    }
     let name = plain_name(name);
-    let texts = (is_gzip(a)? || is_text(a)?) && (is_gzip(b)? || is_text(b)?);
-    match if texts { table::change(a, b, &name)? } else { None } {
+    let tables = may_be_table(a)? && may_be_table(b)?;
+    match if tables { table::change(a, b, &name)? } else { None } {
         Some(Ok(change)) => Ok(Inside::Table(Box::new(change))),
         Some(Err(why)) => self::texts(a, b, &name, Some(format!("not compared by rows: {why}"))),
         None => self::texts(a, b, &name, None),
@@ -134,8 +126,11 @@ fn texts(a: &dyn Source, b: &dyn Source, name: &str, table: Option<String>) -> R
         let why = Some(why).filter(|why| !why.is_empty());
         Ok(Inside::Bytes(octets::change(a, b, why)?))
     };
-    if is_parquet(a)? != is_parquet(b)? {
-        return bytes(Some("only one of them is a Parquet table".to_owned()));
+    match (is_parquet(a)?, is_parquet(b)?) {
+        (false, false) => {}
+        (true, true) => return bytes(None),
+        _ if table.is_some() => return bytes(None),
+        _ => return bytes(Some("only one of them is a table".to_owned())),
     }
     let gzipped = (is_gzip(a)?, is_gzip(b)?);
     if !(gzipped.0 || is_text(a)?) || !(gzipped.1 || is_text(b)?) {
@@ -168,9 +163,8 @@ fn texts(a: &dyn Source, b: &dyn Source, name: &str, table: Option<String>) -> R
     }
 }
 
-/// Whether a source begins and may end as Parquet tables do.
-fn is_parquet(source: &dyn Source) -> Result<bool> {
-    Ok(source.len() >= 12 && lab_parquet::is_parquet(&source.read(0, 4)?))
+fn may_be_table(source: &dyn Source) -> Result<bool> {
+    Ok(is_parquet(source)? || is_gzip(source)? || is_text(source)?)
 }
 
 /// A name in lower case, without the ending that says that it is gzipped.

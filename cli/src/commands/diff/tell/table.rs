@@ -1,6 +1,6 @@
 //! What differs between two tables, in words.
 
-use lab_replay::{ColumnCells, Example, ExampleCell, Paired, TableChange, Values};
+use lab_replay::{ColumnCells, Counted, Example, ExampleCell, Paired, TableChange, Values};
 
 use super::{NAME, NAMES, Row, VALUE, digits, names, quoted};
 use crate::commands::diff::{parting, plain};
@@ -151,22 +151,29 @@ pub(super) fn block(change: &TableChange) -> Vec<Row> {
         }
         out.push(("changed", text));
     }
-    out.extend(change.examples.iter().map(example));
+    out.extend(change.examples.iter().map(|one| example(one, change.counted)));
     out
 }
 
-fn example(example: &Example) -> Row {
-    let (what, at) = match (example.before_line, example.after_line) {
-        (Some(before), Some(after)) if before == after => ("", format!("line {after}")),
-        (Some(before), Some(after)) => ("", format!("line {before} → {after}")),
-        (Some(before), None) => ("removed", format!("line {before}")),
-        (_, after) => ("added", format!("line {}", after.unwrap_or(0))),
+fn example(example: &Example, (first, second): (Counted, Counted)) -> Row {
+    let at = |counted: Counted, place: u64| match counted {
+        Counted::Lines => format!("line {place}"),
+        Counted::Rows => format!("row {place}"),
+    };
+    let (what, at) = match (example.before_at, example.after_at) {
+        (Some(before), Some(after)) if first != second => {
+            ("", format!("{} → {}", at(first, before), at(second, after)))
+        }
+        (Some(before), Some(after)) if before == after => ("", at(second, after)),
+        (Some(before), Some(after)) => ("", format!("{} → {after}", at(first, before))),
+        (Some(before), None) => ("removed", at(first, before)),
+        (_, after) => ("added", at(second, after.unwrap_or(0))),
     };
     let key = example
         .key
         .as_ref()
         .map(|(column, value)| format!(", {} {}", plain(column, 0, NAME), plain(value, 0, VALUE)));
-    let both = example.before_line.is_some() && example.after_line.is_some();
+    let both = example.before_at.is_some() && example.after_at.is_some();
     let cell = |cell: &ExampleCell| {
         let column = plain(&cell.column, 0, NAME);
         let show = |text: &Option<String>, from: usize| {

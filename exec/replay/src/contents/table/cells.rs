@@ -20,10 +20,10 @@ const EXAMPLE_CHARS: usize = 200;
 /// A row that changed, came or went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Example {
-    /// Its line in the first file, from 1.
-    pub before_line: Option<u64>,
-    /// Its line in the second.
-    pub after_line: Option<u64>,
+    /// Where it stands in the first file, from 1: its line, or its row (`counted` says which).
+    pub before_at: Option<u64>,
+    /// Where it stands in the second.
+    pub after_at: Option<u64>,
     /// The key by which the two were paired: the column and its value.
     pub key: Option<(String, String)>,
     /// Cells: those that changed, or the first ones.
@@ -96,7 +96,7 @@ impl Look<'_> {
             places.find(rows);
             if self.removed.iter().take(EXAMPLES).any(|one| *one as usize == row) {
                 let cells = self.alone(&places.texts(rows), true);
-                seen.removed.push(Example { before_line: Some(line), ..cells });
+                seen.removed.push(Example { before_at: Some(line), ..cells });
             }
             if pairs.get(next).is_some_and(|(one, _)| *one as usize == row) {
                 next += 1;
@@ -119,7 +119,7 @@ impl Look<'_> {
             places.find(rows);
             if self.added.iter().take(EXAMPLES).any(|one| *one as usize == row) {
                 let cells = self.alone(&places.texts(rows), false);
-                seen.added.push(Example { after_line: Some(line), ..cells });
+                seen.added.push(Example { after_at: Some(line), ..cells });
             }
             let Some(pair) = order.get(next).map(|pair| *pair as usize) else { return };
             if pairs[pair].1 as usize != row {
@@ -152,7 +152,7 @@ impl Look<'_> {
         };
         let cells = self.columns.iter().zip(texts).take(EXAMPLE_CELLS).map(cell).collect();
         let more = self.columns.len().saturating_sub(EXAMPLE_CELLS) as u64;
-        Example { before_line: None, after_line: None, key: None, cells, more }
+        Example { before_at: None, after_at: None, key: None, cells, more }
     }
 
     fn both(&self, before: &Row, after: &Row, differ: &[bool]) -> Example {
@@ -166,8 +166,8 @@ impl Look<'_> {
             after: after.1[at].clone(),
         };
         let cells = changed.by_ref().take(EXAMPLE_CELLS).map(cell).collect();
-        let (before_line, after_line) = (Some(before.0), Some(after.0));
-        Example { before_line, after_line, key, cells, more: changed.count() as u64 }
+        let (before_at, after_at) = (Some(before.0), Some(after.0));
+        Example { before_at, after_at, key, cells, more: changed.count() as u64 }
     }
 }
 

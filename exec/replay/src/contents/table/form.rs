@@ -24,32 +24,74 @@ pub(crate) fn forms(
     b: &dyn Source,
     name: &str,
 ) -> Result<Option<(TableForm, TableForm)>> {
-    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    let named = ends(&TABLES);
-    if ends(&OTHERS) {
+    let named = ends(name, &TABLES);
+    if ends(name, &OTHERS) {
         return Ok(None);
     }
     let (Some(x), Some(y)) = (start(a)?, start(b)?) else { return Ok(None) };
-    let objects = |start: &Start| start.jsonl().is_some_and(|glance| glance.rows > 1 || named);
-    if objects(&x) && objects(&y) {
-        return Ok(Some((TableForm::Jsonl, TableForm::Jsonl)));
+    match (objects(&x, named), objects(&y, named)) {
+        (Some(_), Some(_)) => return Ok(Some((TableForm::Jsonl, TableForm::Jsonl))),
+        (Some(names), None) => return Ok(csv(&y, named, &names).map(|y| (TableForm::Jsonl, y))),
+        (None, Some(names)) => return Ok(csv(&x, named, &names).map(|x| (x, TableForm::Jsonl))),
+        (None, None) => {}
     }
     let Some((p, q)) = delimiters(&x, &y, named) else { return Ok(None) };
     let (Some(one), Some(other)) = (x.csv(p), y.csv(q)) else { return Ok(None) };
-    let even = |glance: &Glance| glance.rows >= MANY_ROWS || numbers(glance) > 0;
-    if !(named || even(&one) && even(&other)) {
+    if !(named || is_even(&one) && is_even(&other)) {
         return Ok(None);
     }
     let (first, second) = (header(&one), header(&other));
     // What one does not tell the other does; and a row of words that both begin with is one of names.
-    let words =
-        |glance: &Glance| glance.first.iter().map(|(cell, _)| cell.clone()).collect::<Vec<_>>();
-    let shared = distinct(&one)
-        && distinct(&other)
-        && words(&one).iter().any(|word| words(&other).contains(word));
+    let words: Vec<&String> = other.first.iter().map(|(cell, _)| cell).collect();
+    let shared = distinct(&other) && names_any(&one, &words);
     let header = |own: Option<bool>, others: Option<bool>| own.or(others).unwrap_or(shared);
     let form = |header, delimiter| TableForm::Csv(CsvForm { header, delimiter });
     Ok(Some((form(header(first, second), p), form(header(second, first), q))))
+}
+
+/// How a text is written that is compared with a table whose columns have these names, in another format.
+/// None: it is no table.
+pub(crate) fn beside(source: &dyn Source, name: &str, names: &[&str]) -> Result<Option<TableForm>> {
+    let named = ends(name, &TABLES);
+    if ends(name, &OTHERS) {
+        return Ok(None);
+    }
+    let Some(start) = start(source)? else { return Ok(None) };
+    Ok(match objects(&start, true) {
+        Some(_) => Some(TableForm::Jsonl),
+        None => csv(&start, named, names),
+    })
+}
+
+fn ends(name: &str, endings: &[&str]) -> bool {
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The keys of the first of the JSON objects that a text consists of; none of another text.
+fn objects(start: &Start, named: bool) -> Option<Vec<String>> {
+    let glance = start.jsonl().filter(|glance| glance.rows > 1 || named)?;
+    Some(glance.first.into_iter().map(|(key, _)| key).collect())
+}
+
+/// How a CSV file is written beside a table whose columns have these names.
+fn csv(start: &Start, named: bool, names: &[impl AsRef<str>]) -> Option<TableForm> {
+    let delimiters = if named { start.delimiters() } else { start.even_delimiters() };
+    let delimiter = best(start, &delimiters)?;
+    let glance = start.csv(delimiter)?;
+    let header = header(&glance).unwrap_or_else(|| names_any(&glance, names));
+    let form = TableForm::Csv(CsvForm { header, delimiter });
+    (named || is_even(&glance)).then_some(form)
+}
+
+/// Whether the first rows are those of a table, though no name says so.
+fn is_even(glance: &Glance) -> bool {
+    glance.rows >= MANY_ROWS || numbers(glance) > 0
+}
+
+/// Whether the first row, of words that differ, has one of these names.
+fn names_any(glance: &Glance, names: &[impl AsRef<str>]) -> bool {
+    let known = |(cell, _): &(String, Look)| names.iter().any(|name| name.as_ref() == cell);
+    distinct(glance) && glance.first.iter().any(known)
 }
 
 fn start(source: &dyn Source) -> Result<Option<Start>> {
@@ -63,19 +105,21 @@ fn start(source: &dyn Source) -> Result<Option<Start>> {
 fn delimiters(x: &Start, y: &Start, named: bool) -> Option<(u8, u8)> {
     let all = |start: &Start| if named { start.delimiters() } else { start.even_delimiters() };
     let (p, q) = (all(x), all(y));
-    let best = |start: &Start, among: &[u8]| {
-        let score = |delimiter: &&u8| {
-            let glance = start.csv(**delimiter);
-            glance.map_or(0, |glance| 1000 * numbers(&glance) / glance.first.len().max(1))
-        };
-        // The first of those that are as good.
-        among.iter().rev().max_by_key(score).copied()
-    };
     let both: Vec<u8> = p.iter().copied().filter(|delimiter| q.contains(delimiter)).collect();
     match best(x, &both) {
         Some(delimiter) => Some((delimiter, delimiter)),
         None => Some((best(x, &p)?, best(y, &q)?)),
     }
+}
+
+/// Of some delimiters what gives most columns of numbers.
+fn best(start: &Start, among: &[u8]) -> Option<u8> {
+    let score = |delimiter: &&u8| {
+        let glance = start.csv(**delimiter);
+        glance.map_or(0, |glance| 1000 * numbers(&glance) / glance.first.len().max(1))
+    };
+    // The first of those that are as good.
+    among.iter().rev().max_by_key(score).copied()
 }
 
 /// How many columns hold numbers and no words.

@@ -6,6 +6,7 @@
 //! it in all rows below.
 
 mod source;
+mod times;
 mod scan;
 mod pairs;
 mod keys;
@@ -26,6 +27,7 @@ pub use cells::{ColumnCells, Example, ExampleCell};
 use keys::{candidates, paired};
 pub use scan::Values;
 use scan::{Choice, Column, Hasher, Scan, Side};
+pub use source::Counted;
 use source::{Form, Ranges, said};
 
 /// What differs between two tables.
@@ -45,6 +47,8 @@ pub struct TableChange {
     pub looked_at: u64,
     /// A few rows that changed, went and came, in this order.
     pub examples: Vec<Example>,
+    /// What the places of these count, in the first and in the second.
+    pub counted: (Counted, Counted),
     /// What differs in how they are written, in words.
     pub form: Vec<String>,
 }
@@ -118,28 +122,38 @@ pub(crate) fn change(
     b: &dyn Source,
     name: &str,
 ) -> Result<Option<Told<TableChange>>> {
-    let Some((one, other)) = form::forms(a, b, name)? else { return Ok(None) };
-    let (one, other) = (Form::Text(one), Form::Text(other));
-    let sides = (Side { source: a, form: one }, Side { source: b, form: other });
-    Ok(Some(compare(sides)?))
+    let (x, y) = match (packed(a)?, packed(b)?) {
+        (Ok(x), Ok(y)) => (x, y),
+        (Err(why), _) | (_, Err(why)) => return Ok(Some(Err(why))),
+    };
+    let beside = |text: &dyn Source, file: &File| {
+        form::beside(text, name, &file.names().collect::<Vec<_>>())
+    };
+    let forms = match (&x, &y) {
+        (None, None) => form::forms(a, b, name)?.map(|(x, y)| (Form::Text(x), Form::Text(y))),
+        (Some(x), Some(y)) => Some((Form::Parquet(x, Some(y)), Form::Parquet(y, Some(x)))),
+        (Some(x), None) => beside(b, x)?.map(|text| (Form::Parquet(x, None), Form::Text(text))),
+        (None, Some(y)) => beside(a, y)?.map(|text| (Form::Text(text), Form::Parquet(y, None))),
+    };
+    let Some((x, y)) = forms else { return Ok(None) };
+    let fields = (x.format() == "CSV") != (y.format() == "CSV");
+    let side = |source, form| Side { source, form, fields };
+    Ok(Some(compare((side(a, x), side(b, y)))?))
 }
 
-/// The same of two Parquet files.
-pub(crate) fn parquet(a: &dyn Source, b: &dyn Source) -> Result<Told<TableChange>> {
-    let open = |source: &dyn Source| {
-        let failed = Failed::default();
-        let ranges = Ranges::new(source, &failed);
-        parsed(&failed, || File::open(&ranges).map_err(|error| said(&error)))
-    };
-    let (x, y) = match (open(a)?, open(b)?) {
-        (Ok(x), Ok(y)) => (x, y),
-        (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
-    };
-    let sides = (
-        Side { source: a, form: Form::Parquet(&x, &y) },
-        Side { source: b, form: Form::Parquet(&y, &x) },
-    );
-    compare(sides)
+/// What a Parquet file says of itself; none of another file.
+fn packed(source: &dyn Source) -> Result<Told<Option<File>>> {
+    if !is_parquet(source)? {
+        return Ok(Ok(None));
+    }
+    let failed = Failed::default();
+    let ranges = Ranges::new(source, &failed);
+    parsed(&failed, || File::open(&ranges).map(Some).map_err(|error| said(&error)))
+}
+
+/// Whether a source begins as Parquet tables do.
+pub(crate) fn is_parquet(source: &dyn Source) -> Result<bool> {
+    Ok(source.len() >= 4 && lab_parquet::is_parquet(&source.read(0, 4)?))
 }
 
 fn compare((a, b): (Side<'_>, Side<'_>)) -> Result<Told<TableChange>> {
@@ -175,6 +189,7 @@ fn compare((a, b): (Side<'_>, Side<'_>)) -> Result<Told<TableChange>> {
         Paired::Key(name) => columns.iter().position(|(_, column)| column == name),
         _ => None,
     };
+    let counted = (a.form.counted(), b.form.counted());
     let look = Look {
         sides: (a, b),
         hasher: &hasher,
@@ -205,6 +220,7 @@ fn compare((a, b): (Side<'_>, Side<'_>)) -> Result<Told<TableChange>> {
         cells: seen.columns,
         looked_at: seen.pairs,
         examples: [seen.changed, seen.removed, seen.added].concat(),
+        counted,
         form,
     }))
 }
@@ -217,7 +233,10 @@ fn names(
     form: &mut Vec<String>,
 ) -> Vec<String> {
     let own = || y.columns.iter().map(|column| column.name.clone()).collect();
-    if let (Form::Parquet(one, other), Form::Parquet(..)) = (a.form, b.form) {
+    if a.form.format() != b.form.format() {
+        form.push(format!("{} → {}", a.form.format(), b.form.format()));
+    }
+    if let (Form::Parquet(one, Some(other)), Form::Parquet(..)) = (a.form, b.form) {
         for column in other.names().filter(|name| one.names().any(|own| own == *name)) {
             if one.is_single(column) != other.is_single(column) {
                 form.push(format!(
@@ -227,20 +246,18 @@ fn names(
             }
         }
     }
-    let (Form::Text(TableForm::Csv(one)), Form::Text(TableForm::Csv(other))) = (a.form, b.form)
-    else {
-        return own();
-    };
-    let quoted = |form: CsvForm| format!("'{}'", char::from(form.delimiter).escape_default());
-    if one.delimiter != other.delimiter {
+    if let (Form::Text(TableForm::Csv(one)), Form::Text(TableForm::Csv(other))) = (a.form, b.form)
+        && one.delimiter != other.delimiter
+    {
+        let quoted = |form: CsvForm| format!("'{}'", char::from(form.delimiter).escape_default());
         form.push(format!("delimiter {} → {}", quoted(one), quoted(other)));
     }
-    if one.header == other.header {
+    if a.form.is_named() == b.form.is_named() {
         return own();
     }
     form.push(format!(
         "only the {} names its columns",
-        if one.header { "first" } else { "second" }
+        if a.form.is_named() { "first" } else { "second" }
     ));
     match x.columns.len() == y.columns.len() {
         true => x.columns.iter().map(|column| column.name.clone()).collect(),

@@ -1,7 +1,8 @@
 //! One table, read once: what its columns hold, and a hash of every row.
 //!
-//! Cells are told apart by value where that is sure: `1.50` and `1.5` are one number, and so are an
-//! empty field and `NA`; `007` and `7` are not, nor long integers that a float would make equal. Hashes
+//! Cells are told apart by value where that is sure: `1.50` and `1.5` are one number, `12:00:00` and
+//! `12:00:00.0` one time, an empty field and `NA` one lack; `007` and `7` are two, and so are long integers
+//! that a float would make equal. Hashes
 //! are keyed anew in every process, so that no file can be made whose rows collide.
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use crate::compare::source::Source;
 use crate::contents::stream::{Failed, Told, parsed};
 use crate::contents::table::source::{Form, Ranges, TableSource};
+use crate::contents::table::times::time;
 use crate::error::Result;
 
 /// Most rows of a table; they take about 60 bytes each in memory.
@@ -30,6 +32,8 @@ const SURE_DIGITS: usize = 15;
 pub(crate) struct Side<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) form: Form<'a>,
+    /// Whether its cells are told as those of a CSV file: only one of the two is one.
+    pub(crate) fields: bool,
 }
 
 /// Two keyed hashes, for 128 bits.
@@ -112,7 +116,10 @@ impl Hasher {
                 Some(bits) => self.both((1_u8, bits)),
                 None => self.both((2_u8, text)),
             },
-            Written::Word(word) => self.both((3_u8, word)),
+            Written::Word(word) => match time(word) {
+                Some(time) => self.both((5_u8, time)),
+                None => self.both((3_u8, word)),
+            },
             Written::Json(text) => self.both((4_u8, text)),
         }
     }
@@ -230,7 +237,7 @@ impl Side<'_> {
         let failed = Failed::default();
         let ranges = Ranges::new(self.source, &failed);
         let read = || -> Told<()> {
-            let mut rows = TableSource::new(&ranges, self.form)?;
+            let mut rows = TableSource::new(&ranges, self.form, self.fields)?;
             let (mut row, mut cells) = (0, 0_u64);
             while let Some(line) = rows.advance()? {
                 if row == MAX_ROWS {
@@ -275,7 +282,7 @@ impl Side<'_> {
             // A table without a row has its names all the same.
             let failed = Failed::default();
             let ranges = Ranges::new(self.source, &failed);
-            if let Ok(rows) = TableSource::new(&ranges, self.form) {
+            if let Ok(rows) = TableSource::new(&ranges, self.form, self.fields) {
                 let columns = rows.names().iter().enumerate();
                 scan.columns = columns.map(|(at, name)| Column::new(name, 0, at)).collect();
             }

@@ -39,11 +39,11 @@ fn rows_that_came_went_and_changed() {
     assert_eq!(change.rows.by, Paired::Key("name".into()));
     assert_eq!(change.cells, [ColumnCells { column: "colour".into(), cells: 1 }]);
     let [changed, removed, added] = change.examples.as_slice() else { panic!() };
-    assert_eq!((changed.before_line, changed.after_line), (Some(53), Some(52)));
+    assert_eq!((changed.before_at, changed.after_at), (Some(53), Some(52)));
     assert_eq!(changed.key, Some(("name".into(), "f51".into())));
     assert_eq!(changed.cells[0].after.as_deref(), Some("green"));
-    assert_eq!((removed.before_line, removed.cells[0].before.as_deref()), (Some(12), Some("f10")));
-    assert_eq!((added.after_line, added.cells[0].after.as_deref()), (Some(201), Some("new")));
+    assert_eq!((removed.before_at, removed.cells[0].before.as_deref()), (Some(12), Some("f10")));
+    assert_eq!((added.after_at, added.cells[0].after.as_deref()), (Some(201), Some("new")));
 }
 
 #[test]
@@ -195,6 +195,50 @@ fn parquet_tables_are_compared_by_rows_and_not_by_pages() {
     assert_eq!(change.rows.same + change.rows.changed, 40);
     let Inside::Bytes(bytes) = of(parquet("plain"), parquet("lz4"), "") else { panic!() };
     assert!(bytes.why.unwrap().ends_with("the codec LZ4 is not read here"));
-    let Inside::Bytes(bytes) = of(parquet("plain"), "a,b\n1,2\n", "") else { panic!() };
-    assert_eq!(bytes.why.unwrap(), "only one of them is a Parquet table");
+    let Inside::Bytes(bytes) = of(parquet("plain"), "one word\n", "") else { panic!() };
+    assert_eq!(bytes.why.unwrap(), "only one of them is a table");
+    let Inside::Bytes(bytes) = of(parquet("lz4"), "id\tb\n1\t2\n", "") else { panic!() };
+    assert!(bytes.why.unwrap().ends_with("the codec LZ4 is not read here"));
+}
+
+/// The rows of penguins.csv, as they are and as Parquet.
+#[test]
+fn a_table_is_the_same_in_another_format() {
+    let data =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/penguins.csv");
+    let text = std::fs::read_to_string(data).unwrap();
+    let packed = parquet("penguins");
+    let Inside::Table(same) = of(&packed, &text, "") else { panic!() };
+    assert_eq!(rows(&same), (0, 0, 0, Some(0)));
+    assert_eq!((same.rows.same, same.columns.both, same.columns.retyped.len()), (344, 7, 0));
+    assert_eq!(
+        (same.form.as_slice(), same.counted),
+        (["Parquet → CSV".to_owned()].as_slice(), (Counted::Rows, Counted::Lines),)
+    );
+    // One cell is another, and one row is gone; without names of columns, too, and gzipped.
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("Torgersen,39.5")).collect();
+    let changed = lines.join("\n").replacen("39.1", "39.2", 1);
+    let nameless = gzipped(changed.split_once('\n').unwrap().1);
+    for (other, name, line) in [(changed.as_bytes(), "", 2), (nameless.as_slice(), "p.csv.gz", 1)] {
+        let Inside::Table(change) = of(other, &packed, name) else { panic!() };
+        assert_eq!(rows(&change), (1, 0, 1, Some(0)), "{:?}", change.form);
+        let example = &change.examples[0];
+        assert_eq!((example.before_at, example.after_at), (Some(line), Some(1)));
+        assert_eq!(example.cells[0].before.as_deref(), Some("39.2"));
+        assert_eq!(change.counted, (Counted::Lines, Counted::Rows));
+    }
+}
+
+#[test]
+fn json_lines_and_csv_are_compared_as_fields() {
+    let objects = "{\"id\":\"7\",\"ok\":true,\"at\":\"2024-01-01T00:00:00Z\"}\n{\"id\":\"8\",\"ok\":null,\"at\":\"\"}\n";
+    let fields = "id,ok,at\n7,True,2024-01-01 00:00:00+00\n8,,\n";
+    let Inside::Table(same) = of(objects, fields, "a.jsonl") else { panic!() };
+    assert_eq!((rows(&same), same.rows.same), ((0, 0, 0, Some(0)), 2));
+    assert_eq!(same.form, ["JSON lines → CSV"]);
+    let other = fields.replace("8,,", "8,false,");
+    let Inside::Table(change) = of(&other, objects, "a.jsonl") else { panic!() };
+    assert_eq!((rows(&change), change.cells[0].column.as_str()), ((0, 0, 1, Some(0)), "ok"));
+    // Prose beside objects is no table.
+    assert!(matches!(of(objects, "One, two.\nThree, four.\n", "a.txt"), Inside::Text(_)));
 }
