@@ -18,6 +18,8 @@ pub struct Rows<'a> {
     names: Vec<String>,
     /// Columns whose floats are written as those of 64 bits.
     wide: Vec<bool>,
+    /// Columns that are read.
+    read: Vec<bool>,
     cursors: Vec<Cursor<'a>>,
     budget: Budget,
     /// The group that is read, and how many of its rows are left.
@@ -39,6 +41,7 @@ impl<'a> Rows<'a> {
         Rows {
             file,
             wide: names.iter().map(|name| wide(name)).collect(),
+            read: vec![true; names.len()],
             cells: vec![None; names.len()],
             names,
             cursors: file.schema.leaves.iter().map(|leaf| Cursor::new(source, leaf)).collect(),
@@ -49,6 +52,13 @@ impl<'a> Rows<'a> {
             text: Vec::new(),
             bytes: 0,
         }
+    }
+
+    /// The same rows, of which only the columns with these names are read: all other cells are missing.
+    #[must_use]
+    pub fn only(mut self, named: &dyn Fn(&str) -> bool) -> Rows<'a> {
+        self.read = self.names.iter().map(|name| named(name)).collect();
+        self
     }
 
     /// The names of the columns.
@@ -65,8 +75,12 @@ impl<'a> Rows<'a> {
     pub fn advance(&mut self) -> Result<Option<u64>> {
         while self.left == 0 {
             let Some(group) = self.file.groups.get(self.group) else { return Ok(None) };
-            for (cursor, chunk) in self.cursors.iter_mut().zip(&group.chunks) {
-                cursor.open(*chunk, &mut self.budget);
+            for (field, _) in
+                self.file.schema.fields.iter().zip(&self.read).filter(|(_, read)| **read)
+            {
+                for leaf in field.leaves.clone() {
+                    self.cursors[leaf].open(group.chunks[leaf], &mut self.budget);
+                }
             }
             (self.group, self.left) = (self.group + 1, group.rows);
             if self.left == 0 {
@@ -76,7 +90,9 @@ impl<'a> Rows<'a> {
         self.text.clear();
         let file = self.file;
         for (at, field) in file.schema.fields.iter().enumerate() {
-            self.cells[at] = self.cell_of(at, field).map_err(|fault| self.wrong(fault, at))?;
+            if self.read[at] {
+                self.cells[at] = self.cell_of(at, field).map_err(|fault| self.wrong(fault, at))?;
+            }
         }
         self.bytes += self.text.len() as u64;
         if self.bytes > MAX_TEXT {
@@ -140,7 +156,8 @@ impl<'a> Rows<'a> {
 
     /// Makes sure that no column of the group has anything left.
     fn at_end(&mut self) -> Result<()> {
-        for (at, field) in self.file.schema.fields.iter().enumerate() {
+        let fields = self.file.schema.fields.iter().enumerate();
+        for (at, field) in fields.filter(|(at, _)| self.read[*at]) {
             for leaf in field.leaves.clone() {
                 match self.cursors[leaf].peek(&mut self.budget) {
                     Ok(None) => {}

@@ -56,7 +56,7 @@ pub(crate) fn text(value: Value<'_>, leaf: &Leaf, wide: bool, out: &mut Vec<u8>)
             if wide {
                 float(f64::from(value), out);
             } else {
-                single(value, out);
+                float(value, out);
             }
             Sort::Number
         }
@@ -65,7 +65,7 @@ pub(crate) fn text(value: Value<'_>, leaf: &Leaf, wide: bool, out: &mut Vec<u8>)
             Sort::Number
         }
         (Value::Bytes(&[low, high]), Meaning::Half) => {
-            single(half(u16::from_le_bytes([low, high])), out);
+            float(half(u16::from_le_bytes([low, high])), out);
             Sort::Number
         }
         (Value::Bytes(bytes), Meaning::Decimal(scale)) if bytes.len() <= 32 => {
@@ -103,27 +103,12 @@ fn put(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     let _ = std::io::Write::write_fmt(out, format_args!("{value}"));
 }
 
-fn float(value: f64, out: &mut Vec<u8>) {
-    match value.is_nan() {
-        true => out.extend_from_slice(b"NaN"),
-        false => put(out, Short(&format!("{value:?}"))),
-    }
-}
-
-fn single(value: f32, out: &mut Vec<u8>) {
-    match value.is_nan() {
-        true => out.extend_from_slice(b"NaN"),
-        false => put(out, Short(&format!("{value:?}"))),
-    }
-}
-
-/// Digits without a fraction of nothing: `3` for `3.0`, but for zero `-0`.
-struct Short<'a>(&'a str);
-
-impl std::fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.strip_suffix(".0").unwrap_or(self.0))
-    }
+/// The fewest digits that tell a float from all others of its width, without a fraction of nothing: `3` for
+/// `3.0`, and for zero `-0`.
+fn float(value: impl zmij::Float, out: &mut Vec<u8>) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format(value);
+    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
 }
 
 /// A float of 16 bits.
@@ -274,12 +259,12 @@ mod tests {
 
     #[test]
     fn numbers_have_their_shortest_digits() {
-        let cases = [(3.0, "3"), (-0.0, "-0"), (0.1, "0.1"), (1e300, "1e300"), (f64::NAN, "NaN")];
+        let cases = [(3.0, "3"), (-0.0, "-0"), (0.1, "0.1"), (1e300, "1e+300"), (f64::NAN, "NaN")];
         for (number, expected) in cases {
             assert_eq!(told(|out| float(number, out)), expected);
         }
         assert_eq!(told(|out| float(f64::from(0.1_f32), out)), "0.10000000149011612");
-        assert_eq!(told(|out| single(0.1, out)), "0.1");
+        assert_eq!(told(|out| float(0.1_f32, out)), "0.1");
         for (bits, expected) in [
             (0x3c00, 1.0),
             (0xc000, -2.0),

@@ -91,8 +91,9 @@ impl Look<'_> {
         let mut before: Vec<Row> = Vec::new();
         let mut seen = Seen { pairs: pairs.len() as u64, ..Seen::default() };
         let mut places = Places::new(self.columns.iter().map(|(name, _)| name));
+        let wanted = places.wanted.clone();
         let mut next = 0;
-        let read = self.sides.0.each(|row, line, rows| {
+        let read = self.sides.0.each(&|name| wanted.contains_key(name), |row, line, rows| {
             places.find(rows);
             if self.removed.iter().take(EXAMPLES).any(|one| *one as usize == row) {
                 let cells = self.alone(&places.texts(rows), true);
@@ -114,8 +115,9 @@ impl Look<'_> {
         let mut counts = vec![0_u64; self.columns.len()];
         let mut examples: BTreeMap<usize, Example> = BTreeMap::new();
         let mut places = Places::new(self.columns.iter().map(|(_, name)| name));
+        let wanted = places.wanted.clone();
         let mut next = 0;
-        let read = self.sides.1.each(|row, line, rows| {
+        let read = self.sides.1.each(&|name| wanted.contains_key(name), |row, line, rows| {
             places.find(rows);
             if self.added.iter().take(EXAMPLES).any(|one| *one as usize == row) {
                 let cells = self.alone(&places.texts(rows), false);

@@ -78,7 +78,8 @@ pub(crate) fn paired(
 fn keys(side: &Side<'_>, hasher: &Hasher, names: &[String]) -> Result<Told<Vec<Vec<u64>>>> {
     let mut found: Vec<Vec<u64>> = vec![Vec::new(); names.len()];
     let mut places: Vec<Option<usize>> = Vec::new();
-    let read = side.each(|_, _, rows| {
+    let wanted = |name: &str| names.iter().any(|one| one == name);
+    let read = side.each(&wanted, |_, _, rows| {
         if places.is_empty() || places.iter().any(Option::is_none) {
             let find = |name: &String| rows.names().iter().position(|other| other == name);
             places = names.iter().map(find).collect();

@@ -228,16 +228,17 @@ pub(crate) fn low(hash: u128) -> u64 {
 }
 
 impl Side<'_> {
-    /// Reads every row: `each` is given its index, and the rows. The error says in words what is
-    /// wrong with the table.
+    /// Reads every row: `each` is given its index, where it stands, and the rows, of which only these
+    /// columns may be there. The error says in words what is wrong with the table.
     pub(crate) fn each(
         &self,
+        only: &dyn Fn(&str) -> bool,
         mut each: impl FnMut(usize, u64, &TableSource<'_>),
     ) -> Result<Told<()>> {
         let failed = Failed::default();
         let ranges = Ranges::new(self.source, &failed);
         let read = || -> Told<()> {
-            let mut rows = TableSource::new(&ranges, self.form, self.fields)?;
+            let mut rows = TableSource::new(&ranges, self.form, self.fields, only)?;
             let (mut row, mut cells) = (0, 0_u64);
             while let Some(line) = rows.advance()? {
                 if row == MAX_ROWS {
@@ -260,7 +261,11 @@ impl Side<'_> {
         let mut scan = Scan { columns: Vec::new(), rows: Vec::new() };
         // Of each column; none of those that do not count.
         let mut factors: Vec<Option<u128>> = Vec::new();
-        let read = self.each(|row, _, rows| {
+        let counts = |name: &str| match choice {
+            Choice::All => true,
+            Choice::These(chosen) => chosen.contains_key(name),
+        };
+        let read = self.each(&counts, |row, _, rows| {
             for (place, name) in rows.names().iter().enumerate().skip(factors.len()) {
                 factors.push(match choice {
                     Choice::All => Some(hasher.factor(name)),
@@ -282,7 +287,7 @@ impl Side<'_> {
             // A table without a row has its names all the same.
             let failed = Failed::default();
             let ranges = Ranges::new(self.source, &failed);
-            if let Ok(rows) = TableSource::new(&ranges, self.form, self.fields) {
+            if let Ok(rows) = TableSource::new(&ranges, self.form, self.fields, &|_| true) {
                 let columns = rows.names().iter().enumerate();
                 scan.columns = columns.map(|(at, name)| Column::new(name, 0, at)).collect();
             }

@@ -91,10 +91,12 @@ impl lab_parquet::Source for Ranges<'_> {
 }
 
 impl<'a> TableSource<'a> {
+    /// The cells of columns for which `only` does not hold may be missing.
     pub(crate) fn new(
         ranges: &'a Ranges<'a>,
         form: Form<'a>,
         fields: bool,
+        only: &dyn Fn(&str) -> bool,
     ) -> Told<TableSource<'a>> {
         let rows = match form {
             Form::Text(form) => {
@@ -106,7 +108,7 @@ impl<'a> TableSource<'a> {
                 let wide = |name: &str| {
                     other.is_some_and(|other| own.is_single(name) != other.is_single(name))
                 };
-                AnyRows::Parquet(Rows::new(own, ranges, &wide))
+                AnyRows::Parquet(Rows::new(own, ranges, &wide).only(only))
             }
         };
         Ok(TableSource { rows, fields })
