@@ -197,3 +197,84 @@ fn what_stands_on_what_has_moved_on_is_stale() {
     place.lab(["add", "data.csv", "--name", "data"]).succeeds();
     assert_eq!(stale(), [""; 0]);
 }
+
+/// Files of a folder that has a name, read one by one, or so many that they are told as a folder of their own.
+#[test]
+fn who_read_a_file_of_a_folder_stands_on_the_folder() {
+    if !allows_boxes() {
+        return;
+    }
+    let place = Place::registry();
+    for n in 0..150 {
+        place.write(&format!("data/{n}.txt"), format!("{n}\n"));
+    }
+    place.write("data/same.txt", "7\n");
+    place.lab(["add", "data", "--name", "numbers"]).succeeds();
+    let run = |name: &str, words: &str| {
+        place.lab(["run", "--name", name, "--", "sh", "-c", words]).succeeds();
+    };
+    run("few", "cat data/1.txt data/2.txt data/3.txt > few.txt");
+    run("seven", "cat data/7.txt > seven.txt");
+    run("many", "cat data/*.txt > many.txt");
+    run("sum", "cat few.txt many.txt > sum.txt");
+    let why = place.lab(["why", "few"]).succeeds();
+    why.says("data/1.txt  in numbers@v1 (dataset)").says("data/3.txt  in numbers@v1");
+    place.lab(["why", "many"]).succeeds().says("data  numbers@v1 (dataset)");
+    place
+        .lab(["why", "sum"])
+        .succeeds()
+        .says("few read data/1.txt, data/2.txt and data/3.txt of numbers@v1 and left few.txt");
+    let stale = || {
+        let status = place.lab(["status", "--json"]).succeeds().json();
+        let all = status["stale"].as_array().unwrap().iter();
+        all.map(|s| s["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(stale(), [""; 0]);
+    // Another file is another version, which is nothing to those that did not read it.
+    place.write("data/9.txt", "another\n");
+    place.lab(["add", "data", "--name", "numbers"]).succeeds();
+    assert_eq!(stale(), ["many", "sum"]);
+    // One that moved is still there, and so is one of two that are equal.
+    std::fs::rename(place.at("data/1.txt"), place.at("data/one.txt")).unwrap();
+    std::fs::remove_file(place.at("data/7.txt")).unwrap();
+    place.lab(["add", "data", "--name", "numbers"]).succeeds();
+    assert_eq!(stale(), ["many", "sum"]);
+    place.write("data/2.txt", "two\n");
+    place.lab(["add", "data", "--name", "numbers"]).succeeds();
+    assert_eq!(stale(), ["few", "many", "sum"]);
+    place.lab(["status"]).succeeds().says("few read numbers@v3, which is at v4 now");
+
+    // Many from one place are not told one by one, and the earliest step comes first.
+    run("most", "cat data/1?.txt > most.txt");
+    let why = place.lab(["why", "most"]).succeeds();
+    let why = why.says("and 5 more  in numbers@v4 (dataset)");
+    assert_eq!(why.out.matches("  from   ").count(), 6, "{}", why.out);
+}
+
+/// A file that lies here is asked about as it lies here.
+#[test]
+fn a_path_stands_for_what_lies_there() {
+    let place = Place::registry();
+    place.write("data.txt", "1\n");
+    for name in ["first", "second"] {
+        place.lab(["run", "--name", name, "--", "sh", "-c", "cat data.txt > out.txt"]).succeeds();
+    }
+    let why = place.lab(["why", "out.txt"]).succeeds();
+    why.says("out.txt was made by run").says("(second,").says("also left by run");
+    place.lab(["graph", "out.txt"]).succeeds().says("second  run");
+    place.lab(["show", "./out.txt"]).succeeds().says("blob");
+    place.lab(["why", "data.txt"]).succeeds().says("made by no recorded run");
+    place.write("out.txt", "2\n");
+    place.write("folder/x.txt", "3\n");
+    let changed = place.lab(["why", "out.txt"]).exits(3);
+    changed.complains("the registry does not have what is in 'out.txt'");
+    place.lab(["why", "folder"]).exits(3).complains("'folder' is a folder here");
+    place.lab(["why", "gone.txt"]).exits(3).complains("no name or hash 'gone.txt'");
+    // A name comes before a path.
+    place.lab(["name", "folder", "first"]).succeeds();
+    place.lab(["why", "folder"]).succeeds().says("This is run");
+    // A change of a file here is told by its content.
+    place.write("mine.txt", "1\n2\n");
+    place.lab(["add", "mine.txt"]).succeeds();
+    place.lab(["diff", "first:out.txt", "mine.txt"]).exits(1).says("+1 −0 lines");
+}

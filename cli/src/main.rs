@@ -10,6 +10,7 @@ mod resolve;
 mod new_name;
 mod wiring;
 mod context;
+mod at_hand;
 mod trust;
 mod project;
 mod commands;

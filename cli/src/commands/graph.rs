@@ -8,9 +8,9 @@ use lab_schema::{Name, ObjectId, Recipe, Run, RunId};
 use serde_json::json;
 
 use super::{describe, page};
+use crate::at_hand::resolve_at_hand;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::resolve::resolve;
 use crate::trust::Believed;
 use crate::ui::{self, BAD, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     }
     let roots = match &args.reference {
         Some(typed) => {
-            let resolved = resolve(&registry.store, typed)?;
+            let resolved = resolve_at_hand(context, &registry, typed)?;
             // An output that was named through its run starts there, not at another run's twin.
             match (resolved.said_maker(|| registry.lineage())?, args.down) {
                 (Some(run), false) => vec![(Node::Run(run), None)],

@@ -34,6 +34,7 @@ mod run;
 mod serve;
 mod show;
 mod sign;
+mod replaced;
 mod stale;
 mod status;
 mod token;

@@ -13,9 +13,10 @@ use lab_trust::Judgement;
 use serde_json::{Value, json};
 
 use super::{curve, describe, eval, log, why};
+use crate::at_hand::resolve_at_hand;
 use crate::context::Context;
 use crate::failure::Outcome;
-use crate::resolve::{names_of, resolve};
+use crate::resolve::names_of;
 use crate::trust::{self, Believed};
 use crate::ui::{self, BAD, DIM, HASH, NAME, paint};
 use crate::wiring::Registry;
@@ -30,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
-    let resolved = resolve(&registry.store, &args.reference)?;
+    let resolved = resolve_at_hand(context, &registry, &args.reference)?;
     let names: Vec<String> =
         names_of(&registry.store, resolved.id)?.iter().map(ToString::to_string).collect();
     let head = format!("{} {}", resolved.id.kind(), paint(HASH, resolved.id.digest()));

@@ -4,9 +4,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use lab_lineage::{Lineage, Origin, Role};
-use lab_schema::{Name, ObjectId, Recipe, Run, RunId};
+use lab_schema::{ContentId, Name, ObjectId, Recipe, Run, RunId};
 
 use super::describe;
+use super::replaced::Replaced;
 use crate::failure::Outcome;
 use crate::wiring::Registry;
 
@@ -31,26 +32,29 @@ struct Versions {
     of: BTreeMap<ObjectId, BTreeMap<Name, usize>>,
     /// How many versions a name has, and where it points.
     latest: BTreeMap<Name, (usize, ObjectId)>,
+    replaced: Replaced,
 }
 
 /// Named runs that stand on what has moved on, and named runs that cannot be read, and why.
 pub(super) fn stale(registry: &Registry, lineage: &Lineage) -> Outcome<(Vec<Stale>, Vec<String>)> {
     let _held = lineage.hold()?;
-    let versions = Versions::of(registry)?;
+    let mut versions = Versions::of(registry)?;
     let mut known: HashMap<RunId, Vec<(RunId, Moved)>> = HashMap::new();
     let (mut found, mut damage) = (Vec::new(), Vec::new());
-    for (name, (_, target)) in &versions.latest {
-        let ObjectId::Run(id) = target else { continue };
+    let runs: Vec<(Name, RunId)> = versions.runs().collect();
+    for (name, id) in runs {
         let recipe = registry
             .store
-            .load::<Run>(*id)
+            .load::<Run>(id)
             .and_then(|run| registry.store.load::<Recipe>(run.recipe));
         if let Err(why) = describe::readable(recipe)? {
             damage.push(format!("{name}: {why}"));
             continue;
         }
-        for (by, (input, read, latest)) in versions.moved_below(lineage, *id, &mut known)? {
-            let by = (by != *id).then(|| versions.called(by));
+        for (by, (input, read, latest)) in
+            versions.moved_below(registry, lineage, id, &mut known)?
+        {
+            let by = (by != id).then(|| versions.called(by));
             found.push(Stale { name: name.clone(), by, input, read, latest });
         }
     }
@@ -59,7 +63,11 @@ pub(super) fn stale(registry: &Registry, lineage: &Lineage) -> Outcome<(Vec<Stal
 
 impl Versions {
     fn of(registry: &Registry) -> Outcome<Versions> {
-        let mut versions = Versions { of: BTreeMap::new(), latest: BTreeMap::new() };
+        let mut versions = Versions {
+            of: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            replaced: Replaced::default(),
+        };
         for (name, journal) in registry.store.names().journals()? {
             let Some(target) = journal.last().and_then(|last| last.target) else { continue };
             for (index, moved) in journal.iter().enumerate() {
@@ -67,9 +75,18 @@ impl Versions {
                     versions.of.entry(target).or_default().insert(name.clone(), index + 1);
                 }
             }
+            versions.replaced.add(&registry.store, &name, &journal)?;
             versions.latest.insert(name, (journal.len(), target));
         }
         Ok(versions)
+    }
+
+    /// The names of runs.
+    fn runs(&self) -> impl Iterator<Item = (Name, RunId)> {
+        self.latest.iter().filter_map(|(name, (_, target))| match target {
+            ObjectId::Run(run) => Some((name.clone(), *run)),
+            _ => None,
+        })
     }
 
     /// What a run is called.
@@ -77,6 +94,19 @@ impl Versions {
         let names = self.of.get(&run.into()).into_iter().flat_map(BTreeMap::keys);
         let mut now = names.filter(|name| self.latest[*name].1 == run.into());
         now.next().map_or_else(|| format!("run {}", run.short()), ToString::to_string)
+    }
+
+    /// The same of something that was read and that no run made: it may have been read by itself out of a folder
+    /// that has a name.
+    fn moved_source(&mut self, registry: &Registry, content: ContentId) -> Outcome<Option<Moved>> {
+        if self.of.contains_key(&content.into()) {
+            return Ok(self.moved(content.into()));
+        }
+        let found = self.replaced.find(&registry.store, content)?;
+        Ok(found.map(|(name, read)| {
+            let latest = self.latest[&name].0;
+            (name, read, latest)
+        }))
     }
 
     /// Where the names that pointed at something are now, if none of them still (or again) does.
@@ -91,7 +121,8 @@ impl Versions {
 
     /// What has moved on of all that a run stands on, and which run read it; each name once.
     fn moved_below(
-        &self,
+        &mut self,
+        registry: &Registry,
         lineage: &Lineage,
         id: RunId,
         known: &mut HashMap<RunId, Vec<(RunId, Moved)>>,
@@ -104,7 +135,7 @@ impl Versions {
             }
             if is_ready {
                 let read = read.remove(&run).unwrap_or_default();
-                let all = self.moved_of(lineage, run, &read, known)?;
+                let all = self.moved_of((registry, lineage), run, &read, known)?;
                 known.insert(run, all);
             } else if let Entry::Vacant(vacant) = read.entry(run) {
                 let mut origins = lineage.origins(run)?;
@@ -119,15 +150,19 @@ impl Versions {
 
     /// The same of a run whose makers are known.
     fn moved_of(
-        &self,
-        lineage: &Lineage,
+        &mut self,
+        (registry, lineage): (&Registry, &Lineage),
         run: RunId,
         read: &[Origin],
         known: &HashMap<RunId, Vec<(RunId, Moved)>>,
     ) -> Outcome<Vec<(RunId, Moved)>> {
         let mut all: BTreeMap<Name, (RunId, Moved)> = BTreeMap::new();
         for origin in read {
-            if let Some(moved) = self.moved(origin.content.into()) {
+            let moved = match origin.makers.is_empty() {
+                true => self.moved_source(registry, origin.content)?,
+                false => self.moved(origin.content.into()),
+            };
+            if let Some(moved) = moved {
                 all.entry(moved.0.clone()).or_insert((run, moved));
             }
             for maker in &origin.makers {

@@ -30,7 +30,7 @@ pub struct Origin {
     pub role: Role,
     /// What it read.
     pub content: ContentId,
-    /// Who made it, or things in it; nobody if no recorded run did, or this one alone.
+    /// Who made it, or things in it, the earliest first; nobody if no recorded run did, or this one alone.
     pub makers: Vec<RunId>,
 }
 
@@ -73,7 +73,6 @@ impl Asking<'_> {
                         makers.push(*maker);
                     }
                 }
-                makers.sort_unstable();
                 if makers.is_empty() {
                     guessed.push(origins.len());
                     parts.push((role.to_string(), content));
@@ -89,20 +88,25 @@ impl Asking<'_> {
         Ok(origins)
     }
 
-    /// Who made what a run read, as the run has it: by the name under which it read it, the runs that are here.
+    /// Who made what a run read, as the run has it: by the name under which it read it, the runs that are here,
+    /// the earliest first.
     fn told(&self, run: i64) -> Answer<HashMap<i64, Vec<(i64, RunId)>>> {
         let sql = "SELECT word, maker FROM maker WHERE run = ?1";
-        let mut told: HashMap<i64, Vec<(i64, RunId)>> = HashMap::new();
+        let mut told: HashMap<i64, BTreeMap<(u64, RunId), i64>> = HashMap::new();
         for (word, maker) in self.rows(sql, [run], |row| Ok((row.get(0)?, row.get(1)?)))? {
             if number::is_taken(self.db, maker)? {
-                told.entry(word).or_default().push((maker, self.found(maker)?.run));
+                let Found { run, started_ms, .. } = self.found(maker)?;
+                told.entry(word).or_default().insert((started_ms, run), maker);
             }
         }
-        Ok(told)
+        let sorted = |makers: BTreeMap<(u64, RunId), i64>| {
+            makers.into_iter().map(|((_, run), number)| (number, run)).collect()
+        };
+        Ok(told.into_iter().map(|(word, makers)| (word, sorted(makers))).collect())
     }
 
-    /// The run, and those that [it came from](Asking::origins), causes before effects; code has none. Where
-    /// copies make the lineage circular, the circle is cut.
+    /// The run, and those that [it came from](Asking::origins), causes before effects, and else the earlier first;
+    /// code has none. Where copies make the lineage circular, the circle is cut.
     pub(crate) fn chain(&self, run: RunId) -> Answer<Vec<RunId>> {
         let (mut order, mut seen) = (Vec::new(), HashSet::from([run]));
         // Depth first, with a stack of its own: a chain of runs may be longer than a thread's stack.
@@ -131,9 +135,18 @@ impl Asking<'_> {
         Ok(sources)
     }
 
-    /// The runs that made the inputs of a run, those of the last slot first.
+    /// The runs that made the inputs of a run, the latest first.
     fn causes(&self, run: RunId) -> Answer<Vec<RunId>> {
-        Ok(self.origins(run)?.into_iter().rev().flat_map(|origin| origin.makers).collect())
+        let makers: BTreeSet<RunId> =
+            self.origins(run)?.into_iter().flat_map(|origin| origin.makers).collect();
+        let mut causes = Vec::with_capacity(makers.len());
+        for maker in makers {
+            if let Some(number) = number::taken(self.db, maker.into())? {
+                causes.push((Reverse(self.found(number)?.started_ms), maker));
+            }
+        }
+        causes.sort_unstable();
+        Ok(causes.into_iter().map(|(_, maker)| maker).collect())
     }
 
     /// Who made contents that lay beside each other, seen without a reader.

@@ -628,3 +628,31 @@ fn a_folder_comes_from_those_who_made_its_files() {
     let down = lineage.descendants(a.into()).unwrap();
     assert_eq!(down, [user.into()] as [Node; 1]);
 }
+
+/// Of several that made what lies in a folder the earliest comes first, whatever their ids.
+#[test]
+fn makers_come_in_the_order_in_which_they_began() {
+    let world = World::new();
+    let files: Vec<(String, ContentId)> =
+        (0..8).map(|n| (format!("f{n}"), world.blob(&format!("file {n}")).into())).collect();
+    let parts: Vec<RunId> = files
+        .iter()
+        .zip(1..)
+        .map(|((name, content), started_ms)| {
+            let outputs = &[(name.as_str(), *content)];
+            world.run(Story { argv: "part", outputs, started_ms, ..Story::default() })
+        })
+        .collect();
+    let entries: Vec<(&str, ContentId)> = files.iter().map(|(n, c)| (n.as_str(), *c)).collect();
+    let all = world.tree(&entries).into();
+    let story = Story { argv: "all", inputs: &[("all", all)], started_ms: 99, ..Story::default() };
+    let last = told(&world, &story, &[("all", &parts)]);
+    let lineage = world.lineage();
+    assert_ne!(parts, {
+        let mut sorted = parts.clone();
+        sorted.sort_unstable();
+        sorted
+    });
+    assert_eq!(makers(&lineage, last), [parts.clone()]);
+    assert_eq!(lineage.chain(last).unwrap(), [parts, vec![last]].concat());
+}

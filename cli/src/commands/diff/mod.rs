@@ -10,9 +10,10 @@ use lab_schema::{ContentId, RunId};
 use serde_json::{Value, json};
 
 use super::{describe, page};
+use crate::at_hand::resolve_at_hand;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::Resolved;
 use crate::ui::{self, DIM, GOOD, HASH, NAME, paint};
 use crate::wiring::Registry;
 
@@ -20,7 +21,7 @@ use crate::wiring::Registry;
 /// inside two files or directories
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A run, what it made, or any file or directory
+    /// A run, what it made, or any file or directory; or the path of a file here
     #[arg(value_name = "A")]
     before: String,
     /// Another
@@ -37,8 +38,8 @@ pub(crate) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
-    let one = resolve(&registry.store, &args.before)?;
-    let other = resolve(&registry.store, &args.after)?;
+    let one = resolve_at_hand(context, &registry, &args.before)?;
+    let other = resolve_at_hand(context, &registry, &args.after)?;
     let contents = one.id.content().zip(other.id.content());
     let runs = match (one.maker(&lineage)?, other.maker(&lineage)?, contents) {
         (Some(one), Some(other), _) => Some((one, other)),

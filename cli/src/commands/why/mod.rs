@@ -1,8 +1,9 @@
 //! `lab why`
 
+mod folders;
 mod way;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lab_lineage::{Lineage, Origin, Role};
 use lab_objects::Move;
@@ -10,17 +11,20 @@ use lab_schema::{ContentId, Executor, Name, ObjectId, Recipe, Run, RunId};
 use serde_json::{Value, json};
 
 use super::{describe, log, page};
+use crate::at_hand::resolve_at_hand;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::Resolved;
 use crate::trust::Believed;
 use crate::ui::{self, BAD, HASH, NAME, paint};
 use crate::wiring::Registry;
+use folders::Folders;
+use way::Way;
 
 /// Tell where something comes from: the run that made it, from what, by what code, and the way from the data
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// A file, a directory, an output or a run
+    /// A file, a directory, an output or a run; or the path of a file here
     #[arg(value_name = "REF")]
     reference: String,
 }
@@ -50,7 +54,7 @@ struct Entered {
 pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let registry = context.registry()?;
     let lineage = registry.lineage()?;
-    let resolved = resolve(&registry.store, &args.reference)?;
+    let resolved = resolve_at_hand(context, &registry, &args.reference)?;
     let is_run = matches!(resolved.id, ObjectId::Run(_));
     if !is_run && resolved.id.content().is_none() {
         return Err(Failure::usage(format!(
@@ -109,18 +113,18 @@ impl Story<'_> {
         if let Some(others) = also_made(self.lineage, asked, id)? {
             ui.line(format!("  {others}"));
         }
+        let way = Way::to(self, id)?;
+        let read = way.read(id);
+        let held = way.held(id, run.outcome.started_ms);
         let mut inputs = Vec::new();
-        for origin in self.lineage.origins(id)?.iter().filter(|o| o.role != Role::Code) {
-            let Origin { role, content, makers } = origin;
-            ui.line(format!(
-                "  from   {}  {}  {}",
-                paint(HASH, content.short()),
-                paint(NAME, role),
-                self.origin(*content, makers)?
-            ));
+        for Origin { role, content, makers } in read {
+            let folder = held.get(content).map(|folder| folder.version.as_str());
             inputs.push(json!({
-                "input": role.to_string(), "id": content.to_string(), "made_by": made_by(makers),
+                "input": role.to_string(), "id": content.to_string(), "made_by": made_by(makers), "in": folder,
             }));
+        }
+        for line in self.inputs(read, &held)? {
+            ui.line(format!("  from   {line}"));
         }
         ui.line(format!("  by     {}", describe::action(&recipe)));
         if let Executor::Command(_) = recipe.executor() {
@@ -132,14 +136,14 @@ impl Story<'_> {
             ui.line(format!("  {:<6} {line}", if first == 0 { "with" } else { "" }));
         }
         ui.line(format!("  on     {}", machine(&run)));
-        let way = way::way(self, id)?;
-        if !way.sentences.is_empty() {
+        let sentences = way.sentences(self)?;
+        if !sentences.is_empty() {
             ui.line("The way there:");
-            if way.untold > 0 {
-                let earlier = ui::count(way.untold as u64, "earlier step");
+            if way.untold() > 0 {
+                let earlier = ui::count(way.untold() as u64, "earlier step");
                 ui.line(format!("  {earlier}: `lab graph` draws all"));
             }
-            for sentence in way.sentences {
+            for sentence in sentences {
                 ui.line(format!("  {sentence}"));
             }
         }
@@ -147,9 +151,36 @@ impl Story<'_> {
         answer["inputs"] = Value::Array(inputs);
         answer["action"] = json!(describe::action(&recipe));
         answer["attestations"] = Value::Array(verified.all);
-        answer["way"] = Value::Array(way.json);
+        answer["way"] = Value::Array(way.json());
         ui.answer(&answer);
         Ok(())
+    }
+
+    /// What a run read, a line for each; of many that come from one place the first ones.
+    fn inputs(&self, read: &[Origin], held: &HashMap<ContentId, &Entered>) -> Outcome<Vec<String>> {
+        let mut places: Vec<(String, Vec<&Origin>)> = Vec::new();
+        for origin in read {
+            let place = match held.get(&origin.content) {
+                Some(folder) => format!("in {}", self.said(folder)),
+                None => self.origin(origin.content, &origin.makers)?,
+            };
+            match places.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, all)) => all.push(origin),
+                None => places.push((place, vec![origin])),
+            }
+        }
+        let mut lines = Vec::new();
+        for (place, all) in places {
+            let told = if all.len() > INPUTS + 1 { INPUTS } else { all.len() };
+            for Origin { role, content, .. } in &all[..told] {
+                let (id, role) = (paint(HASH, content.short()), paint(NAME, role));
+                lines.push(format!("{id}  {role}  {place}"));
+            }
+            if told < all.len() {
+                lines.push(format!("and {} more  {place}", all.len() - told));
+            }
+        }
+        Ok(lines)
     }
 
     /// What no recorded run made.
@@ -189,14 +220,10 @@ impl Story<'_> {
 
     /// The folder that a name pointed at and in which a content lies, in words.
     fn held_in(&self, content: ContentId) -> Outcome<Option<String>> {
-        for folder in self.entered.keys() {
-            if let ObjectId::Tree(tree) = folder
-                && page::all_in(&self.registry.store, ContentId::Tree(*tree))?.contains(&content)
-            {
-                return Ok(self.entered(*folder));
-            }
-        }
-        Ok(None)
+        let wanted = BTreeSet::from([content]);
+        let folders = Folders::find(&self.registry.store, &self.entered, &wanted)?;
+        let held = folders.of([content].into_iter(), self.context.now_ms());
+        Ok(held.get(&content).map(|folder| self.said(folder)))
     }
 
     /// Where an input comes from, in a few words.
@@ -228,12 +255,17 @@ impl Story<'_> {
 
     /// The first move of a name to an object, in words.
     fn entered(&self, id: ObjectId) -> Option<String> {
-        let Entered { when_ms, version, kind, who, why, is_deleted } = self.entered.get(&id)?;
+        self.entered.get(&id).map(|entered| self.said(entered))
+    }
+
+    /// A move of a name, in words.
+    fn said(&self, entered: &Entered) -> String {
+        let Entered { when_ms, version, kind, who, why, is_deleted } = entered;
         let ago = ui::ago(self.context.now_ms(), *when_ms);
         let (who, why) = (ui::plain(who), ui::plain(why));
         let why = if why.is_empty() { why } else { format!(": {why}") };
         let gone = if *is_deleted { "; the name has been deleted since" } else { "" };
-        Some(format!("{version} ({kind}), {ago} by {who}{why}{gone}"))
+        format!("{version} ({kind}), {ago} by {who}{why}{gone}")
     }
 
     /// The first version of a name that an object was.
@@ -271,6 +303,8 @@ fn first_moves(
     first.into_iter().map(|(id, (_, entered))| (id, entered)).collect()
 }
 
+/// Inputs from one place that are told.
+const INPUTS: usize = 5;
 /// Columns that facts take in a line.
 const COLUMNS: usize = 88;
 

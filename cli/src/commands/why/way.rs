@@ -1,12 +1,13 @@
 //! The way from the data to a run, a sentence for each step.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lab_lineage::{Origin, Role};
 use lab_schema::{ContentId, ObjectId, Run, RunId};
 use serde_json::{Value, json};
 
-use super::Story;
+use super::folders::Folders;
+use super::{Entered, Story, describe};
 use crate::commands::log;
 use crate::failure::Outcome;
 use crate::ui::{HASH, NAME, paint};
@@ -16,106 +17,143 @@ const STEPS: usize = 12;
 /// Things of one kind that are named in a sentence.
 const NAMED: usize = 3;
 
-/// How a run came about, if other runs lie behind it.
-pub(super) struct Way {
-    /// The sentences, earliest first.
-    pub(super) sentences: Vec<String>,
-    /// Steps before those that are told.
-    pub(super) untold: usize,
-    /// All of it for programs.
-    pub(super) json: Vec<Value>,
+/// How a run came about.
+pub(super) struct Way<'a> {
+    /// It and those behind it, causes before effects, with what each read, code aside.
+    steps: Vec<(RunId, Vec<Origin>)>,
+    /// Where lies what has neither a maker nor a name.
+    folders: Folders<'a>,
 }
 
-/// The way to a run.
-pub(super) fn way(story: &Story<'_>, id: RunId) -> Outcome<Way> {
-    let runs = story.lineage.chain(id)?;
-    let untold = runs.len().saturating_sub(STEPS);
-    let mut origins: Vec<(RunId, Vec<Origin>)> = Vec::new();
-    // What a later step had from a run: that is worth naming of what it left.
-    let mut wanted: HashMap<RunId, BTreeSet<ContentId>> = HashMap::new();
-    for run in &runs {
-        let mut read = story.lineage.origins(*run)?;
-        read.retain(|origin| origin.role != Role::Code);
-        for origin in &read {
+impl<'a> Way<'a> {
+    /// The way to a run.
+    pub(super) fn to(story: &'a Story<'_>, id: RunId) -> Outcome<Way<'a>> {
+        let mut steps = Vec::new();
+        for run in story.lineage.chain(id)? {
+            let mut read = story.lineage.origins(run)?;
+            read.retain(|origin| origin.role != Role::Code);
+            steps.push((run, read));
+        }
+        let told = &steps[steps.len().saturating_sub(STEPS)..];
+        let given = told.iter().flat_map(|(_, read)| read).filter(|o| o.makers.is_empty());
+        let given = given.map(|origin| origin.content);
+        let nameless = given.filter(|content| story.version_of((*content).into()).is_none());
+        let nameless = nameless.collect();
+        let folders = Folders::find(&story.registry.store, &story.entered, &nameless)?;
+        Ok(Way { steps, folders })
+    }
+
+    /// What a run on the way read.
+    pub(super) fn read(&self, id: RunId) -> &[Origin] {
+        self.steps.iter().find(|(run, _)| *run == id).map_or(&[], |(_, read)| read)
+    }
+
+    /// Where what a run read lies that has neither a maker nor a name, if a folder that has one holds it.
+    pub(super) fn held(&self, id: RunId, started_ms: u64) -> HashMap<ContentId, &'a Entered> {
+        let given = self.read(id).iter().filter(|origin| origin.makers.is_empty());
+        self.folders.of(given.map(|origin| origin.content), started_ms)
+    }
+
+    /// Steps before those that are told.
+    pub(super) fn untold(&self) -> usize {
+        self.steps.len().saturating_sub(STEPS)
+    }
+
+    /// All steps, for programs.
+    pub(super) fn json(&self) -> Vec<Value> {
+        let step = |(run, read): &(RunId, Vec<Origin>)| {
+            let makers: BTreeSet<String> =
+                read.iter().flat_map(|origin| &origin.makers).map(ToString::to_string).collect();
+            json!({ "run": run.to_string(), "after": makers })
+        };
+        self.steps.iter().map(step).collect()
+    }
+
+    /// A sentence for each step, the earliest first; none if there is but one.
+    pub(super) fn sentences(&self, story: &Story<'_>) -> Outcome<Vec<String>> {
+        if self.steps.len() < 2 {
+            return Ok(Vec::new());
+        }
+        // What a later step had from a run: that is worth naming of what it left.
+        let mut wanted: HashMap<RunId, BTreeSet<ContentId>> = HashMap::new();
+        for origin in self.steps.iter().flat_map(|(_, read)| read) {
             for maker in &origin.makers {
                 wanted.entry(*maker).or_default().insert(origin.content);
             }
         }
-        origins.push((*run, read));
-    }
-    let mut json = Vec::new();
-    let mut sentences = Vec::new();
-    for (place, (run, read)) in origins.iter().enumerate() {
-        let makers: BTreeSet<String> =
-            read.iter().flat_map(|origin| &origin.makers).map(ToString::to_string).collect();
-        json.push(json!({ "run": run.to_string(), "after": makers }));
-        if place >= untold && runs.len() > 1 {
-            let wanted = wanted.get(run).cloned().unwrap_or_default();
-            sentences.push(sentence(story, *run, read, &wanted)?);
-        }
-    }
-    Ok(Way { sentences, untold, json })
-}
-
-/// `prepare read digits.csv.gz (digits@v1), and left train.csv and 2 more; verified once`
-fn sentence(
-    story: &Story<'_>,
-    id: RunId,
-    read: &[Origin],
-    wanted: &BTreeSet<ContentId>,
-) -> Outcome<String> {
-    let run: Run = story.registry.store.load(id)?;
-    let outcome = &run.outcome;
-    let mut told = format!("{} read {}", story.title(id), inputs(story, read));
-    if outcome.status.is_success() {
-        let names =
-            |all: &mut dyn Iterator<Item = (&lab_schema::Slot, &ContentId)>| -> Vec<String> {
-                all.map(|(slot, _)| paint(NAME, slot.as_str())).collect()
-            };
-        let used = names(&mut outcome.outputs.iter().filter(|(_, c)| wanted.contains(*c)));
-        let rest = names(&mut outcome.outputs.iter().filter(|(_, c)| !wanted.contains(*c)));
-        let left = if outcome.outputs.is_empty() {
-            "no file".to_owned()
-        } else {
-            listed(used.into_iter().chain(rest).collect())
+        let sentence = |(run, _): &(RunId, Vec<Origin>)| {
+            self.sentence(story, *run, &wanted.remove(run).unwrap_or_default())
         };
-        told += &format!(" and left {left}");
-    } else {
-        told += &format!(" and failed: {}", super::describe::status(&outcome.status));
+        self.steps[self.untold()..].iter().map(sentence).collect()
     }
-    let verified = log::verification(story.registry, story.lineage, &story.believed, id)?;
-    let verified =
-        if verified.text.is_empty() { "not verified yet".to_owned() } else { verified.text };
-    Ok(format!("{told}; {verified}"))
-}
 
-/// What a run read, by who made it, in the order in which it is read.
-fn inputs(story: &Story<'_>, read: &[Origin]) -> String {
-    let mut made: Vec<(&[RunId], Vec<String>)> = Vec::new();
-    let mut given = Vec::new();
-    for origin in read {
-        let slot = paint(NAME, origin.role.to_string());
-        if origin.makers.is_empty() {
-            given.push(match story.version_of(origin.content.into()) {
-                Some(version) => format!("{slot} ({version})"),
-                None => slot,
-            });
-            continue;
+    /// `prepare read digits.csv.gz (digits@v1), and left train.csv and 2 more; verified once`
+    fn sentence(
+        &self,
+        story: &Story<'_>,
+        id: RunId,
+        wanted: &BTreeSet<ContentId>,
+    ) -> Outcome<String> {
+        let run: Run = story.registry.store.load(id)?;
+        let outcome = &run.outcome;
+        let mut told =
+            format!("{} read {}", story.title(id), self.inputs(story, id, outcome.started_ms));
+        if outcome.status.is_success() {
+            let names =
+                |all: &mut dyn Iterator<Item = (&lab_schema::Slot, &ContentId)>| -> Vec<String> {
+                    all.map(|(slot, _)| paint(NAME, slot.as_str())).collect()
+                };
+            let used = names(&mut outcome.outputs.iter().filter(|(_, c)| wanted.contains(*c)));
+            let rest = names(&mut outcome.outputs.iter().filter(|(_, c)| !wanted.contains(*c)));
+            let left = if outcome.outputs.is_empty() {
+                "no file".to_owned()
+            } else {
+                listed(used.into_iter().chain(rest).collect())
+            };
+            told += &format!(" and left {left}");
+        } else {
+            told += &format!(" and failed: {}", describe::status(&outcome.status));
         }
-        match made.iter_mut().find(|(others, _)| *others == origin.makers) {
-            Some((_, slots)) => slots.push(slot),
-            None => made.push((&origin.makers, vec![slot])),
+        let verified = log::verification(story.registry, story.lineage, &story.believed, id)?;
+        let verified =
+            if verified.text.is_empty() { "not verified yet".to_owned() } else { verified.text };
+        Ok(format!("{told}; {verified}"))
+    }
+
+    /// What a run read, by who made it, in the order in which it is read.
+    fn inputs(&self, story: &Story<'_>, id: RunId, started_ms: u64) -> String {
+        let held = self.held(id, started_ms);
+        let mut made: Vec<(&[RunId], Vec<String>)> = Vec::new();
+        let (mut given, mut inside) = (Vec::new(), BTreeMap::<&str, Vec<String>>::new());
+        for origin in self.read(id) {
+            let slot = paint(NAME, origin.role.to_string());
+            if origin.makers.is_empty() {
+                let folder = held.get(&origin.content).map(|folder| folder.version.as_str());
+                match (story.version_of(origin.content.into()), folder) {
+                    (Some(version), _) => given.push(format!("{slot} ({version})")),
+                    (None, Some(folder)) => inside.entry(folder).or_default().push(slot),
+                    (None, None) => given.push(slot),
+                }
+                continue;
+            }
+            match made.iter_mut().find(|(others, _)| *others == origin.makers) {
+                Some((_, slots)) => slots.push(slot),
+                None => made.push((&origin.makers, vec![slot])),
+            }
         }
+        let mut parts = Vec::new();
+        for (makers, slots) in made {
+            let makers = makers.iter().map(|maker| story.title(*maker)).collect();
+            parts.push(format!("{} of {}", listed(slots), listed(makers)));
+        }
+        for (folder, slots) in inside {
+            parts.push(format!("{} of {folder}", listed(slots)));
+        }
+        if !given.is_empty() {
+            parts.push(listed(given));
+        }
+        if parts.is_empty() { "no data".to_owned() } else { parts.join(", and ") }
     }
-    let mut parts = Vec::new();
-    for (makers, slots) in made {
-        let makers = makers.iter().map(|maker| story.title(*maker)).collect();
-        parts.push(format!("{} of {}", listed(slots), listed(makers)));
-    }
-    if !given.is_empty() {
-        parts.push(listed(given));
-    }
-    if parts.is_empty() { "no data".to_owned() } else { parts.join(", and ") }
 }
 
 /// `a, b and c`, or `a, b, c and 4 more`.
