@@ -296,7 +296,7 @@ fn a_grid_runs_every_setting_with_every_other() {
     ];
     let told = place.lab(grid).succeeds();
     let told = told.says("g.lr0.003.epochs1\n").says("g.lr0.01.epochs2\n").says("2 runs");
-    assert_eq!(told.out.matches(", 2 runs").count(), 8, "{}", told.out);
+    assert_eq!(told.out.matches("   2 runs").count(), 8, "{}", told.out);
     place.lab(["show", "g.lr0.01.epochs2.seed2"]).succeeds();
     let arms = ["g.lr0.003.epochs2@seeds", "g.lr0.01.epochs2@seeds"];
     place

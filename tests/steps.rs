@@ -306,7 +306,7 @@ fn a_variant_moves_no_name_but_its_own() {
     place.lab(["show", "bold"]).succeeds().says("0.71");
 
     let said = place.lab(["run", "--seeds", "1..2,5", "-n", "s"]).succeeds();
-    said.says("loss").says("3 runs").says("0.5100 … 0.5500");
+    said.says("loss").says("3 runs").says("0.5100 │█").says("█│ 0.5500");
     assert_eq!(place.id("s.seed1"), base);
     for seed in ["2", "5"] {
         place.lab(["show", &format!("s.seed{seed}")]).succeeds().says(&format!("0.5{seed}"));
@@ -370,7 +370,7 @@ fn what_failed_is_not_reused_and_stops_the_rest() {
         place.lab(["run"]).exits(1).complains("step 'a' exited with 3").complains("lab show");
         assert!(!place.at("b").exists() && !place.at("lab.lock").exists());
     }
-    place.lab(["show", "a"]).exits(3).complains("no name");
+    place.lab(["show", "a@v1"]).exits(3).complains("no version 1");
 }
 
 #[test]
@@ -552,4 +552,90 @@ fn an_interruption_leaves_what_was_done() {
     let all = run(&place, &[]);
     assert_eq!(reused(&all), [("a", true), ("b", false)]);
     let _ = said(place.command().arg("ls")).succeeds();
+}
+
+/// Leaves an accuracy that hangs on both of its options.
+const TRAIN: &str = "while [ $# -gt 0 ]; do case $1 in --lr) lr=$2;; --seed) seed=$2;; esac; shift 2; done\n\
+    [ $seed = 13 ] && exit 4\nprintf '{\"accuracy\": 0.%s%s}' $lr $seed > metrics.json\n";
+
+fn names(place: &Place) -> Vec<String> {
+    let all = place.lab(["ls", "--json"]).succeeds().json();
+    let all = all.as_array().unwrap().iter();
+    all.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A command that somebody would type, for many seeds and settings: once each, and compared by what was varied.
+#[test]
+fn a_command_is_run_for_each_seed_and_setting() {
+    let place = Place::registry();
+    place.write("train.sh", TRAIN);
+    let run = |name: &str, options: &[&str], command: &str| {
+        let command: Vec<&str> = command.split(' ').collect();
+        place.lab([&["run", "--name", name], options, &["--"], &command].concat())
+    };
+    let base = "sh train.sh --lr 1 --seed {seed}";
+    let first = run("base", &["--seeds", "1..4"], base).succeeds();
+    first.says("accuracy").says("4 runs").says("seed 4");
+    assert_eq!(names(&place), ["base.seed1", "base.seed2", "base.seed3", "base.seed4"]);
+    let more = run("base", &["--seeds", "1..5"], base).succeeds();
+    assert_eq!(more.out.matches("as before").count(), 4, "{}", more.out);
+    let again = run("base", &["--seeds", "1..2", "--again"], base).succeeds();
+    assert_eq!(again.out.matches("as before").count(), 0, "{}", again.out);
+
+    run("g", &["--grid", "lr=1,2", "--seeds", "1..4"], "sh train.sh --lr {lr} --seed {seed}")
+        .succeeds()
+        .says("g.lr1\n")
+        .says("g.lr2\n");
+    assert!(names(&place).contains(&"g.lr2.seed4".to_owned()));
+    // What was typed and what was filled in are one thing, and what is filled in differs once.
+    place.lab(["diff", "base.seed1", "g.lr1.seed1"]).succeeds().says("nothing recorded");
+    let differs = place.lab(["diff", "base.seed3", "g.lr2.seed3", "--json"]).exits(1).json();
+    let causes = differs["differs"].as_array().unwrap().iter();
+    let causes: Vec<&str> = causes
+        .filter(|one| one["consequence"] == false)
+        .map(|one| one["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(causes, ["lr"]);
+    let compared = place.lab(["compare", "base@seeds", "g.lr2@seeds", "-m", "accuracy"]);
+    compared.succeeds().says("only lr differs (1 → 2)");
+    // Another seed does not explain an option that happens to have the same values.
+    let other = run("other", &["--seeds", "2"], "sh train.sh --lr 2 --seed {seed}");
+    other.succeeds();
+    place.lab(["diff", "base.seed1", "other.seed2"]).exits(1).says("--lr").says("1 → 2");
+
+    // One that fails is counted, and the others go on.
+    run("bad", &["--seeds", "12..14"], base).exits(1).complains("1 of 3 runs failed");
+    assert!(names(&place).contains(&"bad.seed14".to_owned()));
+    assert!(!names(&place).contains(&"bad.seed13".to_owned()));
+    let bad = place.lab(["compare", "bad@seeds", "g.lr2@seeds", "-m", "accuracy"]);
+    bad.says("3 runs").says("1 without a score");
+
+    run("x", &["--seeds", "1..2"], "sh train.sh").exits(2).complains("nowhere where seed belongs");
+    run("x", &["--seeds", "1", "-i", "base"], base).exits(2).complains("-i does not go together");
+    run("x", &["--again"], base).exits(2).complains("without --again");
+    run("x", &["--folds", "3"], base).exits(2).complains("--folds");
+    // Without a name none is made.
+    let before = names(&place);
+    place
+        .lab(["run", "--seeds", "7", "--", "sh", "train.sh", "--lr", "1", "--seed", "{seed}"])
+        .succeeds();
+    assert_eq!(names(&place), before);
+}
+
+#[test]
+fn steps_are_run_for_each_setting() {
+    let place = Place::registry();
+    place.write("train.sh", TRAIN);
+    place.write(
+        "lab.toml",
+        "[params]\nlr = 1\nseed = 1\n[[step]]\nname = \"train\"\n\
+         run = \"sh train.sh --lr {lr} --seed {seed}\"\n",
+    );
+    place.lab(["run", "--grid", "lr=1,2", "--seeds", "1..4"]).succeeds().says("train.lr2\n");
+    let all = names(&place);
+    assert!(all.contains(&"train.lr1.seed4".to_owned()) && all.len() == 8, "{all:?}");
+    let compared = place.lab(["compare", "train.lr1@seeds", "train.lr2@seeds", "-m", "accuracy"]);
+    compared.succeeds().says("only lr differs (1 → 2)");
+    place.lab(["run", "--grid", "rate=1,2"]).exits(2).complains("rate");
+    place.lab(["run", "--grid", "lr=1,fast"]).exits(2).complains("no number");
 }

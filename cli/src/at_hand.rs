@@ -36,6 +36,7 @@ pub(crate) fn resolve_at_hand(
         ))
         .hint("no run that is recorded here left or read it as it is now; `lab add` stores it"));
     }
+    context.ui.note(format!("no name or hash '{0}': the file here is meant", typed.escape_debug()));
     // What lies there was left by whoever left it last.
     let made = registry.lineage()?.producers(id.into())?;
     let left = made.iter().rfind(|made| !made.inside).or(made.last());

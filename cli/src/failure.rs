@@ -83,6 +83,11 @@ impl Failure {
         self.exit == Exit::NotFound as u8
     }
 
+    /// Whether the answer is no, and nothing else is wrong.
+    pub(crate) fn is_no(&self) -> bool {
+        self.exit == Exit::No as u8
+    }
+
     /// The answer is no, and has been printed.
     pub(crate) fn no() -> Self {
         Failure { exit: Exit::No as u8, message: None, hints: Vec::new() }

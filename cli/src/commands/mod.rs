@@ -36,6 +36,7 @@ mod show;
 mod sign;
 mod replaced;
 mod stale;
+mod strip;
 mod status;
 mod token;
 mod trace;

@@ -40,6 +40,11 @@ impl Step {
         self.words.iter().map(|word| fill(word, &self.params, &mut used)).collect()
     }
 
+    /// Whether its words name this parameter.
+    pub fn uses(&self, key: &str) -> bool {
+        Step::used(&self.words, &self.params).contains(key)
+    }
+
     /// The names that occur in the words, of those in `params`.
     pub(crate) fn used(words: &[String], params: &BTreeMap<String, Value>) -> BTreeSet<String> {
         let mut used = BTreeSet::new();
@@ -57,6 +62,13 @@ impl Step {
         }
     }
 
+    /// Gives a parameter a value, whether it had one or not, as text that is read as TOML where it can be.
+    pub fn give(&mut self, key: &str, text: &str) -> Result<()> {
+        let at = format!("parameter '{key}'");
+        self.params.insert(key.to_owned(), read_value(text, &at)?);
+        Ok(())
+    }
+
     /// Gives a parameter that it has another value, as text that is read as TOML where it can be.
     /// Where a float was, an integer becomes one.
     pub fn set(&mut self, key: &str, text: &str) -> Result<()> {
@@ -67,13 +79,7 @@ impl Step {
             let at = format!("step '{}'", self.name);
             return Err(PipelineError::Unknown { at, word: key.to_owned(), known });
         };
-        let read = toml::from_str::<toml::Table>(&format!("v = {text}"));
-        let read = read.ok().filter(|table| table.len() == 1).and_then(|mut t| t.remove("v"));
-        let new = match read {
-            Some(value) => value_of(value, &at())?,
-            None => Value::Text(text.to_owned()),
-        };
-        let new = match (old, new) {
+        let new = match (old, read_value(text, &at())?) {
             (Value::Float(_), Value::Int(whole)) => {
                 // A parameter that is written `1` for `1.0` has few digits.
                 #[allow(clippy::cast_precision_loss)]
@@ -92,6 +98,15 @@ impl Step {
         }
         self.params.insert(key.to_owned(), new);
         Ok(())
+    }
+}
+
+/// A text as a value of TOML, or as itself.
+fn read_value(text: &str, at: &str) -> Result<Value> {
+    let read = toml::from_str::<toml::Table>(&format!("v = {text}"));
+    match read.ok().filter(|table| table.len() == 1).and_then(|mut table| table.remove("v")) {
+        Some(value) => value_of(value, at),
+        None => Ok(Value::Text(text.to_owned())),
     }
 }
 

@@ -44,7 +44,7 @@ pub fn stands(
     intent: &Intent<'_>,
     last: Option<RunId>,
 ) -> Result<Stands> {
-    let mut changes = vec![Change::new("the step", "has no run that succeeded")];
+    let mut changes = vec![Change::new("no recorded run", "of it succeeded")];
     if let Some(last) = last {
         match judge(store, cache, intent, last, TOLD)? {
             Ok(standing) => return Ok(Stands::Yes { run: last, standing }),

@@ -9,6 +9,7 @@ use lab_schema::{ContentId, RunId};
 
 use super::Row;
 use crate::commands::eval::{self, leaks};
+use crate::commands::page::all_in;
 use crate::failure::Outcome;
 
 /// What a model was trained on and tested on has examples in common.
@@ -19,23 +20,72 @@ pub(super) struct Leak {
     pub(super) found: Overlap,
 }
 
-/// Compares what was trained on with what is tested on; returns how many pairs of contents could be.
+/// Bytes that are compared without being asked for: no more than some tenths of a second of work.
+pub(super) const SMALL: u64 = 4 << 20;
+
+/// What could be compared.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// Pairs of contents.
+    pub(super) pairs: usize,
+    /// Whether something was not looked at, since it is large or not here.
+    pub(super) left_out: bool,
+}
+
+/// Room for so many bytes.
+struct Room<'a> {
+    store: &'a Store,
+    left: u64,
+    left_out: bool,
+}
+
+impl Room<'_> {
+    /// Whether a content is here and there is room for it, or there is room for anything.
+    fn takes(&mut self, content: ContentId) -> Outcome<bool> {
+        if self.left == u64::MAX {
+            return Ok(true);
+        }
+        let mut bytes = 0_u64;
+        for part in all_in(self.store, content)? {
+            match part {
+                ContentId::Blob(blob) if self.store.has(blob)? => {
+                    bytes = bytes.saturating_add(self.store.size(blob)?.unwrap_or(u64::MAX));
+                }
+                ContentId::Tree(tree) if self.store.has(tree)? => {}
+                _ => bytes = u64::MAX,
+            }
+        }
+        let left = self.left.checked_sub(bytes);
+        self.left = left.unwrap_or(self.left);
+        self.left_out |= left.is_none();
+        Ok(left.is_some())
+    }
+}
+
+/// Compares what was trained on with what is tested on, up to so many bytes.
 pub(super) fn look(
     store: &Store,
     lineage: &Lineage,
     pinned: &eval::Pinned,
     rows: &mut [Row],
-) -> Outcome<usize> {
+    most: u64,
+) -> Outcome<Looked> {
     let reading = Reading::default();
+    let mut room = Room { store, left: most, left_out: false };
     let mut tests = Vec::new();
     for (slot, content) in pinned.tested() {
-        if let Ok(examples) = leaks::read(store, &slot, content, &reading)? {
+        if room.takes(content)?
+            && let Ok(examples) = leaks::read(store, &slot, content, &reading)?
+        {
             tests.push((slot, content, examples));
         }
     }
+    if tests.is_empty() {
+        return Ok(Looked { pairs: 0, left_out: room.left_out });
+    }
     // Each pair once, however many models there are.
     let mut known: BTreeMap<ContentId, Vec<(String, Overlap)>> = BTreeMap::new();
-    let mut looked = 0;
+    let mut pairs = 0;
     for row in rows {
         let mut read: BTreeMap<ContentId, (RunId, String)> = BTreeMap::new();
         for maker in row.entries.iter().flat_map(|entry| entry.makers.iter().copied()) {
@@ -53,7 +103,10 @@ pub(super) fn look(
         for (content, (by, slot)) in read {
             if let btree_map::Entry::Vacant(free) = known.entry(content) {
                 let mut found = Vec::new();
-                let train = leaks::read(store, &slot, content, &reading)?.ok();
+                let train = match room.takes(content)? {
+                    true => leaks::read(store, &slot, content, &reading)?.ok(),
+                    false => None,
+                };
                 for (tested, test, examples) in &tests {
                     // The very same stands under the row already.
                     let train = train.as_ref().filter(|_| *test != content);
@@ -62,7 +115,7 @@ pub(super) fn look(
                     });
                     found.extend(both.map(|both| (tested.clone(), both)));
                 }
-                looked += found.len();
+                pairs += found.len();
                 free.insert(found);
             }
             for (tested, found) in known.get(&content).into_iter().flatten() {
@@ -73,5 +126,5 @@ pub(super) fn look(
             }
         }
     }
-    Ok(looked)
+    Ok(Looked { pairs, left_out: room.left_out })
 }

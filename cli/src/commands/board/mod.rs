@@ -37,7 +37,8 @@ pub(super) struct Args {
     /// An evaluation, as `lab eval define` makes it
     #[arg(value_name = "EVAL")]
     evaluation: String,
-    /// Also compare what the models were trained on with what they are tested on, example by example
+    /// Compare what the models were trained on with what they are tested on, example by example, also where that is
+    /// more than 4 MiB
     #[arg(long)]
     leaks: bool,
 }
@@ -58,9 +59,10 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let evaluation = &pinned.evaluation;
     let all = entries(&registry.store, &lineage, evaluation)?;
     let mut rows = rows(&registry.store, &lineage, &pinned.label, all)?;
+    let most = if args.leaks { u64::MAX } else { look::SMALL };
+    let looked = look(&registry.store, &lineage, &pinned, &mut rows, most)?;
     if args.leaks {
-        let looked = look(&registry.store, &lineage, &pinned, &mut rows)?;
-        if looked == 0 {
+        if looked.pairs == 0 {
             context.ui.note("nothing that was trained on could be taken apart into examples such as those that are tested on");
         }
     }
@@ -98,6 +100,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
             context.ui.line(format!("       {}", paint(BAD, doubt)));
         }
         answers.push(answer(rank, row));
+    }
+    if looked.left_out {
+        context.ui.hint(format!(
+            "`lab board {} --leaks` also compares what is large: training and test examples",
+            pinned.label
+        ));
     }
     if rows.iter().all(|row| row.entries.len() < 2) && rows.len() > 1 {
         context.ui.hint(

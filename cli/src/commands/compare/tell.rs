@@ -9,11 +9,10 @@ use super::json_of;
 use super::models::Models;
 use super::words::{self, Ruling, beats, deviation, difference, gain, mean};
 use crate::commands::describe::number;
+use crate::commands::strip::strip;
 use crate::context::Context;
 use crate::ui::{DIM, GOOD, NAME, count, pad, paint, plain};
 
-/// Cells of the strip on which the scores of an arm are drawn.
-const STRIP: usize = 24;
 /// Scores that are written out on a line.
 const ON_A_LINE: usize = 10;
 
@@ -102,19 +101,6 @@ fn show_arm(context: &Context, arm: &Arm, width: usize, (low, high): (f64, f64))
     }
 }
 
-/// Where the scores lie between the lowest and the highest of all arms: the more in a cell, the higher.
-fn strip(scores: &[f64], low: f64, high: f64) -> String {
-    let mut cells = [0usize; STRIP];
-    for score in scores {
-        let part = if high > low { (score - low) / (high - low) } else { 0.5 };
-        cells[((part * STRIP as f64) as usize).min(STRIP - 1)] += 1;
-    }
-    let most = cells.iter().copied().max().unwrap_or(0).max(1);
-    let bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let bar = |n: usize| if n == 0 { ' ' } else { bars[(n * bars.len()).div_ceil(most) - 1] };
-    cells.map(bar).iter().collect()
-}
-
 fn show_view(context: &Context, view: &View, options: &Options, arms: (&Arm, &Arm)) {
     let ui = context.ui;
     let parts = words::found(view, options);
@@ -198,21 +184,5 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::WithinMargin => "within margin",
         Verdict::NotShown => "not shown",
         Verdict::DependsOnCrashes => "depends on crashes",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strips_show_where_scores_lie() {
-        let one = strip(&[0.0, 0.0, 1.0], 0.0, 1.0);
-        assert!(
-            one.starts_with('█') && one.ends_with('▄') && one.chars().count() == STRIP,
-            "{one}"
-        );
-        assert_eq!(strip(&[], 0.0, 1.0).trim(), "");
-        assert_eq!(strip(&[5.0], 5.0, 5.0).trim(), "█");
     }
 }

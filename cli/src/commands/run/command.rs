@@ -341,7 +341,7 @@ pub(super) fn shortened(names: &[&str]) -> String {
 }
 
 /// The declared outputs with their tolerances.
-fn outputs(args: &Args) -> Outcome<BTreeMap<Slot, Output>> {
+pub(super) fn outputs(args: &Args) -> Outcome<BTreeMap<Slot, Output>> {
     let mut outputs = BTreeMap::new();
     for typed in &args.outputs {
         let slot = Slot::new(typed.trim_end_matches('/')).map_err(|error| {

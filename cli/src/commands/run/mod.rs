@@ -7,13 +7,15 @@ mod program;
 mod put_back;
 mod seeds;
 mod steps;
+mod variants;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use lab_pipeline::{bytes, milliseconds};
 use lab_process::{Level, with_portable_variables};
-use lab_schema::{Limits, Number, Slot, Tolerance};
+use lab_schema::{Limits, Name, Number, Slot, Tolerance};
 
 pub(super) use self::seeds::{Seeds, seeds};
 use crate::context::Context;
@@ -79,18 +81,18 @@ pub(super) struct Args {
     /// The seed, the same as --set seed=N
     #[arg(long, value_name = "N", conflicts_with = "command")]
     seed: Option<u64>,
-    /// Run the steps or the program once for each of these seeds, as in 1..10 or 1,2,5
-    #[arg(long, value_name = "SEEDS", value_parser = seeds::seeds, conflicts_with_all = ["command", "seed"])]
+    /// Run the steps, the program, or a command that says {seed}, once for each of these seeds, as in 1..10 or 1,2,5
+    #[arg(long, value_name = "SEEDS", value_parser = seeds::seeds, conflicts_with = "seed")]
     seeds: Option<seeds::Seeds>,
-    /// Run the program once for each of these values of a setting, as in train.lr=0.1,0.3; of several settings
-    /// with each other, as in 'train.lr=0.1,0.3 x train.epochs=5,10'
-    #[arg(long, value_name = "KEY=VALUES", value_parser = Axes::parse, conflicts_with = "command")]
+    /// Run them once for each of these values of a setting, as in train.lr=0.1,0.3; of several settings with each
+    /// other, as in 'train.lr=0.1,0.3 x train.epochs=5,10'. A command says {lr}
+    #[arg(long, value_name = "KEY=VALUES", value_parser = Axes::parse)]
     grid: Vec<Axes>,
     /// Run the program once for each of so many folds: cross-validation
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with = "command")]
     folds: Option<u32>,
-    /// Run every step or stage, even where an earlier run could be reused
-    #[arg(long, conflicts_with = "command")]
+    /// Run every step or stage, and a command for every seed, even where an earlier run could be reused
+    #[arg(long)]
     again: bool,
     /// Only say which steps would run, and why; exit code 1 if any would
     #[arg(long, conflicts_with_all = ["command", "seeds"])]
@@ -103,18 +105,24 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         None => None,
     };
     match &args.program[..] {
-        [] if !args.command.is_empty() => command::run(context, args, name),
+        [] if args.command.is_empty() => run_steps(context, args, &[], name),
+        [] if args.are_many() => variants::command(context, args, name),
+        [] if args.again => Err(Failure::usage("a command is run each time, without --again")
+            .hint("with --seeds or --grid only what was not run before is")),
+        [] => command::run(context, args, name),
         [program] if is_program(context, program)? => {
             if args.dry_run {
                 return Err(Failure::usage("--dry-run is for the steps of a lab.toml"));
             }
             program::run(context, args, Path::new(program), name)
         }
-        steps => {
-            args.refuse_for_steps()?;
-            steps::run(context, args, steps, name)
-        }
+        steps => run_steps(context, args, steps, name),
     }
+}
+
+fn run_steps(context: &Context, args: &Args, steps: &[String], name: Option<Name>) -> Outcome {
+    args.refuse_for_steps()?;
+    steps::run(context, args, steps, name)
 }
 
 /// Whether a word names a tensor program, and not a step of a `lab.toml`.
@@ -156,6 +164,22 @@ impl Args {
         level(self.level)
     }
 
+    /// What does not go together with a command that is run more than once.
+    fn refuse_for_many(&self) -> Outcome {
+        let given = [
+            ("-i", !self.inputs.is_empty(), "what it reads is recorded, and need not be named"),
+            ("--apart", self.apart, "it runs where it lies, one after the other"),
+            ("--check", self.check, "`lab verify NAME@seeds` does all of it again"),
+        ];
+        match given.into_iter().find(|(_, is_given, _)| *is_given) {
+            Some((option, _, why)) => {
+                let what = format!("{option} does not go together with --seeds or --grid");
+                Err(Failure::usage(what).hint(why))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What belongs to a command on the command line, and for steps is declared.
     fn refuse_for_steps(&self) -> Outcome {
         let given = [
@@ -174,10 +198,6 @@ impl Args {
             ("--no-probe", self.no_probe, "write `probe = false` at the top of lab.toml"),
             ("--level", self.level != 1, "write `level = 2` at the top of lab.toml"),
         ];
-        if !self.grid.is_empty() {
-            return Err(Failure::usage("--grid is for a tensor program")
-                .hint("`lab run --set KEY=VALUE` runs the steps with another parameter"));
-        }
         if self.folds.is_some() {
             return Err(Failure::usage(
                 "--folds is for a tensor program: `lab run PROGRAM.toml --folds 5`",

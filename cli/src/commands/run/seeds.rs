@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_schema::{Run, RunId};
 
 use super::super::describe;
+use super::super::strip::strip;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::ui::{DIM, NAME, count, pad, paint};
@@ -180,10 +181,11 @@ fn times<T>(all: Vec<Variant>, values: &[T], set: impl Fn(&mut Variant, &T)) -> 
     all.into_iter().flat_map(each).collect()
 }
 
-/// A table of what came of the runs of each cell.
+/// A table of what came of the runs of each cell, with plots on one scale.
 pub(super) fn grid(context: &Context, runs: &[(String, RunId, Run)], base: Option<&str>) {
     let mut cells: Vec<&str> = runs.iter().map(|(cell, ..)| cell.as_str()).collect();
     cells.dedup();
+    let ranges = ranges(runs);
     for cell in cells {
         let label = base.map_or_else(
             || cell.trim_start_matches('.').to_owned(),
@@ -192,23 +194,36 @@ pub(super) fn grid(context: &Context, runs: &[(String, RunId, Run)], base: Optio
         if !label.is_empty() {
             context.ui.line(paint(NAME, label));
         }
-        let own: Vec<&(String, RunId, Run)> =
-            runs.iter().filter(|(other, ..)| other == cell).collect();
-        table(context, &own.iter().map(|(_, id, run)| ((), *id, run.clone())).collect::<Vec<_>>());
+        let own: Vec<&Run> =
+            runs.iter().filter(|(other, ..)| other == cell).map(|(.., run)| run).collect();
+        table(context, &own, &ranges);
     }
 }
 
-/// A table of what came of all runs, and how far results lie apart.
-pub(super) fn table<T>(context: &Context, runs: &[(T, RunId, Run)]) {
+/// What runs measured, by the names of the metrics.
+fn measured<'a>(runs: impl Iterator<Item = &'a Run>) -> BTreeMap<&'a str, Vec<f64>> {
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (_, _, run) in runs {
+    for run in runs {
         for (name, value) in &run.outcome.metrics {
             values.entry(name).or_default().push(value.get());
         }
     }
-    if values.is_empty() {
-        return;
-    }
+    values
+}
+
+/// The lowest and the highest value of each metric.
+fn ranges(runs: &[(String, RunId, Run)]) -> BTreeMap<&str, (f64, f64)> {
+    let range = |values: &[f64]| {
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        (low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    };
+    let all = measured(runs.iter().map(|(.., run)| run)).into_iter();
+    all.map(|(name, values)| (name, range(&values))).collect()
+}
+
+/// A table of what came of some runs, and how far results lie apart.
+fn table(context: &Context, runs: &[&Run], ranges: &BTreeMap<&str, (f64, f64)>) {
+    let values = measured(runs.iter().copied());
     let width = values.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, values) in &values {
         let all = values.len();
@@ -218,17 +233,22 @@ pub(super) fn table<T>(context: &Context, runs: &[(T, RunId, Run)]) {
             }
             None => describe::number(values[0]),
         };
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let range = format!("{} … {}", describe::number(low), describe::number(high));
+        let Some((low, high)) = ranges.get(name).copied() else { continue };
+        let plot = match high > low {
+            true => {
+                let (low, high) = (describe::number(low), describe::number(high));
+                format!("{low} │{}│ {high}", strip(values, ranges[name].0, ranges[name].1))
+            }
+            false => "all the same".to_owned(),
+        };
         let lacking = match runs.len() - all {
             0 => String::new(),
             n => format!(", {n} without it"),
         };
         context.ui.line(format!(
-            "  {}  {text}   {}",
+            "  {}  {text:<20}  {plot}   {}",
             pad(NAME, name, width),
-            paint(DIM, format!("{range}, {}{lacking}", count(all as u64, "run")))
+            paint(DIM, format!("{}{lacking}", count(all as u64, "run")))
         ));
     }
 }

@@ -23,7 +23,8 @@ use super::super::{describe, name};
 use super::command::{recorded, shortened, summed};
 use super::lasts::{Lasts, directory};
 use super::put_back::put_back;
-use super::{Args, key_value, seeds};
+use super::wanted::wanted;
+use super::{Args, key_value, seeds, variants};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::project::{Project, wrong};
@@ -31,15 +32,12 @@ use crate::trust;
 use crate::ui::{self, DIM, HASH, NAME, pad, paint};
 use crate::wiring::Registry;
 
-/// The parameter that `--seed` and `--seeds` set.
+/// The parameter that `--seed` sets.
 const SEED: &str = "seed";
 
 /// Runs the steps that are `named`, and those that they need; all if none is named.
 pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<Name>) -> Outcome {
-    if let Err(why) = can_watch() {
-        return Err(Failure::new(Exit::Refused, format!("steps cannot be watched here: {why}"))
-            .hint("`lab run -- COMMAND` runs a single command, and records what it is given"));
-    }
+    refuse_unwatched()?;
     let registry = context.registry_to_write()?;
     let mut project = Project::find(context, &registry, named)?;
     let declared = project.folder.join("lab.toml");
@@ -57,48 +55,45 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
         return Err(Failure::usage(format!("{} declares no step", declared.display()))
             .hint("a step is: [[step]] name = \"train\" run = \"python train.py\""));
     }
+    let variants = seeds::variants(&args.axes(), args.seeds.as_ref(), None)?;
+    let mut pass = Pass::new(context, args, &registry, Sort::Step)?;
+    if !variants.is_empty() {
+        return variants::steps(&mut pass, &mut project, named, &variants, to.as_ref());
+    }
     let is_variant = !args.settings.is_empty() || args.seed.is_some();
-    let mut pass = Pass {
-        context,
-        args,
-        lineage: registry.lineage()?,
-        registry: &registry,
-        lasts: Lasts::default(),
-        moves: (!is_variant && args.seeds.is_none()).then_some(Moves::Names),
-        answers: Vec::new(),
-        stale: false,
-    };
-    if args.seeds.is_none() {
-        pass.moves = pass.moves.or(to.clone().map(Moves::Last));
-        let last = pass.all(&mut project, named)?;
-        if let (Some(name), Some((_, id, _))) = (&to, last.last())
-            && matches!(pass.moves, Some(Moves::Names))
-        {
-            pass.point(name, *id)?;
-        }
-        context.ui.answer(&json!(pass.answers));
-        return match args.dry_run && pass.stale {
-            true => Err(Failure::no()),
-            false => Ok(()),
-        };
+    pass.moves = (!is_variant).then_some(Moves::Names).or(to.clone().map(Moves::Last));
+    let last = pass.all(&mut project, named)?;
+    if let (Some(name), Some((_, id, _))) = (&to, last.last())
+        && matches!(pass.moves, Some(Moves::Names))
+    {
+        pass.point(name, *id)?;
     }
-    let mut runs = Vec::new();
-    for seed in args.seeds.iter().flat_map(|seeds| &seeds.0) {
-        set(&mut project, SEED, &seed.to_string())?;
-        context.ui.line(paint(DIM, format!("seed {seed}")));
-        let done = pass.all(&mut project, named)?;
-        let Some((step, id, run)) = done.into_iter().last() else { continue };
-        let base = to.as_ref().unwrap_or(&step);
-        pass.point(&Name::new(format!("{base}.seed{seed}"))?, id)?;
-        runs.push((*seed, id, run));
-    }
-    seeds::table(context, &runs);
     context.ui.answer(&json!(pass.answers));
-    Ok(())
+    match args.dry_run && pass.stale {
+        true => Err(Failure::no()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses to run steps where what they read cannot be watched.
+pub(super) fn refuse_unwatched() -> Outcome {
+    can_watch().map_err(|why| {
+        Failure::new(Exit::Refused, format!("steps cannot be watched here: {why}"))
+            .hint("`lab run -- COMMAND` runs a single command, and records what it is given")
+    })
 }
 
 /// Steps and the runs that they stand for, in the order in which they were brought up to date.
-type Done = Vec<(Name, RunId, Run)>;
+pub(super) type Done = Vec<(Name, RunId, Run)>;
+
+/// What is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// Steps that are declared in a lab.toml.
+    Step,
+    /// A command that was typed.
+    Command,
+}
 
 /// Which names move.
 enum Moves {
@@ -109,7 +104,7 @@ enum Moves {
 }
 
 /// What is needed to go through the steps.
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     context: &'a Context,
     args: &'a Args,
     registry: &'a Registry,
@@ -119,11 +114,33 @@ struct Pass<'a> {
     answers: Vec<Value>,
     /// Whether something would have had to run.
     stale: bool,
+    sort: Sort,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// Moves no name.
+    pub(super) fn new(
+        context: &'a Context,
+        args: &'a Args,
+        registry: &'a Registry,
+        sort: Sort,
+    ) -> Outcome<Pass<'a>> {
+        let (lineage, lasts) = (registry.lineage()?, Lasts::default());
+        let (answers, stale, moves) = (Vec::new(), false, None);
+        Ok(Pass { context, args, registry, lineage, lasts, moves, answers, stale, sort })
+    }
+
+    pub(super) fn context(&self) -> &'a Context {
+        self.context
+    }
+
+    /// What was done so far, for programs.
+    pub(super) fn answers(&self) -> &[Value] {
+        &self.answers
+    }
+
     /// Brings the named steps and what they need up to date, and says what each stands for.
-    fn all(&mut self, project: &mut Project, named: &[String]) -> Outcome<Done> {
+    pub(super) fn all(&mut self, project: &mut Project, named: &[String]) -> Outcome<Done> {
         let mut done = self.once(project, named)?;
         // Only a run tells what a step reads. If one read what a later one has made since, the order
         // is known now.
@@ -160,25 +177,7 @@ impl Pass<'_> {
             wrong(&declared, &error)
                 .hint("each reads what another makes: join them, or let one write elsewhere")
         })?;
-        let mut wanted: BTreeSet<Name> = BTreeSet::new();
-        for text in named {
-            let name = Name::new(text.as_str())?;
-            if pipeline.get(&name).is_none() {
-                return Err(wrong(&declared, &pipeline.unknown("the command line", &name)));
-            }
-            wanted.insert(name);
-        }
-        if wanted.is_empty() {
-            wanted.extend(order.iter().map(|step| step.name.clone()));
-        }
-        for step in order.iter().rev().filter(|_| !named.is_empty()) {
-            if wanted.contains(&step.name) {
-                wanted.extend(step.after.iter().cloned());
-                let causes = known.iter().filter(|(_, effect)| *effect == step.name);
-                wanted.extend(causes.map(|(cause, _)| cause.clone()));
-            }
-        }
-        let order: Vec<&Step> = order.into_iter().filter(|s| wanted.contains(&s.name)).collect();
+        let order = wanted((&pipeline, &declared), order, &known, named)?;
         let width = order.iter().map(|step| step.name.as_str().len()).max().unwrap_or(0);
         let mut done = Vec::new();
         // Steps that would have run, and so perhaps those after them.
@@ -309,12 +308,13 @@ impl Pass<'_> {
         answer["why"] = json!(why);
         self.answers.push(answer);
         if let Completeness::Incomplete(why) = &run.outcome.completeness {
-            context
-                .ui
-                .note(format!("the record is incomplete, so that the step runs each time: {why}"));
+            context.ui.note(format!("the record is incomplete, so that it runs each time: {why}"));
         }
         if !success {
             let status = describe::status(&run.outcome.status);
+            if self.sort == Sort::Command {
+                return Err(Failure::new(Exit::No, format!("the command {status}")));
+            }
             return Err(Failure::new(Exit::No, format!("step '{}' {status}", step.name))
                 .hint(format!("the run is kept: `lab show {}`", id.short()))
                 .hint("steps after it did not run; `lab run` goes on from here"));
@@ -327,7 +327,7 @@ impl Pass<'_> {
 
     /// What to do if a file that came or went does not matter.
     fn suggest(&self, step: &Step, listed: Option<&String>) {
-        let Some(listed) = listed else { return };
+        let Some(listed) = listed.filter(|_| self.sort == Sort::Step) else { return };
         self.context.ui.hint(format!(
             "if '{listed}' does not matter to '{}': `ignore = [{listed:?}]` in lab.toml, or a pattern",
             step.name
@@ -391,7 +391,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn point(&self, name: &Name, id: RunId) -> Outcome {
+    pub(super) fn point(&self, name: &Name, id: RunId) -> Outcome {
         if self.args.dry_run {
             return Ok(());
         }

@@ -6,6 +6,7 @@
 //! further back is an input itself the difference.
 
 mod variable;
+mod words;
 mod recipe;
 mod code;
 mod installed;

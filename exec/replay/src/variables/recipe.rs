@@ -1,13 +1,18 @@
 //! What differs between two recipes, except their inputs and code.
 //!
 //! Everything becomes a map of names to text first: parameters by their dotted keys, a command
-//! line by its options. Then each layer is the same comparison of two maps.
+//! line by its options. Then each layer is the same comparison of two maps. A seed that is a parameter
+//! too is told once, as a seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lab_schema::{Executor, Recipe, Value};
 
 use crate::variables::variable::Layer;
+use crate::variables::words::{Changed, Params, complete, options};
+
+/// The parameter of a command that is its seed.
+const SEED: &str = "seed";
 
 /// Takes in what differs: layer, name, value before, value after.
 pub(crate) type Sink<'a> = dyn FnMut(Layer, &str, Option<String>, Option<String>) + 'a;
@@ -17,14 +22,26 @@ pub(crate) type Keys<'a> = dyn FnMut(&str, Option<String>, Option<String>) + 'a;
 
 /// Names everything that differs, in no particular order.
 pub(crate) fn differences(a: &Recipe, b: &Recipe, sink: &mut Sink<'_>) {
-    let (x, y) = (flat(a), flat(b));
+    let (mut p, mut q) = (a.params().clone(), b.params().clone());
+    if let (Executor::Command(x), Executor::Command(y)) = (a.executor(), b.executor()) {
+        let (x, y) = (options(&x.argv), options(&y.argv));
+        complete((&mut p, &x), (&mut q, &y));
+        arguments(&x, &y, &Changed::new((&p, &x), (&q, &y)), sink);
+    }
+    let (mut x, mut y) = (flat(&p), flat(&q));
+    let seed = |r: &Recipe, flat: &BTreeMap<String, String>| {
+        r.seed().map(|seed| seed.to_string()).or_else(|| flat.get(SEED).cloned())
+    };
+    if a.seed().is_some() || b.seed().is_some() {
+        let (before, after) = (seed(a, &x), seed(b, &y));
+        (x.remove(SEED), y.remove(SEED));
+        if before != after {
+            sink(Layer::Seed, SEED, before, after);
+        }
+    }
     maps(&x, &y, &mut |name, before, after| {
         sink(Layer::of_name(name, Layer::Parameter), name, before, after);
     });
-    let seed = |r: &Recipe| r.seed().map(|s| s.to_string());
-    if a.seed() != b.seed() {
-        sink(Layer::Seed, "seed", seed(a), seed(b));
-    }
     executors(a, b, sink);
     let limits = |r: &Recipe| {
         let limits = r.limits();
@@ -59,12 +76,27 @@ pub(crate) fn maps(
     }
 }
 
+/// The words of two commands, without what their parameters put into them.
+fn arguments(
+    x: &BTreeMap<String, String>,
+    y: &BTreeMap<String, String>,
+    changed: &Changed<'_>,
+    sink: &mut Sink<'_>,
+) {
+    maps(x, y, &mut |name, before, after| {
+        let explained = match (&before, &after) {
+            (Some(before), Some(after)) => changed.explain(name, before, after),
+            _ => false,
+        };
+        if !explained {
+            sink(Layer::of_name(name, Layer::Argument), name, before, after);
+        }
+    });
+}
+
 fn executors(a: &Recipe, b: &Recipe, sink: &mut Sink<'_>) {
     match (a.executor(), b.executor()) {
         (Executor::Command(x), Executor::Command(y)) => {
-            maps(&options(&x.argv), &options(&y.argv), &mut |name, before, after| {
-                sink(Layer::of_name(name, Layer::Argument), name, before, after);
-            });
             if x.directory != y.directory {
                 let show = |d: &Option<lab_schema::Slot>| d.as_ref().map(ToString::to_string);
                 sink(Layer::Environment, "directory", show(&x.directory), show(&y.directory));
@@ -92,10 +124,9 @@ fn executors(a: &Recipe, b: &Recipe, sink: &mut Sink<'_>) {
 }
 
 /// Parameters with their full names, `optimizer.lr`. Lists stay whole.
-fn flat(recipe: &Recipe) -> BTreeMap<String, String> {
+fn flat(params: &Params) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
-    let mut todo: Vec<(String, &Value)> =
-        recipe.params().iter().map(|(k, v)| (k.clone(), v)).collect();
+    let mut todo: Vec<(String, &Value)> = params.iter().map(|(k, v)| (k.clone(), v)).collect();
     while let Some((name, value)) = todo.pop() {
         match value {
             Value::Map(items) if !items.is_empty() => {
@@ -107,64 +138,4 @@ fn flat(recipe: &Recipe) -> BTreeMap<String, String> {
         }
     }
     out
-}
-
-/// A command line as options with values; other words by their number. A word that follows an
-/// option is taken as its value: where that is wrong it is wrong on both sides.
-fn options(argv: &[String]) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let mut put = |name: &str, value: &str| {
-        let mut key = name.to_owned();
-        for n in 2.. {
-            if !out.contains_key(&key) {
-                break;
-            }
-            key = format!("{name} ({n})");
-        }
-        out.insert(key, value.to_owned());
-    };
-    let is_option =
-        |word: &str| word.starts_with('-') && word.len() > 1 && word.parse::<f64>().is_err();
-    let mut words = argv.iter().map(String::as_str).enumerate().peekable();
-    while let Some((i, word)) = words.next() {
-        if i == 0 {
-            put("program", word);
-        } else if !is_option(word) {
-            put(&format!("argument {i}"), word);
-        } else if let Some((name, value)) = word.split_once('=') {
-            put(name, value);
-        } else {
-            let value = words.next_if(|(_, next)| !is_option(next));
-            put(word, value.map_or("given", |(_, value)| value));
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_and_values() {
-        let argv: Vec<String> = "python train.py --lr 0.1 --seed=1 -x -0.5 --fast -v"
-            .split(' ')
-            .map(Into::into)
-            .collect();
-        let found = options(&argv);
-        let expected = [
-            ("--fast", "given"),
-            ("--lr", "0.1"),
-            ("--seed", "1"),
-            ("-v", "given"),
-            ("-x", "-0.5"),
-            ("argument 1", "train.py"),
-            ("program", "python"),
-        ];
-        let found: Vec<(&str, &str)> =
-            found.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(found, expected);
-        let twice: Vec<String> = ["p", "-i", "a", "-i", "b"].map(Into::into).to_vec();
-        assert_eq!(options(&twice).get("-i (2)").map(String::as_str), Some("b"));
-    }
 }
