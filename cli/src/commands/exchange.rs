@@ -86,12 +86,22 @@ pub(super) fn location(context: &Context, registry: &Registry, name: &str) -> Ou
     if let Some(location) = project::remotes(context)?.remove(name) {
         return Ok(location);
     }
-    // It is noted with what is left there, and has to hold from every other folder too.
-    let location = registry.remote(name).map_err(|failure| match project::root(context) {
-        Some(_) => failure
-            .hint(format!("`[remotes] {name} = \"LOCATION\"` in lab.toml names it for everybody")),
+    let origin = registry.config.remotes.keys().find(|remote| *remote == "origin");
+    let first = origin.or(registry.config.remotes.keys().next());
+    let known = |failure: Failure| match first {
+        Some(first) => failure.hint(format!(
+            "what is to be exchanged comes after the remote, as in `{first} {name}`"
+        )),
         None => failure,
-    })?;
+    };
+    // It is noted with what is left there, and has to hold from every other folder too.
+    let location =
+        registry.remote(name).map_err(known).map_err(|failure| match project::root(context) {
+            Some(_) => failure.hint(format!(
+                "`[remotes] {name} = \"LOCATION\"` in lab.toml names it for everybody"
+            )),
+            None => failure,
+        })?;
     Ok(context.location(&location))
 }
 

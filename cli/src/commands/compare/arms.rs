@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab_lineage::{Lineage, Node};
 use lab_objects::{Names, Store};
 use lab_replay::{Layer, variables};
-use lab_schema::{ContentId, Executor, ObjectId, Recipe, RecipeId, Run, RunId, Slot};
+use lab_schema::{ContentId, Executor, Name, ObjectId, Recipe, RecipeId, Run, RunId, Slot};
 
 use super::super::pattern;
 use crate::failure::{Failure, Outcome};
-use crate::resolve::resolve;
+use crate::resolve::{names_of, resolve};
 use crate::ui::{count, plain, shortened};
 
 /// Most runs of an arm.
@@ -231,13 +231,30 @@ fn metrics(store: &Store, all: &[Arm]) -> Outcome<BTreeSet<String>> {
     Ok(common.unwrap_or_default())
 }
 
-/// Says which numbers there are instead.
+/// Says which numbers there are instead, and who measured this one of what the first run left.
 pub(in crate::commands) fn no_such_metric(
     store: &Store,
+    lineage: &Lineage,
     all: &[Arm],
     metric: &str,
 ) -> Outcome<Failure> {
     let failure = Failure::not_found(format!("no run has a number called '{metric}'"));
+    if let Some(first) = all.iter().flat_map(|arm| &arm.runs).next() {
+        for (_, content) in lineage.run_outputs(first.id)? {
+            for reader in lineage.consumers(content)? {
+                if store.load::<Run>(reader.run)?.outcome.metrics.contains_key(metric) {
+                    let names = names_of(store, reader.run.into())?;
+                    let called = names
+                        .first()
+                        .map_or_else(|| format!("run {}", reader.run.short()), Name::to_string);
+                    return Ok(failure.hint(format!(
+                        "{called} measured it of what {} left: runs like that can be compared",
+                        first.name
+                    )));
+                }
+            }
+        }
+    }
     let there: Vec<String> = metrics(store, all)?.into_iter().collect();
     Ok(match there.is_empty() {
         true => failure,

@@ -115,7 +115,7 @@ pub(in crate::commands) fn gather(
         arms::score(store, arm, &metric)?;
     }
     if all.iter().all(|arm| arm.scores().is_empty()) {
-        return Err(arms::no_such_metric(store, &all, &metric)?);
+        return Err(arms::no_such_metric(store, lineage, &all, &metric)?);
     }
     arms::all_have(&all, &metric)?;
     disjoint(&all)?;

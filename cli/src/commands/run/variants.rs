@@ -108,7 +108,10 @@ fn each(
                 failed += 1;
                 continue;
             }
-            done => done?,
+            done => done.map_err(|failure| match runs.is_empty() {
+                true => failure,
+                false => failure.hint("what was done stays: the same command goes on from there"),
+            })?,
         };
         let Some((step, id, run)) = done.into_iter().last() else { continue };
         called = base(&step);
