@@ -351,11 +351,26 @@ fn copied_test_rows_are_found_by_content_whatever_the_files_are_called() {
         place.lab(["run", "--name", &format!("{name}-model"), "--", "bash", "fit.sh"]).succeeds();
     }
     place.lab(["eval", "run", "penguin-test", "clean-model", "planted-model"]).succeeds();
-    let quiet = place.lab(["board", "penguin-test"]).succeeds();
-    assert!(!quiet.out.contains("leak from"), "{}", quiet.out);
-    let told = place.lab(["board", "penguin-test", "--leaks"]).succeeds();
-    let told = told.says("leak from test.csv into planted.csv: 12 of 69 test examples");
+    let leak = "leak from test.csv into planted.csv: 12 of 69 test examples";
+    let told = place.lab(["board", "penguin-test"]).succeeds().says(leak);
     assert!(!told.out.contains("into clean.csv"), "{}", told.out);
+    assert!(!told.err.contains("--leaks"), "{}", told.err);
+    // What is large is looked at only for who asks.
+    let rows = String::from_utf8(place.read("planted.csv")).unwrap();
+    let more = |n: usize| {
+        let rows = rows.lines().skip(1).map(move |row| format!("x{n}{row}\n"));
+        rows.collect::<String>()
+    };
+    let more: String = (0..400).map(more).collect();
+    place.write("large.csv", format!("{rows}{more}"));
+    place.write("fit.sh", "cat large.csv >/dev/null\necho 9 >model.txt\n");
+    place.lab(["run", "--name", "large-model", "--", "bash", "fit.sh"]).succeeds();
+    place.lab(["eval", "run", "penguin-test", "large-model"]).succeeds();
+    let told = place.lab(["board", "penguin-test"]).succeeds().says(leak);
+    assert!(!told.out.contains("large.csv"), "{}", told.out);
+    told.complains("`lab board penguin-test --leaks` also compares what is large");
+    let told = place.lab(["board", "penguin-test", "--leaks"]).succeeds().says(leak);
+    told.says("leak from test.csv into large.csv");
 }
 
 #[test]

@@ -206,7 +206,7 @@ fn who_read_a_file_of_a_folder_stands_on_the_folder() {
     }
     let place = Place::registry();
     for n in 0..150 {
-        place.write(&format!("data/{n}.txt"), format!("{n}\n"));
+        place.write(format!("data/{n}.txt"), format!("{n}\n"));
     }
     place.write("data/same.txt", "7\n");
     place.lab(["add", "data", "--name", "numbers"]).succeeds();

@@ -634,7 +634,7 @@ fn a_folder_comes_from_those_who_made_its_files() {
 fn makers_come_in_the_order_in_which_they_began() {
     let world = World::new();
     let files: Vec<(String, ContentId)> =
-        (0..8).map(|n| (format!("f{n}"), world.blob(&format!("file {n}")).into())).collect();
+        (0..8).map(|n| (format!("f{n}"), world.blob(&format!("file {n}")))).collect();
     let parts: Vec<RunId> = files
         .iter()
         .zip(1..)
@@ -653,6 +653,6 @@ fn makers_come_in_the_order_in_which_they_began() {
         sorted.sort_unstable();
         sorted
     });
-    assert_eq!(makers(&lineage, last), [parts.clone()]);
+    assert_eq!(makers(&lineage, last), std::slice::from_ref(&parts));
     assert_eq!(lineage.chain(last).unwrap(), [parts, vec![last]].concat());
 }

@@ -22,6 +22,8 @@ pub(super) struct Leak {
 
 /// Bytes that are compared without being asked for: no more than some tenths of a second of work.
 pub(super) const SMALL: u64 = 4 << 20;
+/// And most contents that are looked for then.
+const FEW: usize = 64;
 
 /// What could be compared.
 #[derive(Default)]
@@ -36,15 +38,26 @@ pub(super) struct Looked {
 struct Room<'a> {
     store: &'a Store,
     left: u64,
+    contents: usize,
     left_out: bool,
 }
 
 impl Room<'_> {
+    /// Whether nothing more is taken.
+    fn is_full(&self) -> bool {
+        self.left != u64::MAX && self.contents == FEW
+    }
+
     /// Whether a content is here and there is room for it, or there is room for anything.
     fn takes(&mut self, content: ContentId) -> Outcome<bool> {
         if self.left == u64::MAX {
             return Ok(true);
         }
+        if self.is_full() {
+            self.left_out = true;
+            return Ok(false);
+        }
+        self.contents += 1;
         let mut bytes = 0_u64;
         for part in all_in(self.store, content)? {
             match part {
@@ -71,7 +84,7 @@ pub(super) fn look(
     most: u64,
 ) -> Outcome<Looked> {
     let reading = Reading::default();
-    let mut room = Room { store, left: most, left_out: false };
+    let mut room = Room { store, left: most, contents: 0, left_out: false };
     let mut tests = Vec::new();
     for (slot, content) in pinned.tested() {
         if room.takes(content)?
@@ -87,6 +100,11 @@ pub(super) fn look(
     let mut known: BTreeMap<ContentId, Vec<(String, Overlap)>> = BTreeMap::new();
     let mut pairs = 0;
     for row in rows {
+        // What is known to be a leak may be one of this row too.
+        if room.is_full() && !known.values().flatten().any(|(_, found)| is_leak(found)) {
+            room.left_out = true;
+            break;
+        }
         let mut read: BTreeMap<ContentId, (RunId, String)> = BTreeMap::new();
         for maker in row.entries.iter().flat_map(|entry| entry.makers.iter().copied()) {
             for run in lineage.chain(maker)? {
@@ -119,7 +137,7 @@ pub(super) fn look(
                 free.insert(found);
             }
             for (tested, found) in known.get(&content).into_iter().flatten() {
-                if found.verdict() == lab_overlap::Verdict::Leak {
+                if is_leak(found) {
                     let (read, tested, found) = (slot.clone(), tested.clone(), found.clone());
                     row.leaks.push(Leak { by, read, tested, found });
                 }
@@ -127,4 +145,8 @@ pub(super) fn look(
         }
     }
     Ok(Looked { pairs, left_out: room.left_out })
+}
+
+fn is_leak(found: &Overlap) -> bool {
+    found.verdict() == lab_overlap::Verdict::Leak
 }

@@ -61,10 +61,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let mut rows = rows(&registry.store, &lineage, &pinned.label, all)?;
     let most = if args.leaks { u64::MAX } else { look::SMALL };
     let looked = look(&registry.store, &lineage, &pinned, &mut rows, most)?;
-    if args.leaks {
-        if looked.pairs == 0 {
-            context.ui.note("nothing that was trained on could be taken apart into examples such as those that are tested on");
-        }
+    if args.leaks && looked.pairs == 0 {
+        context.ui.note("nothing that was trained on could be taken apart into examples such as those that are tested on");
     }
     let higher = evaluation.higher_is_better();
     let key = |row: &Row| row.summary.mean.unwrap_or(if higher { f64::MIN } else { f64::MAX });

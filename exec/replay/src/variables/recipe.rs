@@ -34,7 +34,8 @@ pub(crate) fn differences(a: &Recipe, b: &Recipe, sink: &mut Sink<'_>) {
     };
     if a.seed().is_some() || b.seed().is_some() {
         let (before, after) = (seed(a, &x), seed(b, &y));
-        (x.remove(SEED), y.remove(SEED));
+        x.remove(SEED);
+        y.remove(SEED);
         if before != after {
             sink(Layer::Seed, SEED, before, after);
         }

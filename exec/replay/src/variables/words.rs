@@ -181,7 +181,7 @@ fn same(word: &str, other: &str, changes: &[&Change<'_>]) -> bool {
 /// Whether what lies in `word` between the starts of `from` and `rest`, which both reach to its end, is no part of
 /// a longer number.
 fn stands_alone(word: &str, from: &str, rest: &str) -> bool {
-    let (head, rest) = (word[..word.len() - from.len()].as_bytes(), rest.as_bytes());
+    let (head, rest) = (&word.as_bytes()[..word.len() - from.len()], rest.as_bytes());
     let text = &from.as_bytes()[..from.len() - rest.len()];
     let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     let before = match head {
