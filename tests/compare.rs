@@ -409,3 +409,36 @@ fn what_cannot_be_compared_is_said() {
     assert!(!deep.err.contains("left out"), "{}", deep.err);
     assert_eq!(deep.json().as_array().unwrap().len(), 10);
 }
+
+/// Several at once come to the same as one after the other, and what they share is done once.
+#[test]
+fn seeds_run_at_once_and_share_what_they_share() {
+    let runs = |jobs: &str| {
+        let place = Place::digits();
+        let line =
+            ["run", "digits.toml", "-n", "base", "--seeds", "1..6", "--set", "train.epochs=2"];
+        let split = ["--set", "prepare.split_seed=3", "--jobs", jobs];
+        let told = place.lab([&line[..], &split].concat()).succeeds();
+        assert_eq!(told.out.matches("   6 runs").count(), 2, "{}", told.out);
+        let again = place.lab([&line[..], &split, &["--json"]].concat()).succeeds().json();
+        let again = again.as_array().unwrap();
+        assert!(again.len() == 18 && again.iter().all(|run| run["reused"] == true));
+        // In the order of the seeds, whatever came first.
+        let names = again.iter().map(|run| run["name"].as_str().unwrap().to_owned());
+        let evaluated: Vec<String> =
+            names.filter(|name| name.ends_with(|c: char| c.is_ascii_digit())).collect();
+        assert_eq!(evaluated, (1..=6).map(|seed| format!("base.seed{seed}")).collect::<Vec<_>>());
+        let all = place.lab(["log", "-n", "100"]).succeeds();
+        assert_eq!(all.out.lines().count(), 13, "{}", all.out);
+        let outputs: Vec<serde_json::Value> =
+            again.iter().map(|run| run["outputs"].clone()).collect();
+        outputs
+    };
+    assert_eq!(runs("6"), runs("1"));
+    let place = Place::digits();
+    place
+        .lab(["run", "--jobs", "2", "--", "ls"])
+        .exits(2)
+        .complains("--jobs is for a tensor program");
+    place.lab(["run", "digits.toml", "--seeds", "1", "--jobs", "0"]).exits(2);
+}

@@ -1,5 +1,6 @@
 //! `lab run`
 
+mod at_once;
 mod command;
 mod inputs;
 mod lasts;
@@ -91,6 +92,9 @@ pub(super) struct Args {
     /// Run the program once for each of so many folds: cross-validation
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with = "command")]
     folds: Option<u32>,
+    /// Run so many at once, of a program for many seeds or settings [default: as many as there are processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    jobs: Option<u32>,
     /// Run every step or stage, and a command for every seed, even where an earlier run could be reused
     #[arg(long)]
     again: bool,
@@ -105,17 +109,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
         None => None,
     };
     match &args.program[..] {
-        [] if args.command.is_empty() => run_steps(context, args, &[], name),
-        [] if args.are_many() => variants::command(context, args, name),
-        [] if args.again => Err(Failure::usage("a command is run each time, without --again")
-            .hint("with --seeds or --grid only what was not run before is")),
-        [] => command::run(context, args, name),
         [program] if is_program(context, program)? => {
             if args.dry_run {
                 return Err(Failure::usage("--dry-run is for the steps of a lab.toml"));
             }
             program::run(context, args, Path::new(program), name)
         }
+        _ if args.jobs.is_some() => Err(Failure::usage("--jobs is for a tensor program").hint(
+            "commands and steps leave their files in one place, and so run one after the other",
+        )),
+        [] if args.command.is_empty() => run_steps(context, args, &[], name),
+        [] if args.are_many() => variants::command(context, args, name),
+        [] if args.again => Err(Failure::usage("a command is run each time, without --again")
+            .hint("with --seeds or --grid only what was not run before is")),
+        [] => command::run(context, args, name),
         steps => run_steps(context, args, steps, name),
     }
 }
@@ -158,6 +165,12 @@ impl Args {
     /// Whether a program is to be run more than once.
     fn are_many(&self) -> bool {
         self.seeds.is_some() || self.folds.is_some() || !self.grid.is_empty()
+    }
+
+    /// How many runs of a program go on at once.
+    fn jobs(&self) -> usize {
+        let given = self.jobs.and_then(|jobs| usize::try_from(jobs).ok());
+        given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     fn level(&self) -> Level {

@@ -7,11 +7,12 @@ use std::path::Path;
 use lab_objects::NameKind;
 use lab_process::Echo;
 use lab_replay::{Bench, Origin, cached, execute_resuming, record};
-use lab_schema::{ContentId, Name, Object, ObjectId, Run, RunId, Signed, Slot};
+use lab_schema::{ContentId, Name, Object, ObjectId, Recipe, Run, RunId, Signed, Slot};
 use lab_tensor::{Program, Source, Stage};
 use serde_json::{Value, json};
 
 use super::super::{baselines, curve, describe, name};
+use super::at_once::{Turns, at_once, lock};
 use super::seeds::Variant;
 use super::{Args, inputs, key_value, seeds};
 use crate::bars::Bars;
@@ -32,13 +33,17 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
     // What is named by its hash may be about to be removed.
     let given: Vec<ObjectId> = sources.values().map(|(content, _)| (*content).into()).collect();
     registry.store.rescue(&given)?;
-    let running = Running { context, args, path, registry: &registry, bars: &bars, sources };
-    let mut answers = Vec::new();
     let variants = seeds::variants(&args.axes(), args.seeds.as_ref(), args.folds)?;
+    let jobs = args.jobs().min(variants.len());
+    // Bars of several would be drawn over each other.
+    let silent = Bars::silent();
+    let bars = if jobs > 1 { &silent } else { &bars };
+    let turns = (jobs > 1).then(Turns::default);
+    let running = Running { context, args, path, registry: &registry, bars, sources, turns };
+    let mut answers = Vec::new();
     if variants.is_empty() {
         drop(running.stages(&program, name.as_ref(), &mut answers)?);
     } else {
-        let mut runs = Vec::new();
         let set = |settings: &[(String, String)]| -> Outcome<Program> {
             let mut program = program.clone();
             let set: Vec<(&str, &str)> =
@@ -48,20 +53,27 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
         };
         // What cannot be set is found before anything runs.
         variants.iter().try_for_each(|variant| set(&variant.settings).map(drop))?;
-        for Variant { settings, suffix, cell, fold } in variants {
-            let program = set(&settings)?;
+        let one = |at: usize| {
+            let Variant { settings, suffix, fold, .. } = &variants[at];
+            let program = set(settings)?;
             let name =
                 name.as_ref().map(|base| Name::new(format!("{base}{suffix}"))).transpose()?;
-            if let Some((fold, of)) = fold {
+            if let (Some((fold, of)), 1) = (fold, jobs) {
                 context.ui.line(paint(DIM, format!("fold {fold} of {of}")));
             }
-            let before = answers.len();
-            if let Some((id, run)) = running.stages(&program, name.as_ref(), &mut answers)? {
-                runs.push((cell, id, run));
-            }
+            let mut answers = Vec::new();
+            let last = running.stages(&program, name.as_ref(), &mut answers)?;
             if let Some((fold, _)) = fold {
-                answers[before..].iter_mut().for_each(|answer| answer["fold"] = json!(fold));
+                answers.iter_mut().for_each(|answer| answer["fold"] = json!(fold));
             }
+            Ok((last, answers))
+        };
+        let mut runs = Vec::new();
+        for ((last, told), variant) in
+            at_once(variants.len(), jobs, one)?.into_iter().zip(&variants)
+        {
+            answers.extend(told);
+            runs.extend(last.map(|(id, run)| (variant.cell.clone(), id, run)));
         }
         seeds::grid(context, &runs, name.as_ref().map(Name::as_str));
     }
@@ -80,23 +92,26 @@ struct Running<'a> {
     registry: &'a Registry,
     bars: &'a Bars,
     sources: BTreeMap<Slot, Given>,
+    /// If several go on at once: who does which recipe.
+    turns: Option<Turns>,
 }
 
 /// A content, and the run that it was taken from, if that was said.
 type Given = (ContentId, Option<RunId>);
 
 impl Running<'_> {
-    /// Runs the stages that have to be run; the last one.
-    fn stages(
-        &self,
-        program: &Program,
-        name: Option<&Name>,
-        answers: &mut Vec<Value>,
-    ) -> Outcome<Option<(RunId, Run)>> {
+    /// The run of a recipe: one that is there, unless all are to be done again, or a new one; and which it is.
+    fn done(&self, recipe: &Recipe, origin: Origin) -> Outcome<(RunId, Run, bool)> {
+        let turn = self.turns.as_ref().map(|turns| turns.of(recipe.id()));
+        let _held = turn.as_deref().map(lock);
         let registry = self.registry;
         let lineage = registry.lineage()?;
-        let scratch = registry.scratch()?;
-        let who = registry.who();
+        if !self.args.again
+            && let Some(id) = cached(&registry.store, &lineage, recipe.id())?
+        {
+            return Ok((id, registry.store.load(id)?, true));
+        }
+        let (scratch, who) = (registry.scratch()?, registry.who());
         let bench = Bench {
             store: &registry.store,
             lineage: &lineage,
@@ -106,6 +121,19 @@ impl Running<'_> {
             echo: Echo::Quiet,
             twice: false,
         };
+        let outcome = execute_resuming(&bench, recipe)?.outcome;
+        let (id, run) = record(&registry.store, &lineage, &who, recipe, outcome, origin)?;
+        Ok((id, run, false))
+    }
+
+    /// Runs the stages that have to be run; the last one.
+    fn stages(
+        &self,
+        program: &Program,
+        name: Option<&Name>,
+        answers: &mut Vec<Value>,
+    ) -> Outcome<Option<(RunId, Run)>> {
+        let registry = self.registry;
         let stages = program.stages();
         let width = stages.iter().map(|s| s.name().len()).max().unwrap_or(0)
             + name.map_or(0, |n| n.as_str().len() + 1);
@@ -119,25 +147,7 @@ impl Running<'_> {
             let origin = Origin { makers: said.collect(), ..Origin::default() };
             let inputs = given.into_iter().map(|(slot, (content, _))| (slot, content)).collect();
             let recipe = stage.recipe(inputs)?;
-            let reusable = match self.args.again {
-                true => None,
-                false => cached(&registry.store, &lineage, recipe.id())?,
-            };
-            let (id, run, reused) = match reusable {
-                Some(id) => (id, registry.store.load::<Run>(id)?, true),
-                None => {
-                    let execution = execute_resuming(&bench, &recipe)?;
-                    let (id, run) = record(
-                        &registry.store,
-                        &lineage,
-                        &who,
-                        &recipe,
-                        execution.outcome,
-                        origin,
-                    )?;
-                    (id, run, false)
-                }
-            };
+            let (id, run, reused) = self.done(&recipe, origin)?;
             let signature = match reused {
                 true => Value::Null,
                 // ssh-keygen may ask for something.
