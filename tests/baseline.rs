@@ -63,11 +63,11 @@ fn stages_with_the_same_recipe_are_reused() {
 
 /// Every row is judged once, by a model that has not seen it.
 #[test]
-fn folds_are_run_one_after_the_other() {
+fn every_fold_is_run() {
     let place = Place::digits();
     let short = ["run", "digits.toml", "--set", "train.epochs=1", "--folds", "3"];
     let said = place.lab([&short[..], &["--name", "cv"]].concat()).succeeds();
-    said.says("fold 0 of 3").says("fold 2 of 3").says("accuracy").says(", 3 runs");
+    said.says("fold 0 of 3").says("fold 2 of 3").says("accuracy").says("   3 runs");
     let mut rows: Vec<usize> = Vec::new();
     let mut accuracies = Vec::new();
     for fold in 0..3 {

@@ -8,11 +8,15 @@ use serde_json::Value;
 
 /// Two methods with the same seeds, of which the second is trained for longer.
 fn trained(seeds: &str) -> Place {
+    trained_by(seeds, "2")
+}
+
+/// The same, so many at once.
+fn trained_by(seeds: &str, jobs: &str) -> Place {
     let place = Place::digits();
     for (name, epochs) in [("base", "train.epochs=1"), ("mine", "train.epochs=4")] {
-        place
-            .lab(["run", "digits.toml", "--name", name, "--seeds", seeds, "--set", epochs])
-            .succeeds();
+        let run = ["run", "digits.toml", "--name", name, "--seeds", seeds, "--set", epochs];
+        place.lab([&run[..], &["--jobs", jobs]].concat()).succeeds();
     }
     place
 }
@@ -316,7 +320,7 @@ fn a_grid_runs_every_setting_with_every_other() {
 
 #[test]
 fn the_log_can_be_asked_for_what_was_reached_when_and_by_whom() {
-    let place = trained("1..3");
+    let place = trained_by("1..3", "1");
     let log = |more: &[&str]| {
         let said = place.lab([&["log", "--json"], more].concat()).succeeds().json();
         said.as_array()

@@ -361,6 +361,11 @@ fn copied_test_rows_are_found_by_content_whatever_the_files_are_called() {
         let rows = rows.lines().skip(1).map(move |row| format!("x{n}{row}\n"));
         rows.collect::<String>()
     };
+    // Where other rows recur a great deal, chance would put more on both sides than were found.
+    place.write("twice.csv", format!("{rows}{}", more(0).repeat(200)));
+    place.lab(["add", "twice.csv", "--name", "twice"]).succeeds();
+    let told = place.lab(["eval", "leaks", "twice", "test"]).exits(1);
+    told.says("of 12 that are there 2 times 12 lie on both sides");
     let more: String = (0..400).map(more).collect();
     place.write("large.csv", format!("{rows}{more}"));
     place.write("fit.sh", "cat large.csv >/dev/null\necho 9 >model.txt\n");

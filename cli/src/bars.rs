@@ -49,11 +49,6 @@ impl Bars {
         Bars { shown: ui.has_bars(), state: Mutex::new(None) }
     }
 
-    /// None.
-    pub(crate) fn silent() -> Self {
-        Bars { shown: false, state: Mutex::new(None) }
-    }
-
     fn with(&self, act: impl FnOnce(&mut Option<Work>)) {
         if self.shown {
             // A thread that panicked while it held a bar has not hurt it.

@@ -126,12 +126,19 @@ pub(in crate::commands) fn sentence(found: &Overlap) -> String {
             count(found.test as u64, "test example")
         );
     }
-    format!(
-        "{} of {} {what} training examples; split at random, {} would be",
-        shared.count,
-        count(found.test as u64, "test example"),
-        number(shared.judgement.expected)
-    )
+    let judgement = &shared.judgement;
+    // What recurs a great deal lies on both sides anyway; what tells then is what recurs a little.
+    let is_more = shared.count as f64 > judgement.expected;
+    let telling = judgement.classes.iter().min_by(|a, b| a.split.total_cmp(&b.split));
+    let beside = match telling.filter(|_| !is_more && found.verdict() == Verdict::Leak) {
+        Some(class) => format!(
+            "of {} that are there {} times {} lie on both sides",
+            class.groups, class.size, class.both
+        ),
+        None => format!("split at random, {} would be", number(judgement.expected)),
+    };
+    let of = count(found.test as u64, "test example");
+    format!("{} of {of} {what} training examples; {beside}", shared.count)
 }
 
 fn tell(context: &Context, args: &Args, found: &Overlap) {

@@ -1,6 +1,6 @@
 //! Several runs at once, each on a thread of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,15 +9,17 @@ use lab_schema::RecipeId;
 
 use crate::failure::Outcome;
 
-/// Does the first `count` of something, so many `jobs` at a time; what came of them, in their order. After one
-/// that failed none is begun, and its failure is the answer: of several the first in their order.
+/// Does the first `count` of something, so many `jobs` at a time; what came of them, in their order, in which
+/// they are also told, each as soon as those before it are. After one that failed none is begun, and its
+/// failure is the answer: of several the first in their order.
 pub(super) fn at_once<T: Send>(
     count: usize,
     jobs: usize,
     one: impl Fn(usize) -> Outcome<T> + Sync,
+    tell: impl Fn(&T) + Sync,
 ) -> Outcome<Vec<T>> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Outcome<T>)>> = Mutex::new(Vec::new());
+    let done: Mutex<(BTreeMap<usize, Outcome<T>>, usize)> = Mutex::new((BTreeMap::new(), 0));
     let work = || {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -28,7 +30,13 @@ pub(super) fn at_once<T: Send>(
             if found.is_err() {
                 next.store(count, Ordering::Relaxed);
             }
-            lock(&done).push((at, found));
+            let mut done = lock(&done);
+            let (all, told) = &mut *done;
+            all.insert(at, found);
+            while let Some(Ok(found)) = all.get(told) {
+                tell(found);
+                *told += 1;
+            }
         }
     };
     thread::scope(|scope| {
@@ -37,9 +45,8 @@ pub(super) fn at_once<T: Send>(
         }
         work();
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, found)| found).collect()
+    let (all, _) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.into_values().collect()
 }
 
 /// Who does a recipe: one at a time, so that others find what it came to.
@@ -67,14 +74,17 @@ mod tests {
 
     #[test]
     fn all_are_done_in_their_order_and_at_once() {
+        let all: Vec<usize> = (0..20).collect();
         for jobs in [1, 3, 50] {
-            assert_eq!(at_once(20, jobs, Ok).unwrap(), (0..20).collect::<Vec<_>>());
+            let told = Mutex::new(Vec::new());
+            let found = at_once(20, jobs, Ok, |at| lock(&told).push(*at)).unwrap();
+            assert_eq!((found, lock(&told).clone()), (all.clone(), all.clone()));
         }
-        assert_eq!(at_once(0, 4, Ok).unwrap(), [0; 0]);
+        assert_eq!(at_once(0, 4, Ok, |_| ()).unwrap(), [0; 0]);
         // Each waits for two others.
         let barrier = Barrier::new(3);
         let waits = |at: usize| Ok((at, barrier.wait().is_leader()));
-        assert_eq!(at_once(6, 3, waits).unwrap().len(), 6);
+        assert_eq!(at_once(6, 3, waits, |_| ()).unwrap().len(), 6);
     }
 
     #[test]
@@ -84,8 +94,12 @@ mod tests {
             begun.fetch_add(1, Ordering::Relaxed);
             if at == 2 { Err(Failure::usage("no")) } else { Ok(at) }
         };
-        let failure = at_once(1000, 1, one).unwrap_err();
-        assert_eq!(failure.message(), Some("no"));
+        let told = AtomicUsize::new(0);
+        let tell = |_: &usize| {
+            told.fetch_add(1, Ordering::Relaxed);
+        };
+        let failure = at_once(1000, 1, one, tell).unwrap_err();
+        assert_eq!((failure.message(), told.into_inner()), (Some("no"), 2));
         assert_eq!(begun.load(Ordering::Relaxed), 3);
     }
 }

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Mutex;
 
-use lab_objects::NameKind;
+use lab_objects::{NameKind, Silent};
 use lab_process::Echo;
 use lab_replay::{Bench, Origin, cached, execute_resuming, record};
 use lab_schema::{ContentId, Name, Object, ObjectId, Recipe, Run, RunId, Signed, Slot};
@@ -35,14 +36,23 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
     registry.store.rescue(&given)?;
     let variants = seeds::variants(&args.axes(), args.seeds.as_ref(), args.folds)?;
     let jobs = args.jobs().min(variants.len());
-    // Bars of several would be drawn over each other.
-    let silent = Bars::silent();
-    let bars = if jobs > 1 { &silent } else { &bars };
-    let turns = (jobs > 1).then(Turns::default);
-    let running = Running { context, args, path, registry: &registry, bars, sources, turns };
+    let running = Running {
+        context,
+        args,
+        path,
+        registry: &registry,
+        bars: &bars,
+        sources,
+        turns: Turns::default(),
+        shown: Mutex::new(()),
+        asks: Mutex::new(()),
+    };
     let mut answers = Vec::new();
     if variants.is_empty() {
-        drop(running.stages(&program, name.as_ref(), &mut answers)?);
+        drop(
+            running
+                .stages(&program, name.as_ref(), &mut answers, &mut |line| running.say(&line))?,
+        );
     } else {
         let set = |settings: &[(String, String)]| -> Outcome<Program> {
             let mut program = program.clone();
@@ -58,19 +68,26 @@ pub(super) fn run(context: &Context, args: &Args, path: &Path, name: Option<Name
             let program = set(settings)?;
             let name =
                 name.as_ref().map(|base| Name::new(format!("{base}{suffix}"))).transpose()?;
-            if let (Some((fold, of)), 1) = (fold, jobs) {
-                context.ui.line(paint(DIM, format!("fold {fold} of {of}")));
+            let (mut answers, mut lines) = (Vec::new(), Vec::new());
+            // Lines of several are not mixed.
+            let mut say = |line: String| match jobs {
+                1 => running.say(&line),
+                _ => lines.push(line),
+            };
+            if let Some((fold, of)) = fold {
+                say(paint(DIM, format!("fold {fold} of {of}")));
             }
-            let mut answers = Vec::new();
-            let last = running.stages(&program, name.as_ref(), &mut answers)?;
+            let last = running.stages(&program, name.as_ref(), &mut answers, &mut say)?;
             if let Some((fold, _)) = fold {
                 answers.iter_mut().for_each(|answer| answer["fold"] = json!(fold));
             }
-            Ok((last, answers))
+            Ok((last, answers, lines))
         };
+        let tell =
+            |(.., lines): &(_, _, Vec<String>)| lines.iter().for_each(|line| running.say(line));
         let mut runs = Vec::new();
-        for ((last, told), variant) in
-            at_once(variants.len(), jobs, one)?.into_iter().zip(&variants)
+        for ((last, told, _), variant) in
+            at_once(variants.len(), jobs, one, tell)?.into_iter().zip(&variants)
         {
             answers.extend(told);
             runs.extend(last.map(|(id, run)| (variant.cell.clone(), id, run)));
@@ -92,18 +109,27 @@ struct Running<'a> {
     registry: &'a Registry,
     bars: &'a Bars,
     sources: BTreeMap<Slot, Given>,
-    /// If several go on at once: who does which recipe.
-    turns: Option<Turns>,
+    /// Who does which recipe, if several go on at once.
+    turns: Turns,
+    /// Held by the one whose progress is shown: bars of several would be drawn over each other.
+    shown: Mutex<()>,
+    /// Held by the one who may be asked for a passphrase.
+    asks: Mutex<()>,
 }
 
 /// A content, and the run that it was taken from, if that was said.
 type Given = (ContentId, Option<RunId>);
 
 impl Running<'_> {
+    /// Prints a line without tearing a bar.
+    fn say(&self, line: &str) {
+        self.bars.suspend(|| self.context.ui.line(line));
+    }
+
     /// The run of a recipe: one that is there, unless all are to be done again, or a new one; and which it is.
     fn done(&self, recipe: &Recipe, origin: Origin) -> Outcome<(RunId, Run, bool)> {
-        let turn = self.turns.as_ref().map(|turns| turns.of(recipe.id()));
-        let _held = turn.as_deref().map(lock);
+        let turn = self.turns.of(recipe.id());
+        let _held = lock(&turn);
         let registry = self.registry;
         let lineage = registry.lineage()?;
         if !self.args.again
@@ -112,12 +138,13 @@ impl Running<'_> {
             return Ok((id, registry.store.load(id)?, true));
         }
         let (scratch, who) = (registry.scratch()?, registry.who());
+        let shown = self.shown.try_lock().ok();
         let bench = Bench {
             store: &registry.store,
             lineage: &lineage,
             scratch: &scratch,
             who: &who,
-            progress: self.bars,
+            progress: if shown.is_some() { self.bars } else { &Silent },
             echo: Echo::Quiet,
             twice: false,
         };
@@ -132,6 +159,7 @@ impl Running<'_> {
         program: &Program,
         name: Option<&Name>,
         answers: &mut Vec<Value>,
+        say: &mut dyn FnMut(String),
     ) -> Outcome<Option<(RunId, Run)>> {
         let registry = self.registry;
         let stages = program.stages();
@@ -151,9 +179,11 @@ impl Running<'_> {
             let signature = match reused {
                 true => Value::Null,
                 // ssh-keygen may ask for something.
-                false => self
-                    .bars
-                    .suspend(|| trust::sign_recorded(self.context, registry, Signed::Run(id))),
+                false => {
+                    let _asks = lock(&self.asks);
+                    self.bars
+                        .suspend(|| trust::sign_recorded(self.context, registry, Signed::Run(id)))
+                }
             };
             let is_last = place + 1 == stages.len();
             let stage_name = name.map(|name| stage_name(name, stage, is_last)).transpose()?;
@@ -162,14 +192,12 @@ impl Running<'_> {
                 name::point(self.context, registry, stage_name, id.into(), NameKind::Result, &why)?;
             }
             let label = stage_name.as_ref().map_or(stage.name(), Name::as_str);
-            self.bars.suspend(|| {
-                tell(self.context, id, &run, label, width, reused);
-                if !reused && !self.args.are_many() {
-                    for (title, curve) in curve::curves(&registry.store, &run) {
-                        self.context.ui.line(format!("  {title:<9} {curve}"));
-                    }
+            say(line(id, &run, label, width, reused));
+            if !reused && !self.args.are_many() {
+                for (title, curve) in curve::curves(&registry.store, &run) {
+                    say(format!("  {title:<9} {curve}"));
                 }
-            });
+            }
             let mut answer = describe::run_json(id, &run);
             answer["stage"] = json!(stage.name());
             answer["name"] = json!(stage_name);
@@ -319,16 +347,16 @@ fn stage_name(name: &Name, stage: &Stage, last: bool) -> Outcome<Name> {
     if last { Ok(name.clone()) } else { Ok(Name::new(format!("{name}.{}", stage.name()))?) }
 }
 
-fn tell(context: &Context, id: RunId, run: &Run, label: &str, width: usize, reused: bool) {
+fn line(id: RunId, run: &Run, label: &str, width: usize, reused: bool) -> String {
     let time = if reused { "as before".to_owned() } else { ui::duration(run.outcome.duration_ms) };
     let outputs: Vec<&str> = run.outcome.outputs.keys().map(Slot::as_str).collect();
     let metrics = describe::metrics(run);
     let gap = if metrics.is_empty() { "" } else { "   " };
-    context.ui.line(format!(
+    format!(
         "{}  {}  {}  {metrics}{gap}{}",
         paint(HASH, id.short()),
         pad(NAME, label, width),
         pad(DIM, &time, 9),
         paint(DIM, outputs.join(", ")),
-    ));
+    )
 }
