@@ -98,6 +98,52 @@ fn each_damage_is_told_once_and_what_is_left_after_a_repair() {
     place.lab(["check", "--repair"]).succeeds().says("sound");
 }
 
+/// A folder that cannot be read keeps nobody from being told of what else there is.
+#[test]
+fn a_damaged_folder_hides_nothing_else() {
+    let place = Place::registry();
+    let run = |name: &str, script: &str| {
+        place.lab(["run", "--name", name, "--", "sh", "-c", script]).succeeds();
+    };
+    let add = |name: &str| {
+        let before = packs(&place, ".lab");
+        place.lab(["add", name, "--name", name]).succeeds();
+        let mut new = packs(&place, ".lab");
+        new.retain(|pack| !before.contains(pack));
+        new
+    };
+    for (folder, file) in [("data", "a"), ("data", "b"), ("other", "c")] {
+        place.write(format!("{folder}/{file}.txt"), format!("{file}\n"));
+    }
+    let first = add("data");
+    add("other");
+    run("one", "cat data/a.txt other/c.txt > one.txt");
+    place.write("data/b.txt", "another");
+    place.write("other/c.txt", "another");
+    add("data");
+    add("other");
+    place.lab(["status"]).succeeds().says("stale     one read other@v1");
+    let whole: Vec<Vec<u8>> = first.iter().map(|pack| fs::read(pack).unwrap()).collect();
+    // Wherever the first version of the folder lies; every flip hits the pack of its tree or of its files.
+    let mut hit = 0;
+    for (pack, whole) in first.iter().zip(&whole) {
+        for at in (0..whole.len() as u64).step_by(7) {
+            flip(pack, at);
+            let status = place.lab(["status"]);
+            if status.out.contains("damaged   data: ") {
+                hit += 1;
+                let status = status.exits(1).says("stale     one read other@v1").says("registry");
+                status.complains("all else could be told");
+                place.lab(["why", "one"]).succeeds().says("other/c.txt  in other@v1");
+                fs::write(pack, whole).unwrap();
+                break;
+            }
+            fs::write(pack, whole).unwrap();
+        }
+    }
+    assert!(hit > 0, "no flip hit the folder");
+}
+
 #[test]
 fn what_is_damaged_hides_nothing_else() {
     let place = Place::registry();

@@ -638,4 +638,9 @@ fn steps_are_run_for_each_setting() {
     compared.succeeds().says("only lr differs (1 → 2)");
     place.lab(["run", "--grid", "rate=1,2"]).exits(2).complains("rate");
     place.lab(["run", "--grid", "lr=1,fast"]).exits(2).complains("no number");
+    place
+        .lab(["run", "--grid", "lr=1,2", "--set", "lr=3"])
+        .exits(2)
+        .complains("--grid sets lr, and so does --set");
+    place.lab(["run", "--grid", "lr=1,2", "--dry-run"]).exits(2).complains("--dry-run");
 }

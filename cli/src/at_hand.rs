@@ -2,6 +2,7 @@
 //! well have it before their eyes.
 
 use lab_objects::hash_cached;
+use lab_schema::Reference;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -15,8 +16,9 @@ pub(crate) fn resolve_at_hand(
     typed: &str,
 ) -> Outcome<Resolved> {
     let failure = match resolve(&registry.store, typed) {
-        Err(failure) => failure,
-        found => return found,
+        // What means several things, or cannot be read, is no path.
+        Err(failure) if failure.is_not_found() || typed.parse::<Reference>().is_err() => failure,
+        told => return told,
     };
     let path = context.path(typed.as_ref());
     if path.is_dir() {

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use lab_objects::{Move, Store};
+use lab_objects::{Move, ObjectsError, Store};
 use lab_schema::{ContentId, Name, ObjectId, Tree, TreeId};
 
+use super::describe::readable;
 use super::page::all_in;
 use crate::failure::Outcome;
 
@@ -19,24 +20,31 @@ pub(super) struct Replaced {
 }
 
 impl Replaced {
-    /// Compares the versions of a name with its latest.
-    pub(super) fn add(&mut self, store: &Store, name: &Name, journal: &[Move]) -> Outcome {
+    /// Compares the versions of a name with its latest; of folders that cannot be read, what is wrong with them.
+    pub(super) fn add(
+        &mut self,
+        store: &Store,
+        name: &Name,
+        journal: &[Move],
+    ) -> Outcome<Option<String>> {
         let tree = |moved: &Move| match moved.target {
             Some(ObjectId::Tree(tree)) => Some(tree),
             _ => None,
         };
-        let Some(latest) = journal.last().and_then(tree) else { return Ok(()) };
+        let Some(latest) = journal.last().and_then(tree) else { return Ok(None) };
         let mut seen = HashSet::from([latest]);
         for (index, old) in journal.iter().map(tree).enumerate().rev() {
             let Some(old) = old.filter(|old| seen.insert(*old)) else { continue };
             let (mut gone, mut come) = (Vec::new(), HashSet::new());
-            differing(store, (old, latest), &mut gone, &mut come)?;
+            if let Err(why) = readable(differing(store, (old, latest), &mut gone, &mut come))? {
+                return Ok(Some(why));
+            }
             for content in gone.into_iter().filter(|content| !come.contains(content)) {
                 self.gone.entry(content).or_insert_with(|| (name.clone(), index + 1));
                 self.latest.entry(name.clone()).or_insert((latest, None));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The name of a folder, and a version of it, that held this, or a file in it if it is a folder; none if
@@ -49,12 +57,17 @@ impl Replaced {
         if self.gone.is_empty() {
             return Ok(None);
         }
-        for content in all_in(store, content)? {
+        // What cannot be read is told where it is asked for.
+        let Ok(all) = readable(all_in(store, content))? else { return Ok(None) };
+        for content in all {
             let Some((name, version)) = self.gone.get(&content) else { continue };
             let Some((tree, inside)) = self.latest.get_mut(name) else { continue };
             let inside = match inside {
                 Some(inside) => inside,
-                None => inside.insert(all_in(store, ContentId::Tree(*tree))?.into_iter().collect()),
+                None => match readable(all_in(store, ContentId::Tree(*tree)))? {
+                    Ok(all) => inside.insert(all.into_iter().collect()),
+                    Err(_) => return Ok(None),
+                },
             };
             if !inside.contains(&content) {
                 return Ok(Some((name.clone(), *version)));
@@ -70,7 +83,7 @@ fn differing(
     (old, new): (TreeId, TreeId),
     gone: &mut Vec<ContentId>,
     come: &mut HashSet<ContentId>,
-) -> Outcome {
+) -> Result<(), ObjectsError> {
     let mut open = vec![(old, new)];
     while let Some((old, new)) = open.pop() {
         let (Some(x), Some(y)) = (store.get::<Tree>(old)?, store.get::<Tree>(new)?) else {

@@ -38,9 +38,9 @@ struct Versions {
 /// Named runs that stand on what has moved on, and named runs that cannot be read, and why.
 pub(super) fn stale(registry: &Registry, lineage: &Lineage) -> Outcome<(Vec<Stale>, Vec<String>)> {
     let _held = lineage.hold()?;
-    let mut versions = Versions::of(registry)?;
+    let (mut versions, mut damage) = Versions::of(registry)?;
     let mut known: HashMap<RunId, Vec<(RunId, Moved)>> = HashMap::new();
-    let (mut found, mut damage) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
     let runs: Vec<(Name, RunId)> = versions.runs().collect();
     for (name, id) in runs {
         let recipe = registry
@@ -62,7 +62,9 @@ pub(super) fn stale(registry: &Registry, lineage: &Lineage) -> Outcome<(Vec<Stal
 }
 
 impl Versions {
-    fn of(registry: &Registry) -> Outcome<Versions> {
+    /// And names of which a folder cannot be read, and why.
+    fn of(registry: &Registry) -> Outcome<(Versions, Vec<String>)> {
+        let mut damage = Vec::new();
         let mut versions = Versions {
             of: BTreeMap::new(),
             latest: BTreeMap::new(),
@@ -75,10 +77,11 @@ impl Versions {
                     versions.of.entry(target).or_default().insert(name.clone(), index + 1);
                 }
             }
-            versions.replaced.add(&registry.store, &name, &journal)?;
+            let unread = versions.replaced.add(&registry.store, &name, &journal)?;
+            damage.extend(unread.map(|why| format!("{name}: {why}")));
             versions.latest.insert(name, (journal.len(), target));
         }
-        Ok(versions)
+        Ok((versions, damage))
     }
 
     /// The names of runs.
@@ -96,8 +99,8 @@ impl Versions {
         now.next().map_or_else(|| format!("run {}", run.short()), ToString::to_string)
     }
 
-    /// The same of something that was read and that no run made: it may have been read by itself out of a folder
-    /// that has a name.
+    /// Where the names are now that pointed at what was read and no run made, or at a folder out of which it was
+    /// read by itself, if none of them still leads to it.
     fn moved_source(&mut self, registry: &Registry, content: ContentId) -> Outcome<Option<Moved>> {
         if self.of.contains_key(&content.into()) {
             return Ok(self.moved(content.into()));

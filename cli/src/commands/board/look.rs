@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, btree_map};
 
 use lab_lineage::{Lineage, Role};
 use lab_objects::Store;
-use lab_overlap::{Overlap, Reading, overlap};
+use lab_overlap::{Examples, Overlap, Reading, overlap};
 use lab_schema::{ContentId, RunId};
 
 use super::Row;
+use crate::commands::describe::readable;
 use crate::commands::eval::{self, leaks};
 use crate::commands::page::all_in;
 use crate::failure::Outcome;
@@ -59,7 +60,11 @@ impl Room<'_> {
         }
         self.contents += 1;
         let mut bytes = 0_u64;
-        for part in all_in(self.store, content)? {
+        let Ok(all) = readable(all_in(self.store, content))? else {
+            self.left_out = true;
+            return Ok(false);
+        };
+        for part in all {
             match part {
                 ContentId::Blob(blob) if self.store.has(blob)? => {
                     bytes = bytes.saturating_add(self.store.size(blob)?.unwrap_or(u64::MAX));
@@ -73,6 +78,21 @@ impl Room<'_> {
         self.left_out |= left.is_none();
         Ok(left.is_some())
     }
+
+    /// The examples in a content that there is room for, if it has some. What is damaged fails only if it was
+    /// asked for.
+    fn read(&mut self, slot: &str, content: ContentId) -> Outcome<Option<Examples>> {
+        if !self.takes(content)? {
+            return Ok(None);
+        }
+        match leaks::read(self.store, slot, content, &Reading::default()) {
+            Err(_) if self.left != u64::MAX => {
+                self.left_out = true;
+                Ok(None)
+            }
+            read => Ok(read?.ok()),
+        }
+    }
 }
 
 /// Compares what was trained on with what is tested on, up to so many bytes.
@@ -83,13 +103,10 @@ pub(super) fn look(
     rows: &mut [Row],
     most: u64,
 ) -> Outcome<Looked> {
-    let reading = Reading::default();
     let mut room = Room { store, left: most, contents: 0, left_out: false };
     let mut tests = Vec::new();
     for (slot, content) in pinned.tested() {
-        if room.takes(content)?
-            && let Ok(examples) = leaks::read(store, &slot, content, &reading)?
-        {
+        if let Some(examples) = room.read(&slot, content)? {
             tests.push((slot, content, examples));
         }
     }
@@ -121,10 +138,7 @@ pub(super) fn look(
         for (content, (by, slot)) in read {
             if let btree_map::Entry::Vacant(free) = known.entry(content) {
                 let mut found = Vec::new();
-                let train = match room.takes(content)? {
-                    true => leaks::read(store, &slot, content, &reading)?.ok(),
-                    false => None,
-                };
+                let train = room.read(&slot, content)?;
                 for (tested, test, examples) in &tests {
                     // The very same stands under the row already.
                     let train = train.as_ref().filter(|_| *test != content);

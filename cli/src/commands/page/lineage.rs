@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lab_lineage::{Lineage, Node, Role};
-use lab_objects::Store;
+use lab_objects::{ObjectsError, Store};
 use lab_page::{Graph, Kind};
 use lab_schema::{ContentId, Executor, ObjectId, Recipe, Run, RunId, Tree};
 
@@ -113,7 +113,10 @@ pub(in crate::commands) fn neighbours(
 }
 
 /// A content and, if it is a folder, what lies in it as far as that is here.
-pub(in crate::commands) fn all_in(store: &Store, content: ContentId) -> Outcome<Vec<ContentId>> {
+pub(in crate::commands) fn all_in(
+    store: &Store,
+    content: ContentId,
+) -> Result<Vec<ContentId>, ObjectsError> {
     let (mut all, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![content]);
     while let Some(content) = open.pop() {
         if !seen.insert(content) {

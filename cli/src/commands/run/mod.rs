@@ -99,7 +99,7 @@ pub(super) struct Args {
     #[arg(long)]
     again: bool,
     /// Only say which steps would run, and why; exit code 1 if any would
-    #[arg(long, conflicts_with_all = ["command", "seeds"])]
+    #[arg(long, conflicts_with_all = ["command", "seeds", "grid"])]
     dry_run: bool,
 }
 
@@ -175,6 +175,14 @@ impl Args {
 
     fn level(&self) -> Level {
         level(self.level)
+    }
+
+    /// Refuses a setting of `--set` that `--grid` has too.
+    fn refuse_twice(&self, key: &str) -> Outcome {
+        match self.axes().iter().any(|axis| axis.key == key) {
+            true => Err(Failure::usage(format!("--grid sets {key}, and so does --set"))),
+            false => Ok(()),
+        }
     }
 
     /// What does not go together with a command that is run more than once.

@@ -228,11 +228,7 @@ fn read(context: &Context, args: &Args, path: &Path) -> Outcome<Program> {
         return Err(Failure::usage(format!("--folds sets {key}, and so does --set"))
             .hint("`--folds 5` alone runs all five folds, one after the other"));
     }
-    if let Some((key, _)) =
-        settings.iter().find(|(key, _)| args.axes().iter().any(|axis| axis.key == *key))
-    {
-        return Err(Failure::usage(format!("--grid sets {key}, and so does --set")));
-    }
+    settings.iter().try_for_each(|(key, _)| args.refuse_twice(key))?;
     program.set_all(&settings)?;
     let mut typed = BTreeSet::new();
     for input in &args.inputs {

@@ -46,6 +46,7 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
     };
     for setting in &args.settings {
         let (key, value) = key_value(setting)?;
+        args.refuse_twice(key)?;
         set(&mut project, key, value)?;
     }
     if let Some(seed) = args.seed {
@@ -69,10 +70,7 @@ pub(super) fn run(context: &Context, args: &Args, named: &[String], to: Option<N
         pass.point(name, *id)?;
     }
     context.ui.answer(&json!(pass.answers));
-    match args.dry_run && pass.stale {
-        true => Err(Failure::no()),
-        false => Ok(()),
-    }
+    if args.dry_run && pass.stale { Err(Failure::no()) } else { Ok(()) }
 }
 
 /// Refuses to run steps where what they read cannot be watched.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use lab_objects::Store;
+use lab_objects::{ObjectsError, Store};
 use lab_schema::{ContentId, ObjectId, Tree, TreeId};
 
 use super::Entered;
+use crate::commands::describe::readable;
 use crate::failure::Outcome;
 
 /// Most entries of folders that are looked at, some seconds of work: what lies beyond is told by its own name.
@@ -29,7 +30,9 @@ impl<'a> Folders<'a> {
         for content in contents {
             let own = match content {
                 ContentId::Blob(_) => vec![*content],
-                ContentId::Tree(tree) => files_in(store, *tree, &mut left, |_| true)?,
+                ContentId::Tree(tree) => {
+                    readable(files_in(store, *tree, &mut left, |_| true))?.unwrap_or_default()
+                }
             };
             wanted.extend(own.iter().copied());
             files.insert(*content, own);
@@ -38,8 +41,11 @@ impl<'a> Folders<'a> {
         if !wanted.is_empty() {
             for (id, entered) in entered {
                 if let ObjectId::Tree(tree) = id {
-                    let found = files_in(store, *tree, &mut left, |file| wanted.contains(&file))?;
-                    if !found.is_empty() {
+                    let found = files_in(store, *tree, &mut left, |file| wanted.contains(&file));
+                    // What lies in a folder that cannot be read is told by its own name.
+                    if let Ok(found) = readable(found)?
+                        && !found.is_empty()
+                    {
                         all.push((entered, found.into_iter().collect()));
                     }
                 }
@@ -89,7 +95,7 @@ fn files_in(
     tree: TreeId,
     left: &mut usize,
     counts: impl Fn(ContentId) -> bool,
-) -> Outcome<Vec<ContentId>> {
+) -> Result<Vec<ContentId>, ObjectsError> {
     let (mut found, mut seen, mut open) = (Vec::new(), HashSet::new(), vec![tree]);
     while let Some(tree) = open.pop() {
         if !seen.insert(tree) {
